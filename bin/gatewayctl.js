@@ -5,7 +5,9 @@ import process from 'node:process';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 24 || (major === 24 && minor < 15)) {
-  process.stderr.write(`gatewayctl needs Node 24.15 or later; this is Node ${process.versions.node} (${process.execPath}).\n`);
+  process.stderr.write(
+    `gatewayctl needs Node 24.15 or later; this is Node ${process.versions.node} (${process.execPath}).\n`,
+  );
   process.exitCode = 70;
 } else {
   enableCompileCache?.();

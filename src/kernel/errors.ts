@@ -62,7 +62,8 @@ const isKind = (name: unknown): name is ErrorKind => typeof name === 'string' &&
 
 function kindOf(status: number): ErrorKind {
   if (status >= 500 && status !== 503) return 'upstream';
-  for (const kind in kinds) if (isKind(kind) && kind !== 'usage' && kind !== 'no' && kinds[kind].status === status) return kind;
+  for (const kind in kinds)
+    if (isKind(kind) && kind !== 'usage' && kind !== 'no' && kinds[kind].status === status) return kind;
   return 'invalid';
 }
 
@@ -122,7 +123,11 @@ export class GatewayError extends Error {
 
   /** The error a daemon answered with, so that a script sees the same exit status near and far. */
   static fromResponse(status: number, body: unknown): GatewayError {
-    const { message = `The daemon answered HTTP ${status}`, type = 'unknown_error', ...rest } = ErrorBody.parse(body).error;
+    const {
+      message = `The daemon answered HTTP ${status}`,
+      type = 'unknown_error',
+      ...rest
+    } = ErrorBody.parse(body).error;
     const kind = isKind(rest.kind) ? rest.kind : kindOf(status);
     // `internal` is a bug where it happened; from here it is the server's fault.
     return new GatewayError(kind === 'internal' ? 'upstream' : kind, type, message, {

@@ -1,0 +1,112 @@
+import type { z } from 'zod';
+
+/** Who is asking. */
+export type Actor =
+  /** Whoever holds the database URL, or may open the admin socket, already holds everything. */
+  | { readonly type: 'operator'; readonly name: string; readonly via: 'cli-direct' | 'admin-socket' }
+  | { readonly type: 'master' }
+  | {
+      readonly type: 'key';
+      readonly keyId: string;
+      readonly hash: string;
+      readonly userId: string | null;
+      readonly teamId: string | null;
+      readonly role: Role;
+    };
+
+export const roles = ['proxy_admin', 'proxy_admin_viewer', 'internal_user', 'internal_user_viewer'] as const;
+export type Role = (typeof roles)[number];
+
+export const isAdmin = (actor: Actor): boolean => actor.type !== 'key' || actor.role === 'proxy_admin';
+
+/** A schema of an object that has one shape here and another on the way; see `wire`. */
+export type Wire = z.ZodType<object, object>;
+
+export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+export type Route = readonly [method: Method, path: `/${string}`];
+
+/** A flag whose spelling or meaning is not simply its field's. */
+export interface Flag {
+  /** Without the dashes. */
+  readonly name: string;
+  readonly placeholder?: string;
+  readonly description?: string;
+  /** The wire fields that what was typed stands for. Throws a GatewayError when it stands for none. */
+  readonly parse?: (text: string) => Readonly<Record<string, unknown>>;
+  /** What can be completed: names of objects, looked up when the user presses TAB. */
+  readonly completes?: Completes;
+}
+
+export type Completes = 'key' | 'team' | 'user' | 'model' | 'file';
+
+/** How one operation looks on the command line. Whatever is not said here follows from the schemas. */
+export interface CommandLine {
+  /** Input fields given by position, as they travel; a last one that is a list takes several. */
+  readonly args?: readonly string[];
+  /** Flags whose name differs from the field's, or `false` for a field that has none. */
+  readonly flags?: Readonly<Record<string, string | Flag | false>>;
+  /** Fields sent with every call of the command. */
+  readonly fixed?: Readonly<Record<string, unknown>>;
+  /** Reads the field that names a key as a secret from standard input (`--key-stdin`); only its hash is sent. */
+  readonly keyStdin?: string;
+  /** The member of the answer that holds the object or the list, when it is not the answer itself. */
+  readonly result?: string;
+  /** Members shown in tables and TSV, in order: only ever appended to. `wide` adds its own behind them. */
+  readonly columns?: readonly string[];
+  readonly wide?: readonly string[];
+  /** Headings that are not simply the member's name in capitals. */
+  readonly headings?: Readonly<Record<string, string>>;
+  /** The member that names an object: what `-q` and `-o name` print. */
+  readonly id?: string;
+  /** The member that holds a new secret: shown once, by itself. */
+  readonly secret?: string;
+  /** How it is asked before something is destroyed: `[y/N]`, or by typing the object's name. */
+  readonly confirm?: 'moderate' | 'severe';
+  /** One line to a person after a change, from the encoded answer and the input as it travelled. */
+  readonly done?: (output: Record<string, unknown>, input: Record<string, unknown>) => string;
+  /** `[what it is for, the command line]`: feeds help and manual, and is parsed by a test. */
+  readonly examples: readonly (readonly [title: string, line: string])[];
+}
+
+/**
+ * Something the gateway can be asked to do, whoever asks and however.
+ *
+ * From one of these come an admin route, a command in each of its modes, an OpenAPI entry, a completion and a manual
+ * page. It is therefore plain data and one function, and importing it must not load the database or the web server.
+ */
+export interface Operation<Services, Input extends Wire, Output extends Wire> {
+  /** Nouns, then the verb: `key generate`, `team member add`. */
+  readonly command: readonly [string, string, ...string[]];
+  /** Other verbs for the same command, LiteLLM's among them; not shown in help. */
+  readonly aliases?: readonly string[];
+  readonly route: Route;
+  /** Further routes under which LiteLLM's clients look for it. A `:name` in a path fills the field of that name. */
+  readonly alsoAt?: readonly Route[];
+  /** An imperative line without a full stop, for lists of commands. */
+  readonly summary: string;
+  /** What the summary leaves out. */
+  readonly description?: string;
+  readonly input: Input;
+  readonly output: Output;
+  /** LiteLLM's fields that are not served: accepted only when null or empty. */
+  readonly unserved?: readonly string[];
+  /** `admin`: administrators only. `self`: any valid key, and the operation itself narrows what it sees. */
+  readonly access: 'admin' | 'self';
+  readonly cli: CommandLine;
+  readonly run: (services: Services, input: z.output<Input>, actor: Actor) => Promise<z.output<Output>>;
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- a list of operations forgets what each one takes
+export type AnyOperation<Services> = Operation<Services, any, any>;
+
+export function operation<Services, Input extends Wire, Output extends Wire>(
+  definition: Operation<Services, Input, Output>,
+): Operation<Services, Input, Output> {
+  return definition;
+}
+
+/** Runs an operation: here, or in a daemon. A command cannot tell which. Input and output are as they travel. */
+export type Invoke<Services> = (
+  operation: AnyOperation<Services>,
+  input: Record<string, unknown>,
+) => Promise<Record<string, unknown>>;

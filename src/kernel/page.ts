@@ -1,0 +1,16 @@
+import { z } from 'zod';
+
+/** A page of a list as LiteLLM asks for it. `size` has a hard cap: no list loads everything. */
+export const pageFields = (size: { default: number; max: number }) => ({
+  page: z.int().min(1).max(1_000_000).default(1).describe('Which page of the list, from 1'),
+  size: z.int().min(1).max(size.max).default(size.default).describe(`Entries on a page, at most ${size.max}`),
+});
+
+export interface Page {
+  readonly page: number;
+  readonly size: number;
+}
+
+export const offsetOf = ({ page, size }: Page): number => (page - 1) * size;
+
+export const pagesFor = (total: number, size: number): number => Math.ceil(total / size);

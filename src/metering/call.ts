@@ -1,0 +1,56 @@
+import type { Principal } from '../access/principal.ts';
+import type { Deployment } from '../models/deployment.ts';
+import type { Usage } from './usage.ts';
+
+/** What is known of a call before it goes out. */
+export interface CallStart {
+  readonly requestId: string;
+  readonly principal: Principal;
+  readonly deployment: Deployment;
+  /** The model the client asked for. */
+  readonly model: string;
+  /** The name sent upstream. */
+  readonly upstreamModel: string;
+  readonly callType: 'chat_completion';
+  readonly stream: boolean;
+  readonly startedAt: Date;
+  readonly requesterIp: string;
+  /** Input tokens, counted or guessed high: what a call costs at least if it is answered. */
+  readonly promptTokens: number;
+  /** The most output tokens the call can produce, when the request or the model says so. */
+  readonly maxCompletionTokens: number | undefined;
+  /** The client's `user` field, if any. */
+  readonly endUser?: string | undefined;
+  readonly tags?: readonly string[];
+}
+
+export interface CallOutcome {
+  /** `success`: answered whole. `interrupted`: cut by client, upstream or shutdown after something was delivered. `failure`: nothing was. */
+  readonly status: 'success' | 'interrupted' | 'failure';
+  /** The HTTP status the client saw or would have seen. */
+  readonly httpStatus: number;
+  /** Absent when the upstream reported none and nothing was delivered: then the call costs nothing. */
+  readonly usage?: Usage | undefined;
+  /** A short text without secrets and without content. */
+  readonly error?: string | undefined;
+  readonly firstByteAt?: Date | undefined;
+}
+
+export interface Settlement {
+  /** Nano-dollars. */
+  readonly cost: bigint;
+  readonly priceSource: 'model_info' | 'catalogue' | 'unpriced';
+  /** Nano-dollars spent by the key so far, this call included; undefined for the master key. */
+  readonly keySpend: bigint | undefined;
+}
+
+/** A call that was admitted: its worst case is reserved and a `started` row is in the journal. */
+export interface Call {
+  /** Notes output tokens already delivered, so that a crash still charges them. Cheap: at most one journal write a second. */
+  checkpoint(completionTokens: number): void;
+  /**
+   * Books the real cost, frees the reservation and writes the journal before it returns. Only the first settlement
+   * counts; later ones return the same result.
+   */
+  settle(outcome: CallOutcome): Settlement;
+}
