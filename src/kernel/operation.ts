@@ -92,7 +92,8 @@ export interface Operation<Services, Input extends Wire, Output extends Wire> {
   readonly unserved?: readonly string[];
   /** `admin`: administrators only. `self`: any valid key, and the operation itself narrows what it sees. */
   readonly access: 'admin' | 'self';
-  readonly cli: CommandLine;
+  /** Absent for a route that only LiteLLM's clients ask for, in a shape of theirs: then there is no command. */
+  readonly cli?: CommandLine;
   readonly run: (services: Services, input: z.output<Input>, actor: Actor) => Promise<z.output<Output>>;
 }
 

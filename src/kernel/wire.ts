@@ -45,6 +45,7 @@ export const timestamp = z.codec(z.iso.datetime({ offset: true }).meta({ format:
 const isEmpty = (value: unknown): boolean =>
   value === null ||
   value === '' ||
+  value === false ||
   (Array.isArray(value) && value.length === 0) ||
   (typeof value === 'object' && Object.keys(value).length === 0);
 

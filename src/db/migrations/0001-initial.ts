@@ -1,8 +1,11 @@
 import { Migration } from '@mikro-orm/migrations';
+import { SCHEMA } from '../schema.ts';
 
 /** Money is bigint nano-dollars throughout. Ids are opaque text; `gen` grows with every change that matters to access. */
 export class Migration0001Initial extends Migration {
   override up(): void {
+    this.addSql(`create schema if not exists ${SCHEMA}`);
+    this.addSql(`set local search_path to ${SCHEMA}`);
     for (const statement of [...objects, ...indexes, ...ledger]) this.addSql(statement);
   }
 }

@@ -1,0 +1,182 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type pg from 'pg';
+import { asDatabaseTrouble } from '../db/errors.ts';
+import { GatewayError } from '../kernel/errors.ts';
+import type { Role } from '../kernel/operation.ts';
+import { hashSecret, isMalformed, maskSecret } from '../kernel/secret.ts';
+import { findKeyRow, type KeyRow } from '../keys/key.queries.ts';
+import { readCredential } from './credential.ts';
+import type { Cached, KeyCache } from './key-cache.ts';
+import type { BudgetEntity, BudgetLimit, Principal } from './principal.ts';
+
+export interface AuthenticatorOptions {
+  readonly pool: pg.Pool;
+  readonly cache: KeyCache;
+  readonly masterKey: string;
+  /** A further header to read the key from. */
+  readonly keyHeader: string | undefined;
+  readonly now: () => Date;
+  /** Money an entity had spent when its row was read: the counters begin with it. */
+  readonly seed: (entity: BudgetEntity, id: string, spent: bigint) => void;
+}
+
+const master: Principal = Object.freeze({
+  kind: 'master',
+  keyId: 'master',
+  hash: 'master',
+  alias: null,
+  userId: null,
+  teamId: null,
+  organizationId: null,
+  role: 'proxy_admin',
+  blocked: false,
+  teamBlocked: false,
+  teamAlias: null,
+  expiresAt: null,
+  models: [],
+  teamModels: [],
+  budgets: [],
+});
+
+/** Finds out who is calling. The steps are those of `authenticate`, in order. */
+export class Authenticator {
+  readonly #options: AuthenticatorOptions;
+  readonly #comparisonKey = randomBytes(32);
+  readonly #masterMac: Buffer;
+  /** Look-ups under way: a thousand requests with one unseen key ask the database once. */
+  readonly #loading = new Map<string, Promise<Cached>>();
+
+  constructor(options: AuthenticatorOptions) {
+    this.#options = options;
+    this.#masterMac = this.#mac(options.masterKey);
+  }
+
+  /** @throws GatewayError 401 when the credential is known to be bad, 503 when we cannot know */
+  async authenticate(request: IncomingMessage): Promise<Principal> {
+    const secret = readCredential(request, this.#options.keyHeader);
+    if (this.#isMaster(secret)) return master;
+    if (!secret.startsWith('sk-')) throw notAKey(secret);
+    const hash = hashSecret(secret);
+    // Before any look-up: a key of ours with a wrong checksum was mistyped or made up.
+    if (isMalformed(secret)) throw unknownKey(secret, hash);
+    const cached = await this.#find(hash);
+    if (cached === 'unknown') throw unknownKey(secret, hash);
+    requireUsable(cached.principal, secret, this.#options.now());
+    return cached.principal;
+  }
+
+  /** MACs under a key of this process are compared, so that neither length nor beginning of the master key leaks. */
+  #isMaster(secret: string): boolean {
+    // Only keys of the master's length are worth the 9 µs of a MAC, and the length is no secret: it is in the manual.
+    return secret.length === this.#options.masterKey.length && timingSafeEqual(this.#mac(secret), this.#masterMac);
+  }
+
+  #mac(secret: string): Buffer {
+    return createHmac('sha256', this.#comparisonKey).update(secret).digest();
+  }
+
+  async #find(hash: string): Promise<Cached> {
+    const cached = await this.#options.cache.read(hash);
+    if (cached) return cached;
+    let loading = this.#loading.get(hash);
+    if (!loading) {
+      loading = this.#load(hash).finally(() => this.#loading.delete(hash));
+      this.#loading.set(hash, loading);
+    }
+    return loading;
+  }
+
+  async #load(hash: string): Promise<Cached> {
+    const { cache, pool, seed } = this.#options;
+    const { fence } = cache;
+    const shared = await cache.readShared(hash);
+    if (shared) {
+      const cached = { principal: Object.freeze(shared) };
+      await cache.store(hash, cached, fence);
+      return cached;
+    }
+    const row = await findKeyRow(pool, hash).catch((thrown: unknown) => {
+      throw asDatabaseTrouble(thrown);
+    });
+    const cached: Cached = row ? { principal: principalOf(row, seed) } : 'unknown';
+    await cache.store(hash, cached, fence);
+    return cached;
+  }
+}
+
+function requireUsable(principal: Principal, secret: string, now: Date): void {
+  if (principal.blocked) {
+    throw denied('key_blocked', "Key is blocked. Update via `/key/unblock` if you're an admin.");
+  }
+  if (principal.teamBlocked) {
+    throw denied(
+      'team_blocked',
+      `Team=${principal.teamId} is blocked. Update via \`/team/unblock\` if you're an admin.`,
+    );
+  }
+  if (principal.expiresAt !== null && principal.expiresAt <= now.getTime()) {
+    const expiry = new Date(principal.expiresAt).toISOString();
+    throw new GatewayError(
+      'unauthenticated',
+      'expired_key',
+      `Authentication Error - Expired Key. Key Expiry time ${expiry} and current time ${now.toISOString()}`,
+      { param: maskSecret(secret) },
+    );
+  }
+}
+
+const denied = (type: string, message: string) =>
+  new GatewayError('unauthenticated', type, `Authentication Error, ${message}`);
+
+const notAKey = (secret: string) =>
+  denied('auth_error', `LiteLLM Virtual Key expected. Received=${maskSecret(secret)}, expected to start with 'sk-'.`);
+
+const unknownKey = (secret: string, hash: string) =>
+  denied(
+    'token_not_found_in_db',
+    `Invalid proxy server token passed. Received API Key = ${maskSecret(secret)}, Key Hash (Token) =${hash}. ` +
+      'Unable to find token in cache or `LiteLLM_VerificationTokenTable`',
+  );
+
+const amount = (text: string | null): bigint | null => (text === null ? null : BigInt(text));
+
+function principalOf(row: KeyRow, seed: AuthenticatorOptions['seed']): Principal {
+  const budgets: BudgetLimit[] = [
+    { entity: 'key', id: row.key_id, label: row.alias ?? row.name, max: amount(row.max_budget) },
+  ];
+  seed('key', row.key_id, BigInt(row.spend));
+  if (row.team_id !== null) {
+    budgets.push({
+      entity: 'team',
+      id: row.team_id,
+      label: row.team_alias ?? row.team_id,
+      max: amount(row.team_max_budget),
+    });
+    seed('team', row.team_id, BigInt(row.team_spend ?? 0));
+  }
+  if (row.user_id !== null) {
+    // As in LiteLLM a key of a team is held to the team's budget, not to its user's own; the user's spend is still counted.
+    const max = row.team_id === null ? amount(row.user_max_budget) : null;
+    budgets.push({ entity: 'user', id: row.user_id, label: row.user_id, max });
+    seed('user', row.user_id, BigInt(row.user_spend ?? 0));
+  }
+  return Object.freeze({
+    kind: 'key',
+    keyId: row.key_id,
+    hash: row.token,
+    alias: row.alias,
+    userId: row.user_id,
+    teamId: row.team_id,
+    organizationId: row.organization_id,
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the column only ever holds roles
+    role: (row.user_role ?? 'internal_user') as Role,
+    blocked: row.blocked,
+    teamBlocked: row.team_blocked ?? false,
+    teamAlias: row.team_alias,
+    expiresAt: row.expires_at?.getTime() ?? null,
+    models: row.models,
+    teamModels: row.team_models ?? [],
+    budgets,
+  });
+}

@@ -1,0 +1,62 @@
+import { GatewayError } from '../kernel/errors.ts';
+import type { Principal } from './principal.ts';
+
+/** LiteLLM's special names in a list of models. */
+const TEAM_MODELS = 'all-team-models';
+const ALL_MODELS = 'all-proxy-models';
+const NO_MODELS = 'no-default-models';
+
+/**
+ * Whether a list lets a model through: its name, a pattern such as `openai/*` or `*`, or everything when it is empty.
+ */
+function lists(models: readonly string[], model: string): boolean {
+  if (models.length === 0) return true;
+  return models.some(
+    (entry) => entry === model || entry === ALL_MODELS || (entry.includes('*') && matches(entry, model)),
+  );
+}
+
+/** `*` stands for any run of characters; nothing else is special, so a list cannot hold a slow regular expression. */
+function matches(pattern: string, model: string): boolean {
+  const parts = pattern.split('*');
+  const first = parts.shift() ?? '';
+  const last = parts.pop() ?? '';
+  if (!model.startsWith(first) || !model.endsWith(last) || model.length < first.length + last.length) return false;
+  let position = first.length;
+  for (const part of parts) {
+    const found = model.indexOf(part, position);
+    if (found === -1) return false;
+    position = found + part.length;
+  }
+  return position <= model.length - last.length;
+}
+
+type Denied = 'key' | 'team' | undefined;
+
+/** Which list stands in the way, if any. The key's own first, then its team's: both must let the model through. */
+function deniedBy({ kind, models, teamId, teamModels }: Principal, model: string): Denied {
+  if (kind === 'master') return undefined;
+  const followsTeam = models.includes(TEAM_MODELS) && teamId !== null;
+  if (!followsTeam && (models.includes(NO_MODELS) || !lists(models, model))) return 'key';
+  if (teamId !== null && (teamModels.includes(NO_MODELS) || !lists(teamModels, model))) return 'team';
+  return undefined;
+}
+
+/** Whether the caller may call a model: what a list of models shows is exactly what would be allowed. */
+export const allows = (principal: Principal, model: string): boolean => deniedBy(principal, model) === undefined;
+
+/** @param status 403, or 401 as LiteLLM answered until April 2026 */
+export function requireModel(principal: Principal, model: string, status = 403): void {
+  const denied = deniedBy(principal, model);
+  if (!denied) return;
+  const [type, list] =
+    denied === 'key'
+      ? ['key_model_access_denied', principal.models]
+      : ['team_model_access_denied', principal.teamModels];
+  throw new GatewayError(
+    'forbidden',
+    type,
+    `${denied} not allowed to access model. This ${denied} can only access models=[${list.join(', ')}]. Tried to access ${model}`,
+    { param: 'model', status },
+  );
+}

@@ -1,0 +1,44 @@
+import { GatewayError } from '../kernel/errors.ts';
+
+const codeOf = (thrown: unknown): string | undefined =>
+  typeof thrown === 'object' && thrown !== null && 'code' in thrown && typeof thrown.code === 'string'
+    ? thrown.code
+    : undefined;
+
+/** SQLSTATE classes and codes that say the server cannot work now: connection trouble, shutdown, too many clients, read-only, disk full, timeout. */
+const transient = /^(08|57P0|53)|^(25006|57014|55P03|40001|40P01)$/;
+
+const network = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOENT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'EACCES',
+]);
+
+function isTrouble(thrown: unknown): boolean {
+  for (let error = thrown; error instanceof Error; error = error.cause) {
+    const code = codeOf(error);
+    if (code && (transient.test(code) || network.has(code))) return true;
+    if (/timeout exceeded when trying to connect|Query read timeout|Connection terminated/.test(error.message))
+      return true;
+  }
+  return false;
+}
+
+/**
+ * Database trouble as what it is: ours, and worth trying again. Never an authentication error, which would tell a
+ * client that its good key is bad. Anything else comes back as it was thrown.
+ */
+export function asDatabaseTrouble(thrown: unknown): unknown {
+  if (thrown instanceof GatewayError || !isTrouble(thrown)) return thrown;
+  return new GatewayError('unavailable', 'database_unreachable', 'The database does not answer', {
+    hint: 'Is PostgreSQL running, and is the database URL right? Try: gatewayctl db url',
+    headers: { 'retry-after': '1' },
+    cause: thrown,
+  });
+}

@@ -1,0 +1,104 @@
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { type Migration, Migrator } from '@mikro-orm/migrations';
+import pg from 'pg';
+import { GatewayError } from '../kernel/errors.ts';
+import { Migration0001Initial } from './migrations/0001-initial.ts';
+import { SCHEMA } from './schema.ts';
+
+type MigrationClass = new (...args: ConstructorParameters<typeof Migration>) => Migration;
+
+/** Numbered, forward only. Expand in one release, contract in a later one: old daemons serve on while new ones start. */
+const migrations: readonly { readonly name: string; readonly class: MigrationClass }[] = [
+  { name: '0001-initial', class: Migration0001Initial },
+];
+
+export interface MigrationStatus {
+  readonly applied: readonly string[];
+  readonly pending: readonly string[];
+  /** Applied by a newer gatewayctl: this one must not serve on such a schema. */
+  readonly unknown: readonly string[];
+}
+
+export async function migrationStatus(pool: pg.Pool): Promise<MigrationStatus> {
+  const { rows: exists } = await pool.query<{ found: string | null }>(`select to_regclass($1) as found`, [
+    `${SCHEMA}.migrations`,
+  ]);
+  const applied: string[] = [];
+  if (exists[0]?.found) {
+    const { rows } = await pool.query<{ name: string }>(`select name from ${SCHEMA}.migrations order by id`);
+    applied.push(...rows.map(({ name }) => name));
+  }
+  const names = migrations.map(({ name }) => name);
+  return {
+    applied,
+    pending: names.filter((name) => !applied.includes(name)),
+    unknown: applied.filter((name) => !names.includes(name)),
+  };
+}
+
+/** Refuses a schema that is not exactly the one this version knows. */
+export function requireCurrent({ pending, unknown }: MigrationStatus): void {
+  if (unknown.length > 0) throw unknownSchema(unknown);
+  if (pending.length > 0) {
+    throw new GatewayError('config', 'schema_outdated', `The database lacks ${pending.join(', ')}`, {
+      hint: 'Run: gatewayctl migrate up',
+    });
+  }
+}
+
+const unknownSchema = (unknown: readonly string[]) =>
+  new GatewayError(
+    'config',
+    'schema_unknown',
+    `The database was migrated by a newer gatewayctl (${unknown.join(', ')})`,
+    {
+      hint: 'Install that version here; an older one could book or allow what the newer schema forbids.',
+    },
+  );
+
+/** The SQL that `migrate up` would run. Nothing is changed. */
+export function migrationPlan(orm: MikroORM, { pending }: MigrationStatus): string[] {
+  return migrations
+    .filter(({ name }) => pending.includes(name))
+    .flatMap(({ class: Class }) => {
+      const migration = new Class(orm.em.getDriver(), orm.config);
+      void migration.up();
+      return migration.getQueries().map(String);
+    });
+}
+
+/**
+ * Brings the schema up to date and says which migrations that took. All of them are one transaction, so a kill in the
+ * middle leaves the schema as it was; a lock makes several daemons that start at once take turns.
+ *
+ * @throws GatewayError `limited` (exit 75) when another migration holds the lock for longer than `lockTimeoutMs`
+ */
+export async function migrate(orm: MikroORM, url: string, lockTimeoutMs = 60_000): Promise<readonly string[]> {
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: 5_000,
+    application_name: 'gatewayctl-migrate',
+  });
+  await client.connect();
+  try {
+    await client.query(`set lock_timeout = ${Math.trunc(lockTimeoutMs)}`);
+    await client.query(`select pg_advisory_lock(hashtext('gatewayctl migrate'))`).catch((cause: unknown) => {
+      throw new GatewayError('limited', 'migration_running', 'Another gatewayctl is migrating this database', {
+        hint: 'Wait for it, then try again: gatewayctl migrate status',
+        cause,
+      });
+    });
+    orm.config.set('migrations', {
+      ...orm.config.get('migrations'),
+      tableName: 'migrations',
+      schema: SCHEMA,
+      migrationsList: [...migrations],
+      snapshot: false,
+      allOrNothing: true,
+    });
+    const done = await new Migrator(orm.em).up();
+    return done.map(({ name }) => name);
+  } finally {
+    await client.end();
+  }
+}

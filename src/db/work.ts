@@ -1,0 +1,31 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Actor } from '../kernel/operation.ts';
+
+/** What an operation works with: one transaction, one moment, one caller. */
+export interface Work {
+  readonly em: EntityManager;
+  readonly now: Date;
+  readonly actor: Actor;
+  /** For whom the caller says it acts: the header `litellm-changed-by`. A claim, kept beside the actor. */
+  readonly changedBy: string | undefined;
+}
+
+/** The name that stands in `created_by`, `updated_by` and the audit log. */
+export function actorName(actor: Actor): string {
+  if (actor.type === 'operator') return actor.name;
+  return actor.type === 'master' ? 'master' : (actor.userId ?? actor.keyId);
+}
+
+export function updateStamp({ now, actor }: Work) {
+  return { updatedAt: now, updatedBy: actorName(actor) };
+}
+
+export function createStamp(work: Work) {
+  return { createdAt: work.now, createdBy: actorName(work.actor), ...updateStamp(work) };
+}
+
+/** The properties that were given: `undefined` leaves, a value sets, `null` clears. */
+export function given<T extends object>(changes: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the filter is the type
+  return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)) as never;
+}

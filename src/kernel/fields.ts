@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { duration, parseDuration, durationHint } from './duration.ts';
+import { GatewayError } from './errors.ts';
+import { usd } from './money.ts';
+import type { Flag } from './operation.ts';
+import { timestamp } from './wire.ts';
+
+/** A name people choose. Control characters are refused: they would reach terminals and logs. */
+export const label = z
+  .string()
+  .trim()
+  .min(1, 'must not be empty')
+  .max(255, 'must be at most 255 characters')
+  .regex(/^\P{Cc}*$/u, 'must not hold control characters');
+
+/** An id a caller may choose or refer to. */
+export const id = label;
+
+export const models = z.array(z.string().min(1)).max(1_000);
+
+export const metadata = z.record(z.string(), z.unknown());
+
+/** What a key, team or user may do, for input that creates: absent means no limit. */
+export const grantFields = {
+  models: models.default([]).describe('Models that may be called, patterns such as openai/* included; none means all'),
+  maxBudget: usd.nullable().optional().describe('US dollars that may be spent; null is no limit'),
+  metadata: metadata.default({}).describe('Free JSON, kept as it is given'),
+};
+
+/** The same for input that changes: absent leaves, a value sets, null clears. */
+export const grantChanges = {
+  models: models
+    .optional()
+    .describe('Models that may be called, in place of the present ones; an empty list means all'),
+  maxBudget: usd.nullable().optional().describe('US dollars that may be spent; null removes the limit'),
+  metadata: metadata.optional().describe('Free JSON, in place of what there is'),
+};
+
+/** What there is to say of any object that has grants, in an answer. */
+export const grantInfo = {
+  models: z.array(z.string()).describe('Models that may be called; none means all'),
+  maxBudget: usd.nullable().describe('US dollars that may be spent; null is no limit'),
+  spend: usd.describe('US dollars spent so far'),
+  metadata: metadata.describe('Free JSON, as it was given'),
+};
+
+/** Who made and last changed a row, and when. */
+export const stampInfo = {
+  createdAt: timestamp.describe('When it was created'),
+  createdBy: z.string().describe('Who created it'),
+  updatedAt: timestamp.describe('When it was last changed'),
+  updatedBy: z.string().describe('Who last changed it'),
+};
+
+/** `--expires`: how long from now, a date, or never. */
+export const expiresFlag: Flag = {
+  name: 'expires',
+  placeholder: 'when',
+  description: 'When it stops working: 30d, 12h, 1mo, a date such as 2027-02-28, or never',
+  parse: (text) => {
+    if (text === 'never' || text === 'none') return { duration: null };
+    if (parseDuration(text)) return { duration: text };
+    const date = /^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?$/.test(text) ? new Date(text) : undefined;
+    if (date && !Number.isNaN(date.getTime())) return { expires: date.toISOString() };
+    throw new GatewayError('usage', 'invalid_flag', `--expires: "${text}" ${durationHint}, a date, or never`, {
+      param: 'expires',
+    });
+  },
+};
+
+export const grace = duration
+  .optional()
+  .describe('How long the old secret goes on working, such as 24h; absent is not at all');
+
+/** What an update leaves: what was not given. Refuses a change that changes nothing, which is mostly a mistyped command. */
+export function requireChange(changes: object): void {
+  if (Object.values(changes).some((value) => value !== undefined)) return;
+  throw new GatewayError('invalid', 'nothing_to_change', 'Nothing to change was given', {
+    hint: 'Name at least one field to change.',
+  });
+}

@@ -1,0 +1,62 @@
+import type pg from 'pg';
+import { SCHEMA } from '../db/schema.ts';
+
+/** Everything a call is decided by, as one row. Amounts are text: int8 as pg gives it. */
+export interface KeyRow {
+  readonly key_id: string;
+  readonly token: string;
+  readonly alias: string | null;
+  readonly name: string;
+  readonly models: string[];
+  readonly blocked: boolean;
+  readonly expires_at: Date | null;
+  readonly max_budget: string | null;
+  readonly spend: string;
+  readonly team_id: string | null;
+  readonly team_alias: string | null;
+  readonly team_models: string[] | null;
+  readonly team_blocked: boolean | null;
+  readonly team_max_budget: string | null;
+  readonly team_spend: string | null;
+  readonly user_id: string | null;
+  readonly user_role: string | null;
+  readonly user_max_budget: string | null;
+  readonly user_spend: string | null;
+  readonly organization_id: string | null;
+}
+
+/** A retired secret counts until its grace ends, and no longer than the key itself. */
+const statement = `
+  with found as (
+    select id, null::timestamptz as until from ${SCHEMA}.keys where token = $1
+    union all
+    select key_id, expires_at from ${SCHEMA}.retired_tokens where token = $1 and expires_at > now()
+  )
+  select k.id as key_id, k.token, k.alias, k.name, k.models, k.blocked,
+         least(k.expires_at, f.until) as expires_at, k.max_budget, k.spend,
+         t.id as team_id, t.alias as team_alias, t.models as team_models, t.blocked as team_blocked,
+         t.max_budget as team_max_budget, t.spend as team_spend,
+         u.id as user_id, u.role as user_role, u.max_budget as user_max_budget, u.spend as user_spend,
+         coalesce(k.organization_id, t.organization_id, u.organization_id) as organization_id
+  from found f
+  join ${SCHEMA}.keys k on k.id = f.id
+  left join ${SCHEMA}.teams t on t.id = k.team_id
+  left join ${SCHEMA}.users u on u.id = k.user_id`;
+
+/** One statement for a key with its team and user: what authentication costs on a cold cache. */
+export async function findKeyRow(pool: pg.Pool, hash: string): Promise<KeyRow | undefined> {
+  const { rows } = await pool.query<KeyRow>({ name: 'key-by-token', text: statement, values: [hash] });
+  return rows[0];
+}
+
+/** The hashes, present and retired, under which keys of a team or a user may be cached. */
+export async function tokensOf(pool: pg.Pool, owner: 'team' | 'user' | 'organization', id: string): Promise<string[]> {
+  const column = { team: 'team_id', user: 'user_id', organization: 'organization_id' }[owner];
+  const { rows } = await pool.query<{ token: string }>(
+    `select token from ${SCHEMA}.keys where ${column} = $1
+     union all
+     select r.token from ${SCHEMA}.retired_tokens r join ${SCHEMA}.keys k on k.id = r.key_id where k.${column} = $1`,
+    [id],
+  );
+  return rows.map(({ token }) => token);
+}

@@ -1,0 +1,332 @@
+import { randomUUID } from 'node:crypto';
+import { type FilterQuery, LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
+import type { AuditService } from '../audit/audit.service.ts';
+import { announce } from '../db/notify.ts';
+import { createStamp, given, updateStamp, type Work } from '../db/work.ts';
+import { after, type Duration } from '../kernel/duration.ts';
+import { GatewayError } from '../kernel/errors.ts';
+import { requireChange } from '../kernel/fields.ts';
+import { isAdmin } from '../kernel/operation.ts';
+import { offsetOf, type Page } from '../kernel/page.ts';
+import { generateSecret, hashSecret, keyReference, maskSecret } from '../kernel/secret.ts';
+import type { TeamService } from '../teams/team.service.ts';
+import type { UserService } from '../users/user.service.ts';
+import { Key, RetiredToken } from './key.entity.ts';
+import { describeKey, encodeKey } from './key.wire.ts';
+
+type Maybe<T> = T | null | undefined;
+
+interface Grants {
+  keyAlias?: Maybe<string>;
+  teamId?: Maybe<string>;
+  userId?: Maybe<string>;
+  organizationId?: Maybe<string>;
+  maxBudget?: Maybe<bigint>;
+  duration?: Duration | null | undefined;
+  expires?: Date | undefined;
+}
+
+export interface NewKey extends Grants {
+  models: string[];
+  metadata: Record<string, unknown>;
+  blocked: boolean;
+  key?: Maybe<string>;
+}
+
+export interface KeyChanges extends Grants {
+  models?: string[] | undefined;
+  metadata?: Record<string, unknown> | undefined;
+  blocked?: boolean | undefined;
+}
+
+export interface KeyFilter extends Page {
+  teamId?: string | undefined;
+  userId?: string | undefined;
+  organizationId?: string | undefined;
+  keyAlias?: string | undefined;
+  keyHash?: string | undefined;
+  sortBy: 'created_at' | 'key_alias';
+  sortOrder: 'asc' | 'desc';
+}
+
+export class KeyService {
+  readonly #work: Work;
+  readonly #audit: AuditService;
+  readonly #teams: TeamService;
+  readonly #users: UserService;
+
+  constructor(work: Work, { audit, teams, users }: { audit: AuditService; teams: TeamService; users: UserService }) {
+    this.#work = work;
+    this.#audit = audit;
+    this.#teams = teams;
+    this.#users = users;
+  }
+
+  /** @throws GatewayError 400 when the alias or the given key is taken, 404 when a team or organization is not there */
+  async generate(fields: NewKey): Promise<{ key: Key; secret: string }> {
+    const secret = fields.key ?? generateSecret('virtual');
+    const key = this.#work.em.create(Key, {
+      id: randomUUID(),
+      token: hashSecret(secret),
+      name: maskSecret(secret),
+      alias: fields.keyAlias ?? null,
+      teamId: null,
+      userId: null,
+      organizationId: fields.organizationId ?? null,
+      models: fields.models,
+      metadata: fields.metadata,
+      maxBudget: fields.maxBudget ?? null,
+      spend: 0n,
+      blocked: fields.blocked,
+      expiresAt: this.#expiry(fields) ?? null,
+      rotationCount: 0,
+      gen: 1n,
+      ...createStamp(this.#work),
+    });
+    await this.#assign(key, fields);
+    await this.#flush(key);
+    await this.#changed(key, 'created');
+    return { key, secret };
+  }
+
+  async update(reference: string, changes: KeyChanges): Promise<Key> {
+    requireChange(changes);
+    const key = await this.#lock(reference);
+    const before = this.#encode(key);
+    const { keyAlias: alias, teamId, userId, duration, expires, ...rest } = changes;
+    this.#work.em.assign(key, given({ alias, ...rest, expiresAt: this.#expiry({ duration, expires }) }));
+    await this.#assign(key, { teamId, userId });
+    this.#touch(key);
+    await this.#flush(key);
+    await this.#changed(key, 'updated', before);
+    return key;
+  }
+
+  async setBlocked(reference: string, blocked: boolean): Promise<Key> {
+    const key = await this.#lock(reference);
+    const before = this.#encode(key);
+    key.blocked = blocked;
+    this.#touch(key);
+    await this.#changed(key, blocked ? 'blocked' : 'unblocked', before);
+    return key;
+  }
+
+  /** Replaces the secret and keeps everything else. The old secret works until its grace ends; without one, no longer. */
+  async regenerate(
+    reference: string,
+    { grace, newKey, ...expiry }: { grace?: Duration | undefined; newKey?: Maybe<string> } & Grants,
+  ): Promise<{ key: Key; secret: string }> {
+    const { em, now } = this.#work;
+    const key = await this.#lock(reference);
+    const before = this.#encode(key);
+    const secret = newKey ?? generateSecret('virtual');
+    const old = key.token;
+    if (grace) em.create(RetiredToken, { token: old, keyId: key.id, expiresAt: after(now, grace) });
+    em.assign(key, { token: hashSecret(secret), name: maskSecret(secret), rotationCount: key.rotationCount + 1 });
+    em.assign(key, given({ expiresAt: this.#expiry(expiry) }));
+    this.#touch(key);
+    await this.#flush(key);
+    await this.#changed(key, 'rotated', before, [old]);
+    return { key, secret };
+  }
+
+  /** All or none: when one is not there, nothing is deleted. */
+  async delete(references: readonly string[]): Promise<Key[]> {
+    const keys: Key[] = [];
+    for (const reference of references) keys.push(await this.#lock(reference));
+    await this.#remove(keys);
+    return keys;
+  }
+
+  /** Deletes all keys of an owner and says which, by hash. */
+  async removeOf(owner: { teamId: string } | { userId: string }): Promise<string[]> {
+    const keys = await this.#work.em.find(Key, owner, { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } });
+    await this.#remove(keys);
+    return keys.map(({ token }) => token);
+  }
+
+  /** Refuses when the user holds keys of a team: whoever works with them would stand still. */
+  async refuseTeamKeysOf(userId: string): Promise<void> {
+    const keys = await this.#work.em.find(Key, { userId, teamId: { $ne: null } }, { limit: 20 });
+    if (keys.length === 0) return;
+    const names = keys.map(({ alias, name }) => alias ?? name).join(', ');
+    throw new GatewayError('conflict', 'user_holds_team_keys', `User ${userId} holds keys of a team: ${names}`, {
+      param: 'user_ids',
+      hint: 'Give the keys to somebody else (gatewayctl key update KEY --user OTHER), or delete them too with --cascade.',
+    });
+  }
+
+  /** What they spent stays in the ledger. */
+  async #remove(keys: readonly Key[]): Promise<void> {
+    for (const key of keys) {
+      await this.#changed(key, 'deleted', this.#encode(key));
+      this.#work.em.remove(key);
+    }
+    await this.#work.em.flush();
+  }
+
+  /** The key itself, its hash, the first eight or more digits of its hash, its lasting id or its alias. */
+  async get(reference: string): Promise<Key> {
+    const key = await this.#find(reference);
+    // Who may not see a key learns nothing from trying: the answer is that of a key that is not there.
+    if (key && this.#maySee(key)) return key;
+    throw await this.#unknown(reference);
+  }
+
+  /** The key the caller came with. */
+  async own(): Promise<Key> {
+    const { actor } = this.#work;
+    if (actor.type === 'key') return this.get(actor.hash);
+    throw new GatewayError('invalid', 'invalid_request_error', 'Which key? You did not come with a virtual key', {
+      param: 'key',
+      hint: 'Name a key by its alias or id.',
+    });
+  }
+
+  async list({ page, size, sortBy, sortOrder, ...filter }: KeyFilter): Promise<{ keys: Key[]; total: number }> {
+    const team = filter.teamId === undefined ? undefined : (await this.#teams.get(filter.teamId)).id;
+    const where: FilterQuery<Key> = given({
+      teamId: team,
+      userId: filter.userId,
+      organizationId: filter.organizationId,
+      alias: filter.keyAlias,
+      token: filter.keyHash,
+    });
+    const orderBy = { [sortBy === 'key_alias' ? 'alias' : 'createdAt']: sortOrder, id: 'asc' as const };
+    const [keys, total] = await this.#work.em.findAndCount(Key, where, {
+      orderBy,
+      limit: size,
+      offset: offsetOf({ page, size }),
+    });
+    return { keys, total };
+  }
+
+  async of(owner: { teamId: string } | { userId: string }, limit: number): Promise<Key[]> {
+    return this.#work.em.find(Key, owner, { orderBy: { createdAt: 'desc', id: 'asc' }, limit });
+  }
+
+  /** Gives a key its team and user, by whatever names they go. */
+  async #assign(key: Key, { teamId, userId }: { teamId?: Maybe<string>; userId?: Maybe<string> }): Promise<void> {
+    if (teamId !== undefined) key.teamId = teamId === null ? null : (await this.#teams.get(teamId)).id;
+    if (userId !== undefined) key.userId = userId === null ? null : (await this.#users.getOrCreate(userId)).id;
+    if (!key.teamId || !key.userId || (teamId === undefined && userId === undefined)) return;
+    if (await this.#teams.isMember(key.teamId, key.userId)) return;
+    throw new GatewayError('invalid', 'bad_request_error', `User=${key.userId} not assigned to team=${key.teamId}`, {
+      param: 'user_id',
+      hint: `Add the user first: gatewayctl team member add ${key.teamId} ${key.userId}`,
+    });
+  }
+
+  /** `undefined` when neither was given, so that an update leaves what there is. */
+  #expiry({ duration, expires }: Pick<Grants, 'duration' | 'expires'>): Date | null | undefined {
+    if (duration !== undefined && duration !== null && expires !== undefined) {
+      throw new GatewayError('invalid', 'invalid_request_error', 'Both duration and expires were given', {
+        param: 'expires',
+        hint: 'Give one of them.',
+      });
+    }
+    if (expires) return expires;
+    return duration ? after(this.#work.now, duration) : duration;
+  }
+
+  #encode(key: Key): Record<string, unknown> {
+    return encodeKey(describeKey(key, this.#work.now));
+  }
+
+  #touch(key: Key): void {
+    this.#work.em.assign(key, { gen: key.gen + 1n, ...updateStamp(this.#work) });
+  }
+
+  async #flush(key: Key): Promise<void> {
+    try {
+      await this.#work.em.flush();
+    } catch (cause) {
+      if (!(cause instanceof UniqueConstraintViolationException)) throw cause;
+      throw /keys_alias/.test(cause.message) ? aliasTaken(key.alias ?? '', cause) : secretTaken(cause);
+    }
+  }
+
+  async #changed(
+    key: Key,
+    action: 'created' | 'updated' | 'deleted' | 'blocked' | 'unblocked' | 'rotated',
+    before?: unknown,
+    oldHashes: readonly string[] = [],
+  ): Promise<void> {
+    const { em } = this.#work;
+    const retired = await em.find(RetiredToken, { keyId: key.id });
+    await announce(em, {
+      entity: 'key',
+      id: key.id,
+      hashes: [key.token, ...oldHashes, ...retired.map(({ token }) => token)],
+    });
+    const afterwards = action === 'deleted' ? undefined : this.#encode(key);
+    this.#audit.record({ action, object: 'key', id: key.id, before, after: afterwards });
+  }
+
+  async #lock(reference: string): Promise<Key> {
+    const { id } = await this.get(reference);
+    return this.#work.em.findOneOrFail(Key, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
+  }
+
+  async #find(reference: string): Promise<Key | null> {
+    const { em } = this.#work;
+    const named = keyReference(reference);
+    if ('hash' in named) {
+      const found = await em.findOne(Key, { token: named.hash });
+      if (found) return found;
+      const retired = await em.findOne(RetiredToken, { token: named.hash });
+      return retired && em.findOne(Key, { id: retired.keyId });
+    }
+    // An id first: nobody may take over a key's name by calling another key like its id.
+    const exact = (await em.findOne(Key, { id: named.name })) ?? (await em.findOne(Key, { alias: named.name }));
+    if (exact || !/^[0-9a-f]{8,63}$/.test(named.name)) return exact;
+    const [first, second] = await em.find(Key, { token: { $like: `${named.name}%` } }, { limit: 2 });
+    if (second)
+      throw new GatewayError('invalid', 'ambiguous_key', 'More than one key begins like that', { param: 'key' });
+    return first ?? null;
+  }
+
+  #maySee(key: Key): boolean {
+    const { actor } = this.#work;
+    if (isAdmin(actor) || actor.type !== 'key') return true;
+    return (
+      actor.role === 'proxy_admin_viewer' ||
+      key.id === actor.keyId ||
+      (key.userId !== null && key.userId === actor.userId)
+    );
+  }
+
+  /** The reference may be a secret, and this message goes to logs and terminals: only an alias is repeated. */
+  async #unknown(reference: string): Promise<GatewayError> {
+    const named = keyReference(reference);
+    const details = { param: 'key' };
+    if (!('name' in named))
+      return new GatewayError('notFound', 'not_found_error', 'Key not found in database', details);
+    return new GatewayError('notFound', 'not_found_error', `No key "${named.name}"`, {
+      ...details,
+      hint: 'Which keys there are: gatewayctl key list',
+    });
+  }
+}
+
+const aliasTaken = (alias: string, cause: unknown) =>
+  new GatewayError(
+    'conflict',
+    'bad_request_error',
+    `Key with alias '${alias}' already exists. Unique key aliases across all keys are required.`,
+    {
+      param: 'key_alias',
+      // LiteLLM answers 400 here, and its clients' tests look for it.
+      status: 400,
+      hint: `Choose another alias, or get a new secret for that key: gatewayctl key rotate ${alias}`,
+      cause,
+    },
+  );
+
+const secretTaken = (cause: unknown) =>
+  new GatewayError('conflict', 'bad_request_error', 'That key is already in use', {
+    param: 'key',
+    status: 400,
+    hint: 'Leave it out, and one is generated.',
+    cause,
+  });

@@ -1,0 +1,26 @@
+import { defineEntity, p } from '@mikro-orm/core';
+
+const UserSchema = defineEntity({
+  name: 'User',
+  tableName: 'users',
+  properties: {
+    id: p.text().primary(),
+    alias: p.text().nullable(),
+    email: p.text().nullable(),
+    role: p.text(),
+    organizationId: p.text().nullable(),
+    models: p.array<string>(),
+    metadata: p.json<Record<string, unknown>>(),
+    maxBudget: p.bigint().nullable(),
+    spend: p.bigint(),
+    gen: p.bigint(),
+    createdAt: p.datetime(),
+    createdBy: p.text(),
+    updatedAt: p.datetime(),
+    updatedBy: p.text(),
+  },
+});
+
+/** A person, or a program that stands for one. */
+export class User extends UserSchema.class {}
+UserSchema.setClass(User);
