@@ -62,19 +62,19 @@ const offers: Record<Shell, (line: string) => string[]> = {
 
 const withoutDescription = (candidate: string) => candidate.replace(/(?<!\\)[:\t].*/, '');
 
+const names = (shell: Shell, line: string) => offers[shell](line).map(withoutDescription);
+
 for (const shell of ['bash', 'zsh', 'fish'] as const) {
   describe(`in ${shell}`, { skip: missing(shell) }, () => {
-    const names = (line: string) => offers[shell](line).map(withoutDescription);
-
     test('commands and aliases are completed', () => {
-      assert.deepEqual(names('gatewayctl key ge').toSorted(), ['generate', 'get']);
-      assert.deepEqual(names('gatewayctl keys del'), ['delete']);
+      assert.deepEqual(names(shell, 'gatewayctl key ge').toSorted(), ['generate', 'get']);
+      assert.deepEqual(names(shell, 'gatewayctl keys del'), ['delete']);
     });
 
     test('values of flags are completed, also in comma lists', () => {
-      assert.deepEqual(names('gatewayctl -o t').toSorted(), ['table', 'tsv']);
-      assert.deepEqual(names('gatewayctl key generate --models gpt-5,c'), ['gpt-5,claude']);
-      assert.deepEqual(names('gatewayctl --output=ta'), [shell === 'bash' ? 'table' : '--output=table']);
+      assert.deepEqual(names(shell, 'gatewayctl -o t').toSorted(), ['table', 'tsv']);
+      assert.deepEqual(names(shell, 'gatewayctl key generate --models gpt-5,c'), ['gpt-5,claude']);
+      assert.deepEqual(names(shell, 'gatewayctl --output=ta'), [shell === 'bash' ? 'table' : '--output=table']);
     });
 
     test('names with colons and blanks arrive whole', () => {
@@ -90,7 +90,7 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
 
     test('nothing that was typed is run', async () => {
       const line = 'gatewayctl key delete $(touch pwned) `touch pwned` "$(touch pwned)" ci-';
-      assert.deepEqual(names(line), ['ci-runner']);
+      assert.deepEqual(names(shell, line), ['ci-runner']);
       assert.ok(!(await readdir(directory)).includes('pwned'));
     });
   });

@@ -1,0 +1,180 @@
+import type { AnyOperation, Route } from '../kernel/operation.ts';
+import { describeField, type WireField, type WireSchema, wireSchema } from '../kernel/wire.ts';
+import { dataPlanePaths, dataPlaneTags } from './data-plane.ts';
+import { errorResponses, errorSchema, errorsOf } from './openapi-errors.ts';
+
+/** What the document says beyond the operations. */
+export interface OpenApiDetails {
+  readonly version: string;
+  /** What a noun of the command line is about: the description of its tag. */
+  readonly describeNoun: (noun: string) => string;
+}
+
+export interface OpenApiDocument {
+  readonly openapi: '3.1.0';
+  readonly paths: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly [member: string]: unknown;
+}
+
+/** The OpenAPI document of the admin API: each operation at all of its routes, and what the data plane serves. */
+export function openapi(operations: readonly AnyOperation<never>[], details: OpenApiDetails): OpenApiDocument {
+  const paths: Record<string, Record<string, unknown>> = {};
+  const schemas: Record<string, unknown> = { Error: errorSchema };
+  for (const operation of operations) {
+    const names = nameSchemas(operation);
+    schemas[names.response] = schemaOf(operation.output);
+    if (hasWholeBody(operation)) schemas[names.request] = schemaOf(operation.input);
+    for (const route of routesOf(operation)) {
+      const item = (paths[toTemplate(route[1])] ??= {});
+      const method = route[0].toLowerCase();
+      if (item[method]) throw new Error(`${route.join(' ')} is the route of two operations`);
+      item[method] = entry(operation, route);
+    }
+  }
+  for (const path of Object.keys(dataPlanePaths)) {
+    if (paths[path]) throw new Error(`${path} is the route of an operation and of the data plane`);
+  }
+  const nouns = [...new Set(operations.map(({ command: [noun] }) => noun))];
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'gatewayctl',
+      version: details.version,
+      summary: 'An AI gateway administered from the command line',
+      description:
+        "The admin API speaks LiteLLM's routes and field names; the data plane speaks the providers' own protocols.",
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: 'http://127.0.0.1:4000', description: 'The daemon where it listens unless told otherwise' }],
+    security: Object.keys(securitySchemes).map((name) => ({ [name]: [] })),
+    tags: [...nouns.map((name) => ({ name, description: details.describeNoun(name) })), ...dataPlaneTags],
+    paths: { ...sorted(paths), ...dataPlanePaths },
+    components: { schemas: sorted(schemas), responses: errorResponses, securitySchemes },
+  };
+}
+
+/** Every header a client may send its key in: each SDK has its own habit. */
+const securitySchemes = {
+  bearer: { type: 'http', scheme: 'bearer', description: "OpenAI's and LiteLLM's clients" },
+  xApiKey: { type: 'apiKey', in: 'header', name: 'x-api-key', description: "Anthropic's clients" },
+  apiKey: { type: 'apiKey', in: 'header', name: 'api-key', description: "Azure OpenAI's clients" },
+  googApiKey: { type: 'apiKey', in: 'header', name: 'x-goog-api-key', description: "Google's clients" },
+  subscriptionKey: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'Ocp-Apim-Subscription-Key',
+    description: 'Clients behind Azure API Management',
+  },
+} as const;
+
+type Operation = AnyOperation<never>;
+
+const routesOf = ({ route, alsoAt = [] }: Operation): readonly Route[] => [route, ...alsoAt];
+
+const toTemplate = (path: string): string => path.replace(/:(\w+)/g, '{$1}');
+
+const namesInPath = (path: string): readonly string[] =>
+  [...path.matchAll(/:(\w+)/g)].flatMap(([, name]) => name ?? []);
+
+const takesBody = ([method, path]: Route): boolean => method !== 'GET' && namesInPath(path).length === 0;
+
+const hasWholeBody = (operation: Operation): boolean =>
+  routesOf(operation).some(takesBody) && Object.keys(wireSchema(operation.input).properties ?? {}).length > 0;
+
+function nameSchemas({ command }: Operation): { request: string; response: string } {
+  const name = command
+    .flatMap((word) => word.split('-'))
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join('');
+  return { request: `${name}Request`, response: `${name}Response` };
+}
+
+function entry(operation: Operation, route: Route): Record<string, unknown> {
+  const { command, summary, description, access, unserved } = operation;
+  const isMain = route === operation.route;
+  const name = command.join('_').replaceAll('-', '_');
+  const answer = { $ref: `#/components/schemas/${nameSchemas(operation).response}` };
+  return {
+    operationId: isMain ? name : `${name}__${slug(route)}`,
+    tags: [command[0]],
+    summary,
+    description: [
+      description,
+      access === 'admin' ? 'Administrators only.' : 'Any valid key; it sees what its own role may see.',
+      `On the command line: \`gatewayctl ${command.join(' ')}\`.`,
+    ]
+      .filter((text) => text !== undefined)
+      .join('\n\n'),
+    ...parametersAndBody(operation, route),
+    responses: { 200: { description: 'Done', content: json(answer) }, ...errorsOf('admin') },
+    ...(unserved && unserved.length > 0 ? { 'x-accepted-when-empty': unserved } : {}),
+  };
+}
+
+const slug = ([method, path]: Route): string =>
+  `${method.toLowerCase()}_${path.replace(/\W+/g, '_').replace(/^_|_$/g, '')}`;
+
+const json = (schema: unknown) => ({ 'application/json': { schema } });
+
+function parametersAndBody(operation: Operation, route: Route): Record<string, unknown> {
+  const [method, path] = route;
+  const { properties = {}, required = [] } = wireSchema(operation.input);
+  const inPath = namesInPath(path);
+  const rest = Object.entries(properties).filter(([name]) => !inPath.includes(name));
+  const parameters = inPath.map((name) => parameter('path', name, properties[name] ?? { type: 'string' }, true));
+  if (method === 'GET') {
+    parameters.push(...rest.map(([name, field]) => parameter('query', name, field, required.includes(name))));
+  }
+  const hasBody = method !== 'GET' && rest.length > 0;
+  return {
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(hasBody
+      ? {
+          requestBody: body(
+            operation,
+            route,
+            required.some((name) => !inPath.includes(name)),
+          ),
+        }
+      : {}),
+  };
+}
+
+function parameter(
+  where: 'path' | 'query',
+  name: string,
+  field: WireField,
+  required: boolean,
+): Record<string, unknown> {
+  const { type } = describeField(field);
+  const { description, ...schema } = field;
+  const about = { name, in: where, ...(description ? { description } : {}), required };
+  if (type === 'object') return { ...about, content: json(schema) };
+  // `?models=a,b`: one of the ways the daemon reads a list, and the shortest.
+  return { ...about, ...(type === 'array' ? { style: 'form', explode: false } : {}), schema };
+}
+
+/** What the path already says is not said again in the body. */
+function body(operation: Operation, route: Route, required: boolean): Record<string, unknown> {
+  if (takesBody(route)) {
+    return { required, content: json({ $ref: `#/components/schemas/${nameSchemas(operation).request}` }) };
+  }
+  const inPath = namesInPath(route[1]);
+  const { properties = {}, required: names = [], ...schema } = schemaOf(operation.input);
+  const isLeft = (name: string) => !inPath.includes(name);
+  const left = Object.entries(properties).filter(([name]) => isLeft(name));
+  return {
+    required,
+    content: json({ ...schema, properties: Object.fromEntries(left), required: names.filter(isLeft) }),
+  };
+}
+
+/** The dialect is the document's own; said again in each schema it is noise. */
+function schemaOf(schema: Operation['input']): WireSchema {
+  const { $schema: _, ...rest } = { $schema: '', ...wireSchema(schema) };
+  return rest;
+}
+
+/** Alphabetical, so that moving an operation in the list changes nothing here. */
+const sorted = <Value>(record: Readonly<Record<string, Value>>): Record<string, Value> =>
+  Object.fromEntries(Object.entries(record).toSorted(([a], [b]) => (a < b ? -1 : 1)));
