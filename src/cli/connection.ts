@@ -1,0 +1,38 @@
+import type { Invoke } from '../kernel/operation.ts';
+import type { Target } from './target.ts';
+
+/** A way to the gateway that is open. */
+export interface Connection<Services> extends AsyncDisposable {
+  readonly invoke: Invoke<Services>;
+  /** `direct · postgres://db1/gateway`, `local daemon · /path/admin.sock`, `https://gw`. */
+  readonly describe: string;
+  /** What a program must use as its base URL to call models there, where one is known. */
+  readonly baseUrl?: string | undefined;
+}
+
+export interface ConnectOptions {
+  /** How long one request may take. */
+  readonly timeoutMs: number;
+  /** In whose name (`--as`). */
+  readonly as?: string | undefined;
+  /** The command being run, for the help in an error: `key list`. */
+  readonly command?: string | undefined;
+  /** Take what is there and start nothing: a TAB must not boot a database. */
+  readonly isPassive?: boolean | undefined;
+  /** Told of each exchange with a daemon. */
+  readonly trace?: ((exchange: Exchange) => void) | undefined;
+}
+
+/** One request and its answer, for `--verbose` and `--debug`. Secrets are already masked. */
+export interface Exchange {
+  readonly method: string;
+  readonly path: string;
+  /** Absent when no answer came. */
+  readonly status: number | undefined;
+  readonly ms: number;
+  readonly requestId: string | undefined;
+  readonly sent: string;
+  readonly received: string;
+}
+
+export type Connect<Services> = (target: Target, options: ConnectOptions) => Promise<Connection<Services>>;

@@ -1,0 +1,74 @@
+import type { Readable, Writable } from 'node:stream';
+
+/** Everything a command may touch of the world outside. Tests make their own; the real one comes from `process`. */
+export interface Io {
+  readonly stdin: Readable;
+  readonly stdinIsTTY: boolean;
+  /** Data, and nothing else. */
+  readonly out: (text: string) => void;
+  /** Sentences to a person. */
+  readonly err: (text: string) => void;
+  readonly stdoutIsTTY: boolean;
+  readonly stderrIsTTY: boolean;
+  /** Where prompts are drawn, so that they never end up in a pipe. */
+  readonly stderr: Writable;
+  /** Columns of the terminal; 80 where nobody knows. */
+  readonly columns: number;
+  readonly env: Environment;
+  readonly now: () => Date;
+  /** Whether whoever read our output has gone. */
+  readonly isPipeClosed: () => boolean;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** 128 + SIGPIPE: what a shell reports of a program whose reader went away. */
+export const pipeClosed = 141;
+
+/** 128 + SIGINT. */
+export const interrupted = 130;
+
+/**
+ * The world as this process sees it. Only `main` calls this.
+ *
+ * A reader that goes away (`gatewayctl key list | head -1`) is no error of ours: Node would print a stack trace and end
+ * with 1. The answer usually comes after the last write, so the exit status is set here too.
+ */
+export function ioFromProcess(process: NodeJS.Process): Io {
+  const { stdin, stdout, stderr, env } = process;
+  let isClosed = false;
+  const onError = (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    isClosed = true;
+    process.exitCode = pipeClosed;
+  };
+  stdout.on('error', onError);
+  stderr.on('error', onError);
+
+  // The command line stays visible to every user of the machine for as long as the process runs; this overwrites it.
+  process.title = 'gatewayctl';
+
+  const forced = columnsOf(env['GATEWAYCTL_FORCE_TTY']);
+  return {
+    // Looking at `process.stdin` opens it, and some kinds of it then hold the process: only those who read pay.
+    get stdin() {
+      return process.stdin;
+    },
+    stdinIsTTY: stdin.isTTY,
+    out: (text) => void (isClosed || stdout.write(text)),
+    err: (text) => void (isClosed || stderr.write(text)),
+    stdoutIsTTY: stdout.isTTY || forced !== undefined,
+    stderrIsTTY: stderr.isTTY || forced !== undefined,
+    stderr,
+    columns: forced ?? columnsOf(env['COLUMNS']) ?? columnsOf(stdout.columns) ?? columnsOf(stderr.columns) ?? 80,
+    env,
+    now: () => new Date(),
+    isPipeClosed: () => isClosed,
+  };
+}
+
+/** A terminal may claim to have no columns at all; that is not knowing. */
+function columnsOf(value: string | number | undefined): number | undefined {
+  const columns = Number(value);
+  return Number.isInteger(columns) && columns > 0 ? columns : undefined;
+}

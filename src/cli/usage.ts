@@ -1,0 +1,10 @@
+import { GatewayError } from '../kernel/errors.ts';
+
+/** The command line is wrong: exit 2, and nothing was done. */
+export const usage = (type: string, message: string, hint?: string): GatewayError =>
+  new GatewayError('usage', type, message, { hint });
+
+/** A prompt was left with Ctrl-C. Nothing was changed and nothing needs explaining. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+}
