@@ -1,0 +1,56 @@
+import type { Commandable } from './commandable.ts';
+import { describeField, type WireField, type WireSchema, wireSchema } from '../kernel/wire.ts';
+
+export type Row = Readonly<Record<string, unknown>>;
+
+/** What an operation answers, seen from the command line: one object or a list of them. */
+export interface AnswerShape {
+  /** The members of the object, or of each in the list, where the schema says. */
+  readonly members: Readonly<Record<string, ReturnType<typeof describeField>>>;
+  readonly columns: readonly string[];
+  readonly wide: readonly string[];
+  readonly heading: (column: string) => string;
+}
+
+export function shapeOf(operation: Commandable<never>): AnswerShape {
+  const { cli } = operation;
+  const whole: WireSchema & WireField = wireSchema(operation.output);
+  const part = cli.result === undefined ? whole : (whole.properties?.[cli.result] ?? {});
+  const item = objectIn(part);
+  const members = Object.fromEntries(
+    Object.entries(item.properties ?? {}).map(([name, field]) => [name, describeField(field)]),
+  );
+  const columns = cli.columns ?? Object.keys(members).filter((name) => name !== cli.secret);
+  return {
+    members,
+    columns,
+    wide: [...columns, ...(cli.wide ?? [])],
+    heading: (column) => cli.headings?.[column] ?? column.replaceAll('_', '-').replaceAll('.', '-').toUpperCase(),
+  };
+}
+
+/** The description of an object, also when it stands in a list, or beside a shorter form such as its id. */
+function objectIn(field: WireField): WireField {
+  const forms = field.anyOf ?? [field];
+  const form = forms.find(({ properties, items }) => properties ?? items) ?? field;
+  return form.items ? objectIn(form.items) : form;
+}
+
+/** The object or the list that was asked for, out of what LiteLLM's routes wrap around it. */
+export function resultOf(operation: Commandable<never>, answer: unknown): Row | readonly Row[] {
+  const { result, id } = operation.cli;
+  const found = result === undefined ? answer : isRow(answer) ? answer[result] : undefined;
+  if (Array.isArray(found)) return found.map((each: unknown) => (isRow(each) ? each : { [id ?? 'value']: each }));
+  return isRow(found) ? found : {};
+}
+
+export const isRow = (value: unknown): value is Row =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A member of a member: `litellm_params.model`. */
+export function memberAt(row: unknown, path: string): unknown {
+  if (isRow(row) && Object.hasOwn(row, path)) return row[path];
+  let value: unknown = row;
+  for (const name of path.split('.')) value = isRow(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+  return value;
+}

@@ -1,0 +1,168 @@
+import type { Command } from 'commander';
+import type { Invoke } from '../kernel/operation.ts';
+import type { Commandable } from './commandable.ts';
+import { maskSecret } from '../kernel/secret.ts';
+import { ask, needsAnswer } from './confirm.ts';
+import type { Connection } from './connection.ts';
+import { resultOf } from './answer.ts';
+import { exact } from './cell.ts';
+import { type Fields, keyField, readInput, valueOf } from './input.ts';
+import { keyStdinField, type Parameters, parametersOf } from './parameters.ts';
+import { type Parameter, placeholderOf } from './parameter.ts';
+import { choosePresentation, type Presentation } from './presentation.ts';
+import { type Prompt, promptOn } from './prompt.ts';
+import { render } from './render.ts';
+import type { Session } from './session.ts';
+import { commandLine } from './shell-words.ts';
+import { usage } from './usage.ts';
+import { visible } from './visible.ts';
+
+/** Does what a parsed command asks for. */
+export async function execute<Services>(
+  operation: Commandable<Services>,
+  command: Command,
+  session: Session<Services>,
+): Promise<void> {
+  const { io, flags, argv } = session;
+  const presentation = choosePresentation(operation, flags, io);
+  const parameters = parametersOf(operation);
+  const prompt = session.canAsk ? promptOn(io) : undefined;
+  const { input, names } = await gather({ operation, command, parameters, session, prompt });
+  const question = { operation, flags, argv, prompt, names };
+  const isOpen = needsAnswer(question);
+
+  await using connection = await session.connect({ command: operation.command.join(' ') });
+  const isChange = operation.route[0] !== 'GET';
+  if (flags.verbose || (isChange && io.stderrIsTTY && !flags.quiet))
+    io.err(`${session.ink.dim(connection.describe)}\n`);
+  if (isOpen) await ask(question);
+  const answer = await connection.invoke(operation, { ...input, ...operation.cli.fixed });
+  await show({ operation, presentation, connection, session, input, answer });
+}
+
+interface Gathering<Services> {
+  readonly operation: Commandable<Services>;
+  readonly command: Command;
+  readonly parameters: Parameters;
+  readonly session: Session<Services>;
+  readonly prompt: Prompt | undefined;
+}
+
+interface Gathered {
+  readonly input: Fields;
+  /** The objects the command is about, as a person would name them. */
+  readonly names: readonly string[];
+}
+
+/** What the line says, what is asked for on top of it, and a secret where one names the object. */
+async function gather<Services>(gathering: Gathering<Services>): Promise<Gathered> {
+  const { operation, command, parameters, session, prompt } = gathering;
+  const { keyStdin } = operation.cli;
+  const input = await readInput(command, parameters, session.sources);
+  if (keyStdin !== undefined && command.opts<Fields>()[keyStdinField] === true) {
+    if (input[keyStdin] !== undefined) {
+      throw usage(
+        'ambiguous_key',
+        '--key-stdin and the argument both name a key; which one is meant?',
+        'Leave one of them out.',
+      );
+    }
+    const secret = await readSecret(session, prompt);
+    return { input: { ...input, ...keyField(keyStdin, parameters.args, secret) }, names: [maskSecret(secret.trim())] };
+  }
+  const missing = [...parameters.args, ...parameters.flags].filter(
+    ({ field, isRequired }) =>
+      input[field] === undefined &&
+      (isRequired || (field === keyStdin && parameters.args.some((each) => each.field === field))),
+  );
+  Object.assign(input, await askFor(missing, gathering));
+  const names = parameters.args
+    .flatMap(({ field }) => input[field])
+    .filter((each) => each !== undefined)
+    .map(exact);
+  return { input, names };
+}
+
+async function readSecret<Services>({ io, sources }: Session<Services>, prompt: Prompt | undefined): Promise<string> {
+  if (prompt) return prompt.secret('Paste the key, then Enter (hidden):');
+  if (io.stdinIsTTY)
+    throw usage('missing_argument', '--key-stdin reads the key from standard input, and that is a terminal.');
+  return sources.stdin('--key-stdin');
+}
+
+/** Asks a person for what is missing, and ends with the line that would not have needed to ask. */
+async function askFor<Services>(missing: readonly Parameter[], gathering: Gathering<Services>): Promise<Fields> {
+  if (missing.length === 0) return {};
+  const { prompt, session } = gathering;
+  if (!prompt) throw missingInput(missing, gathering);
+  const fields: Fields = {};
+  const words: string[] = [];
+  for (const parameter of missing) {
+    const text = await askOne(parameter, isPositional(parameter, gathering), prompt);
+    words.push(...(isPositional(parameter, gathering) ? [text] : [`--${parameter.name}`, text]));
+    Object.assign(fields, await valueOf(parameter, `--${parameter.name}`, [text], session.sources));
+  }
+  session.io.err(`The same without questions: ${visible(commandLine([...session.argv, ...words]))}\n`);
+  return fields;
+}
+
+const isPositional = <Services>({ field }: Parameter, { parameters }: Gathering<Services>): boolean =>
+  parameters.args.some((each) => each.field === field);
+
+async function askOne(parameter: Parameter, isByPosition: boolean, prompt: Prompt): Promise<string> {
+  const answeredBy = isByPosition ? `<${parameter.name}>` : `--${parameter.name}`;
+  const message = `${parameter.description || parameter.name} (${answeredBy}):`;
+  const choices = parameter.shape.enum;
+  if (choices) return prompt.choice(message, choices);
+  if (parameter.shape.type === 'boolean') return String(await prompt.confirm(message));
+  return prompt.text(message, (text) => (text.trim() === '' ? 'It must not be empty' : true));
+}
+
+function missingInput<Services>(
+  missing: readonly Parameter[],
+  { operation, session, parameters }: Gathering<Services>,
+) {
+  const args = missing.filter((each) => parameters.args.includes(each));
+  const flags = missing.filter((each) => !parameters.args.includes(each));
+  const named = [...args.map(({ name }) => `<${name}>`), ...flags.map(({ name }) => `--${name}`)];
+  const words = [
+    ...args.map(({ name }) => `<${name}>`),
+    ...flags.flatMap((each) => [`--${each.name}`, `<${placeholderOf(each)}>`]),
+  ];
+  const stdin = operation.cli.keyStdin && args.length > 0 ? '\nOr name the key by its secret: --key-stdin' : '';
+  return usage(
+    'missing_argument',
+    `${operation.command.join(' ')} needs ${named.join(', ')}.`,
+    `Run: ${commandLine([...session.argv, ...words])}${stdin}`,
+  );
+}
+
+interface Showing<Services> {
+  readonly operation: Commandable<Services>;
+  readonly presentation: Presentation;
+  readonly connection: Connection<Services>;
+  readonly session: Session<Services>;
+  readonly input: Fields;
+  readonly answer: Awaited<ReturnType<Invoke<Services>>>;
+}
+
+/** After a change: one sentence to a person, and then what there is to print. */
+async function show<Services>({
+  operation,
+  presentation,
+  connection,
+  session,
+  input,
+  answer,
+}: Showing<Services>): Promise<void> {
+  const { io, flags, ink, outInk } = session;
+  const { done, secret } = operation.cli;
+  const isChange = operation.route[0] !== 'GET';
+  if (done && !flags.quiet) io.err(`${ink.green(ink.done)} ${visible(done(answer, input))}\n`);
+
+  const saidItAll =
+    done !== undefined && isChange && secret === undefined && !Array.isArray(resultOf(operation, answer));
+  if (saidItAll && io.stdoutIsTTY && !presentation.isChosen && !flags.quiet) return;
+  const { baseUrl } = connection;
+  await render({ operation, presentation, answer, io, out: outInk, baseUrl });
+}

@@ -1,0 +1,81 @@
+import type { Command } from 'commander';
+import { GatewayError } from '../kernel/errors.ts';
+import { hashSecret } from '../kernel/secret.ts';
+import { type Parameter } from './parameter.ts';
+import { keyStdinField, type Parameters } from './parameters.ts';
+import type { Sources } from './sources.ts';
+import { oneLine } from './target.ts';
+import { usage } from './usage.ts';
+import { emptyValue, parseValue } from './value.ts';
+
+export type Fields = Record<string, unknown>;
+
+/** What a command was given, as it travels. Texts in files and on standard input have been read. */
+export async function readInput(command: Command, { args, flags }: Parameters, sources: Sources): Promise<Fields> {
+  const input: Fields = {};
+  for (const [index, parameter] of args.entries()) {
+    const texts = parameter.shape.type === 'array' ? command.args.slice(index) : command.args.slice(index, index + 1);
+    if (texts.length > 0) Object.assign(input, await valueOf(parameter, `<${parameter.name}>`, texts, undefined));
+  }
+  const given = command.opts<Fields>();
+  for (const parameter of flags) {
+    const value = given[parameter.field];
+    if (value === undefined || parameter.field === keyStdinField) continue;
+    Object.assign(input, await flagValue(parameter, value, sources));
+  }
+  return input;
+}
+
+async function flagValue(parameter: Parameter, value: unknown, sources: Sources): Promise<Fields> {
+  if (typeof value === 'boolean') return { [parameter.field]: value };
+  const texts = Array.isArray(value) ? value.map(String) : [String(value)];
+  return valueOf(parameter, `--${parameter.name}`, texts, sources);
+}
+
+/** The fields that texts stand for: mostly one, but a flag may have a meaning of its own. */
+export async function valueOf(
+  { field, shape, parse }: Parameter,
+  flag: string,
+  texts: readonly string[],
+  sources: Sources | undefined,
+): Promise<Fields> {
+  if (texts.includes('')) throw emptyValue(flag);
+  if (parse) return own(flag, parse, texts);
+  if (shape.type === 'array') return { [field]: listOf(flag, texts, shape, sources !== undefined) };
+  const last = texts.at(-1) ?? '';
+  const isText = shape.type === 'object' || (shape.type === 'string' && !shape.enum && !shape.format);
+  const text = sources && isText ? await readReference(flag, last, shape.type, sources) : last;
+  return { [field]: parseValue(flag, text, shape) };
+}
+
+/** Whatever a flag's own reading finds wrong is a mistake in the command line, wherever it was found. */
+function own(flag: string, parse: NonNullable<Parameter['parse']>, texts: readonly string[]): Fields {
+  try {
+    return Object.assign({}, ...texts.map(parse));
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    const message = error.message.startsWith('--') ? error.message : `${flag}: ${error.message}`;
+    throw usage(error.type, message, error.hint);
+  }
+}
+
+/** `--models a,b --models c`; `none` alone is the empty list. By position, a comma is part of the name. */
+function listOf(flag: string, texts: readonly string[], shape: Parameter['shape'], isSplit: boolean): unknown {
+  const items = isSplit && shape.items?.type !== 'object' ? texts.flatMap((text) => text.split(',')) : texts;
+  if (isSplit && items.length === 1 && items[0] === 'none') return shape.nullable ? null : [];
+  const each = { ...shape.items, nullable: false };
+  return items.map((text) => parseValue(flag, text, each));
+}
+
+async function readReference(flag: string, text: string, type: string | undefined, sources: Sources): Promise<string> {
+  if (type === 'object' && text === '-') return sources.stdin(flag);
+  if (text.startsWith('@@')) return text.slice(1);
+  return text.startsWith('@') ? sources.file(text.slice(1), flag) : text;
+}
+
+/** The field that names a key, from a secret nobody may see: only the hash leaves this process. */
+export function keyField(field: string, args: readonly Parameter[], secret: string): Fields {
+  const hash = hashSecret(oneLine(secret, '--key-stdin'));
+  const isList = args.some((each) => each.field === field && each.shape.type === 'array');
+  return { [field]: isList ? [hash] : hash };
+}

@@ -1,0 +1,63 @@
+/** The headings of the top help, in order. */
+export const groups = ['Access', 'Money', 'Routing', 'Daemon', 'This tool'] as const;
+export type Group = (typeof groups)[number];
+
+export interface Noun {
+  readonly summary: string;
+  readonly group: Group;
+  /** Spellings that work and are not shown; the plural among them, because LiteLLM's client says `keys`. */
+  readonly aliases?: readonly string[];
+  /** More than one of it, where that is not just an `s`. */
+  readonly plural?: string;
+}
+
+/** What commands are about. The one place of the command line that knows the product's nouns, in the order of the help. */
+const nouns: Readonly<Record<string, Noun>> = {
+  key: { summary: 'Virtual keys: issue, limit, rotate, block', group: 'Access', aliases: ['keys'] },
+  team: { summary: 'Teams, their members and limits', group: 'Access', aliases: ['teams'] },
+  'team member': { summary: 'Who is in a team', group: 'Access', aliases: ['members'] },
+  user: { summary: 'People and their roles', group: 'Access', aliases: ['users'] },
+  organization: {
+    summary: 'Organizations that own teams',
+    group: 'Access',
+    aliases: ['organizations', 'org', 'orgs'],
+  },
+  'organization member': { summary: 'Who is in an organization', group: 'Access', aliases: ['members'] },
+  customer: {
+    summary: 'End users of your applications',
+    group: 'Access',
+    aliases: ['customers', 'end-user', 'end-users'],
+  },
+  budget: { summary: 'Budgets to share between keys, users and customers', group: 'Money', aliases: ['budgets'] },
+  spend: { summary: 'What was spent, by whom and on what', group: 'Money', plural: 'spend' },
+  audit: { summary: 'Who changed what, and when', group: 'Money', plural: 'audit entries' },
+  model: { summary: 'Models and the deployments behind them', group: 'Routing', aliases: ['models'] },
+  credential: { summary: "Providers' credentials", group: 'Routing', aliases: ['credentials'] },
+  passthrough: {
+    summary: "Routes handed on to a provider's own API",
+    group: 'Routing',
+    aliases: ['passthroughs', 'pass-through'],
+  },
+  cache: { summary: 'What the daemon keeps in memory', group: 'Daemon' },
+  daemon: { summary: 'Steer a running daemon', group: 'Daemon' },
+  config: { summary: 'Check and show the configuration', group: 'Daemon' },
+  db: { summary: 'Look after the database', group: 'Daemon' },
+};
+
+/** What is known of a noun, or a fair guess at it. */
+export function nounOf(path: readonly string[]): Noun {
+  const name = path.join(' ');
+  return nouns[name] ?? { summary: `Commands about ${path.at(-1) ?? name}`, group: 'This tool' };
+}
+
+/** `key`, `keys`; the last noun of a command. */
+export function count(amount: number, path: readonly string[]): string {
+  const word = path.at(-1) ?? 'entry';
+  return amount === 1 ? word : (nounOf(path).plural ?? `${word}s`);
+}
+
+/** Where a noun stands in help: those of the table first, in its order. */
+export function rank(name: string): number {
+  const index = Object.keys(nouns).indexOf(name);
+  return index === -1 ? Number.MAX_SAFE_INTEGER : index;
+}

@@ -1,0 +1,106 @@
+import type { Flag } from '../kernel/operation.ts';
+import type { Commandable } from './commandable.ts';
+import { describeField, wireSchema } from '../kernel/wire.ts';
+import type { LocalCommand } from './local-command.ts';
+import type { Parameter } from './parameter.ts';
+
+/** What a command takes: first by position, then as flags. */
+export interface Parameters {
+  readonly args: readonly Parameter[];
+  readonly flags: readonly Parameter[];
+}
+
+const kebab = (field: string) => field.replaceAll('_', '-');
+
+/** What an operation takes on the command line, as its input schema and its `cli` say. */
+export function parametersOf(operation: Commandable<never>): Parameters {
+  const { args = [], flags = {}, fixed = {}, keyStdin } = operation.cli;
+  const { properties = {}, required = [] } = wireSchema(operation.input);
+  const all = Object.entries(properties).flatMap(([field, description]): Parameter[] => {
+    const flag = flags[field];
+    if (Object.hasOwn(fixed, field) || (flag === false && !args.includes(field))) return [];
+    return [
+      fromField(field, describeField(description), required.includes(field) && field !== keyStdin, flag || undefined),
+    ];
+  });
+  const positional = args.map((field) => {
+    const found = all.find((each) => each.field === field);
+    if (!found)
+      throw new Error(`${operation.command.join(' ')}: cli.args names ${field}, which the input does not have`);
+    return found;
+  });
+  const named = all.filter(({ field }) => !args.includes(field));
+  return { args: positional, flags: keyStdin ? [...named, keyFromStdin] : named };
+}
+
+function fromField(
+  field: string,
+  shape: Parameter['shape'],
+  isRequired: boolean,
+  flag: string | Flag | undefined,
+): Parameter {
+  const given: Partial<Flag> = typeof flag === 'string' ? { name: flag } : (flag ?? {});
+  return {
+    field,
+    name: given.name ?? kebab(field),
+    shape,
+    description: given.description ?? shape.description ?? '',
+    isRequired,
+    placeholder: given.placeholder,
+    completes: given.completes,
+    parse: given.parse,
+  };
+}
+
+/** The attribute `--key-stdin` is kept under; no field can have this name. */
+export const keyStdinField = 'key-stdin';
+
+const keyFromStdin: Parameter = {
+  field: keyStdinField,
+  name: 'key-stdin',
+  // `default: false` says that there is nothing to negate.
+  shape: { type: 'boolean', nullable: false, default: false },
+  description: 'Name the key by its secret, read from standard input; only its hash is sent',
+  isRequired: false,
+};
+
+/** The same for a command that is not an operation. */
+export function localParametersOf({ args = [], options = [] }: LocalCommand): Parameters {
+  return {
+    args: args.map((each) => ({
+      ...each,
+      field: each.name,
+      shape: localShape(each),
+      isRequired: each.isRequired ?? false,
+    })),
+    flags: options.map((each) => ({
+      ...each,
+      field: each.name,
+      shape: localShape(each),
+      isRequired: each.isRequired ?? false,
+    })),
+  };
+}
+
+interface LocalShape {
+  readonly type?: LocalType | undefined;
+  readonly choices?: readonly string[] | undefined;
+}
+
+/** What a local command's flag takes. */
+export type LocalType = 'text' | 'boolean' | 'integer' | 'number' | 'duration' | 'list' | 'usd';
+
+function localShape({ type = 'text', choices }: LocalShape): Parameter['shape'] {
+  const nullable = false;
+  const text = choices ? { type: 'string', enum: [...choices] } : { type: 'string' };
+  const shapes = {
+    text: { ...text, nullable },
+    boolean: { type: 'boolean', nullable, default: false },
+    integer: { type: 'integer', nullable },
+    number: { type: 'number', nullable },
+    duration: { type: 'string', format: 'duration', nullable },
+    list: { type: 'array', items: text, nullable },
+    usd: { type: 'number', format: 'usd', nullable },
+  } satisfies Record<LocalType, Parameter['shape']>;
+  return shapes[type];
+}

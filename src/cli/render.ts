@@ -1,0 +1,138 @@
+import type { Commandable } from './commandable.ts';
+import { isRow, memberAt, resultOf, type Row } from './answer.ts';
+import { exact } from './cell.ts';
+import type { Ink } from './colour.ts';
+import type { Format } from './globals.ts';
+import type { Io } from './io.ts';
+import { count } from './nouns.ts';
+import type { Presentation } from './presentation.ts';
+import { csv, tsv } from './separated.ts';
+import { block, table } from './table.ts';
+import { visible, visibleJson } from './visible.ts';
+
+/** What is needed to print one answer. */
+export interface Rendering {
+  readonly operation: Commandable<never>;
+  readonly presentation: Presentation;
+  /** The answer as it travelled. */
+  readonly answer: unknown;
+  readonly io: Io;
+  readonly out: Ink;
+  readonly baseUrl: string | undefined;
+}
+
+/** Prints an answer: data to stdout, and to stderr what a person wants to know beside it. */
+export async function render(rendering: Rendering): Promise<void> {
+  const { operation, presentation, answer, io } = rendering;
+  const result = resultOf(operation, answer);
+  const rows: readonly Row[] = Array.isArray(result) ? result : [result];
+  const secret = secretOf(rendering);
+  if (presentation.isQuiet) return print(io, secret === undefined ? ids(rendering, rows) : `${secret}\n`);
+  if (secret !== undefined && isForEyes(presentation.format)) return renderSecret(rendering, secret);
+
+  const { format } = presentation;
+  if (isForEyes(format)) await renderForEyes(rendering, result);
+  else print(io, await writers[format]({ rendering, result, rows, secret }));
+  if (Array.isArray(result)) countLine(rendering, rows.length);
+}
+
+/** The formats made for people. */
+const isForEyes = (format: Format): format is ForEyes => ['table', 'wide', 'list'].includes(format);
+
+/** A program gets every character as it is; a terminal would act on some of them. */
+function print(io: Io, text: string): void {
+  io.out(io.stdoutIsTTY ? text.replace(/[^\t\n]+/g, visible) : text);
+}
+
+function secretOf({ operation, answer }: Rendering): string | undefined {
+  const { secret } = operation.cli;
+  const value =
+    secret === undefined ? undefined : (memberAt(answer, secret) ?? memberAt(resultOf(operation, answer), secret));
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Once, on a line by itself: a table would cut it, and a block would hide it. */
+function renderSecret({ io, operation, presentation, answer, out }: Rendering, secret: string): void {
+  const row = resultOf(operation, answer);
+  if (presentation.isChosen && isRow(row)) {
+    const { [operation.cli.secret ?? '']: _, ...rest } = row;
+    io.out(block(rest, presentation, { now: io.now(), bold: out.bold, ellipsis: out.ellipsis, width: undefined }));
+  }
+  io.out(io.stdoutIsTTY ? `\n${visible(secret)}\n\n` : `${secret}\n`);
+  if (io.stderrIsTTY) io.err('Copy it now, it is not shown again.\n');
+}
+
+function ids({ operation, presentation }: Rendering, rows: readonly Row[]): string {
+  const id = operation.cli.id ?? presentation.columns[0];
+  if (id === undefined) return '';
+  return rows
+    .map((row) => exact(memberAt(row, id)))
+    .filter(Boolean)
+    .map((each) => `${each}\n`)
+    .join('');
+}
+
+interface Printed {
+  readonly rendering: Rendering;
+  readonly result: Row | readonly Row[];
+  readonly rows: readonly Row[];
+  readonly secret: string | undefined;
+}
+
+type ForEyes = 'table' | 'wide' | 'list';
+
+const writers: Readonly<Record<Exclude<Format, ForEyes>, (printed: Printed) => string | Promise<string>>> = {
+  json: ({ rendering, result }) => `${visibleJson(JSON.stringify(chosen(rendering, result), null, 2))}\n`,
+  jsonl: ({ rendering, rows }) =>
+    rows.map((row) => `${visibleJson(JSON.stringify(chosen(rendering, row)))}\n`).join(''),
+  yaml: async ({ rendering, result }) => (await import('yaml')).stringify(chosen(rendering, result)),
+  csv: ({ rendering: { presentation }, rows }) => csv(rows, presentation),
+  tsv: ({ rendering: { presentation }, rows, secret }) =>
+    secret === undefined ? tsv(rows, presentation) : `${secret}\n`,
+  name: ({ rendering, rows }) => ids(rendering, rows),
+  env: ({ rendering: { baseUrl }, secret }) =>
+    [`OPENAI_API_KEY=${secret ?? ''}`, ...(baseUrl ? [`OPENAI_BASE_URL=${baseUrl}`] : []), ''].join('\n'),
+};
+
+/** What JSON and YAML show: the API's own object, or the members that were asked for. */
+function chosen({ presentation: { fields } }: Rendering, result: Row | readonly Row[]): unknown {
+  if (!fields) return result;
+  const pick = (row: Row) => Object.fromEntries(fields.map((name) => [name, memberAt(row, name) ?? null]));
+  return Array.isArray(result) ? result.map((row: Row) => pick(row)) : isRow(result) ? pick(result) : result;
+}
+
+async function renderForEyes(
+  { operation, presentation, io, out }: Rendering,
+  result: Row | readonly Row[],
+): Promise<void> {
+  const hasEdge = io.stdoutIsTTY && presentation.format === 'table';
+  const place = { now: io.now(), bold: out.bold, ellipsis: out.ellipsis, width: hasEdge ? io.columns : undefined };
+  if (isRow(result)) return io.out(block(result, presentation, place));
+  if (result.length === 0) return;
+  if (presentation.format === 'list') {
+    return io.out(result.map((row: Row) => block(row, presentation, place)).join('\n'));
+  }
+  const { text, dropped } = await table(result, presentation, operation.cli.id, place);
+  io.out(text);
+  if (dropped.length > 0) io.err(`Not shown, for want of room: ${dropped.join(' ')}. See them with -o wide.\n`);
+}
+
+/** `2 keys.`, `Showing 100 of 3,412 keys.`: for a person; a program can count. */
+function countLine({ operation, answer, io, presentation }: Rendering, amount: number): void {
+  const nouns = operation.command.slice(0, -1);
+  if (amount === 0) return io.err(`No ${count(0, nouns)} match.\n`);
+  if (!io.stderrIsTTY || !io.stdoutIsTTY) return;
+  const total = totalOf(answer);
+  if (total !== undefined && total > amount) {
+    const page = Number(memberAt(answer, 'current_page') ?? memberAt(answer, 'page') ?? 1);
+    const next = page * amount < total ? ` Next: --page ${page + 1}` : '';
+    return io.err(`Showing ${amount} of ${total.toLocaleString('en-US')} ${count(total, nouns)}.${next}\n`);
+  }
+  const more = operation.cli.wide && presentation.format === 'table' ? ' More columns: -o wide' : '';
+  io.err(`${amount} ${count(amount, nouns)}.${more}\n`);
+}
+
+function totalOf(answer: unknown): number | undefined {
+  const total = memberAt(answer, 'total_count') ?? memberAt(answer, 'total');
+  return typeof total === 'number' ? total : undefined;
+}

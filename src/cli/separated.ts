@@ -1,0 +1,35 @@
+import type { Row } from './answer.ts';
+import { memberAt } from './answer.ts';
+import { exact } from './cell.ts';
+import type { Presentation } from './presentation.ts';
+
+/** Tab-separated: one line for each row, nothing shortened, so that `cut` and `awk` can be trusted with it. */
+export function tsv(rows: readonly Row[], { columns, hasHeader, shape }: Presentation): string {
+  const lines = rows.map((row) => columns.map((column) => escapeTab(exact(memberAt(row, column)))).join('\t'));
+  return join(hasHeader ? [columns.map(shape.heading).join('\t'), ...lines] : lines);
+}
+
+const escapes: Readonly<Record<string, string>> = {
+  '\t': String.raw`\t`,
+  '\n': String.raw`\n`,
+  '\r': String.raw`\r`,
+  '\\': '\\\\',
+};
+
+const escapeTab = (text: string): string => text.replace(/[\t\n\r\\]/g, (character) => escapes[character] ?? character);
+
+/** RFC 4180, with a header: a CSV file goes to people's spreadsheets. */
+export function csv(rows: readonly Row[], { columns }: Presentation): string {
+  const lines = rows.map((row) => columns.map((column) => csvCell(memberAt(row, column))).join(','));
+  return join([columns.map(quote).join(','), ...lines]);
+}
+
+function csvCell(value: unknown): string {
+  // A spreadsheet runs a text that begins like this as a formula, and the text may be anybody's alias.
+  const isFormula = typeof value !== 'number' && /^[=+\-@\t\r]/.test(exact(value));
+  return quote(isFormula ? `'${exact(value)}` : exact(value));
+}
+
+const quote = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+
+const join = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
