@@ -1,0 +1,45 @@
+import type { IncomingMessage } from 'node:http';
+import type { Principal } from '../access/principal.ts';
+import type { Call, CallStart } from '../metering/call.ts';
+import type { TokenCounter } from './estimate.ts';
+import type { ProxyLimits } from './limits.ts';
+import type { Provider } from './providers/provider.ts';
+import type { DeploymentTable } from './routing.ts';
+
+/** What the data plane needs of the rest of the house. */
+export interface ProxyDeps {
+  /** Reads the credential and says whose it is; at once when that is cached. Throws a GatewayError 401 or 503. */
+  authenticate(request: IncomingMessage): Principal | Promise<Principal>;
+  /** Throws a GatewayError 403 when the principal may not call the model. */
+  decide(principal: Principal, model: string): void;
+  /** Whether `decide` would let it pass; for lists of models. */
+  allows(principal: Principal, model: string): boolean;
+  readonly metering: Metering;
+  readonly deployments: DeploymentTable;
+  now(): Date;
+  log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void;
+  readonly limits?: Partial<ProxyLimits>;
+  /** Of gatewayctl; goes into `x-litellm-version` and the user agent. */
+  readonly version?: string;
+  /** A tokenizer for what no upstream counted; without one it is guessed. */
+  readonly counter?: TokenCounter;
+}
+
+export interface Metering {
+  /** Brings what `begin` must know at once; undefined when it is there already. */
+  prepare(principal: Principal): Promise<void> | undefined;
+  /** Reserves the worst case. Throws a GatewayError 429 when it does not fit. */
+  begin(start: CallStart): Call;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** What every exchange shares. */
+export interface ProxyContext {
+  readonly deps: ProxyDeps;
+  readonly limits: ProxyLimits;
+  readonly version: string;
+  readonly counter: TokenCounter;
+  readonly providers: ReadonlyMap<string, Provider>;
+  readonly isDraining: boolean;
+}

@@ -1,0 +1,171 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Principal } from '../access/principal.ts';
+import { GatewayError } from '../kernel/errors.ts';
+import type { Call, CallOutcome, Settlement } from '../metering/call.ts';
+import type { Usage } from '../metering/usage.ts';
+import type { ChatRequest } from './chat-request.ts';
+import type { ProxyContext } from './context.ts';
+import { callHeaders } from './headers.ts';
+import type { UpstreamCall } from './providers/provider.ts';
+import type { Relay } from './relay.ts';
+import { createRequestId } from './request-id.ts';
+import type { Target } from './routing.ts';
+
+/** Why an exchange ends without an answer: nobody is there to read one. Never shown. */
+export const clientGone = new GatewayError('no', 'client_disconnected', 'The client has gone', { status: 499 });
+
+const unknownPrincipal: Principal = {
+  kind: 'key',
+  keyId: '',
+  hash: '',
+  alias: null,
+  userId: null,
+  teamId: null,
+  organizationId: null,
+  role: 'internal_user_viewer',
+  blocked: true,
+  teamBlocked: false,
+  teamAlias: null,
+  expiresAt: null,
+  models: [],
+  teamModels: [],
+  budgets: [],
+};
+const nowhere: Target = {
+  deployment: {
+    id: '',
+    name: '',
+    provider: '',
+    upstreamModel: '',
+    apiBase: undefined,
+    apiKey: undefined,
+    source: 'builtin',
+    info: {},
+    params: {},
+  },
+  upstreamModel: '',
+};
+const noBytes = Buffer.alloc(0);
+const unread: ChatRequest = {
+  fields: {},
+  model: '',
+  stream: false,
+  includeUsage: false,
+  maxCompletionTokens: undefined,
+  endUser: undefined,
+  tags: [],
+  bytes: noBytes,
+  survey: { depth: 0, nodes: 0, members: 0, values: new Map() },
+};
+const free: Settlement = { cost: 0n, priceSource: 'unpriced', keySpend: undefined };
+
+/** One request and its answer: what the steps of the pipeline hand to one another. Each step fills in what it finds out. */
+export class Exchange {
+  readonly id = createRequestId();
+  readonly startedMs = performance.now();
+  readonly context: ProxyContext;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** What the request's path names: a model. */
+  readonly parameter: string | undefined;
+
+  principal = unknownPrincipal;
+  body: Buffer = noBytes;
+  /** When the request's body must have come; 0 while none is awaited. */
+  bodyDeadlineMs = 0;
+  chat = unread;
+  target = nowhere;
+  promptTokens = 0;
+  upstream: UpstreamCall | undefined;
+  relay: Relay | undefined;
+  usage: Usage | undefined;
+  settlement = free;
+  /** Set when the exchange must end early; the steps after the current one are not taken. */
+  stopped: GatewayError | undefined;
+  /** Told once when that happens, by whoever is waiting. */
+  onStop: ((reason: GatewayError) => void) | undefined;
+  #call: Call | undefined;
+  #settled = false;
+
+  constructor(
+    context: ProxyContext,
+    parameter: string | undefined,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ) {
+    this.context = context;
+    this.parameter = parameter;
+    this.request = request;
+    this.response = response;
+  }
+
+  /** Whether something of an answer has reached the client, so that its status can no longer change. */
+  get isAnswering(): boolean {
+    return this.response.headersSent;
+  }
+
+  /** Ends the exchange early, whatever it is waiting for. Only the first reason counts. */
+  stop(reason: GatewayError): void {
+    if (this.stopped) return;
+    this.stopped = reason;
+    this.upstream?.abort();
+    this.onStop?.(reason);
+  }
+
+  admit(call: Call): void {
+    this.#call = call;
+  }
+
+  checkpoint(completionTokens: number): void {
+    if (!this.#settled) this.#call?.checkpoint(completionTokens);
+  }
+
+  /** Books the call. Every way out comes through here, and only the first one counts. */
+  settle(outcome: CallOutcome): void {
+    if (this.#settled || !this.#call) return;
+    this.#settled = true;
+    this.settlement = this.#call.settle(outcome);
+  }
+
+  /** The headers every answer about this call has. */
+  headers(): string[] {
+    const { id, chat, target, context } = this;
+    const list = callHeaders({
+      id,
+      deploymentId: target.deployment.id,
+      model: chat.model,
+      version: context.version,
+    });
+    if (context.isDraining) list.push('connection', 'close');
+    return list;
+  }
+
+  /** Sends a whole answer. */
+  answer(status: number, headers: readonly string[], body: Buffer): void {
+    const { response } = this;
+    response.writeHead(status, [...headers, 'content-length', String(body.length)]);
+    this.end(body);
+  }
+
+  answerJson(status: number, value: unknown, headers: readonly string[] = []): void {
+    this.answer(
+      status,
+      ['content-type', 'application/json', ...headers, ...this.headers()],
+      Buffer.from(JSON.stringify(value)),
+    );
+  }
+
+  /** Ends the answer, and gives the client a limited time to take it. */
+  end(bytes?: Buffer | string): void {
+    const { response } = this;
+    response.end(bytes);
+    if (response.writableLength > 0 || (response.socket?.writableLength ?? 0) > 0) this.limitStall();
+  }
+
+  /** From here on the client must take something every so often; a socket's own timer notices progress within a write. */
+  limitStall(): void {
+    const { response, context } = this;
+    if (response.listenerCount('timeout') === 0) response.on('timeout', () => response.destroy());
+    response.setTimeout(context.limits.stalledClientMs);
+  }
+}

@@ -1,0 +1,144 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { GatewayError } from '../kernel/errors.ts';
+import type { ErrorKind } from '../kernel/errors.ts';
+import { passedHeaders } from './headers.ts';
+
+const longestMessage = 2_048;
+const plainName = /^[\w.-]{1,64}$/;
+
+/** What keys look like: ours, the providers', and any run of 32 letters and digits. A provider quotes a bad key back. */
+const keyLike =
+  /\b(?:sk|pk|rk|key|gsk|xai|hf|nvapi|r8)[-_][\w*.-]{6,}|\b(?:AIza|AKIA|ASIA)[\w-]{8,}|\bBearer\s+\S+|\/\/[^/\s@]*@|\b[A-Za-z0-9]{32,}/g;
+
+/** A text of an upstream without anything that looks like a credential, and not the one that was used either. */
+export function scrub(text: string, apiKey: string | undefined): string {
+  const withoutOurs = apiKey ? text.replaceAll(apiKey, '[redacted]') : text;
+  const clean = withoutOurs.replaceAll(keyLike, '[redacted]');
+  return clean.length > longestMessage ? `${clean.slice(0, longestMessage - 1)}…` : clean;
+}
+
+/** An upstream's own error. It keeps the upstream's `code`, because programs look there for `context_length_exceeded`. */
+export class UpstreamError extends GatewayError {
+  readonly #code: string | undefined;
+
+  constructor(error: GatewayError, code: string | undefined) {
+    const { message, param, status, headers, cause } = error;
+    super(error.kind, error.type, message, { param, status, headers, cause });
+    this.#code = code;
+  }
+
+  override toJSON() {
+    const { error } = super.toJSON();
+    return { error: { ...error, code: this.#code ?? error.code } };
+  }
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+
+function parse(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    // An error page: its status says what there is to say.
+    return undefined;
+  }
+}
+
+function pairs(list: readonly string[]): Record<string, string> {
+  const record: Record<string, string> = {};
+  for (let index = 0; index + 1 < list.length; index += 2) record[list[index] ?? ''] = list[index + 1] ?? '';
+  return record;
+}
+
+function kindFor(status: number): ErrorKind {
+  if (status === 429) return 'limited';
+  return status >= 500 ? 'upstream' : 'invalid';
+}
+
+export interface UpstreamAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+  /** The credential the call was made with. */
+  readonly apiKey: string | undefined;
+}
+
+/** What to tell the client when the upstream answered with an error: the same status, in OpenAI's shape. */
+export function refusedByUpstream({ status, headers, body, apiKey }: UpstreamAnswer): GatewayError {
+  const parsed = parse(body);
+  const error = isRecord(parsed) ? (parsed['error'] ?? parsed) : undefined;
+  return errorFrom(error, { status, apiKey, headers: pairs(passedHeaders(headers)) });
+}
+
+/** What an upstream says inside of a stream: there the status is lost, and only the text is left. */
+export function refusedInStream(error: unknown, apiKey: string | undefined): GatewayError {
+  return errorFrom(error, { status: 502, apiKey, headers: {} });
+}
+
+interface Refusal {
+  readonly status: number;
+  readonly apiKey: string | undefined;
+  readonly headers: Record<string, string>;
+}
+
+function errorFrom(error: unknown, { status, apiKey, headers }: Refusal): GatewayError {
+  const said = isRecord(error) ? error : { message: error };
+  const text =
+    typeof said['message'] === 'string' && said['message'] !== '' ? scrub(said['message'], apiKey) : undefined;
+  // It is the gateway's credential that was turned down: to pass 401 on would tell the client that its own key is bad.
+  if (status === 401 || status === 403) {
+    return new GatewayError('upstream', 'upstream_auth_error', upstreamSays('refused the gateway’s credentials', text));
+  }
+  if (status < 400) {
+    return new GatewayError(
+      'upstream',
+      'upstream_invalid_response',
+      `The upstream answered HTTP ${status}, which is no answer`,
+    );
+  }
+  const { type, param, code } = said;
+  const made = new GatewayError(
+    kindFor(status),
+    typeof type === 'string' && plainName.test(type) ? type : 'upstream_error',
+    text ?? `The upstream answered HTTP ${status}`,
+    { status, headers, param: typeof param === 'string' ? scrub(param, apiKey).slice(0, 256) : undefined },
+  );
+  return new UpstreamError(made, typeof code === 'string' && plainName.test(code) ? code : undefined);
+}
+
+const upstreamSays = (what: string, text: string | undefined): string =>
+  text ? `The upstream ${what}: ${text}` : `The upstream ${what}`;
+
+export const invalidAnswer = (what: string, cause?: unknown): GatewayError =>
+  new GatewayError('upstream', 'upstream_invalid_response', `The upstream’s answer ${what}`, { cause });
+
+const timeouts: ReadonlySet<unknown> = new Set([
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'ETIMEDOUT',
+]);
+const unusable: ReadonlySet<unknown> = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH']);
+
+/** What to tell the client when the connection failed. `cause` has the rest, for the log: it may name our own hosts. */
+export function connectionFailure(cause: Error): GatewayError {
+  const code = 'code' in cause ? cause.code : undefined;
+  if (timeouts.has(code)) {
+    return new GatewayError('upstreamTimeout', 'upstream_timeout', 'The upstream did not answer in time', { cause });
+  }
+  // llhttp's names of what is no HTTP: HPE_INVALID_HEADER_TOKEN and its kind.
+  if (unusable.has(code) || (typeof code === 'string' && code.startsWith('HPE_'))) {
+    return invalidAnswer('is not valid HTTP', cause);
+  }
+  return new GatewayError('upstream', 'upstream_unreachable', 'The upstream could not be reached, or hung up', {
+    cause,
+  });
+}
+
+/** In the middle of a stream every trouble with the upstream has one name, which clients can look for. */
+export function interruption(error: GatewayError): GatewayError {
+  if (!error.type.startsWith('upstream_')) return error;
+  return new GatewayError('upstream', 'upstream_interrupted', `The stream was interrupted. ${error.message}`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,55 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { toDollars } from '../kernel/money.ts';
+import type { Settlement } from '../metering/call.ts';
+
+/** Headers of an upstream that reach the client, and what they are called there. All others stay behind. */
+const passed: ReadonlyMap<string, string> = new Map([
+  ['retry-after', 'retry-after'],
+  ['retry-after-ms', 'retry-after-ms'],
+  ['x-should-retry', 'x-should-retry'],
+  ['x-request-id', 'llm_provider-x-request-id'],
+  ['openai-processing-ms', 'llm_provider-openai-processing-ms'],
+  ['openai-version', 'llm_provider-openai-version'],
+]);
+const passedFamily = 'x-ratelimit-';
+
+/** What a header may hold: no control characters, so nobody can end the line and begin one of their own. */
+const printable = /^[\t\u0020-\u007e\u0080-\u00ff]{0,1024}$/;
+const unprintable = /[^\u0020-\u007e]/g;
+
+/** The upstream's headers that may be shown, as a flat list of names and values. */
+export function passedHeaders(headers: IncomingHttpHeaders): string[] {
+  const list: string[] = [];
+  for (const name in headers) {
+    const ours = passed.get(name) ?? (name.startsWith(passedFamily) ? name : undefined);
+    const value = ours && headers[name];
+    if (ours && typeof value === 'string' && printable.test(value)) list.push(ours, value);
+  }
+  return list;
+}
+
+/** Text of a client or an operator, made fit for a header: a name with a line end in it cannot add a header. */
+export function headerText(text: string): string {
+  return text.replaceAll(unprintable, '?').slice(0, 512);
+}
+
+export interface CallNames {
+  readonly id: string;
+  readonly deploymentId: string;
+  readonly model: string;
+  readonly version: string;
+}
+
+/** LiteLLM's headers about a call, without its cost. */
+export function callHeaders({ id, deploymentId, model, version }: CallNames): string[] {
+  const list = ['x-litellm-call-id', id, 'x-litellm-version', version];
+  if (deploymentId) list.push('x-litellm-model-id', headerText(deploymentId));
+  if (model) list.push('x-litellm-model-group', headerText(model));
+  return list;
+}
+
+export function costHeaders({ cost, keySpend }: Settlement): string[] {
+  const list = ['x-litellm-response-cost', String(toDollars(cost))];
+  if (keySpend !== undefined) list.push('x-litellm-key-spend', String(toDollars(keySpend)));
+  return list;
+}

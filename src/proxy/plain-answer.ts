@@ -1,0 +1,106 @@
+import { isUtf8 } from 'node:buffer';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Exchange } from './exchange.ts';
+import { invalidAnswer, refusedInStream } from './failures.ts';
+import { costHeaders, passedHeaders } from './headers.ts';
+import type { Intake } from './relay.ts';
+import { isImplausible, readUsage } from './reported-usage.ts';
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+
+/** An answer in one piece. It is read whole before any of it is sent, because its cost goes into the headers. */
+export class PlainAnswer implements Intake {
+  readonly #exchange: Exchange;
+  readonly #headers: IncomingHttpHeaders;
+  readonly #chunks: Buffer[] = [];
+  #length = 0;
+  #body: Buffer = Buffer.alloc(0);
+  #choices: readonly unknown[] = [];
+
+  constructor(exchange: Exchange, headers: IncomingHttpHeaders) {
+    this.#exchange = exchange;
+    this.#headers = headers;
+  }
+
+  get isOver(): boolean {
+    return false;
+  }
+
+  get tokensSoFar(): number {
+    return Math.ceil(this.#written().length / 4);
+  }
+
+  data(chunk: Buffer): void {
+    this.#length += chunk.length;
+    if (this.#length > this.#exchange.context.limits.responseBytes) throw invalidAnswer('is too large');
+    this.#chunks.push(chunk);
+  }
+
+  end(): void {
+    const body = this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks);
+    const answer = this.#parse(body);
+    const { choices, usage, error } = answer;
+    if (!Array.isArray(choices)) {
+      if (error) throw refusedInStream(error, this.#exchange.target.deployment.apiKey);
+      throw invalidAnswer('is not a chat completion');
+    }
+    this.#body = body;
+    this.#choices = choices;
+    this.#exchange.usage = readUsage(usage);
+    if (isImplausible(usage)) warnOfUsage(this.#exchange, usage);
+  }
+
+  finish(): void {
+    const exchange = this.#exchange;
+    exchange.answer(
+      200,
+      [
+        'content-type',
+        'application/json',
+        ...passedHeaders(this.#headers),
+        ...exchange.headers(),
+        ...costHeaders(exchange.settlement),
+      ],
+      this.#body,
+    );
+  }
+
+  completionTokens(): number | Promise<number> {
+    return this.#exchange.context.counter.completionTokens(this.#written());
+  }
+
+  #written(): string {
+    return this.#choices.map(writtenIn).join('');
+  }
+
+  #parse(body: Buffer): Record<string, unknown> {
+    if (!isUtf8(body)) throw invalidAnswer('is not valid UTF-8');
+    let answer: unknown;
+    try {
+      answer = JSON.parse(body.toString());
+    } catch (cause) {
+      throw invalidAnswer('is not JSON', cause);
+    }
+    if (!isRecord(answer)) throw invalidAnswer('is not a JSON object');
+    return answer;
+  }
+}
+
+export function warnOfUsage({ id, target, context }: Exchange, usage: unknown): void {
+  context.deps.log('warn', 'The upstream reported an implausible number of tokens', {
+    requestId: id,
+    deployment: target.deployment.id,
+    usage: JSON.stringify(usage).slice(0, 512),
+  });
+}
+
+/** Everything a model wrote in a choice: text, reasoning, the arguments of tools. */
+function writtenIn(choice: unknown): string {
+  const message = isRecord(choice) ? choice['message'] : undefined;
+  if (!isRecord(message)) return '';
+  const texts = [message['content'], message['reasoning_content'], message['refusal']];
+  const tools = message['tool_calls'];
+  return (
+    texts.filter((text) => typeof text === 'string').join('') + (Array.isArray(tools) ? JSON.stringify(tools) : '')
+  );
+}

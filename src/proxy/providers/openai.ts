@@ -1,0 +1,8 @@
+import type { Dialect } from '../upstream.ts';
+
+/** OpenAI, and whatever speaks as it does: the deployment's `api_base` says where. */
+export const openai: Dialect = {
+  apiBase: 'https://api.openai.com/v1',
+  path: '/chat/completions',
+  authorize: (apiKey) => ['authorization', `Bearer ${apiKey}`],
+};

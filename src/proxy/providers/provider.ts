@@ -1,0 +1,35 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Deployment } from '../../models/deployment.ts';
+import type { ChatRequest } from '../chat-request.ts';
+
+/** A call as a provider gets it. Nothing of the client's is in it but the body's fields. */
+export interface UpstreamRequest {
+  /** The gateway's id of the call. */
+  readonly id: string;
+  readonly deployment: Deployment;
+  readonly upstreamModel: string;
+  readonly chat: ChatRequest;
+}
+
+/** Who is told what comes back, in this order: sent, start, data…, end. `fail` may come at any point and is the last. */
+export interface Receiver {
+  /** The request is being written to a live connection: from here on the upstream may work on it, and bill. */
+  sent(): void;
+  start(status: number, headers: IncomingHttpHeaders): void;
+  data(chunk: Buffer): void;
+  end(): void;
+  fail(error: Error): void;
+}
+
+/** A call that is under way. */
+export interface UpstreamCall {
+  pause(): void;
+  resume(): void;
+  /** Ends it at once, in whatever state it is; the receiver may or may not be told. */
+  abort(): void;
+}
+
+/** What speaks to one kind of upstream. Never calls the receiver before `send` has returned, except to fail. */
+export interface Provider {
+  send(request: UpstreamRequest, receiver: Receiver): UpstreamCall;
+}

@@ -1,0 +1,143 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { GatewayError } from '../kernel/errors.ts';
+import type { ProxyContext, ProxyDeps } from './context.ts';
+import { guessingCounter } from './estimate.ts';
+import { Exchange, clientGone } from './exchange.ts';
+import { fail } from './failing.ts';
+import { defaultLimits } from './limits.ts';
+import type { ProxyLimits } from './limits.ts';
+import { listModels, showModel } from './models.ts';
+import { chatCompletion, run } from './pipeline.ts';
+import type { Step } from './pipeline.ts';
+import { createProviders } from './providers/providers.ts';
+import { Transport } from './upstream.ts';
+import { Watch } from './watch.ts';
+
+export type { Metering, ProxyDeps } from './context.ts';
+
+/** What answers a route, and what the route's path named. */
+export interface Handler {
+  readonly name: string;
+  readonly steps: readonly Step[];
+  readonly parameter: string | undefined;
+}
+
+type Routed = Omit<Handler, 'parameter'>;
+
+const completions: Routed = { name: 'chat_completion', steps: chatCompletion };
+const list: Routed = { name: 'list_models', steps: listModels };
+const show: Routed = { name: 'show_model', steps: showModel };
+
+const exact: ReadonlyMap<string, Handler> = new Map([
+  ['POST /v1/chat/completions', { ...completions, parameter: undefined }],
+  ['POST /chat/completions', { ...completions, parameter: undefined }],
+  ['GET /v1/models', { ...list, parameter: undefined }],
+  ['GET /models', { ...list, parameter: undefined }],
+]);
+
+/** Routes with a model in them. Its name may hold slashes: `openai/gpt-4o`. */
+const patterns: readonly (readonly [method: string, path: RegExp, handler: Routed])[] = [
+  ['POST', /^\/(?:openai\/deployments|engines)\/(.+)\/chat\/completions$/, completions],
+  ['GET', /^\/(?:v1\/)?models\/(.+)$/, show],
+];
+
+/** How long the answers of an aborted exchange may take to leave, before their connections are cut. */
+const farewellMs = 2_000;
+
+const shuttingDown = (): GatewayError =>
+  new GatewayError('unavailable', 'shutting_down', 'The gateway is shutting down', { headers: { 'retry-after': '5' } });
+
+export type Proxy = ReturnType<typeof createProxy>;
+
+function decode(path: string): string | undefined {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    // Not a name of anything: an escape that is not UTF-8.
+    return undefined;
+  }
+}
+
+/** Which handler answers a request, if this room has one. The path is compared as it is, without a query. */
+function match(method: string, path: string): Handler | undefined {
+  const found = exact.get(`${method} ${path}`);
+  if (found) return found;
+  for (const [verb, pattern, handler] of patterns) {
+    const named = verb === method ? pattern.exec(path)?.[1] : undefined;
+    const parameter = named && decode(named);
+    if (parameter) return { ...handler, parameter };
+  }
+  return undefined;
+}
+
+/** The data plane: answers chat completions and lists of models. */
+export function createProxy(deps: ProxyDeps) {
+  const limits: ProxyLimits = { ...defaultLimits, ...deps.limits };
+  const version = deps.version ?? '0.0.0';
+  const transport = new Transport(limits, version);
+  const watch = new Watch(limits);
+  let isDraining = false;
+  let isClosed = false;
+
+  const context: ProxyContext = {
+    deps,
+    limits,
+    version,
+    counter: deps.counter ?? guessingCounter,
+    providers: createProviders(transport),
+    get isDraining() {
+      return isDraining;
+    },
+  };
+
+  /** Answers a request. Never rejects; an exchange counts as in flight until its answer has left. */
+  async function handle(handler: Handler, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const exchange = new Exchange(context, handler.parameter, request, response);
+    watch.add(exchange);
+    response.on('close', () => {
+      watch.delete(exchange);
+      if (!response.writableFinished) exchange.stop(clientGone);
+    });
+    try {
+      if (isClosed) throw shuttingDown();
+      await run(handler.steps, exchange);
+    } catch (thrown) {
+      await failSafely(exchange, thrown);
+    }
+  }
+
+  async function failSafely(exchange: Exchange, thrown: unknown): Promise<void> {
+    try {
+      await fail(exchange, thrown);
+    } catch (cause) {
+      deps.log('error', 'An exchange could not be ended properly', { requestId: exchange.id, cause });
+      exchange.response.destroy();
+    }
+  }
+
+  /** Waits for what is in flight, then ends the rest: streams with an error event, the others with 503. */
+  async function drain(deadlineMs: number): Promise<void> {
+    isDraining = true;
+    if (await watch.empty(deadlineMs)) return;
+    isClosed = true;
+    watch.forEach((exchange) => exchange.stop(shuttingDown()));
+    if (await watch.empty(farewellMs)) return;
+    watch.forEach(({ response }) => response.destroy());
+    await watch.empty(farewellMs);
+  }
+
+  return {
+    match,
+    handle,
+    drain,
+    get inFlight() {
+      return watch.size;
+    },
+    async [Symbol.asyncDispose]() {
+      await drain(0);
+      isClosed = true;
+      watch[Symbol.dispose]();
+      await transport[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,73 @@
+import { GatewayError } from '../kernel/errors.ts';
+import { clientGone } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
+
+const isJson = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i;
+const charset = /;\s*charset\s*=\s*"?([\w-]+)/i;
+
+const unsupported = (message: string): GatewayError =>
+  new GatewayError('unsupportedMedia', 'unsupported_media_type', message);
+
+function refuseOtherMedia(type: string | undefined, encoding: string | undefined): void {
+  if (encoding && encoding.toLowerCase() !== 'identity') {
+    throw unsupported('The request body must not be compressed');
+  }
+  if (!type) return;
+  if (!isJson.test(type)) throw unsupported('The request body must be application/json');
+  const named = charset.exec(type)?.[1]?.toLowerCase();
+  if (named && named !== 'utf-8' && named !== 'utf8' && named !== 'us-ascii') {
+    throw unsupported('The request body must be UTF-8');
+  }
+}
+
+const tooLarge = (limit: number): GatewayError =>
+  new GatewayError('tooLarge', 'request_too_large', `The request body is larger than ${limit} bytes`);
+
+export const tooSlow = (): GatewayError =>
+  new GatewayError('timeout', 'request_timeout', 'The request body did not arrive in time', {
+    headers: { connection: 'close' },
+  });
+
+/** Reads the request's body, when its headers give no reason not to. */
+export function readBody(exchange: Exchange): Promise<void> {
+  const { request, context } = exchange;
+  const { limits } = context;
+  refuseOtherMedia(request.headers['content-type'], request.headers['content-encoding']);
+  const announced = Number(request.headers['content-length'] ?? 0);
+  if (announced > limits.bodyBytes) throw tooLarge(limits.bodyBytes);
+  exchange.bodyDeadlineMs = exchange.startedMs + limits.bodyMs + announced / 100;
+
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    exchange.onStop = reject;
+    request.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      if (length > limits.bodyBytes) reject(tooLarge(limits.bodyBytes));
+      else chunks.push(chunk);
+    });
+    request.on('end', () => {
+      exchange.bodyDeadlineMs = 0;
+      exchange.onStop = undefined;
+      exchange.body = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
+      resolve();
+    });
+    request.on('error', () => {
+      reject(clientGone);
+    });
+  });
+}
+
+/**
+ * After an answer that came before the whole request: what is still on its way is thrown away by node:http, so that the
+ * client gets to read the answer, but not without end.
+ */
+export function limitRest({ request, context }: Exchange): void {
+  if (request.complete) return;
+  let length = 0;
+  request.removeAllListeners('data');
+  request.on('data', (chunk: Buffer) => {
+    length += chunk.length;
+    if (length > context.limits.bodyBytes) request.destroy();
+  });
+}

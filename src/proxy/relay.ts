@@ -1,0 +1,174 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { GatewayError } from '../kernel/errors.ts';
+import type { Exchange } from './exchange.ts';
+import { connectionFailure, invalidAnswer, refusedByUpstream } from './failures.ts';
+import type { Receiver } from './providers/provider.ts';
+import { PlainAnswer } from './plain-answer.ts';
+import { StreamAnswer } from './stream-answer.ts';
+
+/** What takes in an answer: which one it is depends on how the answer begins. */
+export interface Intake {
+  /** Throws a GatewayError when the answer is not fit to be passed on. */
+  data(chunk: Buffer): void;
+  /** The upstream ended of itself. Throws when that was too early. */
+  end(): void;
+  /** Whether nothing more is wanted, though the upstream has not ended. */
+  readonly isOver: boolean;
+  /** The answer's end, once the call is settled. */
+  finish(): void;
+  /** Tokens delivered so far that nobody has counted. */
+  completionTokens(): number | Promise<number>;
+  /** The same, roughly and at once, for a checkpoint. Zero while nothing was delivered. */
+  readonly tokensSoFar: number;
+}
+
+/** Brings one upstream's answer to one client. */
+export class Relay implements Receiver {
+  readonly #exchange: Exchange;
+  readonly #outcome = Promise.withResolvers<void>();
+  #intake: Intake | undefined;
+  #isOver = false;
+  #wasHeard = false;
+  #quietSinceMs = 0;
+  /** Whether the upstream may have worked on the call, and bill it. */
+  wasSent = false;
+  firstByteAt: Date | undefined;
+  isPaused = false;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+    exchange.onStop = (reason) => this.#fail(reason);
+  }
+
+  /** Fulfilled when all but the end of the answer has been passed on. */
+  get whole(): Promise<void> {
+    return this.#outcome.promise;
+  }
+
+  sent(): void {
+    this.wasSent = true;
+  }
+
+  start(status: number, headers: IncomingHttpHeaders): void {
+    this.firstByteAt = this.#exchange.context.deps.now();
+    this.#intake = intakeFor(this.#exchange, status, headers);
+  }
+
+  data(chunk: Buffer): void {
+    // A whole answer has been taken: whoever goes on talking after its end is hung up on.
+    if (this.#isOver) return this.#exchange.upstream?.abort();
+    this.#wasHeard = true;
+    this.#try((intake) => intake.data(chunk));
+    if (this.#intake?.isOver) this.#end();
+  }
+
+  end(): void {
+    if (this.#isOver) return;
+    this.#try((intake) => intake.end());
+    this.#end();
+  }
+
+  fail(error: Error): void {
+    this.#fail(error instanceof GatewayError ? error : connectionFailure(error));
+  }
+
+  finish(): void {
+    this.#intake?.finish();
+  }
+
+  completionTokens(): number | Promise<number> {
+    const tokens = this.#intake?.completionTokens() ?? 0;
+    if (typeof tokens === 'number') return tokens;
+    // A tokenizer that fails must not be the reason that a call is never booked.
+    return tokens.catch(() => this.#intake?.tokensSoFar ?? 0);
+  }
+
+  /** Called every second or so, which spares a timer for each stream and a look at the clock for each chunk. */
+  tick(nowMs: number): void {
+    const { response, context } = this.#exchange;
+    if (this.#isOver || !this.#exchange.isAnswering) return;
+    if (this.#wasHeard) {
+      this.#wasHeard = false;
+      this.#quietSinceMs = nowMs;
+      this.#exchange.checkpoint(this.#intake?.tokensSoFar ?? 0);
+    } else if (nowMs - this.#quietSinceMs >= context.limits.commentMs && !this.isPaused) {
+      this.#quietSinceMs = nowMs;
+      response.write(': keep-alive\n\n');
+    }
+  }
+
+  #try(step: (intake: Intake) => void): void {
+    try {
+      if (this.#intake) step(this.#intake);
+    } catch (thrown) {
+      this.#fail(GatewayError.from(thrown));
+      this.#exchange.upstream?.abort();
+    }
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#outcome.resolve();
+    // A client that is slow with the last bytes must not keep the upstream's connection from being used again.
+    if (this.isPaused) this.#exchange.upstream?.resume();
+  }
+
+  #fail(error: GatewayError): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#outcome.reject(error);
+  }
+}
+
+function intakeFor(exchange: Exchange, status: number, headers: IncomingHttpHeaders): Intake {
+  if (status < 200 || status > 299) return new ErrorAnswer(exchange, status, headers);
+  if (!exchange.chat.stream) return new PlainAnswer(exchange, headers);
+  return new StreamAnswer(exchange, headers);
+}
+
+/** An upstream's refusal: read as far as it is worth reading, and thrown. */
+class ErrorAnswer implements Intake {
+  readonly #exchange: Exchange;
+  readonly #status: number;
+  readonly #headers: IncomingHttpHeaders;
+  readonly #chunks: Buffer[] = [];
+  #length = 0;
+
+  constructor(exchange: Exchange, status: number, headers: IncomingHttpHeaders) {
+    this.#exchange = exchange;
+    this.#status = status;
+    this.#headers = headers;
+  }
+
+  get isOver(): boolean {
+    return false;
+  }
+
+  get tokensSoFar(): number {
+    return 0;
+  }
+
+  data(chunk: Buffer): void {
+    this.#length += chunk.length;
+    this.#chunks.push(chunk);
+    if (this.#length > this.#exchange.context.limits.errorBytes) throw this.#refusal('');
+  }
+
+  end(): void {
+    throw this.#refusal(Buffer.concat(this.#chunks).toString());
+  }
+
+  finish(): void {
+    throw invalidAnswer('was an error');
+  }
+
+  completionTokens(): number {
+    return 0;
+  }
+
+  #refusal(body: string): GatewayError {
+    const { apiKey } = this.#exchange.target.deployment;
+    return refusedByUpstream({ status: this.#status, headers: this.#headers, body, apiKey });
+  }
+}

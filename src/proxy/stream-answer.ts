@@ -1,0 +1,104 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { GatewayError } from '../kernel/errors.ts';
+import type { Exchange } from './exchange.ts';
+import { invalidAnswer, refusedInStream } from './failures.ts';
+import { passedHeaders } from './headers.ts';
+import { warnOfUsage } from './plain-answer.ts';
+import type { Intake } from './relay.ts';
+import { isImplausible, readUsage } from './reported-usage.ts';
+import { SseScanner } from './sse.ts';
+
+const doneEvent = 'data: [DONE]\n\n';
+
+/** An answer in events, passed on as they come. Its end is kept back until the call is settled. */
+export class StreamAnswer implements Intake {
+  readonly #exchange: Exchange;
+  readonly #headers: IncomingHttpHeaders;
+  readonly #scanner: SseScanner;
+  readonly #isMarked: boolean;
+  #noted: unknown;
+
+  constructor(exchange: Exchange, headers: IncomingHttpHeaders) {
+    this.#exchange = exchange;
+    this.#headers = headers;
+    this.#isMarked = /^text\/event-stream\b/i.test(headers['content-type'] ?? '');
+    const maxEvent = exchange.context.limits.eventBytes;
+    this.#scanner = new SseScanner({ hidesUsage: !exchange.chat.includeUsage, maxEvent });
+  }
+
+  get isOver(): boolean {
+    return this.#scanner.done;
+  }
+
+  data(chunk: Buffer): void {
+    if (!this.#isMarked) throw invalidAnswer('is not an event stream');
+    const events = this.#scanner.push(chunk);
+    this.#take(events);
+  }
+
+  end(): void {
+    if (!this.#isMarked) throw invalidAnswer('is not an event stream');
+    this.#take(this.#scanner.end());
+    if (this.#scanner.done || this.#scanner.finished) return;
+    throw new GatewayError('upstream', 'upstream_interrupted', 'The upstream ended its stream before it was finished');
+  }
+
+  finish(): void {
+    if (!this.#exchange.isAnswering) this.#begin();
+    // Where the upstream ended without it, it is not ours to add.
+    this.#exchange.end(this.#scanner.done ? doneEvent : undefined);
+  }
+
+  completionTokens(): number | Promise<number> {
+    const { delivered } = this.#scanner;
+    const { text } = delivered;
+    return text === undefined ? delivered.tokens : this.#exchange.context.counter.completionTokens(text);
+  }
+
+  get tokensSoFar(): number {
+    return this.#scanner.delivered.tokens;
+  }
+
+  #take(events: Buffer | undefined): void {
+    if (events) this.#pass(events);
+    const { usage, error } = this.#scanner;
+    if (usage !== this.#noted) this.#note(usage);
+    if (error !== undefined) throw refusedInStream(error, this.#exchange.target.deployment.apiKey);
+  }
+
+  /** Some upstreams report in every chunk what was used so far: the last one counts. */
+  #note(usage: unknown): void {
+    this.#noted = usage;
+    this.#exchange.usage = readUsage(usage);
+    if (isImplausible(usage)) warnOfUsage(this.#exchange, usage);
+  }
+
+  #pass(events: Buffer): void {
+    const { response, upstream, relay } = this.#exchange;
+    if (!this.#exchange.isAnswering) this.#begin();
+    if (response.write(events) || !relay || relay.isPaused) return;
+    relay.isPaused = true;
+    upstream?.pause();
+    this.#exchange.limitStall();
+    response.once('drain', () => {
+      relay.isPaused = false;
+      response.setTimeout(0);
+      upstream?.resume();
+    });
+  }
+
+  #begin(): void {
+    const { response } = this.#exchange;
+    response.writeHead(200, [
+      'content-type',
+      'text/event-stream; charset=utf-8',
+      'cache-control',
+      'no-cache',
+      // nginx would otherwise gather events until its buffer is full.
+      'x-accel-buffering',
+      'no',
+      ...passedHeaders(this.#headers),
+      ...this.#exchange.headers(),
+    ]);
+  }
+}

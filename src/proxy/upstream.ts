@@ -1,0 +1,156 @@
+import { Agent } from 'undici';
+import type { Dispatcher } from 'undici';
+import { GatewayError } from '../kernel/errors.ts';
+import type { Deployment } from '../models/deployment.ts';
+import { bodyFor } from './chat-request.ts';
+import type { ProxyLimits } from './limits.ts';
+import type { Provider, Receiver, UpstreamCall, UpstreamRequest } from './providers/provider.ts';
+
+/** What distinguishes one HTTP provider from another. */
+export interface Dialect {
+  /** Where the provider is when the deployment does not say. */
+  readonly apiBase: string;
+  readonly path: `/${string}`;
+  readonly authorize: (apiKey: string) => readonly [header: string, value: string];
+}
+
+interface Address {
+  readonly origin: string;
+  readonly path: string;
+  /** Headers of every call to it. */
+  readonly headers: readonly string[];
+}
+
+/** The connections to all upstreams: one pool in a process. Never follows a redirect, never inflates, never retries. */
+export class Transport {
+  readonly #agent: Dispatcher;
+  readonly #limits: ProxyLimits;
+  readonly #userAgent: string;
+
+  constructor(limits: ProxyLimits, version: string, agent: Dispatcher = createAgent(limits)) {
+    this.#limits = limits;
+    this.#userAgent = `gatewayctl/${version}`;
+    this.#agent = agent;
+  }
+
+  provider(dialect: Dialect): Provider {
+    const addresses = new WeakMap<Deployment, Address>();
+    const addressOf = (deployment: Deployment): Address => {
+      let address = addresses.get(deployment);
+      if (!address) addresses.set(deployment, (address = this.#resolve(dialect, deployment)));
+      return address;
+    };
+    return {
+      send: (request, receiver) => this.#send(addressOf(request.deployment), request, receiver),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  /** Headers start from an empty set: what a client sent is not even in reach here (LiteLLM issue 32202). */
+  #resolve({ apiBase, path, authorize }: Dialect, { apiBase: own, apiKey, name }: Deployment): Address {
+    const base = own ?? apiBase;
+    const url = URL.canParse(base) ? new URL(base) : undefined;
+    if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.hash) {
+      throw new GatewayError(
+        'upstream',
+        'upstream_misconfigured',
+        `The api_base of a deployment of ${name} is not usable`,
+      );
+    }
+    const headers = ['content-type', 'application/json', 'accept-encoding', 'identity', 'user-agent', this.#userAgent];
+    if (apiKey) headers.push(...authorize(apiKey));
+    return { origin: url.origin, path: url.pathname.replace(/\/+$/, '') + path + url.search, headers };
+  }
+
+  #send(address: Address, request: UpstreamRequest, receiver: Receiver): UpstreamCall {
+    const { deployment, chat } = request;
+    const call = new HttpCall(receiver);
+    const waitMs = secondsOf(
+      deployment.params[chat.stream ? 'stream_timeout' : 'timeout'] ?? deployment.params['timeout'],
+    );
+    const accept = chat.stream ? 'text/event-stream' : 'application/json';
+    this.#agent.dispatch(
+      {
+        origin: address.origin,
+        path: address.path,
+        method: 'POST',
+        headers: [...address.headers, 'accept', accept, 'x-request-id', request.id],
+        body: bodyFor(chat, request.upstreamModel),
+        headersTimeout: waitMs ?? this.#limits.firstByteMs,
+        bodyTimeout: this.#limits.idleMs,
+      },
+      call,
+    );
+    return call;
+  }
+}
+
+function createAgent(limits: ProxyLimits): Dispatcher {
+  return new Agent({
+    connect: { timeout: limits.connectMs },
+    keepAliveTimeout: 30_000,
+    maxHeaderSize: limits.responseHeaderBytes,
+    headersTimeout: limits.firstByteMs,
+    bodyTimeout: limits.idleMs,
+    // An aborted call then costs its own connection and nobody else's.
+    allowH2: false,
+  });
+}
+
+/** A time-out of a deployment, in seconds as LiteLLM spells it. */
+function secondsOf(value: unknown): number | undefined {
+  return typeof value === 'number' && value > 0 && value <= 3_600 ? Math.ceil(value * 1_000) : undefined;
+}
+
+/** undici's own events, without a stream between it and us: a stream costs 20 µs a call and copies nothing less. */
+class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
+  readonly #receiver: Receiver;
+  #controller: Dispatcher.DispatchController | undefined;
+  #aborted = false;
+  #over = false;
+
+  constructor(receiver: Receiver) {
+    this.#receiver = receiver;
+  }
+
+  pause(): void {
+    this.#controller?.pause();
+  }
+
+  resume(): void {
+    this.#controller?.resume();
+  }
+
+  abort(): void {
+    this.#aborted = true;
+    if (!this.#over) this.#controller?.abort(new Error('aborted'));
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    // It waited for a connection, and meanwhile nobody wants it any more.
+    if (this.#aborted) controller.abort(new Error('aborted'));
+    else this.#receiver.sent();
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[]>): void {
+    if (status >= 200) this.#receiver.start(status, headers);
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#receiver.data(chunk);
+  }
+
+  onResponseEnd(): void {
+    this.#over = true;
+    this.#receiver.end();
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.#over = true;
+    if (!this.#aborted) this.#receiver.fail(error);
+  }
+}
