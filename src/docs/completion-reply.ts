@@ -6,8 +6,9 @@ import { type Candidate, complete, type Completion, type Lookup } from './comple
  * Answers the hidden command by which the shells ask: `gatewayctl __complete <shell> …`. The text has `files` or
  * `values` in its first line, and then a candidate in each.
  *
- * zsh and fish send the words up to the cursor. bash sends its line whole, up to the cursor, then COMP_WORDBREAKS and
- * COMP_TYPE: it could not split the line itself without evaluating it.
+ * What was typed comes as one argument, so that no flag in it can be taken for one of this command. bash sends its line
+ * as it stands, up to the cursor, because it could not split it without evaluating it; then COMP_WORDBREAKS and
+ * COMP_TYPE. zsh and fish send the words, one in a line.
  */
 export async function serveCompletion(program: Command, argv: readonly string[], lookup: Lookup): Promise<string> {
   const [shell, ...rest] = argv;
@@ -17,8 +18,8 @@ export async function serveCompletion(program: Command, argv: readonly string[],
     const texts = words.slice(1).map(({ text }) => text);
     return bashReply(await complete(program, texts, lookup), words.at(-1), type);
   }
-  const words = shell === 'fish' ? unquoteLast(rest) : rest;
-  return reply(await complete(program, words, lookup));
+  const words = (rest[0] ?? '').split('\n').slice(1);
+  return reply(await complete(program, shell === 'fish' ? unquoteLast(words) : words, lookup));
 }
 
 /** fish hands over the word under the cursor as it was typed, and that may be an open quote. */

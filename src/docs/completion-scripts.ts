@@ -31,9 +31,10 @@ complete -F _gatewayctl gatewayctl
 
   zsh: `#compdef gatewayctl
 _gatewayctl() {
-    local -a lines items
+    local -a typed lines items
     local line
-    lines=("\${(@f)$(command gatewayctl __complete zsh "\${(@Q)words[2,CURRENT-1]}" "\${(Q)PREFIX}" 2>/dev/null </dev/null)}")
+    typed=("\${(@Q)words[1,CURRENT-1]}" "\${(Q)PREFIX}")
+    lines=("\${(@f)$(command gatewayctl __complete zsh "\${(F)typed}" 2>/dev/null </dev/null)}")
     case $lines[1] in
         files)
             [[ $PREFIX == -*=* ]] && compset -P '*='
@@ -60,9 +61,13 @@ if [[ $zsh_eval_context == *func ]]; then _gatewayctl "$@"; else compdef _gatewa
 
   fish: `# fish completion for gatewayctl
 function __gatewayctl_complete
+    set -l typed gatewayctl
     set -l words (commandline -opc)
     set -l word (commandline -ct)
-    set -l lines (command gatewayctl __complete fish $words[2..-1] "$word" 2>/dev/null </dev/null)
+    for each in $words[2..-1] "$word"
+        set typed $typed\\n$each
+    end
+    set -l lines (command gatewayctl __complete fish $typed 2>/dev/null </dev/null)
     switch "$lines[1]"
         case files
             set -l flag (string match -r -- '^--[^=]*=' $word); or set flag ''

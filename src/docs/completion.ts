@@ -35,6 +35,9 @@ export type Completion =
 /** After this long at TAB people think the terminal hangs, and press it again. */
 const patienceMs = 800;
 
+/** Commands whose arguments are the words of another: `help key generate`. */
+const explaining: ReadonlySet<string> = new Set(['help', 'man']);
+
 const nothing: Completion = { kind: 'values', candidates: [] };
 
 const offer = (candidates: readonly Candidate[], prefix: string): Completion => ({
@@ -64,6 +67,9 @@ export async function complete(program: Command, words: readonly string[], looku
   if (pending) return valuesOf(pending, word, position, lookup);
   if (!isOver && word.startsWith('-')) return flags(word, position, lookup);
   if (operands.length === 0 && !isOver && command.commands.length > 0) return subcommands(command, word);
+  if (command.parent === program && explaining.has(command.name())) {
+    return subcommands(locate(program, operands).command, word);
+  }
 
   const { registeredArguments: accepted } = command;
   const argument = accepted[operands.length] ?? accepted.at(-1);
@@ -182,7 +188,7 @@ async function valuesOf(target: Option | Argument, word: string, at: Position, l
   const { completes, isList = false } = lookup.describe(target);
   if (completes === 'file') return { kind: 'files' };
 
-  const last = isList ? word.lastIndexOf(',') + 1 : 0;
+  const last = isList && !(target instanceof Argument) ? word.lastIndexOf(',') + 1 : 0;
   const prefix = word.slice(last);
   const taken = target instanceof Argument ? at.operands : word.slice(0, last).split(',');
   const known =

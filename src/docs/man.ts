@@ -2,7 +2,7 @@ import type { Argument, Command, Option } from 'commander';
 import {
   bold,
   entry,
-  escapeRoff,
+  fill,
   head,
   italic,
   paragraphs,
@@ -22,12 +22,14 @@ export interface AboutCommand {
   readonly group?: string | undefined;
 }
 
+type Row = readonly [term: string, text: string];
+
 /** A page about no single command: `gatewayctl help exit-codes` and gatewayctl-exit-codes(7). */
 export interface Topic {
   readonly name: string;
   readonly summary: string;
-  /** Paragraphs, with an empty line between; one whose lines all begin with two blanks is kept as it is. */
-  readonly text: string;
+  /** Paragraphs in order; a list stands where it is. */
+  readonly body: readonly (string | readonly Row[])[];
 }
 
 export interface Manual {
@@ -36,7 +38,7 @@ export interface Manual {
   readonly date: string;
   readonly topics: readonly Topic[];
   /** The common exit statuses. */
-  readonly exits: readonly (readonly [status: number, meaning: string])[];
+  readonly exits: readonly Row[];
   /** The commands under another that are shown, in order. */
   readonly commands: (command: Command) => readonly Command[];
   readonly about: (command: Command) => AboutCommand;
@@ -68,10 +70,15 @@ function topicPage(topic: Topic, { version, date, topics }: Manual): readonly st
   const others = topics.filter((each) => each !== topic).map((each) => reference(topicName(each), 7));
   return [
     ...head({ page: topicName(topic), chapter: 7, date, version, summary: topic.summary }),
-    ...section('DESCRIPTION', paragraphs(topic.text)),
+    ...section('DESCRIPTION', topic.body.flatMap(topicPart)),
     ...section('SEE ALSO', references([reference('gatewayctl', 1), ...others])),
   ];
 }
+
+const topicPart = (part: Topic['body'][number], index: number): readonly string[] => {
+  if (typeof part !== 'string') return part.flatMap(([name, text]) => entry(bold(name), text));
+  return index === 0 ? paragraphs(part) : ['.PP', ...paragraphs(part)];
+};
 
 function commandPage(command: Command, manual: Manual): readonly string[] {
   const { version, date } = manual;
@@ -111,7 +118,7 @@ function commands(command: Command, manual: Manual): readonly string[] {
 const exampleLines = (examples: AboutCommand['examples']): readonly string[] =>
   examples.flatMap(([title, line], index) => [
     ...(index > 0 ? ['.PP'] : []),
-    `${escapeRoff(title)}:`,
+    ...fill(`${title}:`),
     ...verbatim(line.split('\n')),
   ]);
 
@@ -149,9 +156,9 @@ function term(option: Option, among: readonly Option[]): string {
 
 function exits(command: Command, manual: Manual): readonly string[] {
   const { exits: own = [] } = manual.about(command);
-  const special = new Set(own.map(([status]) => status));
-  const all = [...own, ...manual.exits.filter(([status]) => !special.has(status))].toSorted(([a], [b]) => a - b);
-  return all.flatMap(([status, meaning]) => entry(bold(String(status)), meaning));
+  const meanings = new Map([...manual.exits, ...own.map(([status, meaning]): Row => [String(status), meaning])]);
+  const all = [...meanings].toSorted(([a], [b]) => Number(a) - Number(b));
+  return all.flatMap(([status, meaning]) => entry(bold(status), meaning));
 }
 
 /** The command above, those below or beside, and where exit statuses are explained. */

@@ -24,6 +24,18 @@ const characters: Readonly<Record<string, string>> = {
   '-': String.raw`\-`,
 };
 
+/** Text in lines of a length that suits diffs; roff fills them again. Blanks are all one to it. */
+export function fill(text: string): readonly string[] {
+  const lines: string[] = [];
+  for (const word of text.split(/\s+/).filter(Boolean)) {
+    const last = lines.at(-1);
+    const next = escapeRoff(word);
+    if (last !== undefined && last.length + 1 + next.length <= 80) lines[lines.length - 1] = `${last} ${next}`;
+    else lines.push(next);
+  }
+  return lines.length > 0 ? lines : [String.raw`\&`];
+}
+
 export const bold = (text: string): string => `\\fB${escapeRoff(text)}\\fR`;
 
 export const italic = (text: string): string => `\\fI${escapeRoff(text)}\\fR`;
@@ -36,11 +48,7 @@ export const subsection = (title: string, lines: readonly string[]): readonly st
   lines.length > 0 ? [`.SS ${escapeRoff(title)}`, ...lines] : [];
 
 /** A term, in roff already, with its explanation indented under it. */
-export const entry = (term: string, text: string): readonly string[] => [
-  '.TP',
-  term,
-  escapeRoff(text.replace(/\s*\n\s*/g, ' ')) || String.raw`\&`,
-];
+export const entry = (term: string, text: string): readonly string[] => ['.TP', term, ...fill(text)];
 
 /** Lines that are not filled, as a terminal shows them. */
 export const verbatim = (lines: readonly string[]): readonly string[] => [
@@ -63,9 +71,7 @@ export function paragraphs(text: string): readonly string[] {
   return blocks.flatMap((block, index) => {
     const lines = block.split('\n');
     const isVerbatim = index > 0 && lines.every((line) => line.startsWith('  '));
-    const body = isVerbatim
-      ? verbatim(lines.map((line) => line.slice(2)))
-      : lines.map((line) => escapeRoff(line.trim()));
+    const body = isVerbatim ? verbatim(lines.map((line) => line.slice(2))) : fill(block);
     return index === 0 ? body : ['.PP'].concat(body);
   });
 }
@@ -90,6 +96,9 @@ export interface Title {
 export const head = ({ page, chapter, date, version, summary }: Title): readonly string[] => [
   String.raw`.\" Made by "npm run generate". Do not edit.`,
   `.TH ${escapeRoff(page.toUpperCase())} ${chapter} ${date} "gatewayctl ${escapeRoff(version)}" "gatewayctl manual"`,
+  // Neither hyphens nor stretched blanks: both would stand in the way of reading a command.
+  '.nh',
+  '.ad l',
   '.SH NAME',
   `${escapeRoff(page)} \\- ${escapeRoff(summary)}`,
 ];

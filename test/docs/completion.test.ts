@@ -16,9 +16,15 @@ describe('commands', () => {
   });
 
   test('are offered under an alias only to somebody who types one', async () => {
-    assert.deepEqual(await offered('key '), ['generate', 'delete', 'get', 'help']);
+    assert.deepEqual(await offered('key '), ['generate', 'delete', 'get']);
     assert.deepEqual(await offered('key ne'), ['new']);
     assert.deepEqual(await offered('keys ge'), ['generate', 'get']);
+  });
+
+  test('are offered to somebody who asks for help with one', async () => {
+    assert.deepEqual(await offered('help k'), ['key']);
+    assert.deepEqual(await offered('help key ge'), ['generate', 'get']);
+    assert.deepEqual(await offered('help key get '), []);
   });
 
   test('carry their summary', async () => {
@@ -116,9 +122,12 @@ const answer = (...argv: string[]) => serveCompletion(sampleProgram(), argv, sam
 
 describe('the answer', () => {
   test('gives zsh and fish the candidates with their descriptions', async () => {
-    assert.equal(await answer('zsh', 'key', 'ge'), 'values\ngenerate\tCreate a virtual key\nget\tShow one key\n');
-    assert.equal(await answer('fish', 'key', 'get', '"ci n'), 'values\nci nightly\tteam platform\n');
-    assert.equal(await answer('zsh', 'key', 'generate', '-f', ''), 'files\n');
+    assert.equal(
+      await answer('zsh', 'gatewayctl\nkey\nge'),
+      'values\ngenerate\tCreate a virtual key\nget\tShow one key\n',
+    );
+    assert.equal(await answer('fish', 'gatewayctl\nkey\nget\n"ci n'), 'values\nci nightly\tteam platform\n');
+    assert.equal(await answer('zsh', 'gatewayctl\nkey\ngenerate\n-f\n'), 'files\n');
   });
 
   test('gives bash only what follows the character it broke the word at', async () => {
@@ -139,6 +148,6 @@ describe('the answer', () => {
   });
 
   test('never holds a control character', async () => {
-    assert.doesNotMatch(await answer('zsh', 'key', 'get', ''), /bell/);
+    assert.doesNotMatch(await answer('zsh', 'gatewayctl\nkey\nget\n'), /bell/);
   });
 });

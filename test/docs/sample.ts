@@ -16,6 +16,7 @@ const models: readonly Candidate[] = [{ value: 'gpt-5' }, { value: 'gpt-5-mini' 
 export function sampleProgram(): Command {
   const program = new Command('gatewayctl')
     .description('Administer an AI gateway')
+    .helpCommand(false)
     .version('0.1.0')
     .addOption(new Option('--server <url>', 'where the daemon listens'))
     .addOption(new Option('-o, --output <format>', 'how to print').choices(['table', 'json', 'jsonl', 'tsv']))
@@ -23,6 +24,7 @@ export function sampleProgram(): Command {
     .addOption(new Option('--insecure-argv <text>').hideHelp());
   const key = program.command('key').alias('keys').summary('Virtual keys');
   key
+    .helpCommand(false)
     .command('generate')
     .aliases(['create', 'new'])
     .summary('Create a virtual key')
@@ -36,6 +38,7 @@ export function sampleProgram(): Command {
     .command('completion')
     .summary('Print a completion script')
     .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']));
+  program.command('help').summary('Explain a command').addArgument(new Argument('[words...]'));
   return program;
 }
 
