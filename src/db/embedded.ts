@@ -21,16 +21,19 @@ export interface EmbeddedOptions {
 
 /** A share in a running server. Disposing leaves it; the last one out stops it. */
 export interface EmbeddedServer extends AsyncDisposable {
-  /** For pg, MikroORM and psql alike. The host is the directory of a Unix socket. */
+  /**
+   * For pg, MikroORM and psql. The host is the directory of a Unix socket. MikroORM does not read the url's
+   * `sslmode=disable`, so where PGSSLMODE may be set it must be told `ssl: false` itself.
+   */
   readonly url: string;
 }
 
-/** For a server that nobody will miss: a test's. From nothing to ready takes 0.7 s with it, 0.85 s without. */
+/** For a server that nobody will miss: a test's. From nothing to ready takes 0.8-1.1 s with it, 1-2 s without. */
 export const throwaway = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' } as const;
 
 const database = 'gatewayctl';
 
-/** Recovery after a crash replays at most 256 MB of WAL; on a slow disk that is half a minute. */
+/** For recovery after a crash, which replays about max_wal_size (256 MB) of WAL at the most. */
 const startMs = 60_000;
 
 /** How long a connection that its owner has just closed may still be counted by the server. */
