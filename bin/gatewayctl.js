@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { existsSync } from 'node:fs';
-import { enableCompileCache } from 'node:module';
+import * as module from 'node:module';
 import process from 'node:process';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
@@ -10,7 +10,7 @@ if (major < 24 || (major === 24 && minor < 15)) {
   );
   process.exitCode = 70;
 } else {
-  enableCompileCache?.();
+  module.enableCompileCache();
   // A checkout runs its TypeScript as it is; the package carries only what the build made of it.
   const source = new URL('../src/main.ts', import.meta.url);
   const { main } = await import(existsSync(source) ? source.href : '../dist/main.js');

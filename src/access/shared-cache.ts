@@ -7,7 +7,7 @@ export interface SharedCacheOptions {
   readonly url: string;
   /** Milliseconds an entry lives. */
   readonly ttl: number;
-  warn(message: string, cause: unknown): void;
+  readonly warn: (message: string, cause: unknown) => void;
 }
 
 /** Longer than this and asking PostgreSQL is quicker. */

@@ -1,6 +1,6 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { type Migration, Migrator } from '@mikro-orm/migrations';
-import pg from 'pg';
+import { Client, type Pool } from 'pg';
 import { GatewayError } from '../kernel/errors.ts';
 import { Migration0001Initial } from './migrations/0001-initial.ts';
 import { SCHEMA } from './schema.ts';
@@ -19,7 +19,7 @@ export interface MigrationStatus {
   readonly unknown: readonly string[];
 }
 
-export async function migrationStatus(pool: pg.Pool): Promise<MigrationStatus> {
+export async function migrationStatus(pool: Pool): Promise<MigrationStatus> {
   const { rows: exists } = await pool.query<{ found: string | null }>(`select to_regclass($1) as found`, [
     `${SCHEMA}.migrations`,
   ]);
@@ -74,7 +74,7 @@ export function migrationPlan(orm: MikroORM, { pending }: MigrationStatus): stri
  * @throws GatewayError `limited` (exit 75) when another migration holds the lock for longer than `lockTimeoutMs`
  */
 export async function migrate(orm: MikroORM, url: string, lockTimeoutMs = 60_000): Promise<readonly string[]> {
-  const client = new pg.Client({
+  const client = new Client({
     connectionString: url,
     connectionTimeoutMillis: 5_000,
     application_name: 'gatewayctl-migrate',

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import pg from 'pg';
+import { Client } from 'pg';
 
 const CHANNEL = 'gatewayctl';
 
@@ -31,7 +31,7 @@ export interface ListenOptions {
  */
 export class Listener {
   readonly #options: ListenOptions;
-  #client: pg.Client | undefined;
+  #client: Client | undefined;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
   #failures = 0;
@@ -41,7 +41,7 @@ export class Listener {
   }
 
   async start(): Promise<void> {
-    const client = new pg.Client({
+    const client = new Client({
       connectionString: this.#options.url,
       application_name: 'gatewayctl-listen',
       connectionTimeoutMillis: 1_000,
@@ -66,7 +66,7 @@ export class Listener {
     this.#options.onUp();
   }
 
-  #lost(client: pg.Client, cause: unknown): void {
+  #lost(client: Client, cause: unknown): void {
     if (this.#closed || this.#client !== client) return;
     this.#client = undefined;
     void client.end().catch(() => {});

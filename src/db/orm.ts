@@ -43,6 +43,5 @@ function databaseName(url: string): string {
 
 /** The pool beneath the ORM: the hot path and the ledger speak SQL on the same connections. */
 export async function poolOf(orm: MikroORM): Promise<pg.Pool> {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the PostgreSQL driver makes nothing else
-  return (await orm.em.getConnection().getNativeClient()) as pg.Pool;
+  return orm.em.getConnection().getNativeClient();
 }

@@ -79,3 +79,6 @@ export function requireChange(changes: object): void {
     hint: 'Name at least one field to change.',
   });
 }
+
+/** A member of an answer as part of a sentence. */
+export const text = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));

@@ -11,7 +11,7 @@ const KeySchema = defineEntity({
     teamId: p.text().nullable(),
     userId: p.text().nullable(),
     organizationId: p.text().nullable(),
-    models: p.array<string>(),
+    models: p.array(),
     metadata: p.json<Record<string, unknown>>(),
     maxBudget: p.bigint().nullable(),
     spend: p.bigint(),

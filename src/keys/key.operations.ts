@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { lifetime } from '../kernel/duration.ts';
-import { expiresFlag, grace, label } from '../kernel/fields.ts';
+import { expiresFlag, grace, label, text } from '../kernel/fields.ts';
 import { type CommandLine, operation } from '../kernel/operation.ts';
 import { pageFields, pagesFor } from '../kernel/page.ts';
 import { answer, timestamp, wire } from '../kernel/wire.ts';
@@ -66,7 +66,7 @@ export const generateKey = operation({
     secret: 'key',
     flags: { ...ownerFlags, key: false },
     done: ({ key_alias: alias, team_id: team }) =>
-      `Key ${String(alias ?? 'without alias')} created${team ? ` in team ${String(team)}` : ''}`,
+      `Key ${text(alias ?? 'without alias')} created${team ? ` in team ${text(team)}` : ''}`,
     examples: [
       [
         'A key for a person, with a budget',
@@ -172,7 +172,7 @@ export const updateKey = operation({
     args: ['key'],
     keyStdin: 'key',
     flags: ownerFlags,
-    done: ({ key_alias: alias, key_name: name }) => `Key ${String(alias ?? name)} updated`,
+    done: ({ key_alias: alias, key_name: name }) => `Key ${text(alias ?? name)} updated`,
     examples: [
       ['More money', 'gatewayctl key update ci-runner --max-budget 50'],
       ['No limit any more', 'gatewayctl key update ci-runner --max-budget none'],
@@ -224,7 +224,7 @@ const blocking = (verb: 'block' | 'unblock', summary: string, description: strin
       ...shown,
       args: ['key'],
       keyStdin: 'key',
-      done: ({ key_alias: alias, key_name: name }) => `Key ${String(alias ?? name)} ${verb}ed`,
+      done: ({ key_alias: alias, key_name: name }) => `Key ${text(alias ?? name)} ${verb}ed`,
       examples: [[`By its alias`, `gatewayctl key ${verb} ci-runner`]],
     },
     run: async ({ keys, now }: Needs, { key }) => describeKey(await keys.setBlocked(key, verb === 'block'), now),
@@ -265,7 +265,7 @@ export const rotateKey = operation({
     flags: { grace_period: 'grace', new_key: false, duration: expiresFlag, expires: false },
     secret: 'key',
     confirm: 'moderate',
-    done: ({ key_alias: alias, key_name: name }) => `Key ${String(alias ?? name)} has a new secret`,
+    done: ({ key_alias: alias, key_name: name }) => `Key ${text(alias ?? name)} has a new secret`,
     examples: [
       ['The old secret works for a day more', 'gatewayctl key rotate ci-runner --grace 24h --yes'],
       ['Straight into a secret store', 'gatewayctl key rotate ci-runner --yes -q | vault kv put secret/ci key=-'],

@@ -16,3 +16,22 @@ export interface Deployment {
   /** Further parameters, in LiteLLM's spelling: timeouts, and what the mock provider reads. */
   readonly params: Readonly<Record<string, unknown>>;
 }
+
+/** Whose protocol we speak upstream. `openai` is everybody's who speaks OpenAI's. */
+export const providers = ['openai', 'mock'] as const;
+
+/**
+ * `<provider>/<model>` in two, LiteLLM's way: a name without a provider is OpenAI's. Undefined when the provider is not
+ * served.
+ */
+export function splitModel(model: string): { readonly provider: string; readonly upstreamModel: string } | undefined {
+  const slash = model.indexOf('/');
+  if (slash === -1) return { provider: 'openai', upstreamModel: model };
+  const provider = providers.find((name) => name === model.slice(0, slash));
+  return provider && { provider, upstreamModel: model.slice(slash + 1) };
+}
+
+/** The variable a setting names instead of a value: `os.environ/OPENAI_API_KEY`. */
+export function environmentName(value: string): string | undefined {
+  return /^os\.environ\/([A-Za-z_][A-Za-z0-9_]*)$/.exec(value)?.[1];
+}

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { GatewayError } from '../kernel/errors.ts';
-import { id } from '../kernel/fields.ts';
+import { id, text } from '../kernel/fields.ts';
 import { operation } from '../kernel/operation.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import type { UserService } from '../users/user.service.ts';
@@ -52,7 +52,7 @@ export const addTeamMember = operation({
     args: ['team_id', 'user_ids'],
     flags: { member: false },
     done: ({ updated_users: users }, { team_id: teamId }) =>
-      `${Array.isArray(users) ? users.join(', ') : ''} added to team ${String(teamId)}`,
+      `${Array.isArray(users) ? users.join(', ') : ''} added to team ${text(teamId)}`,
     examples: [['An administrator of the team', 'gatewayctl team member add platform anna --role admin']],
   },
   run: async ({ teams, users }: Needs, { teamId, member, userIds = [], role }) => {
@@ -92,7 +92,7 @@ export const updateTeamMember = operation({
     columns: ['user_id', 'user_email', 'role'],
     headings: table.headings,
     id: 'user_id',
-    done: ({ user_id: user, role }) => `User ${String(user)} is now ${String(role)}`,
+    done: ({ user_id: user, role }) => `User ${text(user)} is now ${text(role)}`,
     examples: [['Make an administrator of a member', 'gatewayctl team member update platform anna --role admin']],
   },
   run: async ({ teams, users }: Needs, { teamId, role, ...person }) => {
@@ -116,7 +116,7 @@ export const removeTeamMember = operation({
     ...table,
     args: ['team_id', 'user_id'],
     confirm: 'moderate',
-    done: (_, { team_id: teamId, user_id: user }) => `User ${String(user)} taken out of team ${String(teamId)}`,
+    done: (_, { team_id: teamId, user_id: user }) => `User ${text(user)} taken out of team ${text(teamId)}`,
     examples: [['In a script', 'gatewayctl team member delete platform anna --yes']],
   },
   run: async ({ teams, users }: Needs, { teamId, ...person }) => {

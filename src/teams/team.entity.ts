@@ -7,7 +7,7 @@ const TeamSchema = defineEntity({
     id: p.text().primary(),
     alias: p.text().nullable(),
     organizationId: p.text().nullable(),
-    models: p.array<string>(),
+    models: p.array(),
     metadata: p.json<Record<string, unknown>>(),
     maxBudget: p.bigint().nullable(),
     spend: p.bigint(),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { id, label } from '../kernel/fields.ts';
+import { id, label, text } from '../kernel/fields.ts';
 import { type CommandLine, operation } from '../kernel/operation.ts';
 import { pageFields, pagesFor } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
@@ -56,7 +56,7 @@ export const shownTeam: Partial<CommandLine> = {
   id: 'team_id',
 };
 
-const nameOf = ({ team_alias: alias, team_id: teamId }: Record<string, unknown>) => String(alias ?? teamId);
+const nameOf = ({ team_alias: alias, team_id: teamId }: Record<string, unknown>) => text(alias ?? teamId);
 
 export const createTeam = operation({
   command: ['team', 'create'],
@@ -201,7 +201,7 @@ export const updateTeam = operation({
     args: ['team_id'],
     flags: { ...flags, team_id: false },
     result: 'data',
-    done: (_, input) => `Team ${String(input['team_id'])} updated`,
+    done: (_, input) => `Team ${text(input['team_id'])} updated`,
     examples: [['More money', 'gatewayctl team update platform --max-budget 800']],
   },
   run: async ({ teams }: Needs, { teamId, ...changes }) => {

@@ -6,7 +6,7 @@ import type { Team, TeamMember } from './team.entity.ts';
 
 export const memberRole = z.enum(['admin', 'user']);
 
-const member = {
+const memberInfo = {
   userId: z.string().describe('The user'),
   userEmail: z.string().nullable().describe('The address of the user'),
   role: memberRole.describe('What the user may do in the team'),
@@ -17,7 +17,7 @@ export const teamInfo = {
   teamId: z.string().describe('Names the team'),
   teamAlias: z.string().nullable().describe('What the team is called; unique'),
   organizationId: z.string().nullable().describe('The organization the team belongs to'),
-  membersWithRoles: z.array(answer(member)).describe('Who belongs to the team'),
+  membersWithRoles: z.array(answer(memberInfo)).describe('Who belongs to the team'),
   ...grantInfo,
   blocked: z.boolean().describe('Whether all keys of the team are refused for now'),
   ...stampInfo,

@@ -9,7 +9,7 @@ const UserSchema = defineEntity({
     email: p.text().nullable(),
     role: p.text(),
     organizationId: p.text().nullable(),
-    models: p.array<string>(),
+    models: p.array(),
     metadata: p.json<Record<string, unknown>>(),
     maxBudget: p.bigint().nullable(),
     spend: p.bigint(),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { GatewayError } from '../kernel/errors.ts';
-import { id, label } from '../kernel/fields.ts';
+import { id, label, text } from '../kernel/fields.ts';
 import { type CommandLine, operation, roles } from '../kernel/operation.ts';
 import { pageFields, pagesFor } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
@@ -65,7 +65,7 @@ export const createUser = operation({
     ...shown,
     flags: { ...flags, auto_create_key: false, key_alias: false },
     fixed: { auto_create_key: false },
-    done: ({ user_id: user }) => `User ${String(user)} created`,
+    done: ({ user_id: user }) => `User ${text(user)} created`,
     examples: [
       [
         'A user with a budget, in a team',
@@ -179,7 +179,7 @@ export const updateUser = operation({
     args: ['user_id'],
     flags: { ...flags, user_id: false },
     result: 'data',
-    done: ({ user_id: user }) => `User ${String(user)} updated`,
+    done: ({ user_id: user }) => `User ${text(user)} updated`,
     examples: [['Make an administrator', 'gatewayctl user update anna --role proxy_admin']],
   },
   run: async ({ users }: Needs, { userId, userEmail, ...changes }) => {

@@ -1,0 +1,129 @@
+import { ForeignKeyConstraintViolationException } from '@mikro-orm/core';
+import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
+import { AuditEntry } from './audit/audit.entity.ts';
+import { AuditService } from './audit/audit.service.ts';
+import { asDatabaseTrouble } from './db/errors.ts';
+import { openOrm } from './db/orm.ts';
+import type { Work } from './db/work.ts';
+import type { Vault } from './kernel/encryption.ts';
+import { GatewayError } from './kernel/errors.ts';
+import { type Actor, type AnyOperation, isAdmin } from './kernel/operation.ts';
+import { read } from './kernel/wire.ts';
+import { Key, RetiredToken } from './keys/key.entity.ts';
+import { KeyService } from './keys/key.service.ts';
+import type { Deployment } from './models/deployment.ts';
+import { Model } from './models/model.entity.ts';
+import { ModelService } from './models/model.service.ts';
+import { Organization } from './organizations/organization.entity.ts';
+import type { SpendReads } from './spend/spend.operations.ts';
+import { spendRows, spendSums } from './spend/spend.queries.ts';
+import { Team, TeamMember } from './teams/team.entity.ts';
+import { TeamService } from './teams/team.service.ts';
+import { User } from './users/user.entity.ts';
+import { UserService } from './users/user.service.ts';
+
+export interface Services {
+  readonly now: Date;
+  readonly em: EntityManager;
+  readonly audit: AuditService;
+  readonly users: UserService;
+  readonly teams: TeamService;
+  readonly keys: KeyService;
+  readonly models: ModelService;
+  readonly spend: SpendReads;
+}
+
+export interface AppOptions {
+  readonly orm: MikroORM;
+  readonly now: () => Date;
+  readonly vault: Vault;
+  /** Deployments that are set up outside the database, so that lists show them too. */
+  readonly configured: readonly Deployment[];
+}
+
+/** Opens the database with everything the gateway keeps in it. */
+export function openGatewayOrm(url: string, poolSize: number, applicationName: string): Promise<MikroORM> {
+  const entities = [Organization, User, Team, TeamMember, Key, RetiredToken, Model, AuditEntry];
+  return openOrm({ url, entities, poolSize, applicationName });
+}
+
+/**
+ * The gateway without any way in: no HTTP, no command line.
+ *
+ * This is the composition root. Whatever a service needs is handed to it here, in plain sight and in order, and nowhere
+ * else is a service made.
+ */
+export class App {
+  readonly #options: AppOptions;
+
+  constructor(options: AppOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * One operation is one unit of work is one transaction, its audit row and its announcement inside it. Takes and gives
+   * what travels, so that a caller near and a caller far get the same, errors included.
+   */
+  async run(
+    operation: AnyOperation<Services>,
+    given: unknown,
+    caller: { readonly actor: Actor; readonly changedBy?: string | undefined },
+  ): Promise<Record<string, unknown>> {
+    requireAccess(operation, caller.actor);
+    const input: unknown = read(operation.input, given, operation.unserved);
+    const { orm, now } = this.#options;
+    try {
+      const output = await orm.em.fork().transactional((em) => {
+        const work = { em, now: now(), actor: caller.actor, changedBy: caller.changedBy };
+        return operation.run(this.#services(work), input, caller.actor);
+      });
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what an output schema encodes is JSON
+      return operation.output.encode(output) as Record<string, unknown>;
+    } catch (thrown) {
+      throw asDatabaseTrouble(asMissingOwner(thrown));
+    }
+  }
+
+  #services(work: Work): Services {
+    const { vault, configured } = this.#options;
+    const audit = new AuditService(work);
+    const users = new UserService(work, audit);
+    const teams = new TeamService(work, audit);
+    const keys = new KeyService(work, { audit, teams, users });
+    const models = new ModelService(work, audit, vault, configured);
+    return {
+      now: work.now,
+      em: work.em,
+      audit,
+      users,
+      teams,
+      keys,
+      models,
+      spend: { rows: spendRows, sums: spendSums },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#options.orm.close();
+  }
+}
+
+function requireAccess({ access, route: [, path] }: AnyOperation<Services>, actor: Actor): void {
+  if (access === 'self' || isAdmin(actor)) return;
+  throw new GatewayError(
+    'forbidden',
+    'auth_error',
+    `Authentication Error, Only proxy admin can be used to generate, delete, update info for new keys/users/teams. Route=${path}`,
+    { hint: 'Use the master key, or the key of a user whose role is proxy_admin.' },
+  );
+}
+
+/** A row that names an owner who is not there. The database is asked, not the code before it, so that no race is lost. */
+function asMissingOwner(thrown: unknown): unknown {
+  if (!(thrown instanceof ForeignKeyConstraintViolationException)) return thrown;
+  const column = /constraint "[a-z]+_([a-z]+_id)_fkey"/.exec(thrown.message)?.[1];
+  const owner = column?.replace('_id', '') ?? 'object';
+  return /is still referenced/.test(thrown.message)
+    ? new GatewayError('conflict', 'still_in_use', 'Something still refers to it', { cause: thrown })
+    : new GatewayError('notFound', 'not_found_error', `No such ${owner}`, { param: column, cause: thrown });
+}

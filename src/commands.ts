@@ -1,0 +1,114 @@
+import type { LocalCommand, LocalContext, LocalOption } from './cli/local-command.ts';
+import { settingNames, settingOf } from './config/settings.ts';
+import type { Runtime } from './runtime.ts';
+
+type Option = LocalOption & { readonly setting: string };
+
+/** Flags of the whole program, which `serve` therefore need not have again. */
+const global = new Set(['state-dir', 'database-url']);
+
+/** Each setting that has a flag, as an option of `serve`. */
+const settingOptions: readonly Option[] = settingNames.flatMap((name) => {
+  const { flag, env, description, type } = settingOf(name);
+  if (!flag || global.has(flag)) return [];
+  const isYesNo = type.safeParse('true').success && type.safeParse('false').success && !type.safeParse('x').success;
+  const variable = env[0];
+  return {
+    setting: name,
+    name: flag,
+    description,
+    type: isYesNo ? ('boolean' as const) : ('text' as const),
+    ...(isYesNo ? {} : { placeholder: flag.endsWith('-file') ? 'path' : flag }),
+    ...(variable && { env: variable }),
+    ...(flag.endsWith('-file') && { completes: 'file' as const }),
+  };
+});
+
+const configOption: LocalOption = {
+  name: 'config',
+  placeholder: 'file',
+  description: 'Configuration file: our settings, or a config.yaml of LiteLLM as it is',
+  env: 'GATEWAYCTL_CONFIG',
+  completes: 'file',
+};
+
+type Work = typeof import('./local-work.ts');
+
+/** The commands that are not operations. What they do is loaded when one of them runs. */
+export function localCommands(runtime: () => Runtime): readonly LocalCommand[] {
+  const work =
+    (choose: (work: Work) => (context: LocalContext, runtime: Runtime) => Promise<number | void>) =>
+    async (context: LocalContext) =>
+      choose(await import('./local-work.ts'))(context, runtime());
+  return [
+    {
+      path: ['serve'],
+      group: 'Daemon',
+      summary: 'Run the daemon',
+      description:
+        'Runs in the foreground until SIGTERM or SIGINT; then running requests may finish, spend is written, and it ends with 0. Without a database URL an embedded PostgreSQL runs in the state directory.',
+      options: [configOption, ...settingOptions],
+      examples: [
+        ['With the embedded database and a mock model', 'gatewayctl serve'],
+        ['With a configuration', 'gatewayctl serve --config /etc/gatewayctl/config.yaml --port 4000'],
+      ],
+      exits: [
+        [69, 'no database'],
+        [71, 'the operating system does not let us'],
+        [73, 'a port or socket cannot be had'],
+        [78, 'the configuration is wrong'],
+      ],
+      run: work(({ runServe }) => runServe),
+    },
+    {
+      path: ['migrate', 'up'],
+      summary: 'Bring the database schema up to date',
+      examples: [['Before a new version of the daemon', 'gatewayctl migrate up']],
+      run: work(({ migrateUp }) => migrateUp),
+    },
+    {
+      path: ['migrate', 'status'],
+      summary: 'Show which migrations the database has',
+      examples: [['In a script', 'gatewayctl migrate status && echo up to date']],
+      exits: [[1, 'migrations are pending']],
+      run: work(({ showStatus }) => showStatus),
+    },
+    {
+      path: ['migrate', 'plan'],
+      summary: 'Print the SQL that migrate up would run',
+      examples: [['To a file, for a reviewer', 'gatewayctl migrate plan']],
+      run: work(({ showPlan }) => showPlan),
+    },
+    {
+      path: ['db', 'url'],
+      summary: 'Print the address of the database',
+      options: [{ name: 'reveal', type: 'boolean', description: 'Print the password too' }],
+      examples: [['For a tool of your own', 'gatewayctl db url']],
+      run: work(({ showUrl }) => showUrl),
+    },
+    {
+      path: ['db', 'psql'],
+      summary: 'Open the database in psql',
+      description: 'Needs psql on the PATH. Words after -- are handed to it.',
+      args: [{ name: 'words', description: 'For psql', type: 'list', isRequired: false }],
+      examples: [['One statement', 'gatewayctl db psql -- -c "select count(*) from gatewayctl.keys"']],
+      run: work(({ runPsql }) => runPsql),
+    },
+    {
+      path: ['db', 'dump'],
+      summary: 'Write the whole database to a file',
+      description: 'A file is made anew with mode 0600 and never overwritten. A running daemon is not disturbed.',
+      args: [{ name: 'file', description: 'The file, or - for standard output', completes: 'file', isRequired: true }],
+      examples: [['A copy for the night', 'gatewayctl db dump /var/backups/gatewayctl.jsonl']],
+      run: work(({ dumpDatabase }) => dumpDatabase),
+    },
+    {
+      path: ['db', 'restore'],
+      summary: 'Fill an empty database from a dump',
+      description: 'Whole or not at all. The database must be empty.',
+      args: [{ name: 'file', description: 'The file, or - for standard input', completes: 'file', isRequired: true }],
+      examples: [['Into a new state directory', 'gatewayctl db restore backup.jsonl --state-dir /srv/gateway']],
+      run: work(({ restoreDatabase }) => restoreDatabase),
+    },
+  ];
+}

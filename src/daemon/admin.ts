@@ -1,0 +1,71 @@
+import type { IncomingMessage } from 'node:http';
+import { Router } from '@koa/router';
+import type { Middleware } from 'koa';
+import type { Principal } from '../access/principal.ts';
+import type { App, Services } from '../app.ts';
+import { GatewayError } from '../kernel/errors.ts';
+import type { Actor, AnyOperation } from '../kernel/operation.ts';
+import { jsonBody } from './body.ts';
+import { readQuery } from './query.ts';
+import type { State } from './state.ts';
+
+export interface AdminParts {
+  readonly app: App;
+  readonly operations: readonly AnyOperation<Services>[];
+  readonly authenticate: (request: IncomingMessage) => Promise<Principal>;
+}
+
+/**
+ * Mounts every operation at the paths it declares. There is no other admin route.
+ *
+ * Matching is exact: with the router's defaults `/KEY/Generate` and `/key/generate/` would reach `/key/generate` while
+ * the path a gate looks at stays as it was sent. The gate is therefore part of the route, and looks at no path.
+ */
+export function adminRoutes({ app, operations, authenticate }: AdminParts): Middleware<State> {
+  const router = new Router<State>({ sensitive: true, strict: true });
+  const identify = identifyBy(authenticate);
+  for (const operation of operations) {
+    for (const [method, path] of [operation.route, ...(operation.alsoAt ?? [])]) {
+      router.register(
+        path,
+        [method],
+        [
+          refuseBrowsers,
+          identify,
+          jsonBody,
+          async (ctx) => {
+            const given = method === 'GET' ? readQuery(operation.input, ctx.query) : ctx.state.body;
+            const changedBy = ctx.get('litellm-changed-by').slice(0, 200) || undefined;
+            // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- jsonBody and readQuery make nothing but objects
+            const input = { ...(given as object), ...ctx.params };
+            ctx.body = await app.run(operation, input, { actor: ctx.state.actor, changedBy });
+            ctx.set('cache-control', 'no-store');
+          },
+        ],
+      );
+    }
+  }
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the router's own context is Koa's with params
+  return router.routes() as unknown as Middleware<State>;
+}
+
+/** A page in a browser has no business here, and a rebound DNS name must not give it any. */
+const refuseBrowsers: Middleware<State> = (ctx, next) => {
+  if (ctx.get('origin') === '') return next();
+  throw new GatewayError('forbidden', 'origin_not_allowed', 'The admin API does not answer web pages');
+};
+
+function identifyBy(authenticate: AdminParts['authenticate']): Middleware<State> {
+  return async (ctx, next) => {
+    ctx.state.actor = ctx.state.isLocal
+      ? { type: 'operator', name: 'admin-socket', via: 'admin-socket' }
+      : actorOf(await authenticate(ctx.req));
+    await next();
+  };
+}
+
+function actorOf(principal: Principal): Actor {
+  if (principal.kind === 'master') return { type: 'master' };
+  const { keyId, hash, userId, teamId, role } = principal;
+  return { type: 'key', keyId, hash, userId, teamId, role };
+}

@@ -1,0 +1,37 @@
+import type { Middleware } from 'koa';
+import type { State } from './state.ts';
+
+export interface Health {
+  /** Whether the database answers, within a second. */
+  readonly database: () => Promise<boolean>;
+  readonly isDraining: () => boolean;
+  readonly version: string;
+}
+
+/** LiteLLM's probes, without credentials: alive says that the process answers, ready that it can serve. */
+export function healthRoutes({ database, isDraining, version }: Health): Middleware<State> {
+  return async (ctx, next) => {
+    if (ctx.method !== 'GET') return next();
+    switch (ctx.path) {
+      case '/health/liveliness':
+      case '/health/liveness':
+        ctx.type = 'json';
+        ctx.body = '"I\'m alive!"';
+        return undefined;
+      case '/health/readiness': {
+        const isConnected = await database();
+        const isReady = isConnected && !isDraining();
+        ctx.status = isReady ? 200 : 503;
+        if (!isReady) ctx.set('retry-after', '1');
+        ctx.body = {
+          status: isDraining() ? 'draining' : isConnected ? 'connected' : 'not connected',
+          db: isConnected ? 'connected' : 'Not connected',
+          version,
+        };
+        return undefined;
+      }
+      default:
+        return next();
+    }
+  };
+}

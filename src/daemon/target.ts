@@ -1,0 +1,29 @@
+import type { IncomingMessage } from 'node:http';
+import { GatewayError } from '../kernel/errors.ts';
+
+/** What two programs could read in two ways: dots and slashes, escaped or not, back-slashes, `;`, `#`. Node's parser has refused control characters. */
+const ambiguous = /\/\/|\/\.\.?(\/|$)|[\\;#]|%(2e|2f|5c|00|0a|0d|25)/i;
+
+const host = /^[A-Za-z0-9.\-[\]:_]+$/;
+
+/**
+ * Refuses a request target that a proxy before us, our router and our upstream might not read alike, and a request
+ * without exactly one plain Host: an authentication bypass of LiteLLM (CVE-2026-49468) was built from such a difference.
+ */
+export function requirePlainTarget({ url = '', headers, rawHeaders }: IncomingMessage): void {
+  const query = url.indexOf('?');
+  const path = query === -1 ? url : url.slice(0, query);
+  if (!path.startsWith('/') || ambiguous.test(path)) {
+    throw new GatewayError('invalid', 'ambiguous_path', 'The path could be read in more than one way', {
+      hint: 'Send it in its plain form: no //, no ./ or ../, no escaped slashes or dots.',
+    });
+  }
+  let hosts = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index];
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts++;
+  }
+  if (hosts > 1 || (headers.host !== undefined && !host.test(headers.host))) {
+    throw new GatewayError('invalid', 'bad_host', 'The Host header is not one plain host name');
+  }
+}

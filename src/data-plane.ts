@@ -1,0 +1,144 @@
+import { join } from 'node:path';
+import { Authenticator } from './access/authenticate.ts';
+import { allows, requireModel } from './access/decide.ts';
+import { KeyCache } from './access/key-cache.ts';
+import type { Principal } from './access/principal.ts';
+import type { Database } from './database.ts';
+import { type Change, Listener } from './db/notify.ts';
+import { toMilliseconds } from './kernel/duration.ts';
+import type { Vault } from './kernel/encryption.ts';
+import { tokensOf } from './keys/key.queries.ts';
+import { countCompletion, estimatePromptTokens } from './metering/estimate.ts';
+import { Metering } from './metering/metering.ts';
+import type { Deployment } from './models/deployment.ts';
+import { loadDeployments } from './models/model.queries.ts';
+import { createProxy } from './proxy/proxy.ts';
+import { DeploymentTable } from './proxy/routing.ts';
+import type { ServeParts } from './serve.ts';
+
+export interface DataPlaneParts extends ServeParts {
+  readonly database: Database;
+  readonly masterKey: string;
+  readonly vault: Vault;
+  readonly configured: readonly Deployment[];
+}
+
+/** Keys cached at most in one process: a snapshot is about 1 KiB. */
+const KEYS_AT_MOST = 10_000;
+const NEGATIVE_TTL_MS = 5_000;
+const DAY_MS = 86_400_000;
+
+/** Everything a call for a model goes through, wired together, and kept up to date by what the database announces. */
+export async function createDataPlane(parts: DataPlaneParts) {
+  const { settings, runtime, log, version, database, masterKey, vault, configured } = parts;
+  await using opened = new AsyncDisposableStack();
+  const now = () => new Date();
+
+  const metering = opened.use(
+    await Metering.open({
+      journalPath: join(settings.stateDir, 'journal.db'),
+      pool: database.pool,
+      now,
+      log,
+      durability: settings.journalDurability,
+      ...(settings.spendRetention && { retentionDays: toMilliseconds(settings.spendRetention) / DAY_MS }),
+    }),
+  );
+  const shared = settings.redisUrl === undefined ? undefined : opened.use(await openRedis(settings.redisUrl, parts));
+  const cache = new KeyCache({
+    ttl: toMilliseconds(settings.authCacheTtl),
+    negativeTtl: NEGATIVE_TTL_MS,
+    maxEntries: KEYS_AT_MOST,
+    shared,
+  });
+  const authenticator = new Authenticator({
+    pool: database.pool,
+    cache,
+    masterKey,
+    keyHeader: settings.keyHeaderName,
+    now,
+    seed: (entity, id, spent) => metering.seed(entity, id, spent),
+  });
+  const deployments = new DeploymentTable(configured);
+
+  const reload = async () => {
+    const { deployments: found, problems } = await loadDeployments(database.pool, vault, runtime.env);
+    for (const problem of problems) log('warn', `Left out ${problem}`);
+    deployments.replace([...configured, ...found]);
+  };
+  const listener = listen(parts, { cache, reload });
+  await reload();
+  opened.use(listener);
+  await listener.start();
+
+  const authenticate = (request: Parameters<Authenticator['authenticate']>[0]) => authenticator.authenticate(request);
+  const proxy = opened.use(
+    createProxy({
+      authenticate,
+      decide: (principal, model) => requireModel(principal, model, settings.modelAccessStatus),
+      allows,
+      metering,
+      deployments,
+      now,
+      log,
+      version,
+      counter: {
+        promptTokens: ({ messages, tools }) => estimatePromptTokens([messages, tools]),
+        completionTokens: countCompletion,
+      },
+      limits: {
+        bodyBytes: settings.bodyLimit,
+        connectMs: toMilliseconds(settings.connectTimeout),
+        firstByteMs: toMilliseconds(settings.firstByteTimeout),
+        idleMs: toMilliseconds(settings.idleTimeout),
+        totalMs: toMilliseconds(settings.totalTimeout),
+      },
+    }),
+  );
+  const kept = opened.move();
+  return { authenticate, proxy, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/** Loaded only where there is a Redis: the client costs 50 to 100 ms at start. */
+async function openRedis(url: string, { settings, log }: DataPlaneParts) {
+  const { openSharedCache } = await import('./access/shared-cache.ts');
+  return openSharedCache({
+    url,
+    ttl: toMilliseconds(settings.redisCacheTtl),
+    warn: (message, error) => log('warn', message, { error }),
+  });
+}
+
+interface Kept {
+  readonly cache: KeyCache;
+  readonly reload: () => Promise<void>;
+}
+
+/** Hears of changes and drops what they make untrue. */
+function listen({ database, log }: DataPlaneParts, { cache, reload }: Kept): Listener {
+  const failed = (error: unknown) =>
+    log('error', 'A change could not be followed; it is tried again with the next', { error });
+  const owned = (entity: 'team' | 'user' | 'organization', id: string) => {
+    cache.invalidateWhere((principal) => ownerOf(principal, entity) === id);
+    tokensOf(database.pool, entity, id).then((hashes) => cache.invalidate(hashes), failed);
+  };
+  return new Listener({
+    url: database.url,
+    onChange: (change: Change) => {
+      if (change.entity === 'key') cache.invalidate(change.hashes);
+      else if (change.entity === 'model') reload().catch(failed);
+      else owned(change.entity, change.id);
+    },
+    onUp: () => {
+      cache.trust(true);
+      reload().catch(failed);
+    },
+    onDown: (error) => {
+      cache.trust(false);
+      log('warn', 'Changes cannot be heard of; every key is looked up until they can', { error });
+    },
+  });
+}
+
+const ownerOf = (principal: Principal, entity: 'team' | 'user' | 'organization'): string | null =>
+  ({ team: principal.teamId, user: principal.userId, organization: principal.organizationId })[entity];

@@ -1,0 +1,48 @@
+import type { MikroORM } from '@mikro-orm/postgresql';
+import type pg from 'pg';
+import { openGatewayOrm } from './app.ts';
+import type { Settings } from './config/load.ts';
+import { prepareStateDir } from './config/state-dir.ts';
+import { openEmbedded } from './db/embedded.ts';
+import { asDatabaseTrouble } from './db/errors.ts';
+import { type MigrationStatus, migrationStatus } from './db/migrate.ts';
+import { poolOf } from './db/orm.ts';
+
+/** The gateway's database, wherever it is. */
+export interface Database extends AsyncDisposable {
+  readonly url: string;
+  /** Whether it is the one in the state directory. */
+  readonly isEmbedded: boolean;
+  readonly orm: MikroORM;
+  readonly pool: pg.Pool;
+  status(): Promise<MigrationStatus>;
+}
+
+/** Opens the operator's PostgreSQL or, when none is named, joins or starts the one in the state directory. */
+export async function openDatabase(
+  { databaseUrl, stateDir, dbPoolSize }: Pick<Settings, 'databaseUrl' | 'stateDir' | 'dbPoolSize'>,
+  applicationName: string,
+): Promise<Database> {
+  await using opened = new AsyncDisposableStack();
+  let url = databaseUrl;
+  if (url === undefined) {
+    prepareStateDir(stateDir);
+    const server = opened.use(await openEmbedded({ stateDir }));
+    url = server.url;
+  }
+  const orm = await openGatewayOrm(url, dbPoolSize, applicationName);
+  opened.defer(() => orm.close());
+  const pool = await poolOf(orm);
+  await pool.query('select 1').catch((thrown: unknown) => {
+    throw asDatabaseTrouble(thrown);
+  });
+  const kept = opened.move();
+  return {
+    url,
+    isEmbedded: databaseUrl === undefined,
+    orm,
+    pool,
+    status: () => migrationStatus(pool),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}

@@ -1,0 +1,48 @@
+import { App, type Services } from './app.ts';
+import type { Connection, ConnectOptions } from './cli/connection.ts';
+import { describeTarget, type Target } from './cli/target.ts';
+import { resolveEncryptionKey } from './config/encryption-key.ts';
+import { loadSettings } from './config/load.ts';
+import { openDatabase } from './database.ts';
+import { runningEmbedded } from './db/embedded.ts';
+import { migrate, requireCurrent } from './db/migrate.ts';
+import { createVault } from './kernel/encryption.ts';
+import { GatewayError } from './kernel/errors.ts';
+import type { Runtime } from './runtime.ts';
+import { configuredDeployments } from './serve.ts';
+
+/** The gateway in this process, straight on the database: the same code that a daemon runs. */
+export async function openDirect(
+  target: Exclude<Target, { mode: 'server' }>,
+  runtime: Runtime,
+  { as, isPassive }: ConnectOptions,
+): Promise<Connection<Services>> {
+  const flags: Record<string, unknown> = {};
+  if (target.stateDir !== undefined) flags['state-dir'] = target.stateDir;
+  if (target.mode === 'direct' && target.databaseUrl !== undefined) flags['database-url'] = target.databaseUrl;
+  const settings = loadSettings({ ...runtime, argvFlags: flags });
+  if (isPassive && settings.databaseUrl === undefined && !(await runningEmbedded(settings.stateDir))) {
+    throw new GatewayError('unavailable', 'database_not_running', 'The embedded PostgreSQL is not running');
+  }
+  await using opened = new AsyncDisposableStack();
+  const database = opened.use(await openDatabase({ ...settings, dbPoolSize: 2 }, 'gatewayctl-cli'));
+  const status = await database.status();
+  // The embedded database is ours alone, so its first user may make its tables; an operator's is changed when told to.
+  if (database.isEmbedded && status.unknown.length === 0 && status.pending.length > 0)
+    await migrate(database.orm, database.url);
+  else requireCurrent(status);
+  const place = { stateDir: settings.stateDir, embedded: database.isEmbedded };
+  const app = new App({
+    orm: database.orm,
+    now: () => new Date(),
+    vault: createVault(resolveEncryptionKey(settings, place)?.key),
+    configured: configuredDeployments(settings),
+  });
+  const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
+  const kept = opened.move();
+  return {
+    invoke: (operation, input) => app.run(operation, input, { actor, changedBy: as }),
+    describe: database.isEmbedded ? `embedded database · ${settings.stateDir}` : describeTarget(target),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}

@@ -1,0 +1,164 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { finished } from 'node:stream/promises';
+import { Writable } from 'node:stream';
+import type { LocalContext } from './cli/local-command.ts';
+import { clientVersion } from './cli/version.ts';
+import { loadSettings, type Settings } from './config/load.ts';
+import { type Database, openDatabase } from './database.ts';
+import { dump, restore } from './db/dump.ts';
+import { runningEmbedded } from './db/embedded.ts';
+import { migrate, migrationPlan, requireCurrent } from './db/migrate.ts';
+import { Exit, GatewayError } from './kernel/errors.ts';
+import { createLogger } from './kernel/log.ts';
+import { createPartitions } from './metering/partitions.ts';
+import type { Runtime } from './runtime.ts';
+import { serve } from './serve.ts';
+
+/** Settings as a local command sees them: its own flags, then those of the whole program, then everything else. */
+async function settingsOf({ options, global, target }: LocalContext, runtime: Runtime): Promise<Settings> {
+  const flags: Record<string, unknown> = { ...options };
+  if (global.stateDir !== undefined) flags['state-dir'] = global.stateDir;
+  if (global.databaseUrl !== undefined) {
+    const chosen = await target();
+    if (chosen.mode === 'direct') flags['database-url'] = chosen.databaseUrl;
+  }
+  const file = options['config'];
+  return loadSettings({ ...runtime, argvFlags: flags, file: typeof file === 'string' ? file : undefined });
+}
+
+async function openFor(context: LocalContext, runtime: Runtime): Promise<Database> {
+  return openDatabase(await settingsOf(context, runtime), 'gatewayctl-cli');
+}
+
+export async function runServe(context: LocalContext, runtime: Runtime): Promise<number> {
+  const settings = await settingsOf(context, runtime);
+  const { log, redact } = createLogger({
+    level: settings.logLevel,
+    format: settings.logFormat,
+    journalStream: runtime.env['JOURNAL_STREAM'],
+  });
+  for (const secret of settings.secrets) redact(secret);
+  try {
+    await serve({ settings, runtime, log, version: clientVersion() });
+    return Exit.ok;
+  } catch (thrown) {
+    // systemd tells a lost database (restart) from a wrong setting (do not) by the status.
+    const isDatabase = thrown instanceof GatewayError && thrown.kind === 'unavailable';
+    if (!isDatabase) throw thrown;
+    log('error', thrown.message, { error: thrown.cause });
+    return Exit.noDatabase;
+  }
+}
+
+export async function migrateUp(context: LocalContext, runtime: Runtime): Promise<void> {
+  await using database = await openFor(context, runtime);
+  const { unknown } = await database.status();
+  if (unknown.length > 0) requireCurrent(await database.status());
+  const done = await migrate(database.orm, database.url);
+  context.io.err(done.length === 0 ? 'Nothing to do: the schema is up to date.\n' : `Applied ${done.join(', ')}.\n`);
+}
+
+export async function showStatus(context: LocalContext, runtime: Runtime): Promise<number> {
+  await using database = await openFor(context, runtime);
+  const { applied, pending, unknown } = await database.status();
+  const rows = [
+    ...applied.map((name) => [name, unknown.includes(name) ? 'unknown' : 'applied']),
+    ...pending.map((name) => [name, 'pending']),
+  ];
+  if (context.format === 'json') context.io.out(`${JSON.stringify({ applied, pending, unknown }, null, 2)}\n`);
+  else for (const row of rows) context.io.out(`${row.join('\t')}\n`);
+  return pending.length + unknown.length === 0 ? Exit.ok : Exit.no;
+}
+
+export async function showPlan(context: LocalContext, runtime: Runtime): Promise<void> {
+  await using database = await openFor(context, runtime);
+  for (const statement of migrationPlan(database.orm, await database.status())) context.io.out(`${statement};\n`);
+}
+
+export async function showUrl(context: LocalContext, runtime: Runtime): Promise<void> {
+  const settings = await settingsOf(context, runtime);
+  if (settings.databaseUrl !== undefined) {
+    const isRevealed = context.options['reveal'] === true;
+    const shown = isRevealed
+      ? settings.databaseUrl
+      : settings.databaseUrl.replace(/(:\/\/[^/?#@:]*:)[^/?#@]+@/, '$1…@');
+    return context.io.out(`${shown}\n`);
+  }
+  const url = await runningEmbedded(settings.stateDir);
+  if (url === undefined) {
+    throw new GatewayError('no', 'database_not_running', 'The embedded PostgreSQL is not running', {
+      hint: 'It runs while the daemon does: gatewayctl serve. For a look without it: gatewayctl db psql',
+    });
+  }
+  return context.io.out(`${url}\n`);
+}
+
+export async function runPsql(context: LocalContext, runtime: Runtime): Promise<number> {
+  await using database = await openFor(context, runtime);
+  // The address goes by the environment: on the command line every user could read its password.
+  const env = { ...runtime.env, ...connectionVariables(database.url) };
+  const child = spawn('psql', [...context.args], { stdio: 'inherit', env });
+  const failed = once(child, 'error').then(([cause]) => {
+    throw new GatewayError('system', 'psql_missing', 'psql cannot be started', {
+      hint: 'Install it: apt-get install postgresql-client',
+      cause,
+    });
+  });
+  const ended = once(child, 'exit').then(([status]) => (typeof status === 'number' ? status : Exit.no));
+  return Promise.race([ended, failed]);
+}
+
+function connectionVariables(url: string): Record<string, string> {
+  const { hostname, port, username, password, pathname, searchParams } = new URL(
+    url.replace(/^(postgres(?:ql)?:\/\/(?:[^@/]*@)?)\//, '$1localhost/'),
+  );
+  const variables = {
+    PGHOST: searchParams.get('host') ?? decodeURIComponent(hostname),
+    PGPORT: searchParams.get('port') ?? port,
+    PGUSER: decodeURIComponent(username),
+    PGPASSWORD: decodeURIComponent(password),
+    PGDATABASE: decodeURIComponent(pathname.slice(1)),
+    PGSSLMODE: searchParams.get('sslmode') ?? '',
+  };
+  return Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== ''));
+}
+
+export async function dumpDatabase(context: LocalContext, runtime: Runtime): Promise<void> {
+  const [path = '-'] = context.args;
+  await using database = await openFor(context, runtime);
+  const status = await database.status();
+  requireCurrent(status);
+  const out = path === '-' ? standardOutput(context) : createWriteStream(path, { flags: 'wx', mode: 0o600 });
+  const written = finished(out).catch((cause: unknown) => {
+    throw new GatewayError('cannotCreate', 'cannot_write', `Cannot write ${path}`, {
+      hint: 'A dump never overwrites a file; choose a new name.',
+      cause,
+    });
+  });
+  const [count] = await Promise.all([dump(database.pool, status.applied, out).finally(() => out.end()), written]);
+  context.io.err(`${count} rows written.\n`);
+}
+
+function standardOutput({ io }: LocalContext): Writable {
+  return new Writable({
+    decodeStrings: false,
+    write: (chunk: string, _, done) => {
+      io.out(chunk);
+      done();
+    },
+  });
+}
+
+export async function restoreDatabase(context: LocalContext, runtime: Runtime): Promise<void> {
+  const [path = '-'] = context.args;
+  await using database = await openFor(context, runtime);
+  await migrate(database.orm, database.url);
+  const { applied: migrations } = await database.status();
+  const source = path === '-' ? context.io.stdin : createReadStream(path);
+  const { pool } = database;
+  const createMonths = (months: readonly Date[]) => createPartitions(pool, months);
+  const count = await restore(source, { pool, migrations, createMonths });
+  context.io.err(`${count} rows restored.\n`);
+}

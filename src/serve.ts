@@ -1,0 +1,182 @@
+import { once } from 'node:events';
+import { chmod, rm } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { App } from './app.ts';
+import { resolveEncryptionKey } from './config/encryption-key.ts';
+import type { Settings } from './config/load.ts';
+import { builtinMock } from './config/litellm.ts';
+import { resolveMasterKey } from './config/master-key.ts';
+import { prepareStateDir } from './config/state-dir.ts';
+import { createDataPlane } from './data-plane.ts';
+import { openDatabase, type Database } from './database.ts';
+import { createDaemon } from './daemon/daemon.ts';
+import { migrate, requireCurrent } from './db/migrate.ts';
+import { toMilliseconds } from './kernel/duration.ts';
+import { createVault } from './kernel/encryption.ts';
+import { GatewayError } from './kernel/errors.ts';
+import type { Log } from './kernel/log.ts';
+import type { Deployment } from './models/deployment.ts';
+import { operations } from './operations.ts';
+import { readPackaged, type Runtime } from './runtime.ts';
+
+export interface ServeParts {
+  readonly settings: Settings;
+  readonly runtime: Runtime;
+  readonly log: Log;
+  readonly version: string;
+}
+
+/** The deployments of the configuration; without a file and with the embedded database, a model to try things with. */
+export function configuredDeployments({ deployments, configFile, databaseUrl }: Settings): readonly Deployment[] {
+  return configFile === undefined && databaseUrl === undefined ? [builtinMock()] : deployments;
+}
+
+/**
+ * Runs the daemon until it is told to stop: everything is opened in the order in which it depends on each other, and
+ * closed the other way round.
+ */
+export async function serve(parts: ServeParts): Promise<void> {
+  const { settings, runtime, log, version } = parts;
+  const stopped = Promise.withResolvers<string>();
+  watchSignals(runtime, log, stopped.resolve);
+
+  await using opened = new AsyncDisposableStack();
+  prepareStateDir(settings.stateDir);
+  const database = opened.use(await openDatabase(settings, 'gatewayctl-serve'));
+  const place = { stateDir: settings.stateDir, embedded: database.isEmbedded };
+  const masterKey = resolveMasterKey(settings, place);
+  const vault = createVault(resolveEncryptionKey(settings, place)?.key);
+  await prepareSchema(database, settings, log);
+
+  const configured = configuredDeployments(settings);
+  const app = new App({ orm: database.orm, now: () => new Date(), vault, configured });
+  const plane = opened.use(
+    await createDataPlane({ ...parts, database, masterKey: masterKey.secret, vault, configured }),
+  );
+  let isDraining = false;
+  const daemon = createDaemon({
+    app,
+    operations,
+    authenticate: plane.authenticate,
+    proxy: plane.proxy,
+    openapi: readPackaged('openapi.json'),
+    log,
+    version,
+    isDraining: () => isDraining,
+    database: () => answers(database),
+  });
+
+  const socketPath = join(settings.stateDir, 'admin.sock');
+  const admin = await listenOnSocket(daemon.createServer({ isLocal: true }), socketPath);
+  opened.defer(() => close(admin));
+  const server = await listen(daemon.createServer({ isLocal: false }), settings);
+  announceStart(parts, { server, socketPath, masterKeyPath: masterKey.path, configured });
+
+  log('info', `${await stopped.promise}: stopping; running requests may finish`, { in_flight: plane.proxy.inFlight });
+  isDraining = true;
+  const closing = close(server);
+  await plane.proxy.drain(toMilliseconds(settings.drainTimeout));
+  server.closeIdleConnections();
+  await closing;
+}
+
+/** The first signal asks, the second insists. What is settled is in the journal either way. */
+function watchSignals({ onSignal, abort }: Runtime, log: Log, stop: (signal: string) => void): void {
+  let count = 0;
+  onSignal((signal) => {
+    stop(signal);
+    if (++count < 2) return;
+    log('warn', `${signal} again: ending at once`, {});
+    abort(128 + (signal === 'SIGINT' ? 2 : 15));
+  });
+}
+
+async function prepareSchema(database: Database, { migrate: mayMigrate }: Settings, log: Log): Promise<void> {
+  const status = await database.status();
+  if (status.unknown.length > 0 || !mayMigrate) requireCurrent(status);
+  if (status.pending.length === 0) return;
+  const done = await migrate(database.orm, database.url);
+  if (done.length > 0) log('info', `Database schema: applied ${done.join(', ')}`);
+}
+
+/** Asked at most once a second: a prober must not be able to keep the database busy. */
+const answers = (() => {
+  let asked = 0;
+  let answer: Promise<boolean> = Promise.resolve(false);
+  return ({ pool }: Database): Promise<boolean> => {
+    const now = performance.now();
+    if (asked === 0 || now - asked > 1_000) {
+      asked = now;
+      answer = pool.query('select 1').then(
+        () => true,
+        () => false,
+      );
+    }
+    return answer;
+  };
+})();
+
+/** A busy port is an error when somebody chose it; the default one gives way to the next, so that two trials can run. */
+async function listen(server: Server, { host, port, sources }: Settings): Promise<Server> {
+  const last = sources.port === 'default' ? port + 10 : port;
+  for (let candidate = port; ; candidate++) {
+    try {
+      server.listen(candidate, host);
+      await once(server, 'listening');
+      return server;
+    } catch (cause) {
+      const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+      if (code === 'EADDRINUSE' && candidate < last) continue;
+      throw new GatewayError('cannotCreate', 'cannot_listen', `Cannot listen on ${host}:${candidate} (${code})`, {
+        hint: code === 'EADDRINUSE' ? 'Something else has the port. Choose another: --port 4001' : undefined,
+        cause,
+      });
+    }
+  }
+}
+
+/** The journal is locked by us before this runs, so a socket that is there was left behind by a process that is dead. */
+async function listenOnSocket(server: Server, path: string): Promise<Server> {
+  await rm(path, { force: true });
+  server.listen(path);
+  await once(server, 'listening').catch((cause: unknown) => {
+    throw new GatewayError('cannotCreate', 'cannot_listen', `Cannot listen on ${path}`, {
+      hint: 'A socket path may be 107 bytes long; choose a shorter --state-dir.',
+      cause,
+    });
+  });
+  await chmod(path, 0o600);
+  return server;
+}
+
+function close(server: Server): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.close(() => resolve());
+  server.closeIdleConnections();
+  return promise;
+}
+
+interface Started {
+  readonly server: Server;
+  readonly socketPath: string;
+  readonly masterKeyPath: string | undefined;
+  readonly configured: readonly Deployment[];
+}
+
+function announceStart(
+  { settings, log, version }: ServeParts,
+  { server, socketPath, masterKeyPath, configured }: Started,
+): void {
+  for (const { where, key, message } of settings.warnings) log('warn', `${where}: ${key}: ${message}`);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server that listens on a port has an AddressInfo
+  const { address, port, family } = server.address() as AddressInfo;
+  const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+  if (port !== settings.port) log('warn', `Port ${settings.port} is taken; using ${port}`);
+  if (masterKeyPath) log('info', `The master key is in ${masterKeyPath}`);
+  log('info', `gatewayctl ${version} listens on ${url}`, {
+    admin_socket: socketPath,
+    models: configured.map(({ name }) => name).join(', ') || 'none configured',
+  });
+}

@@ -1,0 +1,218 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { z } from 'zod';
+import { parseDuration, toMilliseconds } from '../kernel/duration.ts';
+import { GatewayError } from '../kernel/errors.ts';
+import { label } from '../kernel/fields.ts';
+import { usd } from '../kernel/money.ts';
+import { type Flag, operation } from '../kernel/operation.ts';
+import { answer, timestamp, wire } from '../kernel/wire.ts';
+import type { KeyService } from '../keys/key.service.ts';
+import type { TeamService } from '../teams/team.service.ts';
+import type { spendRows, SpendRow, spendSums, SpendSum } from './spend.queries.ts';
+
+/** The reads of the ledger, handed in so that importing an operation loads no database. */
+export interface SpendReads {
+  rows: typeof spendRows;
+  sums: typeof spendSums;
+}
+
+interface Needs {
+  spend: SpendReads;
+  em: EntityManager;
+  keys: KeyService;
+  teams: TeamService;
+}
+
+/** A date, or a moment, or LiteLLM's plain day. */
+const moment = z.codec(
+  z.union([z.iso.date(), z.iso.datetime({ offset: true })]).meta({ format: 'date-time' }),
+  z.date(),
+  {
+    decode: (text) => new Date(text),
+    encode: (date) => date.toISOString(),
+  },
+);
+
+/** `--since 30d` or `--since 2026-11-01`. */
+const ago = (name: string, field: string): Flag => ({
+  name,
+  placeholder: 'when',
+  description: `${name === 'since' ? 'From' : 'Up to'} then: 24h or 30d ago, or a date such as 2026-11-01`,
+  parse: (text) => {
+    const duration = parseDuration(text);
+    if (duration) return { [field]: new Date(Date.now() - toMilliseconds(duration)).toISOString() };
+    if (/^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?$/.test(text) && !Number.isNaN(Date.parse(text))) {
+      return { [field]: new Date(text).toISOString() };
+    }
+    throw new GatewayError(
+      'usage',
+      'invalid_flag',
+      `--${name}: "${text}" is neither a duration such as 30d nor a date`,
+    );
+  },
+});
+
+const dates = {
+  startDate: moment.optional().describe('From this day or moment on'),
+  endDate: moment.optional().describe('Before this day or moment'),
+};
+
+const dateFlags = { start_date: ago('since', 'start_date'), end_date: ago('until', 'end_date') };
+
+const count = z.codec(z.int(), z.string(), { decode: String, encode: Number });
+
+const logInfo = {
+  requestId: z.string().describe('Names the call: the x-litellm-call-id of its answer'),
+  startTime: timestamp.describe('When the call came in'),
+  endTime: timestamp.describe('When it was booked'),
+  apiKey: z.string().describe('The hash of the key'),
+  keyId: z.string().describe('Names the key for good'),
+  teamId: z.string().nullable().describe('The team of the key'),
+  user: z.string().nullable().describe('The user of the key'),
+  endUser: z.string().nullable().describe('The user field of the request'),
+  modelGroup: z.string().describe('The model the client asked for'),
+  model: z.string().describe('The model that was called upstream'),
+  modelId: z.string().describe('The deployment'),
+  customLlmProvider: z.string().describe('The provider'),
+  stream: z.boolean().describe('Whether the answer was streamed'),
+  status: z.string().describe('success, interrupted or failure'),
+  httpStatus: z.int().describe('The HTTP status the client got'),
+  error: z.string().nullable().describe('What went wrong'),
+  promptTokens: count.describe('Input tokens'),
+  completionTokens: count.describe('Output tokens'),
+  totalTokens: z.int().describe('Input and output tokens'),
+  usageEstimated: z.boolean().describe('Whether the tokens were counted here because the provider did not say'),
+  spend: usd.describe('What the call cost in US dollars'),
+  priceSource: z.string().describe('Where the price came from; unpriced calls cost nothing'),
+};
+
+const describeRow = (row: SpendRow) => ({
+  requestId: row.request_id,
+  startTime: new Date(row.started_at),
+  endTime: new Date(row.created_at),
+  apiKey: row.api_key,
+  keyId: row.key_id,
+  teamId: row.team_id,
+  user: row.user_id,
+  endUser: row.end_user,
+  modelGroup: row.model,
+  model: row.upstream_model,
+  modelId: row.model_id,
+  customLlmProvider: row.provider,
+  stream: row.stream,
+  status: row.status,
+  httpStatus: row.http_status,
+  error: row.error,
+  promptTokens: row.prompt_tokens,
+  completionTokens: row.completion_tokens,
+  totalTokens: Number(row.prompt_tokens) + Number(row.completion_tokens),
+  usageEstimated: row.usage_estimated,
+  spend: BigInt(row.spend),
+  priceSource: row.price_source,
+});
+
+export const listSpendLogs = operation({
+  command: ['spend', 'logs'],
+  route: ['GET', '/spend/logs'],
+  summary: 'List booked calls, the newest first',
+  input: wire({
+    requestId: label.optional().describe('Only this call'),
+    apiKey: label.optional().describe('Only calls with this key: alias, id or hash'),
+    teamId: label.optional().describe('Only calls of this team, by id or alias'),
+    userId: label.optional().describe('Only calls of this user'),
+    model: label.optional().describe('Only calls for this model'),
+    ...dates,
+    limit: z.int().min(1).max(1_000).default(100).describe('Calls at most'),
+  }),
+  output: z.array(answer(logInfo)),
+  unserved: ['summarize'],
+  access: 'admin',
+  cli: {
+    columns: [
+      'start_time',
+      'request_id',
+      'key_id',
+      'model_group',
+      'status',
+      'prompt_tokens',
+      'completion_tokens',
+      'spend',
+    ],
+    wide: ['team_id', 'user', 'end_user', 'model', 'custom_llm_provider', 'price_source', 'usage_estimated', 'error'],
+    headings: {
+      start_time: 'TIME',
+      key_id: 'KEY',
+      model_group: 'MODEL',
+      prompt_tokens: 'IN',
+      completion_tokens: 'OUT',
+      model: 'UPSTREAM',
+      custom_llm_provider: 'PROVIDER',
+    },
+    id: 'request_id',
+    flags: {
+      api_key: { name: 'key', placeholder: 'key', completes: 'key' },
+      team_id: { name: 'team', placeholder: 'team', completes: 'team' },
+      user_id: { name: 'user', placeholder: 'user', completes: 'user' },
+      model: { name: 'model', placeholder: 'model', completes: 'model' },
+      ...dateFlags,
+    },
+    examples: [['The last day of a key', 'gatewayctl spend logs --key ci-runner --since 24h']],
+  },
+  run: async ({ spend, em, keys, teams }: Needs, { apiKey, teamId, startDate, endDate, limit, ...rest }) => {
+    const filter = {
+      ...rest,
+      keyId: apiKey === undefined ? undefined : (await keys.get(apiKey)).id,
+      teamId: teamId === undefined ? undefined : (await teams.get(teamId)).id,
+      since: startDate,
+      until: endDate,
+    };
+    return (await spend.rows(em, filter, limit)).map(describeRow);
+  },
+});
+
+const sumInfo = {
+  group: z.string().describe('What the calls have in common'),
+  label: z.string().nullable().describe('What people call it'),
+  requests: count.describe('Calls'),
+  failedRequests: count.describe('Calls that failed'),
+  promptTokens: count.describe('Input tokens'),
+  completionTokens: count.describe('Output tokens'),
+  spend: usd.describe('What the calls cost in US dollars'),
+};
+
+const describeSum = (sum: SpendSum) => ({
+  group: sum.group,
+  label: sum.label,
+  requests: sum.requests,
+  failedRequests: sum.failed_requests,
+  promptTokens: sum.prompt_tokens,
+  completionTokens: sum.completion_tokens,
+  spend: BigInt(sum.spend),
+});
+
+export const reportSpend = operation({
+  command: ['spend', 'report'],
+  route: ['GET', '/spend/report'],
+  summary: 'Add up what calls have cost',
+  input: wire({
+    groupBy: z
+      .enum(['key', 'team', 'user', 'organization', 'model', 'provider', 'day'])
+      .default('key')
+      .describe('What the calls are added up by'),
+    ...dates,
+    limit: z.int().min(1).max(1_000).default(20).describe('Rows at most, the dearest first'),
+  }),
+  output: z.array(answer(sumInfo)),
+  access: 'admin',
+  cli: {
+    columns: ['group', 'label', 'requests', 'failed_requests', 'prompt_tokens', 'completion_tokens', 'spend'],
+    headings: { failed_requests: 'FAILED', prompt_tokens: 'TOKENS-IN', completion_tokens: 'TOKENS-OUT' },
+    id: 'group',
+    flags: { group_by: 'by', limit: 'top', ...dateFlags },
+    examples: [['What each team has cost in a month', 'gatewayctl spend report --by team --since 30d']],
+  },
+  run: async ({ spend, em }: Needs, { groupBy, startDate, endDate, limit }) =>
+    (await spend.sums(em, groupBy, { since: startDate, until: endDate }, limit)).map(describeSum),
+});
+
+export const spendOperations = [listSpendLogs, reportSpend] as const;

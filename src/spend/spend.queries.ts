@@ -1,0 +1,118 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { SCHEMA } from '../db/schema.ts';
+
+export interface SpendFilter {
+  readonly requestId?: string | undefined;
+  readonly keyId?: string | undefined;
+  readonly teamId?: string | undefined;
+  readonly userId?: string | undefined;
+  readonly model?: string | undefined;
+  readonly since?: Date | undefined;
+  readonly until?: Date | undefined;
+}
+
+/** A call as the ledger has it. Amounts and counts are text, as int8 comes. */
+export interface SpendRow {
+  readonly request_id: string;
+  readonly started_at: Date;
+  readonly created_at: Date;
+  readonly key_id: string;
+  readonly api_key: string;
+  readonly team_id: string | null;
+  readonly user_id: string | null;
+  readonly end_user: string | null;
+  readonly model: string;
+  readonly upstream_model: string;
+  readonly model_id: string;
+  readonly provider: string;
+  readonly stream: boolean;
+  readonly status: string;
+  readonly http_status: number;
+  readonly error: string | null;
+  readonly prompt_tokens: string;
+  readonly completion_tokens: string;
+  readonly usage_estimated: boolean;
+  readonly spend: string;
+  readonly price_source: string;
+}
+
+const conditions = {
+  requestId: 'request_id = ?',
+  keyId: 'key_id = ?',
+  teamId: 'team_id = ?',
+  userId: 'user_id = ?',
+  model: 'model = ?',
+  since: 'created_at >= ?',
+  until: 'created_at < ?',
+} as const satisfies Record<keyof SpendFilter, string>;
+
+/** The newest calls first. Each condition has an index; the partitions outside the dates are not looked at. */
+export async function spendRows(em: EntityManager, filter: SpendFilter, limit: number): Promise<SpendRow[]> {
+  const { where, values } = whereOf(filter, conditions);
+  return em.execute<SpendRow[]>(
+    `select * from ${SCHEMA}.spend_logs ${where} order by created_at desc, request_id limit ?`,
+    [...values, limit],
+  );
+}
+
+/** What calls are added up by, and the column of `daily_spend` that says it. */
+export const groupings = {
+  key: 'key_id',
+  team: 'team_id',
+  user: 'user_id',
+  organization: 'organization_id',
+  model: 'model',
+  provider: 'provider',
+  day: 'date::text',
+} as const;
+
+export interface SpendSum {
+  readonly group: string;
+  readonly label: string | null;
+  readonly requests: string;
+  readonly failed_requests: string;
+  readonly prompt_tokens: string;
+  readonly completion_tokens: string;
+  readonly spend: string;
+}
+
+const names: Partial<Record<keyof typeof groupings, string>> = {
+  key: `(select coalesce(k.alias, k.name) from ${SCHEMA}.keys k where k.id = sums.group)`,
+  team: `(select t.alias from ${SCHEMA}.teams t where t.id = sums.group)`,
+  user: `(select u.email from ${SCHEMA}.users u where u.id = sums.group)`,
+  organization: `(select o.alias from ${SCHEMA}.organizations o where o.id = sums.group)`,
+};
+
+const dailyConditions = { since: 'date >= ?::date', until: 'date < ?::date' } as const;
+
+/** Sums over days, the dearest first: from the aggregates, so that they are quick however many calls there were. */
+export async function spendSums(
+  em: EntityManager,
+  by: keyof typeof groupings,
+  dates: Pick<SpendFilter, 'since' | 'until'>,
+  limit: number,
+): Promise<SpendSum[]> {
+  const { where, values } = whereOf(dates, dailyConditions);
+  return em.execute<SpendSum[]>(
+    `select sums.*, ${names[by] ?? 'null'} as label from (
+       select ${groupings[by]} as "group", sum(requests)::bigint as requests, sum(failed_requests)::bigint as failed_requests,
+              sum(prompt_tokens)::bigint as prompt_tokens, sum(completion_tokens)::bigint as completion_tokens,
+              sum(spend)::bigint as spend
+       from ${SCHEMA}.daily_spend ${where} group by 1 order by ${by === 'day' ? '1 desc' : 'sum(spend) desc, 1'} limit ?
+     ) sums`,
+    [...values, limit],
+  );
+}
+
+function whereOf<F extends object>(filter: F, texts: Readonly<Partial<Record<keyof F, string>>>) {
+  const parts: string[] = [];
+  const values: unknown[] = [];
+  for (const [name, value] of Object.entries(filter)) {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a filter holds no other names
+    const text = texts[name as keyof F];
+    if (text === undefined || value === undefined) continue;
+    parts.push(text);
+    values.push(value);
+  }
+  return { where: parts.length > 0 ? `where ${parts.join(' and ')}` : '', values };
+}
