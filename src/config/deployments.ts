@@ -1,0 +1,202 @@
+import { hash } from 'node:crypto';
+import { suggest } from '../kernel/suggest.ts';
+import type { Deployment } from '../models/deployment.ts';
+import { providerParams, unserved } from './litellm-keys.ts';
+import { showName, type Place, type Problems } from './problems.ts';
+import type { Resolver } from './resolver.ts';
+import type { Entry, MapTree, ScalarTree, Tree } from './yaml.ts';
+
+/** Providers there is code for. */
+const providers: ReadonlySet<string> = new Set(['openai', 'mock']);
+
+const openaiBase = 'https://api.openai.com/v1';
+
+/** Read here by name; everything else of `litellm_params` that is served goes to the deployment as it is. */
+const ownParams = ['model', 'api_key', 'api_base', 'custom_llm_provider'] as const;
+const numbers: ReadonlySet<string> = new Set(['timeout', 'stream_timeout', 'mock_timeout']);
+const isPrice = (name: string): boolean => name.includes('_cost_per_');
+const isServedParam = (name: string): boolean =>
+  numbers.has(name) || name === 'base_model' || name.startsWith('mock_') || isPrice(name);
+
+export interface ModelListContext {
+  readonly problems: Problems;
+  readonly resolver: Resolver;
+  readonly warn: (at: Place, key: string, message?: string) => void;
+  readonly secret: (value: string) => void;
+}
+
+/** Reads LiteLLM's `model_list`. What is wrong is reported, and the entries that are right are answered. */
+export function readModelList(list: Tree, context: ModelListContext): Deployment[] {
+  if (list.kind !== 'list') {
+    context.problems.add(list.at, 'model_list must be a list');
+    return [];
+  }
+  const reader = new ModelListReader(context);
+  return list.items.flatMap((item) => reader.read(item) ?? []);
+}
+
+class ModelListReader {
+  readonly #context: ModelListContext;
+  readonly #ids = new Set<string>();
+
+  constructor(context: ModelListContext) {
+    this.#context = context;
+  }
+
+  read(tree: Tree): Deployment | undefined {
+    if (tree.kind !== 'map') return this.#refuse(tree.at, 'an entry of model_list must be a mapping');
+    for (const [name, entry] of tree.entries) {
+      if (!['model_name', 'litellm_params', 'model_info'].includes(name)) this.#unknown(name, entry, 'model_list');
+    }
+    const params = this.#section(tree, 'litellm_params');
+    const name = this.#required(tree, 'model_name', tree.at);
+    const model = params && this.#required(params, 'model', params.at);
+    if (!params) return this.#refuse(tree.at, 'litellm_params is missing');
+    this.#checkParams(params);
+    const target = model ? this.#target(params, model) : undefined;
+    const info = this.#info(tree, params);
+    const apiBase = this.#base(params, target?.provider);
+    const apiKey = this.#key(params, target?.provider, apiBase);
+    const served = this.#params(params);
+    if (!name || !model || !target) return undefined;
+    const id = this.#id(tree, [name, model, apiBase ?? '']);
+    return { id, name, ...target, apiBase, apiKey, source: 'config', info: { ...info, id }, params: served };
+  }
+
+  #checkParams({ entries }: MapTree): void {
+    for (const [name, entry] of entries) {
+      if (ownParams.some((own) => own === name) || isServedParam(name)) continue;
+      if (providerParams.test(name)) this.#context.warn(entry.at, `litellm_params.${name}`);
+      else this.#unknown(name, entry, 'litellm_params');
+    }
+  }
+
+  /** A name LiteLLM has is warned of; any other is a mistake. */
+  #unknown(name: string, { at, value }: Entry, section: string): void {
+    if (unserved[section]?.has(name)) {
+      if (value.kind !== 'scalar' || value.value !== null) this.#context.warn(at, `${section}.${name}`);
+      return;
+    }
+    const own = section === 'model_list' ? ['model_name', 'litellm_params', 'model_info'] : [...ownParams, ...numbers];
+    this.#context.problems.add(at, unknownKey(name, [...own, ...(unserved[section] ?? [])]));
+  }
+
+  #target(params: MapTree, model: string): { provider: string; upstreamModel: string } | undefined {
+    const given = params.entries.get('custom_llm_provider');
+    const custom = given && this.#text(given.value);
+    const slash = model.indexOf('/');
+    const prefix = slash > 0 ? model.slice(0, slash) : undefined;
+    const provider = custom ?? prefix ?? 'openai';
+    if (providers.has(provider)) {
+      const upstreamModel = prefix === provider ? model.slice(slash + 1) : model;
+      if (upstreamModel) return { provider, upstreamModel };
+    }
+    const at = given?.value.at ?? params.entries.get('model')?.value.at ?? params.at;
+    const near = suggest(provider, providers);
+    const hint = near
+      ? `did you mean ${near}?`
+      : 'an OpenAI-compatible server is openai/<its model name> with its api_base';
+    const shown = /^[\w.-]{1,30}$/.test(provider) ? `provider ${provider}` : 'this provider';
+    return this.#refuse(at, providers.has(provider) ? 'the model has no name' : `${shown} is not served yet (${hint})`);
+  }
+
+  #base(params: MapTree, provider: string | undefined): string | undefined {
+    const given = params.entries.get('api_base');
+    const base = given && this.#text(given.value);
+    if (!given || base === undefined) return provider === 'openai' ? openaiBase : undefined;
+    const isHttp = /^https?:\/\/[^\s?#]+$/.test(base) && URL.canParse(base);
+    if (isHttp) return base.replace(/\/+$/, '');
+    return this.#refuse(given.value.at, 'api_base must be an http:// or https:// URL without a query');
+  }
+
+  /** As in LiteLLM OPENAI_API_KEY stands in for a missing key, but only towards OpenAI: elsewhere it would be given away. */
+  #key(params: MapTree, provider: string | undefined, base: string | undefined): string | undefined {
+    const given = params.entries.get('api_key');
+    let key = given && this.#text(given.value);
+    if (!given && provider === 'openai' && base === openaiBase) {
+      key = this.#context.resolver.variable('OPENAI_API_KEY');
+      if (!key) this.#context.warn(params.at, 'litellm_params.api_key', 'is missing, and OPENAI_API_KEY is not set');
+    }
+    if (key) this.#context.secret(key);
+    return key;
+  }
+
+  #params({ entries }: MapTree): Record<string, unknown> {
+    const served = [...entries].filter(([name]) => isServedParam(name) && !isPrice(name));
+    return this.#values(served);
+  }
+
+  /** LiteLLM takes prices from either place; those of `litellm_params` win there. */
+  #info(tree: MapTree, { entries }: MapTree): Record<string, unknown> {
+    const info = this.#section(tree, 'model_info')?.entries ?? new Map<string, Entry>();
+    for (const [name, { at }] of info)
+      if (unserved['model_info']?.has(name)) this.#context.warn(at, `model_info.${name}`);
+    return this.#values([...info, ...[...entries].filter(([name]) => isPrice(name))]);
+  }
+
+  #values(entries: readonly (readonly [string, Entry])[]): Record<string, unknown> {
+    const values: Record<string, unknown> = {};
+    for (const [name, { value }] of entries) {
+      const isNumber = numbers.has(name) || isPrice(name);
+      const plain =
+        isNumber && value.kind === 'scalar' ? this.#number(name, value) : this.#context.resolver.plain(value);
+      if (plain !== undefined && plain !== null) values[name] = plain;
+    }
+    return values;
+  }
+
+  #number(name: string, scalar: ScalarTree): number | undefined {
+    const text = this.#context.resolver.text(scalar);
+    if (text === undefined) return undefined;
+    // PyYAML reads 1e-7 as a text, and LiteLLM makes a number of it; so is every other spelling of one.
+    const number = /^[\d.]/.test(text) ? Number(text) : Number.NaN;
+    return Number.isFinite(number) ? number : this.#refuse(scalar.at, `${name} must be a number, and not negative`);
+  }
+
+  /** LiteLLM's id for a deployment without one is a hash too. The key is not part of it: a new key is no new deployment. */
+  #id(tree: MapTree, parts: readonly string[]): string {
+    const given = this.#section(tree, 'model_info')?.entries.get('id');
+    const own = given && this.#text(given.value);
+    if (own && this.#ids.has(own)) this.#context.problems.add(given.value.at, 'another model has this id');
+    const id = own ?? this.#free(parts);
+    this.#ids.add(id);
+    return id;
+  }
+
+  /** Two deployments that differ in their key alone, say, are two all the same. */
+  #free(parts: readonly string[]): string {
+    let id = hash('sha256', JSON.stringify(parts));
+    for (let copy = 2; this.#ids.has(id); copy++) id = hash('sha256', JSON.stringify([...parts, copy]));
+    return id;
+  }
+
+  #section(tree: MapTree, name: string): MapTree | undefined {
+    const value = tree.entries.get(name)?.value;
+    if (!value || value.kind === 'map') return value;
+    return value.kind === 'scalar' && value.value === null
+      ? undefined
+      : this.#refuse(value.at, `${name} must be a mapping`);
+  }
+
+  #required(tree: MapTree, name: string, at: Place): string | undefined {
+    const value = tree.entries.get(name)?.value;
+    const missing = !value || (value.kind === 'scalar' && (value.value === null || value.text === ''));
+    return missing ? this.#refuse(value?.at ?? at, `${name} is missing`) : this.#text(value);
+  }
+
+  #text(value: Tree): string | undefined {
+    return value.kind === 'scalar' ? this.#context.resolver.text(value) : this.#refuse(value.at, 'must be a text');
+  }
+
+  #refuse(at: Place, message: string): undefined {
+    this.#context.problems.add(at, message);
+    return undefined;
+  }
+}
+
+/** `unknown key "litelm_params" (did you mean litellm_params?)` */
+export function unknownKey(name: string, known: Iterable<string>): string {
+  const near = suggest(name, known);
+  const shown = showName(name) ? `unknown key "${name}"` : 'unknown key';
+  return near ? `${shown} (did you mean ${near}?)` : shown;
+}

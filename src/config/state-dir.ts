@@ -1,0 +1,70 @@
+import { hash } from 'node:crypto';
+import { chmodSync, mkdirSync, statSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { GatewayError } from '../kernel/errors.ts';
+import { variable, type Environment } from './resolver.ts';
+
+export interface StateDirSurroundings {
+  readonly env: Environment;
+  /** Undefined where the system has none. */
+  readonly uid: number | undefined;
+  readonly home: string;
+  /** The package root when the program runs from a source checkout. */
+  readonly checkout?: string | undefined;
+}
+
+/**
+ * Where state lives when nobody says. Two checkouts never share a directory: one on a newer commit would migrate the
+ * database under the feet of the other.
+ */
+export function defaultStateDir(surroundings: StateDirSurroundings): {
+  readonly path: string;
+  readonly source: string;
+} {
+  const { env, uid, home, checkout } = surroundings;
+  const [systemd] = variable(env, 'STATE_DIRECTORY')?.split(':') ?? [];
+  if (systemd && isAbsolute(systemd)) return { path: systemd, source: 'environment STATE_DIRECTORY' };
+  const suffix = checkout === undefined ? '' : `-${hash('sha256', checkout).slice(0, 8)}`;
+  const name = `gatewayctl${suffix}`;
+  if (uid === 0) return { path: join('/var/lib', name), source: 'default' };
+  const xdg = variable(env, 'XDG_STATE_HOME');
+  // The XDG specification has relative values ignored.
+  if (xdg && isAbsolute(xdg)) return { path: join(xdg, name), source: 'default' };
+  return { path: join(home, '.local', 'state', name), source: 'default' };
+}
+
+/**
+ * Makes the state directory, or checks that the one there is ours and closed to others.
+ *
+ * As root it is 0711 instead of 0700: the embedded PostgreSQL runs as another user, which must get through to its own
+ * directory below, and can list nothing on the way.
+ */
+export function prepareStateDir(path: string, uid: number | undefined = process.getuid?.()): void {
+  const mode = uid === 0 ? 0o711 : 0o700;
+  try {
+    mkdirSync(path, { recursive: true, mode });
+    const { uid: owner, mode: found } = statSync(path);
+    if (uid !== undefined && owner !== uid) throw unusable(path, `belongs to user ${owner} and not to user ${uid}`);
+    // The umask may have closed a new one further than root's database can bear; an old one may be open too wide.
+    if ((found & 0o777) !== mode) chmodSync(path, mode);
+  } catch (cause) {
+    if (cause instanceof GatewayError) throw cause;
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+    throw unusable(path, why[code] ?? `cannot be used (${code})`, cause);
+  }
+}
+
+const why: Readonly<Record<string, string>> = {
+  EEXIST: 'is not a directory',
+  ENOTDIR: 'lies below something that is not a directory',
+  EACCES: 'cannot be created: this user may not write there',
+  EPERM: 'cannot be created: this user may not write there',
+  EROFS: 'cannot be created: the file system is read-only',
+  ENOSPC: 'cannot be created: the disk is full',
+};
+
+const unusable = (path: string, reason: string, cause?: unknown): GatewayError =>
+  new GatewayError('system', 'state_directory_unusable', `The state directory ${path} ${reason}`, {
+    hint: 'Name another with --state-dir or GATEWAYCTL_STATE_DIR.',
+    cause,
+  });

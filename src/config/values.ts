@@ -1,0 +1,103 @@
+import { z } from 'zod';
+import { parseDuration, type Duration } from '../kernel/duration.ts';
+
+/**
+ * The kinds of values settings have. Each reads a text, since that is what flags, variables and files hold, and its
+ * description completes the sentence "must be …" in error messages and manual pages.
+ */
+export type Value<T> = z.ZodType<T, string>;
+
+/** @param parse undefined refuses the text; a value is never undefined */
+function value<T>(description: string, parse: (given: string) => T | undefined): Value<T> {
+  return z
+    .string()
+    .transform((given, context) => {
+      const parsed = parse(given);
+      if (parsed !== undefined) return parsed;
+      context.addIssue(`must be ${description}`);
+      return z.NEVER;
+    })
+    .meta({ description });
+}
+
+const matching = (description: string, pattern: RegExp): Value<string> =>
+  value(description, (given) => (pattern.test(given) ? given : undefined));
+
+export const text = value('a text', (given) => given || undefined);
+
+export const path = matching('a path', /^[^\0]+$/);
+
+export const host = matching('an address or a host name, without a port', /^[\w.:%-]+$/);
+
+/** A whole number. */
+export const count = (least: number, most: number): Value<number> =>
+  value(`a whole number from ${least} to ${most}`, (given) => {
+    const number = /^\d{1,15}$/.test(given) ? Number(given) : Number.NaN;
+    return number >= least && number <= most ? number : undefined;
+  });
+
+export const port = count(0, 65_535);
+
+const answers: Readonly<Record<string, boolean>> = {
+  true: true,
+  yes: true,
+  on: true,
+  '1': true,
+  false: false,
+  no: false,
+  off: false,
+  '0': false,
+};
+
+export const yesNo = value('true or false', (given) =>
+  Object.hasOwn(answers, given.toLowerCase()) ? answers[given.toLowerCase()] : undefined,
+);
+
+export const choice = <const Name extends string>(
+  names: readonly Name[],
+  aliases: ReadonlyMap<string, Name> = new Map(),
+): Value<Name> =>
+  value(`one of ${names.join(', ')}`, (given) => {
+    const lower = given.toLowerCase();
+    return names.find((name) => name === lower) ?? aliases.get(lower);
+  });
+
+/** An HTTP status that LiteLLM's clients may want in place of ours. */
+export const status = <const Status extends number>(statuses: readonly Status[]): Value<Status> =>
+  value(statuses.join(' or '), (given) => statuses.find((each) => String(each) === given));
+
+export const time: Value<Duration> = value('a length of time such as 30s, 15m, 12h or 90d', parseDuration);
+
+/** How long to keep something; null is for ever. */
+export const retention: Value<Duration | null> = value(
+  'a length of time such as 90d, or none to keep everything',
+  (given) => (given === 'none' || given === '-1' ? null : parseDuration(given)),
+);
+
+const bytesIn: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
+/** Bytes. */
+export const size = (most: number): Value<number> =>
+  value(`a size such as 64KiB or 10MiB, at most ${most / 1024 ** 2}MiB`, (given) => {
+    const [, number, unit = 'B'] = /^(\d{1,12})\s*(B|KiB|MiB|GiB)?$/.exec(given) ?? [];
+    const bytes = Number(number) * (bytesIn[unit] ?? Number.NaN);
+    return bytes > 0 && bytes <= most ? bytes : undefined;
+  });
+
+export const url = (...schemes: readonly string[]): Value<string> =>
+  value(`a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`, (given) =>
+    schemes.some((scheme) => given.startsWith(`${scheme}://`)) && URL.canParse(given) ? given : undefined,
+  );
+
+export const headerName = value('the name of an HTTP header', (given) =>
+  /^[!#$%&'*+.^_`|~\w-]+$/.test(given) ? given.toLowerCase() : undefined,
+);
+
+/** 32 bytes. */
+export const key256 = value(
+  '32 random bytes in base64 or hex, as `openssl rand -base64 32` prints them',
+  (given): Buffer | undefined => {
+    if (/^[0-9a-f]{64}$/i.test(given)) return Buffer.from(given, 'hex');
+    return /^[A-Za-z0-9+/_-]{43}=?$/.test(given) ? Buffer.from(given, 'base64') : undefined;
+  },
+);
