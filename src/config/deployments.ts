@@ -1,13 +1,12 @@
 import { hash } from 'node:crypto';
 import { suggest } from '../kernel/suggest.ts';
-import type { Deployment } from '../models/deployment.ts';
+import { providers, type Deployment } from '../models/deployment.ts';
 import { providerParams, unserved } from './litellm-keys.ts';
 import { showName, type Place, type Problems } from './problems.ts';
 import type { Resolver } from './resolver.ts';
 import type { Entry, MapTree, ScalarTree, Tree } from './yaml.ts';
 
-/** Providers there is code for. */
-const providers: ReadonlySet<string> = new Set(['openai', 'mock']);
+const servedProviders: ReadonlySet<string> = new Set(providers);
 
 const openaiBase = 'https://api.openai.com/v1';
 
@@ -87,17 +86,17 @@ class ModelListReader {
     const slash = model.indexOf('/');
     const prefix = slash > 0 ? model.slice(0, slash) : undefined;
     const provider = custom ?? prefix ?? 'openai';
-    if (providers.has(provider)) {
+    if (servedProviders.has(provider)) {
       const upstreamModel = prefix === provider ? model.slice(slash + 1) : model;
       if (upstreamModel) return { provider, upstreamModel };
     }
     const at = given?.value.at ?? params.entries.get('model')?.value.at ?? params.at;
-    const near = suggest(provider, providers);
+    const near = suggest(provider, servedProviders);
     const hint = near
       ? `did you mean ${near}?`
       : 'an OpenAI-compatible server is openai/<its model name> with its api_base';
     const shown = /^[\w.-]{1,30}$/.test(provider) ? `provider ${provider}` : 'this provider';
-    return this.#refuse(at, providers.has(provider) ? 'the model has no name' : `${shown} is not served yet (${hint})`);
+    return this.#refuse(at, servedProviders.has(provider) ? 'the model has no name' : `${shown} is not served yet (${hint})`);
   }
 
   #base(params: MapTree, provider: string | undefined): string | undefined {
