@@ -22,6 +22,7 @@ export function openapi(operations: readonly AnyOperation<never>[], details: Ope
   const schemas: Record<string, unknown> = { Error: errorSchema };
   for (const operation of operations) {
     const names = nameSchemas(operation);
+    if (schemas[names.response]) throw new Error(`${operation.command.join(' ')} is the name of two operations`);
     schemas[names.response] = schemaOf(operation.output);
     if (hasWholeBody(operation)) schemas[names.request] = schemaOf(operation.input);
     for (const route of routesOf(operation)) {
@@ -101,9 +102,9 @@ function entry(operation: Operation, route: Route): Record<string, unknown> {
     description: [
       description,
       access === 'admin' ? 'Administrators only.' : 'Any valid key; it sees what its own role may see.',
-      `On the command line: \`gatewayctl ${command.join(' ')}\`.`,
+      operation.cli && `On the command line: \`gatewayctl ${command.join(' ')}\`.`,
     ]
-      .filter((text) => text !== undefined)
+      .filter(Boolean)
       .join('\n\n'),
     ...parametersAndBody(operation, route),
     responses: { 200: { description: 'Done', content: json(answer) }, ...errorsOf('admin') },

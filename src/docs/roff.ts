@@ -76,8 +76,8 @@ export function paragraphs(text: string): readonly string[] {
   });
 }
 
-/** A reference to another page, as `man` writes them. */
-export const reference = (page: string, chapter: number): string => `${bold(page)}(${chapter})`;
+/** A reference to another page, as `man` writes them, and never broken over two lines. */
+export const reference = (page: string, chapter: number): string => `\\%${bold(page)}(${chapter})`;
 
 /** References in one paragraph, commas between. */
 export const references = (all: readonly string[]): readonly string[] =>
@@ -96,8 +96,7 @@ export interface Title {
 export const head = ({ page, chapter, date, version, summary }: Title): readonly string[] => [
   String.raw`.\" Made by "npm run generate". Do not edit.`,
   `.TH ${escapeRoff(page.toUpperCase())} ${chapter} ${date} "gatewayctl ${escapeRoff(version)}" "gatewayctl manual"`,
-  // Neither hyphens nor stretched blanks: both would stand in the way of reading a command.
-  '.nh',
+  // Stretched blanks stand in the way of reading a command.
   '.ad l',
   '.SH NAME',
   `${escapeRoff(page)} \\- ${escapeRoff(summary)}`,

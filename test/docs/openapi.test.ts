@@ -83,8 +83,9 @@ describe('the OpenAPI document', () => {
     assert.deepEqual(JSON.stringify(make()), JSON.stringify(make()));
   });
 
-  test('cannot be made when two operations have one route, or one has a route of the data plane', () => {
+  test('cannot be made when two operations have one name or one route, or one has a route of the data plane', () => {
     const [first] = sampleOperations;
+    assert.throws(() => make([first!, { ...first!, route: ['GET', '/x'] }]), /key generate is the name of two/);
     assert.throws(() => make([first!, { ...first!, command: ['key', 'again'] }]), /POST \/key\/generate is the route/);
     const path = Object.keys(dataPlanePaths)[0] as `/${string}`;
     assert.throws(() => make([{ ...first!, route: ['GET', path] }]), /of the data plane/);
