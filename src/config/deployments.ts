@@ -96,7 +96,10 @@ class ModelListReader {
       ? `did you mean ${near}?`
       : 'an OpenAI-compatible server is openai/<its model name> with its api_base';
     const shown = /^[\w.-]{1,30}$/.test(provider) ? `provider ${provider}` : 'this provider';
-    return this.#refuse(at, servedProviders.has(provider) ? 'the model has no name' : `${shown} is not served yet (${hint})`);
+    return this.#refuse(
+      at,
+      servedProviders.has(provider) ? 'the model has no name' : `${shown} is not served yet (${hint})`,
+    );
   }
 
   #base(params: MapTree, provider: string | undefined): string | undefined {
