@@ -11,14 +11,7 @@ export const dataPlaneTags = [
 
 const json = (schema: unknown) => ({ 'application/json': { schema } });
 
-const usage = {
-  type: 'object',
-  properties: {
-    prompt_tokens: { type: 'integer' },
-    completion_tokens: { type: 'integer' },
-    total_tokens: { type: 'integer' },
-  },
-};
+const tokens = { type: 'integer', minimum: 0 };
 
 const chatRequest = {
   type: 'object',
@@ -26,19 +19,14 @@ const chatRequest = {
     model: { type: 'string', description: 'A public model name, as `GET /v1/models` lists them' },
     messages: {
       type: 'array',
-      minItems: 1,
-      items: {
-        type: 'object',
-        properties: { role: { type: 'string' } },
-        required: ['role'],
-        additionalProperties: true,
-      },
+      items: { type: 'object', properties: { role: { type: 'string' } }, required: ['role'] },
     },
     stream: { type: 'boolean', default: false, description: 'Answer in server-sent events as the text is made' },
-    max_completion_tokens: { type: 'integer', minimum: 1, description: 'Bounds what is reserved from the budget' },
+    stream_options: { type: 'object', properties: { include_usage: { type: 'boolean' } } },
+    max_completion_tokens: { ...tokens, description: 'Bounds what is reserved from the budget' },
+    user: { type: 'string', description: 'The end user, for the spend log' },
   },
-  required: ['model', 'messages'],
-  additionalProperties: true,
+  required: ['messages'],
 };
 
 const chatResponse = {
@@ -48,17 +36,25 @@ const chatResponse = {
     object: { const: 'chat.completion' },
     created: { type: 'integer' },
     model: { type: 'string' },
-    choices: { type: 'array', items: { type: 'object', additionalProperties: true } },
-    usage,
+    choices: { type: 'array', items: { type: 'object' } },
+    usage: { type: 'object', properties: { prompt_tokens: tokens, completion_tokens: tokens, total_tokens: tokens } },
   },
-  additionalProperties: true,
 };
 
-const chat = (operationId: string) => ({
+const inPath = {
+  name: 'model',
+  in: 'path',
+  required: true,
+  description: 'A public model name; one with slashes in it may be sent as it is',
+  schema: { type: 'string' },
+};
+
+const chat = (operationId: string, parameters: readonly unknown[] = []) => ({
   post: {
     operationId,
     tags: ['inference'],
     summary: 'Chat with a model',
+    ...(parameters.length > 0 ? { parameters } : {}),
     requestBody: { required: true, content: json(chatRequest) },
     responses: {
       200: {
@@ -70,33 +66,47 @@ const chat = (operationId: string) => ({
   },
 });
 
-const modelList = {
+const model = {
   type: 'object',
   properties: {
-    object: { const: 'list' },
-    data: {
-      type: 'array',
-      items: {
-        type: 'object',
-        properties: {
-          id: { type: 'string' },
-          object: { const: 'model' },
-          created: { type: 'integer' },
-          owned_by: { type: 'string' },
-        },
-        required: ['id', 'object'],
-      },
-    },
+    id: { type: 'string' },
+    object: { const: 'model' },
+    created: { type: 'integer' },
+    owned_by: { type: 'string' },
   },
+  required: ['id', 'object', 'created', 'owned_by'],
+};
+
+const models = {
+  type: 'object',
+  properties: { object: { const: 'list' }, data: { type: 'array', items: model } },
   required: ['object', 'data'],
 };
 
-const models = (operationId: string) => ({
+const wildcards = {
+  name: 'return_wildcard_routes',
+  in: 'query',
+  description: 'List patterns such as `openai/*` too',
+  schema: { type: 'boolean', default: false },
+};
+
+const list = (operationId: string) => ({
   get: {
     operationId,
     tags: ['inference'],
     summary: 'List the models the key may call',
-    responses: { 200: { description: 'The models', content: json(modelList) }, ...errorsOf('data') },
+    parameters: [wildcards],
+    responses: { 200: { description: 'The models', content: json(models) }, ...errorsOf('data') },
+  },
+});
+
+const show = (operationId: string) => ({
+  get: {
+    operationId,
+    tags: ['inference'],
+    summary: 'Show one model the key may call',
+    parameters: [inPath],
+    responses: { 200: { description: 'The model', content: json(model) }, ...errorsOf('data') },
   },
 });
 
@@ -112,27 +122,37 @@ const alive = (operationId: string) => ({
 
 const readiness = {
   type: 'object',
-  properties: { status: { type: 'string' }, db: { type: 'string' } },
-  additionalProperties: true,
+  properties: {
+    status: { enum: ['connected', 'not connected', 'draining'] },
+    db: { enum: ['connected', 'Not connected'] },
+    version: { type: 'string' },
+  },
+  required: ['status', 'db', 'version'],
+};
+
+const ready = {
+  get: {
+    operationId: 'health_readiness',
+    tags: ['health'],
+    summary: 'Tell whether requests can be served',
+    security: [],
+    responses: {
+      200: { description: 'They can', content: json(readiness) },
+      503: { description: 'Not now: the database is away, or the daemon is stopping', content: json(readiness) },
+    },
+  },
 };
 
 export const dataPlanePaths: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   '/v1/chat/completions': chat('chat_completions'),
   '/chat/completions': chat('chat_completions__unversioned'),
-  '/v1/models': models('models'),
-  '/models': models('models__unversioned'),
+  '/openai/deployments/{model}/chat/completions': chat('chat_completions__deployment', [inPath]),
+  '/engines/{model}/chat/completions': chat('chat_completions__engine', [inPath]),
+  '/v1/models': list('models'),
+  '/models': list('models__unversioned'),
+  '/v1/models/{model}': show('model'),
+  '/models/{model}': show('model__unversioned'),
   '/health/liveliness': alive('health_liveliness'),
   '/health/liveness': alive('health_liveness'),
-  '/health/readiness': {
-    get: {
-      operationId: 'health_readiness',
-      tags: ['health'],
-      summary: 'Tell whether requests can be served',
-      security: [],
-      responses: {
-        200: { description: 'They can', content: json(readiness) },
-        503: { description: 'Not now: the database is away, or the daemon is stopping', content: json(readiness) },
-      },
-    },
-  },
+  '/health/readiness': ready,
 };

@@ -50,13 +50,19 @@ export function openapi(operations: readonly AnyOperation<never>[], details: Ope
     security: Object.keys(securitySchemes).map((name) => ({ [name]: [] })),
     tags: [...nouns.map((name) => ({ name, description: details.describeNoun(name) })), ...dataPlaneTags],
     paths: { ...sorted(paths), ...dataPlanePaths },
-    components: { schemas: sorted(schemas), responses: errorResponses, securitySchemes },
+    components: {
+      schemas: sorted(schemas),
+      parameters: { ChangedBy: changedBy },
+      responses: errorResponses,
+      securitySchemes,
+    },
   };
 }
 
 /** Every header a client may send its key in: each SDK has its own habit. */
 const securitySchemes = {
   bearer: { type: 'http', scheme: 'bearer', description: "OpenAI's and LiteLLM's clients" },
+  litellm: { type: 'apiKey', in: 'header', name: 'x-litellm-api-key', description: 'Where another header is taken' },
   xApiKey: { type: 'apiKey', in: 'header', name: 'x-api-key', description: "Anthropic's clients" },
   apiKey: { type: 'apiKey', in: 'header', name: 'api-key', description: "Azure OpenAI's clients" },
   googApiKey: { type: 'apiKey', in: 'header', name: 'x-goog-api-key', description: "Google's clients" },
@@ -67,6 +73,13 @@ const securitySchemes = {
     description: 'Clients behind Azure API Management',
   },
 } as const;
+
+const changedBy = {
+  name: 'litellm-changed-by',
+  in: 'header',
+  description: 'In whose name the change is made; kept in the audit log',
+  schema: { type: 'string', maxLength: 200 },
+};
 
 type Operation = AnyOperation<never>;
 
@@ -125,7 +138,7 @@ function parametersAndBody(operation: Operation, route: Route): Record<string, u
   const parameters = inPath.map((name) => parameter('path', name, properties[name] ?? { type: 'string' }, true));
   if (method === 'GET') {
     parameters.push(...rest.map(([name, field]) => parameter('query', name, field, required.includes(name))));
-  }
+  } else parameters.push({ $ref: '#/components/parameters/ChangedBy' });
   const hasBody = method !== 'GET' && rest.length > 0;
   return {
     ...(parameters.length > 0 ? { parameters } : {}),

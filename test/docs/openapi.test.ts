@@ -38,6 +38,7 @@ describe('the OpenAPI document', () => {
     const { parameters, requestBody } = document.paths['/key/{key}/regenerate'].post;
     assert.deepEqual(parameters, [
       { name: 'key', in: 'path', description: 'The key', required: true, schema: { type: 'string' } },
+      { $ref: '#/components/parameters/ChangedBy' },
     ]);
     const { schema } = requestBody.content['application/json'];
     assert.deepEqual([Object.keys(schema.properties), schema.required], [['grace'], []]);
@@ -45,7 +46,7 @@ describe('the OpenAPI document', () => {
 
   test('keeps the whole body where the path names nothing', () => {
     const { parameters, requestBody } = document.paths['/key/regenerate'].post;
-    assert.equal(parameters, undefined);
+    assert.deepEqual(parameters, [{ $ref: '#/components/parameters/ChangedBy' }]);
     assert.equal(requestBody.required, true);
     assert.equal(requestBody.content['application/json'].schema.$ref, '#/components/schemas/KeyRotateRequest');
     assert.deepEqual(document.components.schemas.KeyRotateRequest.required, ['key']);
@@ -74,7 +75,7 @@ describe('the OpenAPI document', () => {
   });
 
   test('asks for a key in any of the usual headers, and for none at the health routes', () => {
-    assert.equal(document.security.length, 5);
+    assert.equal(document.security.length, 6);
     assert.deepEqual(document.paths['/health/liveliness'].get.security, []);
   });
 
