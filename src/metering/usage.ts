@@ -15,3 +15,43 @@ export interface Usage {
   /** True when nobody reported the numbers and we counted or guessed them ourselves. */
   readonly estimated: boolean;
 }
+
+/** No model reads or writes this many tokens in a call. */
+const mostTokens = 1_000_000_000;
+
+/** A count of tokens as something that can be multiplied: whole, not negative, not absurd; zero for what is no number. */
+export const clampTokens = (tokens: number, most = mostTokens): number =>
+  tokens > 0 ? Math.min(Math.trunc(tokens), most) : 0;
+
+/**
+ * Usage made sound: counts within reason, and no part larger than its whole. Upstreams do report negative, missing and
+ * absurd numbers. What had to be changed is marked as estimated, so that the rows in question can be found.
+ */
+export function clampUsage(usage: Usage): Usage {
+  const promptTokens = clampTokens(usage.promptTokens);
+  const completionTokens = clampTokens(usage.completionTokens);
+  const cacheReadTokens = clampTokens(usage.cacheReadTokens, promptTokens);
+  const cacheWriteTokens = clampTokens(usage.cacheWriteTokens, promptTokens - cacheReadTokens);
+  const audioInputTokens = clampTokens(usage.audioInputTokens, promptTokens - cacheReadTokens - cacheWriteTokens);
+  const reasoningTokens = clampTokens(usage.reasoningTokens, completionTokens);
+  const audioOutputTokens = clampTokens(usage.audioOutputTokens, completionTokens - reasoningTokens);
+  const isSound =
+    promptTokens === usage.promptTokens &&
+    completionTokens === usage.completionTokens &&
+    cacheReadTokens === usage.cacheReadTokens &&
+    cacheWriteTokens === usage.cacheWriteTokens &&
+    audioInputTokens === usage.audioInputTokens &&
+    reasoningTokens === usage.reasoningTokens &&
+    audioOutputTokens === usage.audioOutputTokens;
+  if (isSound) return usage;
+  return {
+    promptTokens,
+    completionTokens,
+    cacheReadTokens,
+    cacheWriteTokens,
+    reasoningTokens,
+    audioInputTokens,
+    audioOutputTokens,
+    estimated: true,
+  };
+}

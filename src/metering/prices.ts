@@ -1,0 +1,217 @@
+import type { ConditionalPrice, ModelPrice, PriceCalculationResult } from '@pydantic/genai-prices';
+import { GatewayError } from '../kernel/errors.ts';
+import type { Deployment } from '../models/deployment.ts';
+import type { Settlement } from './call.ts';
+import {
+  ATTO_DIGITS,
+  type Band,
+  type Component,
+  type Components,
+  highestCostOf,
+  parseRate,
+  type Rates,
+  toBands,
+} from './rates.ts';
+import { clampTokens } from './usage.ts';
+
+/** What a deployment costs, resolved: from here on it is integer arithmetic (`rates.ts`). */
+export interface Price {
+  readonly source: Settlement['priceSource'];
+  readonly bands: readonly Band[];
+  /** The price as text, so that a call cut by a crash is booked at the price it was admitted at. */
+  readonly text: string;
+}
+
+/** Reserved for a call whose length neither the request nor the model limits. It may overshoot, by that one call. */
+export const defaultMaxCompletionTokens = 4_096;
+
+const minuteMs = 60_000;
+/** Clients choose the upstream model of a wildcard deployment; more names than this are looked up again. */
+const mostNames = 1_000;
+
+/** Where the catalogue's name is not, and does not contain, LiteLLM's. */
+const catalogueProviders: Readonly<Record<string, string>> = {
+  azure_ai: 'azure',
+  azure_text: 'azure',
+  fireworks_ai: 'fireworks',
+  novita_ai: 'novita',
+  zai_org: 'zai',
+};
+
+const ownFields: Readonly<Record<string, keyof Rates>> = {
+  input_cost_per_token: 'input',
+  output_cost_per_token: 'output',
+  cache_read_input_token_cost: 'cacheRead',
+  cache_creation_input_token_cost: 'cacheWrite',
+  output_cost_per_reasoning_token: 'reasoning',
+  input_cost_per_audio_token: 'audioInput',
+  output_cost_per_audio_token: 'audioOutput',
+  input_cost_per_request: 'request',
+};
+
+/** Prices per million tokens, and per thousand requests, under the names of the catalogue. */
+const catalogueFields: Readonly<Record<string, readonly [bucket: keyof Rates, powerOfTen: number]>> = {
+  input_mtok: ['input', 6],
+  output_mtok: ['output', 6],
+  cache_read_mtok: ['cacheRead', 6],
+  cache_write_mtok: ['cacheWrite', 6],
+  output_reasoning_mtok: ['reasoning', 6],
+  input_audio_mtok: ['audioInput', 6],
+  output_audio_mtok: ['audioOutput', 6],
+  requests_kcount: ['request', 3],
+};
+
+type Calculate = (
+  usage: Record<string, number>,
+  model: string,
+  options: { providerId: string; timestamp: Date },
+) => PriceCalculationResult;
+
+interface Resolved {
+  readonly price: Price;
+  /** The catalogue has prices by date and by time of day; everything else holds for ever. */
+  readonly untilMs: number;
+}
+
+/** Prices of deployments: the operator's own, else the catalogue's, else none. Each is resolved once. */
+export class Prices {
+  readonly #calculate: Calculate;
+  readonly #onUnpriced: (provider: string, model: string) => void;
+  readonly #resolved = new WeakMap<Deployment, Map<string, Resolved>>();
+
+  private constructor(calculate: Calculate, onUnpriced: (provider: string, model: string) => void) {
+    this.#calculate = calculate;
+    this.#onUnpriced = onUnpriced;
+  }
+
+  /** Loads the catalogue that comes with the package (some 50 ms, once). It is never updated over the network. */
+  static async load(onUnpriced: (provider: string, model: string) => void = () => undefined): Promise<Prices> {
+    const { calcPrice } = await import('@pydantic/genai-prices');
+    return new Prices(calcPrice, onUnpriced);
+  }
+
+  /** @throws GatewayError `invalid_price` when the operator's price is none: such a model must not be served for nothing */
+  of(deployment: Deployment, upstreamModel: string, at: Date): Price {
+    let names = this.#resolved.get(deployment);
+    if (!names) this.#resolved.set(deployment, (names = new Map()));
+    const known = names.get(upstreamModel);
+    if (known && at.getTime() < known.untilMs) return known.price;
+
+    if (names.size >= mostNames) names.clear();
+    const resolved = this.#resolve(deployment, upstreamModel, at);
+    names.set(upstreamModel, resolved);
+    if (!known && resolved.price.source === 'unpriced') this.#onUnpriced(deployment.provider, upstreamModel);
+    return resolved.price;
+  }
+
+  #resolve(deployment: Deployment, upstreamModel: string, at: Date): Resolved {
+    const own = ownComponents(deployment);
+    if (own) return { price: toPrice('model_info', own), untilMs: Number.POSITIVE_INFINITY };
+
+    const listed = this.#lookUp(deployment, upstreamModel, at);
+    if (!listed) return { price: toPrice('unpriced', {}), untilMs: Number.POSITIVE_INFINITY };
+    const prices: ConditionalPrice[] | ModelPrice = listed.model.prices;
+    return {
+      price: toPrice('catalogue', catalogueComponents(listed.model_price)),
+      untilMs: Array.isArray(prices) ? at.getTime() + minuteMs : Number.POSITIVE_INFINITY,
+    };
+  }
+
+  #lookUp({ provider, info, params }: Deployment, upstreamModel: string, at: Date): PriceCalculationResult {
+    const base = info['base_model'] ?? params['base_model'];
+    const model = typeof base === 'string' && base ? base : upstreamModel;
+    const found = this.#calculate({ input_tokens: 0 }, model, {
+      providerId: catalogueProviders[provider] ?? provider,
+      timestamp: at,
+    });
+    // LiteLLM writes base models with their provider: azure/gpt-4o.
+    const slash = model.indexOf('/');
+    if (found || model === upstreamModel || slash < 0) return found;
+    const named = model.slice(0, slash);
+    return this.#calculate({ input_tokens: 0 }, model.slice(slash + 1), {
+      providerId: catalogueProviders[named] ?? named,
+      timestamp: at,
+    });
+  }
+}
+
+/**
+ * What to reserve for a call, in nano-dollars.
+ *
+ * @param maxCompletionTokens undefined when the request sets no limit; then the model's `max_output_tokens` is taken
+ */
+export function worstCase(
+  price: Price,
+  deployment: Deployment,
+  promptTokens: number,
+  maxCompletionTokens: number | undefined,
+): bigint {
+  const { info } = deployment;
+  const ofModel = info['max_output_tokens'] ?? info['max_tokens'];
+  const most = typeof ofModel === 'number' && ofModel > 0 ? ofModel : undefined;
+  const completionTokens = Math.min(
+    maxCompletionTokens ?? most ?? defaultMaxCompletionTokens,
+    most ?? Number.POSITIVE_INFINITY,
+  );
+  return highestCostOf(price.bands, clampTokens(promptTokens), clampTokens(completionTokens));
+}
+
+function toPrice(source: Price['source'], components: Components): Price {
+  const bands = toBands(components);
+  const text = JSON.stringify({ source, bands }, (_, value: unknown) =>
+    typeof value === 'bigint' ? String(value) : value,
+  );
+  return { source, bands, text };
+}
+
+const revive = (name: string, value: unknown) =>
+  typeof value === 'string' && name !== 'source' ? BigInt(value) : value;
+
+/** The price back from its text. Only the journal keeps such texts, so the text is ours. */
+export function parsePrice(text: string): Price {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by toPrice above
+  const { source, bands } = JSON.parse(text, revive) as Pick<Price, 'source' | 'bands'>;
+  return { source, bands, text };
+}
+
+/** The operator's own prices; LiteLLM lets them stand in `model_info` or in `litellm_params`. Undefined when there are none. */
+function ownComponents({ name, info, params }: Deployment): Components | undefined {
+  const components: Components = {};
+  for (const [field, value] of Object.entries({ ...params, ...withoutNulls(info) })) {
+    const [, plain = field, thousands] = /^(.+)_above_(\d{1,6})k_tokens$/.exec(field) ?? [];
+    const bucket = Object.hasOwn(ownFields, plain) ? ownFields[plain] : undefined;
+    if (!bucket || value === null || value === undefined) continue;
+    const rate = parseRate(value);
+    if (rate === undefined) throw invalidPrice(name, field);
+    components[bucket] = withRate(components[bucket], rate, thousands);
+  }
+  return Object.values(components).some(({ base }) => base !== undefined) ? components : undefined;
+}
+
+const withoutNulls = (info: Readonly<Record<string, unknown>>) =>
+  Object.fromEntries(Object.entries(info).filter(([, value]) => value !== null && value !== undefined));
+
+function withRate(component: Component = {}, rate: bigint, thousands: string | undefined): Component {
+  if (thousands === undefined) return { ...component, base: rate };
+  return { ...component, tiers: new Map([...(component.tiers ?? []), [Number(thousands) * 1_000, rate]]) };
+}
+
+const invalidPrice = (model: string, field: string) =>
+  new GatewayError('config', 'invalid_price', `${field} of model ${model} is not a price`, {
+    param: field,
+    hint: 'Prices are US dollars per token: a number that is not negative, such as 1.5e-6.',
+  });
+
+function catalogueComponents(prices: ModelPrice): Components {
+  const components: Components = {};
+  for (const [field, value] of Object.entries(prices)) {
+    const [bucket, power = 0] = catalogueFields[field] ?? [];
+    if (!bucket || value === undefined) continue;
+    const rate = (amount: number) => parseRate(amount, ATTO_DIGITS - power) ?? 0n;
+    components[bucket] =
+      typeof value === 'number'
+        ? { base: rate(value) }
+        : { base: rate(value.base), tiers: new Map(value.tiers.map(({ start, price }) => [start, rate(price)])) };
+  }
+  return components;
+}
