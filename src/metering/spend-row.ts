@@ -1,0 +1,122 @@
+import type { Principal } from '../access/principal.ts';
+import type { Deployment } from '../models/deployment.ts';
+import type { CallOutcome, CallStart, Settlement } from './call.ts';
+import type { Usage } from './usage.ts';
+
+/**
+ * A row of spend_logs as JSON text, written in two halves: the draft when the call starts and the rest when it is
+ * settled. The halves are joined in the journal and travel to PostgreSQL as they are: nobody parses them in between.
+ */
+export const spendColumns = {
+  request_id: 'text',
+  started_at: 'timestamptz',
+  call_type: 'text',
+  stream: 'boolean',
+  model: 'text',
+  upstream_model: 'text',
+  requester_ip: 'text',
+  end_user: 'text',
+  request_tags: 'text[]',
+  key_id: 'text',
+  api_key: 'text',
+  team_id: 'text',
+  user_id: 'text',
+  organization_id: 'text',
+  model_id: 'text',
+  provider: 'text',
+  created_at: 'timestamptz',
+  first_byte_at: 'timestamptz',
+  status: 'text',
+  http_status: 'integer',
+  error: 'text',
+  prompt_tokens: 'bigint',
+  completion_tokens: 'bigint',
+  cache_read_tokens: 'bigint',
+  cache_write_tokens: 'bigint',
+  reasoning_tokens: 'bigint',
+  usage_estimated: 'boolean',
+  spend: 'bigint',
+  price_source: 'text',
+} as const;
+
+/** Names are indexed, and an index entry of PostgreSQL has at most 2,700 bytes: a longer one would block the whole batch. */
+const longestName = 200;
+const longestError = 500;
+const mostTags = 20;
+
+/** A text that PostgreSQL takes: without NUL and without half surrogates, which JSON allows and a text column does not. */
+function quote(text: string, longest = longestName): string {
+  const isClean = text.length <= longest && !text.includes('\0') && text.isWellFormed();
+  return JSON.stringify(isClean ? text : text.slice(0, longest).replaceAll('\0', '').toWellFormed());
+}
+
+const quoteOrNull = (text: string | null | undefined): string => (text ? quote(text) : 'null');
+
+const time = (date: Date): string => `"${date.toISOString()}"`;
+
+const ofPrincipal = new WeakMap<Principal, string>();
+const ofDeployment = new WeakMap<Deployment, string>();
+
+/** Ids are never cut: two that differ at the end would become one. */
+function principalFields(principal: Principal): string {
+  let text = ofPrincipal.get(principal);
+  if (text === undefined) {
+    const { keyId, hash, teamId, userId, organizationId } = principal;
+    text =
+      `"key_id":${JSON.stringify(keyId)},"api_key":${JSON.stringify(hash)},"team_id":${JSON.stringify(teamId)},` +
+      `"user_id":${JSON.stringify(userId)},"organization_id":${JSON.stringify(organizationId)}`;
+    ofPrincipal.set(principal, text);
+  }
+  return text;
+}
+
+function deploymentFields(deployment: Deployment): string {
+  let text = ofDeployment.get(deployment);
+  if (text === undefined) {
+    text = `"model_id":${quote(deployment.id)},"provider":${quote(deployment.provider)}`;
+    ofDeployment.set(deployment, text);
+  }
+  return text;
+}
+
+/** The first half: an object that is not closed. */
+export function draftRow(start: CallStart): string {
+  const tags = start.tags?.length ? start.tags.slice(0, mostTags).map((tag) => quote(tag)) : [];
+  return (
+    `{"request_id":${quote(start.requestId)},"started_at":${time(start.startedAt)},"call_type":"${start.callType}",` +
+    `"stream":${start.stream},"model":${quote(start.model)},"upstream_model":${quote(start.upstreamModel)},` +
+    `"requester_ip":${quoteOrNull(start.requesterIp)},"end_user":${quoteOrNull(start.endUser)},` +
+    `"request_tags":[${tags.join(',')}],${principalFields(start.principal)},${deploymentFields(start.deployment)}`
+  );
+}
+
+const nothing: Usage = {
+  promptTokens: 0,
+  completionTokens: 0,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  reasoningTokens: 0,
+  audioInputTokens: 0,
+  audioOutputTokens: 0,
+  estimated: false,
+};
+
+export interface Booking extends Pick<Settlement, 'cost' | 'priceSource'> {
+  readonly at: Date;
+  readonly outcome: Omit<CallOutcome, 'usage'>;
+  /** Sound (`clampUsage`). */
+  readonly usage: Usage | undefined;
+}
+
+/** The second half. `created_at` is fixed here, so that a row that is sent twice meets itself. */
+export function finishRow({ at, outcome, usage = nothing, cost, priceSource }: Booking): string {
+  const { firstByteAt, status, httpStatus, error } = outcome;
+  return (
+    `,"created_at":${time(at)},"first_byte_at":${firstByteAt ? time(firstByteAt) : 'null'},"status":"${status}",` +
+    `"http_status":${Math.trunc(httpStatus) || 0},"error":${error ? quote(error, longestError) : 'null'},` +
+    `"prompt_tokens":${usage.promptTokens},"completion_tokens":${usage.completionTokens},` +
+    `"cache_read_tokens":${usage.cacheReadTokens},"cache_write_tokens":${usage.cacheWriteTokens},` +
+    `"reasoning_tokens":${usage.reasoningTokens},"usage_estimated":${usage.estimated},` +
+    `"spend":${cost},"price_source":"${priceSource}"}`
+  );
+}
