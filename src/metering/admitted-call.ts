@@ -1,0 +1,57 @@
+import type { Call, CallOutcome, Settlement } from './call.ts';
+import type { Counters, Reservation } from './counters.ts';
+import type { Journal } from './journal.ts';
+import type { Price } from './prices.ts';
+import { costOf } from './rates.ts';
+import { finishRow } from './spend-row.ts';
+import { clampTokens, clampUsage } from './usage.ts';
+
+const checkpointEveryMs = 1_000;
+
+export interface Admission {
+  readonly price: Price;
+  readonly reservation: Reservation;
+  /** The call's row in the journal. */
+  readonly seq: number;
+}
+
+/** What settling a call needs of its surroundings; one for all calls. */
+export interface Desk {
+  readonly counters: Counters;
+  readonly journal: Journal;
+  readonly now: () => Date;
+  /** A row was settled; `kept` is false when the disk is full and it is held in memory. */
+  readonly onSettled: (kept: boolean) => void;
+}
+
+export class AdmittedCall implements Call {
+  readonly #desk: Desk;
+  readonly #admission: Admission;
+  #checkpointAtMs = performance.now() + checkpointEveryMs;
+  #settlement: Settlement | undefined;
+
+  constructor(desk: Desk, admission: Admission) {
+    this.#desk = desk;
+    this.#admission = admission;
+  }
+
+  checkpoint(completionTokens: number): void {
+    const nowMs = performance.now();
+    if (nowMs < this.#checkpointAtMs || this.#settlement) return;
+    this.#checkpointAtMs = nowMs + checkpointEveryMs;
+    this.#desk.journal.checkpoint(this.#admission.seq, clampTokens(completionTokens));
+  }
+
+  settle(outcome: CallOutcome): Settlement {
+    if (this.#settlement) return this.#settlement;
+    const { counters, journal, now, onSettled } = this.#desk;
+    const { price, reservation, seq } = this.#admission;
+
+    const usage = outcome.usage && clampUsage(outcome.usage);
+    const cost = usage ? costOf(price.bands, usage) : 0n;
+    const rest = finishRow({ at: now(), outcome, usage, cost, priceSource: price.source });
+    this.#settlement = { cost, priceSource: price.source, keySpend: counters.settle(reservation, cost) };
+    onSettled(journal.settle(seq, rest));
+    return this.#settlement;
+  }
+}

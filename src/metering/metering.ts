@@ -1,0 +1,179 @@
+import type pg from 'pg';
+import type { BudgetEntity, Principal } from '../access/principal.ts';
+import { AdmittedCall, type Desk } from './admitted-call.ts';
+import type { Call, CallStart } from './call.ts';
+import { Counters } from './counters.ts';
+import { Journal, type JournalOptions, type OpenCall } from './journal.ts';
+import { Ledger, type Log } from './ledger.ts';
+import { dropExpired, ensurePartitions } from './partitions.ts';
+import { parsePrice, Prices, worstCase } from './prices.ts';
+import { costOf } from './rates.ts';
+import { draftRow, finishRow } from './spend-row.ts';
+import { clampTokens } from './usage.ts';
+
+export interface MeteringOptions {
+  readonly journalPath: string;
+  readonly pool: pg.Pool;
+  readonly now: () => Date;
+  readonly log: Log;
+  /** Rows of spend_logs are kept for whole months beyond so many days. */
+  readonly retentionDays?: number;
+  readonly durability?: JournalOptions['durability'];
+  /** Calls that may wait for the database before no more are admitted. */
+  readonly maxBacklog?: number;
+}
+
+const flushOnDisposeMs = 10_000;
+const dayMs = 86_400_000;
+
+/**
+ * Money at run time: what a call may cost is taken from its budgets before it goes out, and what it did cost is booked
+ * once, whatever becomes of it.
+ *
+ * A call is `prepare`d (nothing to wait for when its counters are warm), then `begin` admits it or throws, and the `Call`
+ * is settled on every way out. One that is never settled, because the process died, is booked at the next start.
+ */
+export class Metering {
+  readonly #options: MeteringOptions;
+  readonly #prices: Prices;
+  readonly #counters: Counters;
+  readonly #journal: Journal;
+  readonly #ledger: Ledger;
+  readonly #desk: Desk;
+  readonly #daily: NodeJS.Timeout;
+
+  private constructor(options: MeteringOptions, prices: Prices) {
+    const { pool, now, log, journalPath, durability, maxBacklog } = options;
+    this.#options = options;
+    this.#prices = prices;
+    this.#counters = new Counters(pool);
+    this.#journal = Journal.open({
+      path: journalPath,
+      ...(durability && { durability }),
+      ...(maxBacklog !== undefined && { maxRows: maxBacklog }),
+      finish: (call) => finishCut(call, now()),
+    });
+    this.#ledger = new Ledger({ journal: this.#journal, counters: this.#counters, pool, log });
+    this.#desk = { counters: this.#counters, journal: this.#journal, now, onSettled: (kept) => this.#onSettled(kept) };
+    this.#daily = setInterval(() => void this.#keepPartitions(), dayMs).unref();
+  }
+
+  /** @throws GatewayError `state_dir_in_use` when another process has the journal */
+  static async open(options: MeteringOptions): Promise<Metering> {
+    const prices = await Prices.load((provider, model) => {
+      options.log('warn', `No price is known for ${model} of ${provider}: its calls are booked at 0`, {
+        provider,
+        model,
+      });
+    });
+    const metering = new Metering(options, prices);
+    metering.#resume();
+    await metering.#keepPartitions();
+    return metering;
+  }
+
+  /** Spend rows that are settled and not yet in the database. */
+  get backlog(): number {
+    return this.#journal.backlog;
+  }
+
+  /** Reads what a principal's budgets need; undefined when all of it is known. Await it before `begin`. */
+  prepare(principal: Principal): Promise<void> | undefined {
+    return this.#counters.ensure(principal);
+  }
+
+  /** Spares `prepare` its statement: what an entity has spent, as the key look-up found it. */
+  seed(entity: BudgetEntity, id: string, spent: bigint): void {
+    this.#counters.seed(entity, id, spent);
+  }
+
+  /** To be called when somebody else changed what an entity has spent. */
+  refresh(entity: BudgetEntity, id: string): void {
+    this.#counters.refresh(entity, id);
+  }
+
+  /**
+   * Admits a call: its worst case is reserved in every budget and the call is in the journal, or neither is.
+   *
+   * @throws GatewayError `budget_exceeded`; `ledger_unavailable` when it could not be booked; `invalid_price`
+   */
+  begin(start: CallStart): Call {
+    const { deployment, principal, promptTokens, maxCompletionTokens } = start;
+    const price = this.#prices.of(deployment, start.upstreamModel, start.startedAt);
+    const amount = worstCase(price, deployment, promptTokens, maxCompletionTokens);
+    const reservation = this.#counters.reserve(principal.budgets, amount);
+    try {
+      const seq = this.#journal.start(draftRow(start), price.text, clampTokens(promptTokens));
+      return new AdmittedCall(this.#desk, { price, reservation, seq });
+    } catch (error) {
+      this.#counters.settle(reservation, 0n);
+      throw error;
+    }
+  }
+
+  /** Writes what is settled to the database; true when nothing is left. The journal keeps what is. */
+  flush(options: { readonly deadlineMs: number }): Promise<boolean> {
+    return this.#ledger.flush(options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#daily);
+    const isEmpty = await this.#ledger.flush({ deadlineMs: flushOnDisposeMs });
+    if (!isEmpty) {
+      this.#options.log('warn', 'The database did not take all spend; the rest is booked at the next start', {
+        backlog: this.backlog,
+      });
+    }
+    await this.#ledger.close();
+    this.#journal.close();
+  }
+
+  /** What the last process left behind counts against the budgets from the first call on, and goes to the database now. */
+  #resume(): void {
+    for (const { entity, id, amount } of this.#journal.unflushed()) this.#counters.addUnflushed(entity, id, amount);
+    if (this.backlog > 0) this.#ledger.wake();
+  }
+
+  #onSettled(kept: boolean): void {
+    this.#ledger.wake();
+    if (!kept) {
+      this.#options.log('error', 'The spend journal cannot be written; no call is admitted until it can', {
+        journal: this.#options.journalPath,
+      });
+    }
+  }
+
+  /** Failing is not fatal: the ledger creates a missing partition when it meets one, and tomorrow is another try. */
+  async #keepPartitions(): Promise<void> {
+    const { pool, now, log, retentionDays = 90 } = this.#options;
+    try {
+      await ensurePartitions(pool, now());
+      const dropped = await dropExpired(pool, retentionDays);
+      if (dropped.length > 0) log('info', 'Spend logs past their retention were dropped', { dropped });
+    } catch (error) {
+      log('warn', 'The partitions of the spend log could not be looked after', { error });
+    }
+  }
+}
+
+/** A call cut by a crash costs what had been delivered by its last checkpoint, at the price it was admitted at. */
+function finishCut({ price, promptTokens, completionTokens }: OpenCall, at: Date): string {
+  const { bands, source } = parsePrice(price);
+  const usage = {
+    promptTokens,
+    completionTokens,
+    cacheReadTokens: 0,
+    cacheWriteTokens: 0,
+    reasoningTokens: 0,
+    audioInputTokens: 0,
+    audioOutputTokens: 0,
+    estimated: true,
+  };
+  return finishRow({
+    at,
+    outcome: { status: 'interrupted', httpStatus: 500, error: 'The gateway stopped before the call ended' },
+    usage,
+    cost: costOf(bands, usage),
+    priceSource: source,
+  });
+}
