@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { Principal } from '../../src/access/principal.ts';
+import type { GatewayError } from '../../src/kernel/errors.ts';
+import { assertSumsAreExact } from './sums.ts';
+import {
+  aDatabase,
+  aDirectory,
+  aMetering,
+  anId,
+  aPool,
+  aPrincipal,
+  aStart,
+  type Database,
+  enroll,
+  success,
+  until,
+} from './support.ts';
+
+describe('metering', () => {
+  let database: Database;
+  before(async () => {
+    database = await aDatabase();
+  });
+  after(() => database[Symbol.asyncDispose]());
+
+  const one = async <Row>(sql: string, ...values: unknown[]) => (await database.pool.query(sql, values)).rows[0] as Row;
+
+  async function enrolled(given: Parameters<typeof aPrincipal>[0] = {}): Promise<Principal> {
+    const principal = aPrincipal(given);
+    await enroll(database.pool, principal);
+    return principal;
+  }
+  const spendOf = async (table: string, id: string) =>
+    BigInt((await one<{ spend: string }>(`select spend from gatewayctl.${table} where id = $1`, id)).spend);
+
+  test('books a call on its key, team, user, organization and membership, by itself', async () => {
+    const { metering } = await aMetering(database.pool);
+    const principal = await enrolled({
+      teamId: anId('team'),
+      userId: anId('user'),
+      organizationId: anId('org'),
+      max: 10n ** 9n,
+    });
+    await metering.prepare(principal);
+    const start = aStart({ principal, tags: ['a', 'b'], endUser: 'someone', stream: true });
+    const settlement = metering
+      .begin(start)
+      .settle({ ...success({ promptTokens: 10, completionTokens: 5 }), firstByteAt: new Date() });
+    assert.deepEqual(settlement, { cost: 20_000n, priceSource: 'model_info', keySpend: 20_000n });
+
+    await until(() => metering.backlog === 0);
+    assert.equal(await spendOf('keys', principal.keyId), 20_000n);
+    assert.equal(await spendOf('organizations', principal.organizationId!), 20_000n);
+    const row = await one<Record<string, unknown>>(
+      'select * from gatewayctl.spend_logs where request_id = $1',
+      start.requestId,
+    );
+    assert.partialDeepStrictEqual(row, {
+      key_id: principal.keyId,
+      team_id: principal.teamId,
+      end_user: 'someone',
+      request_tags: ['a', 'b'],
+      stream: true,
+      status: 'success',
+      http_status: 200,
+      prompt_tokens: '10',
+      completion_tokens: '5',
+      spend: '20000',
+      price_source: 'model_info',
+      started_at: start.startedAt,
+    });
+    await assertSumsAreExact(database.pool);
+    await metering[Symbol.asyncDispose]();
+  });
+
+  test('settles a call once, whatever is said of it later', async () => {
+    const { metering } = await aMetering(database.pool);
+    const principal = await enrolled();
+    await metering.prepare(principal);
+    const call = metering.begin(aStart({ principal }));
+    const first = call.settle(success({ promptTokens: 10 }));
+    assert.equal(call.settle({ status: 'failure', httpStatus: 502 }), first);
+    await metering[Symbol.asyncDispose]();
+    assert.equal(await spendOf('keys', principal.keyId), 10_000n);
+  });
+
+  test('charges nothing for a failure, and gives its reservation back', async () => {
+    const { metering } = await aMetering(database.pool);
+    const principal = await enrolled({ max: 300_000n });
+    await metering.prepare(principal);
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const { cost } = metering
+        .begin(aStart({ principal }))
+        .settle({ status: 'failure', httpStatus: 502, error: 'upstream' });
+      assert.equal(cost, 0n);
+    }
+    await metering[Symbol.asyncDispose]();
+    assert.partialDeepStrictEqual(
+      await one('select failed_requests, requests from gatewayctl.daily_spend where key_id = $1', principal.keyId),
+      { failed_requests: '3', requests: '3' },
+    );
+  });
+
+  test('books the master key without a budget', async () => {
+    const { metering } = await aMetering(database.pool);
+    const principal = aPrincipal({ kind: 'master', keyId: 'master', hash: 'master', budgets: [] });
+    assert.equal(metering.prepare(principal), undefined);
+    assert.equal(metering.begin(aStart({ principal })).settle(success({ promptTokens: 10 })).keySpend, undefined);
+    await metering[Symbol.asyncDispose]();
+    assert.partialDeepStrictEqual(await one(`select spend from gatewayctl.spend_logs where key_id = 'master'`), {
+      spend: '10000',
+    });
+  });
+
+  test('refuses a call over budget before anything is in the journal', async () => {
+    const { metering } = await aMetering(database.pool);
+    const principal = await enrolled({ max: 0n });
+    await metering.prepare(principal);
+    assert.throws(
+      () => metering.begin(aStart({ principal })),
+      ({ type }: GatewayError) => type === 'budget_exceeded',
+    );
+    await metering[Symbol.asyncDispose]();
+    assert.partialDeepStrictEqual(
+      await one('select count(*) from gatewayctl.spend_logs where key_id = $1', principal.keyId),
+      { count: '0' },
+    );
+  });
+
+  test('counts what the last process left unbooked against the budget from the first call on', async () => {
+    const away = aPool('postgresql://nobody@127.0.0.1:1/none');
+    const principal = await enrolled({ max: 500_000n });
+    const { metering, journalPath } = await aMetering(away);
+    metering.seed('key', principal.keyId, 0n);
+    metering.begin(aStart({ principal, promptTokens: 10 })).settle(success({ promptTokens: 10 }));
+    metering.begin(aStart({ principal, promptTokens: 290 }));
+    // The files as a kill would leave them: one call settled, one open, nothing flushed.
+    const copy = join(await aDirectory(), 'spend.db');
+    for (const end of ['', '-wal']) await copyFile(journalPath + end, copy + end);
+
+    const next = await aMetering(away, { journalPath: copy });
+    next.metering.seed('key', principal.keyId, 0n);
+    assert.throws(
+      () => next.metering.begin(aStart({ principal, promptTokens: 1 })),
+      /Current cost: 0.0003, Max budget: 0.0005/,
+    );
+    next.metering.begin(aStart({ principal, promptTokens: 0 }));
+  });
+});

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import type { Pool } from 'pg';
+
+/** Every sum the ledger keeps, compared with the rows it stands for. */
+export async function assertSumsAreExact(pool: Pool): Promise<void> {
+  for (const entity of ['key', 'team', 'user', 'organization']) {
+    const { rows } = await pool.query(
+      `select id, spend, coalesce((select sum(spend) from gatewayctl.spend_logs where ${entity}_id = each.id), 0) as sum
+         from gatewayctl.${entity}s as each`,
+    );
+    for (const { id, spend, sum } of rows) assert.equal(spend, sum, `${entity} ${id}`);
+  }
+  const { rows: members } = await pool.query(
+    `select m.spend, coalesce((select sum(spend) from gatewayctl.spend_logs l where (l.team_id, l.user_id) = (m.team_id, m.user_id)), 0) as sum
+       from gatewayctl.team_members m`,
+  );
+  for (const { spend, sum } of members) assert.equal(spend, sum);
+  const days = `date, key_id, team_id, user_id, organization_id, model, provider, prompt_tokens, completion_tokens,
+                cache_read_tokens, cache_write_tokens, spend, requests, failed_requests`;
+  const { rows: differences } = await pool.query(
+    `with summed as (
+       select (created_at at time zone 'utc')::date as date, key_id, coalesce(team_id, '') team_id, coalesce(user_id, '') user_id,
+              coalesce(organization_id, '') organization_id, model, provider, sum(prompt_tokens)::bigint prompt_tokens,
+              sum(completion_tokens)::bigint completion_tokens, sum(cache_read_tokens)::bigint cache_read_tokens,
+              sum(cache_write_tokens)::bigint cache_write_tokens, sum(spend)::bigint spend, count(*) requests,
+              count(*) filter (where status = 'failure') failed_requests
+         from gatewayctl.spend_logs group by 1, 2, 3, 4, 5, 6, 7)
+     (select ${days} from summed except select ${days} from gatewayctl.daily_spend)
+     union all (select ${days} from gatewayctl.daily_spend except select ${days} from summed)`,
+  );
+  assert.deepEqual(differences, []);
+}
