@@ -136,6 +136,12 @@ export function wireSchema(schema: z.ZodType): WireSchema {
 
 /** What a field holds when it holds something: the type without null, and whether null clears it. */
 export function describeField(field: WireField): WireField & { nullable: boolean } {
+  // zod folds the plainest case of `nullable()` into the type: `['string', 'null']`.
+  const types: unknown = field.type;
+  if (Array.isArray(types)) {
+    const type = String(types.find((each) => each !== 'null'));
+    return { ...field, type, nullable: types.includes('null') };
+  }
   const value = (field.anyOf ?? [field]).find(({ type }) => type !== 'null');
   return { ...field, ...value, nullable: field.anyOf?.some(({ type }) => type === 'null') ?? false };
 }
