@@ -73,7 +73,7 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
 
     test('values of flags are completed, also in comma lists', () => {
       assert.deepEqual(names(shell, 'gatewayctl -o t').toSorted(), ['table', 'tsv']);
-      assert.deepEqual(names(shell, 'gatewayctl key generate --models gpt-5,c'), ['gpt-5,claude']);
+      assert.deepEqual(names(shell, 'gatewayctl key generate --models gpt-5,c'), ['gpt-5,command-r']);
       assert.deepEqual(names(shell, 'gatewayctl --output=ta'), [shell === 'bash' ? 'table' : '--output=table']);
     });
 

@@ -59,9 +59,9 @@ describe('flags', () => {
   });
 
   test('complete comma lists and do not repeat what is in one', async () => {
-    assert.deepEqual(await offered('key generate --models '), ['gpt-5', 'gpt-5-mini', 'claude']);
-    assert.deepEqual(await offered('key generate --models gpt-5,'), ['gpt-5,gpt-5-mini', 'gpt-5,claude']);
-    assert.deepEqual(await offered('key generate --models=gpt-5,c'), ['--models=gpt-5,claude']);
+    assert.deepEqual(await offered('key generate --models '), ['gpt-5', 'gpt-5-mini', 'command-r']);
+    assert.deepEqual(await offered('key generate --models gpt-5,'), ['gpt-5,gpt-5-mini', 'gpt-5,command-r']);
+    assert.deepEqual(await offered('key generate --models=gpt-5,c'), ['--models=gpt-5,command-r']);
   });
 
   test('that name a file leave it to the shell', async () => {

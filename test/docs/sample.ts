@@ -10,7 +10,7 @@ const keys: readonly Candidate[] = [
   { value: '$(touch pwned)' },
   { value: 'bell\u0007', description: 'never offered' },
 ];
-const models: readonly Candidate[] = [{ value: 'gpt-5' }, { value: 'gpt-5-mini' }, { value: 'claude' }];
+const models: readonly Candidate[] = [{ value: 'gpt-5' }, { value: 'gpt-5-mini' }, { value: 'command-r' }];
 
 /** A tree as the real one is made: what a flag stands for is known beside the tree, not in it. */
 export function sampleProgram(): Command {
