@@ -4,6 +4,7 @@ import { AuditEntry } from './audit/audit.entity.ts';
 import { AuditService } from './audit/audit.service.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
 import { openOrm } from './db/orm.ts';
+import type { Change } from './db/notify.ts';
 import type { Work } from './db/work.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
@@ -39,6 +40,8 @@ export interface AppOptions {
   readonly vault: Vault;
   /** Deployments that are set up outside the database, so that lists show them too. */
   readonly configured: readonly Deployment[];
+  /** Told of what a committed operation has changed, before the caller is answered. */
+  readonly onChange?: (change: Change) => void;
 }
 
 /** Opens the database with everything the gateway keeps in it. */
@@ -71,12 +74,14 @@ export class App {
   ): Promise<Record<string, unknown>> {
     requireAccess(operation, caller.actor);
     const input: unknown = read(operation.input, given, operation.unserved);
-    const { orm, now } = this.#options;
+    const { orm, now, onChange } = this.#options;
+    const changes: Change[] = [];
     try {
       const output = await orm.em.fork().transactional((em) => {
-        const work = { em, now: now(), actor: caller.actor, changedBy: caller.changedBy };
+        const work = { em, now: now(), actor: caller.actor, changedBy: caller.changedBy, changes };
         return operation.run(this.#services(work), input, caller.actor);
       });
+      if (onChange) for (const change of changes) onChange(change);
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what an output schema encodes is JSON
       return operation.output.encode(output) as Record<string, unknown>;
     } catch (thrown) {

@@ -66,7 +66,8 @@ export async function createDataPlane(parts: DataPlaneParts) {
     for (const problem of problems) log('warn', `Left out ${problem}`);
     deployments.replace([...configured, ...found]);
   };
-  const listener = listen(parts, { cache, reload });
+  const follow = follower(parts, { cache, reload });
+  const listener = listen(parts, { cache, reload, follow });
   await reload();
   opened.use(listener);
   await listener.start();
@@ -96,7 +97,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     }),
   );
   const kept = opened.move();
-  return { authenticate, proxy, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return { authenticate, proxy, follow, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 /** Loaded only where there is a Redis: the client costs 50 to 100 ms at start. */
@@ -114,24 +115,29 @@ interface Kept {
   readonly reload: () => Promise<void>;
 }
 
-/** Hears of changes and drops what they make untrue. */
-function listen({ database, log }: DataPlaneParts, { cache, reload }: Kept): Listener {
-  const failed = (error: unknown) =>
-    log('error', 'A change could not be followed; it is tried again with the next', { error });
-  const owned = (entity: 'team' | 'user' | 'organization', id: string) => {
+/** Drops what a change makes untrue. A team may have more keys than are cached here, so Redis is told of all of them. */
+function follower({ database, log }: DataPlaneParts, { cache, reload }: Kept): (change: Change) => void {
+  const failed = (error: unknown) => log('error', 'A change could not be followed', { error });
+  return (change) => {
+    if (change.entity === 'key') return cache.invalidate(change.hashes);
+    if (change.entity === 'model') return void reload().catch(failed);
+    const { entity, id } = change;
     cache.invalidateWhere((principal) => ownerOf(principal, entity) === id);
-    tokensOf(database.pool, entity, id).then((hashes) => cache.invalidate(hashes), failed);
+    if (cache.isShared) tokensOf(database.pool, entity, id).then((hashes) => cache.invalidate(hashes), failed);
   };
+}
+
+/** Hears of changes, whoever made them, and says when it cannot. */
+function listen(
+  { database, log }: DataPlaneParts,
+  { cache, reload, follow }: Kept & { readonly follow: (change: Change) => void },
+): Listener {
   return new Listener({
     url: database.url,
-    onChange: (change: Change) => {
-      if (change.entity === 'key') cache.invalidate(change.hashes);
-      else if (change.entity === 'model') reload().catch(failed);
-      else owned(change.entity, change.id);
-    },
+    onChange: follow,
     onUp: () => {
       cache.trust(true);
-      reload().catch(failed);
+      reload().catch((error: unknown) => log('error', 'Models could not be read', { error }));
     },
     onDown: (error) => {
       cache.trust(false);

@@ -51,10 +51,10 @@ export async function serve(parts: ServeParts): Promise<void> {
   await prepareSchema(database, settings, log);
 
   const configured = configuredDeployments(settings);
-  const app = new App({ orm: database.orm, now: () => new Date(), vault, configured });
   const plane = opened.use(
     await createDataPlane({ ...parts, database, masterKey: masterKey.secret, vault, configured }),
   );
+  const app = new App({ orm: database.orm, now: () => new Date(), vault, configured, onChange: plane.follow });
   let isDraining = false;
   const daemon = createDaemon({
     app,

@@ -174,7 +174,7 @@ function principalOf(row: KeyRow, seed: AuthenticatorOptions['seed']): Principal
     blocked: row.blocked,
     teamBlocked: row.team_blocked ?? false,
     teamAlias: row.team_alias,
-    expiresAt: row.expires_at?.getTime() ?? null,
+    expiresAt: row.expires_at,
     models: row.models,
     teamModels: row.team_models ?? [],
     budgets,

@@ -48,6 +48,10 @@ export class KeyCache {
     return this.#fence;
   }
 
+  get isShared(): boolean {
+    return this.#options.shared !== undefined;
+  }
+
   /** What this process knows: 0.4 µs, which is what the warm path pays. */
   async read(hash: string): Promise<Cached | undefined> {
     return this.#trusted ? this.#local.get<Cached>(hash) : undefined;

@@ -1,5 +1,5 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
 import { Client } from 'pg';
+import type { Work } from './work.ts';
 
 const CHANNEL = 'gatewayctl';
 
@@ -13,7 +13,8 @@ export type Change =
  * Tells every daemon of a change, when the transaction commits and not otherwise: PostgreSQL delivers with the commit.
  * So a change made by the command line in direct mode arrives as fast as one made through the API.
  */
-export async function announce(em: EntityManager, change: Change): Promise<void> {
+export async function announce({ em, changes }: Work, change: Change): Promise<void> {
+  changes.push(change);
   await em.execute(`select pg_notify(?, ?)`, [CHANNEL, JSON.stringify(change)]);
 }
 

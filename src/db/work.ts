@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Actor } from '../kernel/operation.ts';
+import type { Change } from './notify.ts';
 
 /** What an operation works with: one transaction, one moment, one caller. */
 export interface Work {
@@ -8,6 +9,8 @@ export interface Work {
   readonly actor: Actor;
   /** For whom the caller says it acts: the header `litellm-changed-by`. A claim, kept beside the actor. */
   readonly changedBy: string | undefined;
+  /** What was announced, so that the process that made the change need not wait to hear of it. */
+  readonly changes: Change[];
 }
 
 /** The name that stands in `created_by`, `updated_by` and the audit log. */

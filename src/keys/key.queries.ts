@@ -9,7 +9,8 @@ export interface KeyRow {
   readonly name: string;
   readonly models: string[];
   readonly blocked: boolean;
-  readonly expires_at: Date | null;
+  /** Milliseconds since 1970. */
+  readonly expires_at: number | null;
   readonly max_budget: string | null;
   readonly spend: string;
   readonly team_id: string | null;
@@ -33,7 +34,7 @@ const statement = `
     select key_id, expires_at from ${SCHEMA}.retired_tokens where token = $1 and expires_at > now()
   )
   select k.id as key_id, k.token, k.alias, k.name, k.models, k.blocked,
-         least(k.expires_at, f.until) as expires_at, k.max_budget, k.spend,
+         (extract(epoch from least(k.expires_at, f.until)) * 1000)::float8 as expires_at, k.max_budget, k.spend,
          t.id as team_id, t.alias as team_alias, t.models as team_models, t.blocked as team_blocked,
          t.max_budget as team_max_budget, t.spend as team_spend,
          u.id as user_id, u.role as user_role, u.max_budget as user_max_budget, u.spend as user_spend,

@@ -254,7 +254,7 @@ export class KeyService {
   ): Promise<void> {
     const { em } = this.#work;
     const retired = await em.find(RetiredToken, { keyId: key.id });
-    await announce(em, {
+    await announce(this.#work, {
       entity: 'key',
       id: key.id,
       hashes: [key.token, ...oldHashes, ...retired.map(({ token }) => token)],

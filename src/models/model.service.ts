@@ -155,7 +155,7 @@ export class ModelService {
   }
 
   async #changed(model: Model, action: 'created' | 'updated' | 'deleted', before?: unknown): Promise<Deployment> {
-    await announce(this.#work.em, { entity: 'model' });
+    await announce(this.#work, { entity: 'model' });
     const after = action === 'deleted' ? undefined : this.#encode(model);
     this.#audit.record({ action, object: 'model', id: model.id, before, after });
     return deploymentOf(model);

@@ -214,7 +214,7 @@ export class TeamService {
   }
 
   async #changed(team: Team, action: AuditAction, before?: unknown): Promise<void> {
-    await announce(this.#work.em, { entity: 'team', id: team.id });
+    await announce(this.#work, { entity: 'team', id: team.id });
     const after = action === 'deleted' ? undefined : await this.#encode(team);
     this.#audit.record({ action, object: 'team', id: team.id, before, after });
   }

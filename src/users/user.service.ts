@@ -113,7 +113,7 @@ export class UserService {
     const before = encodeUser(describeUser(user));
     this.#work.em.assign(user, { ...given(changes), gen: user.gen + 1n, ...updateStamp(this.#work) });
     await this.#flush(user);
-    await announce(this.#work.em, { entity: 'user', id: user.id });
+    await announce(this.#work, { entity: 'user', id: user.id });
     this.#audit.record({
       action: 'updated',
       object: 'user',
@@ -126,7 +126,7 @@ export class UserService {
 
   /** The caller has dealt with the user's keys; memberships go with the user. */
   async remove(user: User): Promise<void> {
-    await announce(this.#work.em, { entity: 'user', id: user.id });
+    await announce(this.#work, { entity: 'user', id: user.id });
     this.#audit.record({ action: 'deleted', object: 'user', id: user.id, before: encodeUser(describeUser(user)) });
     this.#work.em.remove(user);
     await this.#work.em.flush();

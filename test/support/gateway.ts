@@ -1,0 +1,235 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { PassThrough, Readable } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Pool } from 'pg';
+import type { Io } from '../../src/cli/io.ts';
+import { run } from '../../src/cli/run.ts';
+import { localCommands } from '../../src/commands.ts';
+import { connectGateway } from '../../src/connect.ts';
+import { openEmbedded, throwaway } from '../../src/db/embedded.ts';
+import { operations } from '../../src/operations.ts';
+import type { Runtime } from '../../src/runtime.ts';
+
+export const bin = fileURLToPath(new URL('../../bin/gatewayctl.js', import.meta.url));
+
+/** The ways a command can reach the gateway. */
+export const ways = ['server', 'socket', 'database-url', 'embedded'] as const;
+export type Way = (typeof ways)[number];
+
+export interface Outcome {
+  readonly out: string;
+  readonly err: string;
+  readonly exit: number;
+}
+
+/** A directory that an embedded PostgreSQL can use, also when the tests run as root. */
+export async function aStateDir(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'gatewayctl-'));
+  await chmod(path, 0o711);
+  return path;
+}
+
+/** An environment of which nothing of the developer's own is left. */
+export const cleanEnv = (more: Readonly<Record<string, string>> = {}): Record<string, string> => ({
+  PATH: process.env['PATH'] ?? '',
+  HOME: process.env['HOME'] ?? '/',
+  LANG: 'C.UTF-8',
+  ...more,
+});
+
+/** Splits as a shell does, for lines without anything a shell would expand. */
+export const words = (line: string): string[] =>
+  [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(([, single, double, bare]) => single ?? double ?? bare ?? '');
+
+export interface CommandWorld {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string;
+}
+
+/** Runs a command line in this process, through the same front door as `bin/gatewayctl.js`. */
+export async function gatewayctl(
+  line: string | readonly string[],
+  { env = {}, stdin = '' }: CommandWorld = {},
+): Promise<Outcome> {
+  const written = { out: '', err: '' };
+  const io: Io = {
+    stdin: Readable.from(stdin === '' ? [] : [stdin]),
+    stdinIsTTY: false,
+    out: (text) => void (written.out += text),
+    err: (text) => void (written.err += text),
+    stdoutIsTTY: false,
+    stderrIsTTY: false,
+    stderr: new PassThrough(),
+    columns: 80,
+    env: cleanEnv(env),
+    now: () => new Date(),
+    isPipeClosed: () => false,
+  };
+  const runtime: Runtime = {
+    env: io.env,
+    home: io.env['HOME'] ?? '/',
+    cwd: process.cwd(),
+    uid: process.getuid?.(),
+    checkout: undefined,
+    operator: 'tester@host',
+    onSignal: () => {},
+    abort: () => {},
+  };
+  const argv = typeof line === 'string' ? words(line) : line;
+  const deps = { operations, connect: connectGateway(() => runtime), commands: localCommands(() => runtime) };
+  const exit = await run(argv, io, deps);
+  return { ...written, exit };
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The body as JSON; whatever it is, the test says what it expects. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- see above
+  readonly body: any;
+}
+
+export interface DaemonOptions {
+  readonly stateDir: string;
+  readonly databaseUrl?: string | undefined;
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export type Daemon = Awaited<ReturnType<typeof startDaemon>>;
+
+/** `gatewayctl serve` as a process of its own, on a port of its own. */
+export async function startDaemon({ stateDir, databaseUrl, args = [], env = {} }: DaemonOptions) {
+  const child = spawn(
+    process.execPath,
+    [bin, 'serve', '--port', '0', '--state-dir', stateDir, '--log-format', 'json', ...args],
+    {
+      env: cleanEnv({ ...(databaseUrl !== undefined && { GATEWAYCTL_DATABASE_URL: databaseUrl }), ...env }),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  const log: string[] = [];
+  const url = await listening(child, log);
+  const masterKey = env['GATEWAYCTL_MASTER_KEY'] ?? (await readFile(join(stateDir, 'master-key'), 'utf8')).trim();
+
+  async function request(
+    method: string,
+    path: string,
+    options: { key?: string; body?: unknown; headers?: Record<string, string> } = {},
+  ) {
+    const { key = masterKey, body, headers = {} } = options;
+    const response = await fetch(url + path, {
+      method,
+      headers: {
+        ...(key !== '' && { authorization: `Bearer ${key}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      body: body === undefined ? null : JSON.stringify(body),
+    });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, text, body: asJson(text) } satisfies Answer;
+  }
+
+  return {
+    url,
+    masterKey,
+    stateDir,
+    child,
+    log,
+    request,
+    chat: (key: string, model: string, more: object = {}) =>
+      request('POST', '/v1/chat/completions', {
+        key,
+        body: { model, messages: [{ role: 'user', content: 'hello there' }], ...more },
+      }),
+    async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+      if (child.exitCode === null && child.signalCode === null) {
+        const ended = once(child, 'exit');
+        child.kill(signal);
+        await ended;
+      }
+      return child.exitCode;
+    },
+    async [Symbol.asyncDispose]() {
+      await this.stop();
+    },
+  };
+}
+
+async function listening(child: ChildProcess, log: string[]): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  if (!child.stderr || !child.stdout) throw new Error('The daemon has no output');
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    log.push(line);
+    const url = /listens on (http:\/\/[^\s"]+)/.exec(line)?.[1];
+    if (url) resolve(url);
+  });
+  child.stdout.resume();
+  child.on('exit', (status) => reject(new Error(`The daemon ended with ${status}:\n${log.join('\n')}`)));
+  const deadline = setTimeout(() => reject(new Error(`The daemon does not listen:\n${log.join('\n')}`)), 30_000);
+  return promise.finally(() => clearTimeout(deadline));
+}
+
+function asJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+export type Gateway = Awaited<ReturnType<typeof startGateway>>;
+
+/** A database and a daemon of their own, and a command line that reaches them in every way. */
+export async function startGateway(options: Pick<DaemonOptions, 'args' | 'env'> = {}) {
+  const stateDir = await aStateDir();
+  const server = await openEmbedded({ stateDir, settings: throwaway });
+  const daemon = await startDaemon({ stateDir, ...options });
+  const pool = new Pool({ connectionString: server.url, max: 4 });
+  pool.on('error', () => undefined);
+
+  /** What tells a command which way to go. */
+  const toward = (way: Way): { flags: string[]; env: Record<string, string> } => {
+    if (way === 'server') return { flags: ['--server', daemon.url], env: { GATEWAYCTL_KEY: daemon.masterKey } };
+    if (way === 'socket') return { flags: ['--state-dir', stateDir], env: {} };
+    const encryption = { GATEWAYCTL_ENCRYPTION_KEY_FILE: join(stateDir, 'encryption-key') };
+    if (way === 'database-url') return { flags: ['--database-url', server.url], env: encryption };
+    return { flags: ['--direct', '--state-dir', stateDir], env: {} };
+  };
+
+  return {
+    daemon,
+    stateDir,
+    databaseUrl: server.url,
+    pool,
+    request: daemon.request,
+    chat: daemon.chat,
+    gatewayctl(line: string, way: Way = 'server', world: CommandWorld = {}): Promise<Outcome> {
+      const { flags, env } = toward(way);
+      return gatewayctl([...words(line), ...flags], { ...world, env: { ...env, ...world.env } });
+    },
+    async [Symbol.asyncDispose]() {
+      await daemon.stop();
+      await pool.end();
+      await server[Symbol.asyncDispose]();
+      await rm(stateDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Waits for something to become true. There is no other waiting in these tests. */
+export async function until(holds: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`It did not come about within ${withinMs} ms: ${String(holds)}`);
+    await wait(5);
+  }
+}
