@@ -6,7 +6,7 @@ const OrganizationSchema = defineEntity({
   properties: {
     id: p.text().primary(),
     alias: p.text(),
-    models: p.array<string>(),
+    models: p.array(),
     metadata: p.json<Record<string, unknown>>(),
     maxBudget: p.bigint().nullable(),
     spend: p.bigint(),
