@@ -1,6 +1,5 @@
 import { chmodSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import type { BudgetEntity } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { backlogFull, cannotOpen, cannotWrite } from './journal-errors.ts';
 
@@ -170,16 +169,20 @@ export class Journal {
   }
 
   /** What is settled here and not yet in the database, by whom it counts for. For the counters, after a restart. */
-  unflushed(): { entity: BudgetEntity; id: string; amount: bigint }[] {
-    return (['key', 'team', 'user'] as const).flatMap((entity) => {
-      const id = `row ->> '${entity}_id'`;
-      return this.#db
-        .prepare(
-          `select ${id} as id, cast(sum(row ->> 'spend') as text) as amount from calls where settled = 1 and ${id} is not null group by 1`,
-        )
-        .all()
-        .map((row) => ({ entity, id: String(row['id']), amount: BigInt(String(row['amount'])) }));
-    });
+  unflushed(): { key: string; team: string | null; user: string | null; amount: bigint }[] {
+    return this.#db
+      .prepare(
+        `select row ->> 'key_id' as key, row ->> 'team_id' as team, row ->> 'user_id' as user,
+                cast(sum(row ->> 'spend') as text) as amount
+           from calls where settled = 1 group by 1, 2, 3`,
+      )
+      .all()
+      .map(({ key, team, user, amount }) => ({
+        key: String(key),
+        team: team === null ? null : String(team),
+        user: user === null ? null : String(user),
+        amount: BigInt(String(amount)),
+      }));
   }
 
   /** The months a batch falls into, each as its first day: what partitions it needs. */

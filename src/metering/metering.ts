@@ -130,7 +130,11 @@ export class Metering {
 
   /** What the last process left behind counts against the budgets from the first call on, and goes to the database now. */
   #resume(): void {
-    for (const { entity, id, amount } of this.#journal.unflushed()) this.#counters.addUnflushed(entity, id, amount);
+    for (const { key, team, user, amount } of this.#journal.unflushed()) {
+      this.#counters.addUnflushed('key', key, amount);
+      if (team !== null) this.#counters.addUnflushed('team', team, amount);
+      if (user !== null) this.#counters.addUnflushed('user', user, amount);
+    }
     if (this.backlog > 0) this.#ledger.wake();
   }
 

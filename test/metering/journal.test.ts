@@ -59,7 +59,7 @@ test('calls left open are booked once at the next start, with what was delivered
         ['2', 7],
       ],
     );
-    assert.deepEqual(next.unflushed(), [{ entity: 'key', id: 'k', amount: 127n }]);
+    assert.deepEqual(next.unflushed(), [{ key: 'k', team: null, user: null, amount: 127n }]);
     next.close();
   }
 });
