@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type FilterQuery, LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
+import { type FilterQuery, LockMode, raw, UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { AuditService } from '../audit/audit.service.ts';
 import { announce } from '../db/notify.ts';
 import { createStamp, given, updateStamp, type Work } from '../db/work.ts';
@@ -133,12 +133,14 @@ export class UserService {
   }
 
   async list({ page, size, sortBy, sortOrder, ...filter }: UserFilter): Promise<{ users: User[]; total: number }> {
-    const where: FilterQuery<User> = given({
-      role: filter.role,
-      organizationId: filter.organizationId,
-      id: filter.userIds && { $in: filter.userIds },
-      email: filter.userEmail && { $ilike: `%${escapeLike(filter.userEmail)}%` },
-    });
+    const where: FilterQuery<User> = {
+      ...given({
+        role: filter.role,
+        organizationId: filter.organizationId,
+        id: filter.userIds && { $in: filter.userIds },
+      }),
+      ...(filter.userEmail && { [lowerEmail()]: { $like: `%${escapeLike(filter.userEmail.toLowerCase())}%` } }),
+    };
     const [users, total] = await this.#work.em.findAndCount(User, where, {
       orderBy: { [sortBy === 'user_id' ? 'id' : 'createdAt']: sortOrder, id: 'asc' },
       limit: size,
@@ -151,7 +153,7 @@ export class UserService {
     const { em } = this.#work;
     const byId = await em.findOne(User, { id: reference });
     if (byId || !reference.includes('@')) return byId;
-    return em.findOne(User, { email: { $ilike: escapeLike(reference) } });
+    return em.findOne(User, { [lowerEmail()]: reference.toLowerCase() });
   }
 
   async #flush(user: User): Promise<void> {
@@ -170,6 +172,9 @@ export class UserService {
     }
   }
 }
+
+/** Addresses are one whatever their case; both indexes are on this expression. */
+const lowerEmail = () => raw((alias) => `lower(${alias}.email)`);
 
 /** `%`, `_` and `\` are themselves: a search for `%%%%` must not become a scan that never ends (CVE-2026-25591). */
 export const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
