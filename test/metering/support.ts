@@ -1,4 +1,5 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { chmod, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,7 +13,16 @@ import { Metering, type MeteringOptions } from '../../src/metering/metering.ts';
 import type { Usage } from '../../src/metering/usage.ts';
 import type { Deployment } from '../../src/models/deployment.ts';
 
-export const aDirectory = () => mkdtemp(join(tmpdir(), 'gatewayctl-metering-'));
+const directories: string[] = [];
+process.once('exit', () => {
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
+});
+
+export async function aDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'gatewayctl-metering-'));
+  directories.push(directory);
+  return directory;
+}
 
 /** A pool whose connections may be killed: what happens to an idle one is no affair of the test. */
 export function aPool(url: string, options: PoolConfig = {}): Pool {
@@ -40,7 +50,6 @@ export async function aDatabase() {
     async [Symbol.asyncDispose]() {
       await pool.end();
       await server[Symbol.asyncDispose]();
-      await rm(stateDir, { recursive: true, force: true });
     },
   };
 }
