@@ -62,3 +62,13 @@ function flagAt(argv: readonly string[], index: number): string | undefined {
   if (word.startsWith('--')) return word.split('=')[0];
   return before.startsWith('--') && !before.includes('=') ? before : undefined;
 }
+
+/** `key help generate` is `help key generate`. */
+export function helpFirst(program: Command, argv: readonly string[]): readonly string[] {
+  const at = argv.indexOf('help');
+  const before = argv.slice(0, at);
+  if (at < 1 || before.some((word) => word.startsWith('-'))) return argv;
+  const { command, rest } = locate(program, before);
+  const isGroup = rest.length === 0 && command.commands.length > 0;
+  return isGroup ? ['help', ...before, ...argv.slice(at + 1)] : argv;
+}

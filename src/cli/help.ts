@@ -24,7 +24,7 @@ function topHelp(program: Command): readonly string[] {
     '',
     ...lines,
     '',
-    'Learn more: gatewayctl help <command>, gatewayctl help exit-codes, man gatewayctl',
+    'Learn more: gatewayctl help <command>, help exit-codes, man gatewayctl',
     'Something wrong? Run it again with --debug and report what it says.',
   ];
 }

@@ -210,7 +210,8 @@ const reasons: Readonly<Record<string, string>> = {
 function unreachable(address: Address, cause: unknown, { timeoutMs, command }: ConnectOptions): GatewayError {
   if (cause instanceof GatewayError) return cause;
   const where = 'url' in address ? address.url : address.socketPath;
-  if (cause instanceof Error && cause.name === 'TimeoutError') {
+  // node:http dresses the signal's TimeoutError up as an AbortError; nobody else aborts.
+  if (cause instanceof Error && ['TimeoutError', 'AbortError'].includes(cause.name)) {
     return new GatewayError('timeout', 'deadline_exceeded', `${where} did not answer within ${timeoutMs / 1_000} s.`, {
       hint: 'Whether it did what was asked is not known. Allow it longer: --timeout 2m',
       cause,

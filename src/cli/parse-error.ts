@@ -33,7 +33,8 @@ export function parseError(error: CommanderError, command: Command): GatewayErro
     .replaceAll(/'([^']*)'/g, '$1')
     .replace(/\n\((.*)\)$/s, ' $1')
     .trim();
-  const text = /[.?]$/.test(message) ? message : message.replace(/(\S+)( Did you mean .*)?$/s, '$1.$2');
+  const [what = '', near = ''] = message.split(/ (?=Did you mean )/);
+  const text = [/[.?]$/.test(what) ? what : `${what}.`, near].filter(Boolean).join(' ');
   return usage(
     types[error.code] ?? 'usage_error',
     text,

@@ -1,7 +1,7 @@
 import { type Command, CommanderError } from 'commander';
 import { Exit } from '../kernel/errors.ts';
 import type { AnyOperation } from '../kernel/operation.ts';
-import { hasFlag, outputFlag, secretInArgv } from './argv.ts';
+import { hasFlag, helpFirst, outputFlag, secretInArgv } from './argv.ts';
 import { colourFlag, inkFor, isColoured } from './colour.ts';
 import { isCommandable } from './commandable.ts';
 import { builtInCommands } from './commands/built-in.ts';
@@ -80,7 +80,7 @@ async function parse(program: Command, argv: readonly string[]): Promise<void> {
   watchForUnknown(program);
   // No command at all is a question, not a mistake: it is answered on stdout.
   if (argv.length === 0) return program.outputHelp();
-  await program.parseAsync(argv, { from: 'user' });
+  await program.parseAsync(helpFirst(program, argv), { from: 'user' });
 }
 
 function watchForUnknown(group: Command): void {
