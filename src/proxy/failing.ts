@@ -53,12 +53,21 @@ async function settleFailure(exchange: Exchange, error: GatewayError): Promise<v
 /** Client errors are the client's to read; what is ours or the upstream's is for the operator, with its cause. */
 function report({ id, chat, target, context }: Exchange, error: GatewayError): void {
   if (error === clientGone || error.status < 500) return;
-  context.deps.log(error.kind === 'internal' ? 'error' : 'warn', error.message, {
+  const isOurs = error.kind === 'internal';
+  context.deps.log(isOurs ? 'error' : 'warn', error.message, {
     requestId: id,
     model: chat.model,
     deployment: target.deployment.id,
     type: error.type,
     status: error.status,
-    cause: error.cause,
+    cause: isOurs ? error.cause : causeOf(error),
   });
+}
+
+/** The end of the chain of causes, as text: undici's parser errors carry the bytes they stumbled over, which are content. */
+function causeOf(error: Error): string | undefined {
+  const { cause } = error;
+  if (!(cause instanceof Error)) return undefined;
+  if (cause instanceof GatewayError) return causeOf(cause);
+  return 'code' in cause ? `${cause.message} (${String(cause.code)})` : cause.message;
 }

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { errors } from 'undici';
 import { GatewayError } from '../kernel/errors.ts';
 import type { ErrorKind } from '../kernel/errors.ts';
 import { passedHeaders } from './headers.ts';
@@ -126,8 +127,7 @@ export function connectionFailure(cause: Error): GatewayError {
   if (timeouts.has(code)) {
     return new GatewayError('upstreamTimeout', 'upstream_timeout', 'The upstream did not answer in time', { cause });
   }
-  // llhttp's names of what is no HTTP: HPE_INVALID_HEADER_TOKEN and its kind.
-  if (unusable.has(code) || (typeof code === 'string' && code.startsWith('HPE_'))) {
+  if (unusable.has(code) || cause instanceof errors.HTTPParserError) {
     return invalidAnswer('is not valid HTTP', cause);
   }
   return new GatewayError('upstream', 'upstream_unreachable', 'The upstream could not be reached, or hung up', {

@@ -4,7 +4,7 @@ import type { Exchange } from './exchange.ts';
 import { invalidAnswer, refusedInStream } from './failures.ts';
 import { costHeaders, passedHeaders } from './headers.ts';
 import type { Intake } from './relay.ts';
-import { isImplausible, readUsage } from './reported-usage.ts';
+import { readUsage } from './reported-usage.ts';
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
@@ -46,8 +46,7 @@ export class PlainAnswer implements Intake {
     }
     this.#body = body;
     this.#choices = choices;
-    this.#exchange.usage = readUsage(usage);
-    if (isImplausible(usage)) warnOfUsage(this.#exchange, usage);
+    noteUsage(this.#exchange, usage);
   }
 
   finish(): void {
@@ -86,11 +85,15 @@ export class PlainAnswer implements Intake {
   }
 }
 
-export function warnOfUsage({ id, target, context }: Exchange, usage: unknown): void {
+/** Takes down what the upstream reports, if it does, and tells the operator when it cannot be so. */
+export function noteUsage(exchange: Exchange, reported: unknown): void {
+  const { id, target, context } = exchange;
+  exchange.usage = readUsage(reported);
+  if (!exchange.usage?.estimated) return;
   context.deps.log('warn', 'The upstream reported an implausible number of tokens', {
     requestId: id,
     deployment: target.deployment.id,
-    usage: JSON.stringify(usage).slice(0, 512),
+    usage: JSON.stringify(reported).slice(0, 512),
   });
 }
 

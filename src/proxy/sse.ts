@@ -77,7 +77,7 @@ export class SseScanner {
     this.#restLength = 0;
     if (rest.length === 0 || payloadOf(rest.toString('latin1')) === '') return undefined;
     const closed = Buffer.concat([rest, Buffer.from('\n\n')]);
-    return this.#select(closed, closed.toString('latin1'), true);
+    return this.#select(closed, closed.toString('latin1'), { from: 0, strict: true });
   }
 
   /** Where in the chunk the last whole event ends; 0 when none does. */
@@ -102,27 +102,45 @@ export class SseScanner {
 
   #inspect(bytes: Buffer, text: string): Buffer | undefined {
     if (!isUtf8(bytes)) throw malformed('The upstream sent a stream that is not valid UTF-8');
-    if (text.includes('[DONE]') || usageObject.test(text) || errorMember.test(text)) {
-      return this.#select(bytes, text, false);
-    }
-    if (!this.finished) this.finished = finishReason.test(text);
-    this.#atStart = false;
-    this.delivered.add(text);
+    const from = this.#firstOfInterest(text);
+    if (from !== -1) return this.#select(bytes, text, { from, strict: false });
+    this.#passBy(text);
     return bytes;
   }
 
-  /** Takes a chunk apart, event by event. */
-  #select(bytes: Buffer, text: string, strict: boolean): Buffer | undefined {
+  /** Where the first event begins that must be looked at, or -1. */
+  #firstOfInterest(text: string): number {
+    const found = [text.indexOf('[DONE]'), text.search(usageObject), text.search(errorMember)].filter(
+      (at) => at !== -1,
+    );
+    if (found.length === 0) return -1;
+    const blank = text.includes('\r') ? -1 : text.lastIndexOf('\n\n', Math.min(...found));
+    return blank === -1 ? 0 : blank + 2;
+  }
+
+  /** Events with nothing in them but what the model wrote. */
+  #passBy(text: string): void {
+    if (!this.finished) this.finished = finishReason.test(text);
+    this.#atStart = false;
+    this.delivered.add(text);
+  }
+
+  /** Takes a chunk apart, event by event, from a point on. */
+  #select(bytes: Buffer, text: string, { from, strict }: { from: number; strict: boolean }): Buffer | undefined {
     const kept: Buffer[] = [];
-    let from = 0;
-    for (const end of endsOfEvents(text)) {
-      const event = text.slice(from, end);
+    if (from > 0) {
+      kept.push(bytes.subarray(0, from));
+      this.#passBy(text.slice(0, from));
+    }
+    let start = from;
+    for (const end of endsOfEvents(text, from)) {
+      const event = text.slice(start, end);
       if (this.#admit(event, strict)) {
-        kept.push(bytes.subarray(from, end));
+        kept.push(bytes.subarray(start, end));
         this.delivered.add(event);
       }
       this.#atStart = false;
-      from = end;
+      start = end;
       if (this.over) break;
     }
     if (kept.length === 0) return undefined;
@@ -158,12 +176,11 @@ function parse(json: string): unknown {
   }
 }
 
-function* endsOfEvents(text: string): Generator<number> {
-  let last = 0;
-  for (const match of text.matchAll(text.includes('\r') ? blankLine : /\n\n/g)) {
-    last = match.index + match[0].length;
-    yield last;
-  }
+function* endsOfEvents(text: string, from: number): Generator<number> {
+  const blank = new RegExp(text.includes('\r') ? blankLine : /\n\n/g);
+  blank.lastIndex = from;
+  let last = from;
+  while (blank.exec(text)) yield (last = blank.lastIndex);
   if (last < text.length) yield text.length;
 }
 

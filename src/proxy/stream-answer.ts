@@ -3,9 +3,8 @@ import { GatewayError } from '../kernel/errors.ts';
 import type { Exchange } from './exchange.ts';
 import { invalidAnswer, refusedInStream } from './failures.ts';
 import { passedHeaders } from './headers.ts';
-import { warnOfUsage } from './plain-answer.ts';
+import { noteUsage } from './plain-answer.ts';
 import type { Intake } from './relay.ts';
-import { isImplausible, readUsage } from './reported-usage.ts';
 import { SseScanner } from './sse.ts';
 
 const doneEvent = 'data: [DONE]\n\n';
@@ -62,15 +61,9 @@ export class StreamAnswer implements Intake {
   #take(events: Buffer | undefined): void {
     if (events) this.#pass(events);
     const { usage, error } = this.#scanner;
-    if (usage !== this.#noted) this.#note(usage);
+    // Some upstreams report in every chunk what was used so far: the last one counts.
+    if (usage !== this.#noted) noteUsage(this.#exchange, (this.#noted = usage));
     if (error !== undefined) throw refusedInStream(error, this.#exchange.target.deployment.apiKey);
-  }
-
-  /** Some upstreams report in every chunk what was used so far: the last one counts. */
-  #note(usage: unknown): void {
-    this.#noted = usage;
-    this.#exchange.usage = readUsage(usage);
-    if (isImplausible(usage)) warnOfUsage(this.#exchange, usage);
   }
 
   #pass(events: Buffer): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer, request as httpRequest } from 'node:http';
-import type { IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import OpenAI from 'openai';
 import type { Principal } from '../../src/access/principal.ts';
 import type { Call, CallOutcome, CallStart, Settlement } from '../../src/metering/call.ts';
@@ -69,6 +69,8 @@ export class Gateway {
   readonly bookings: Booking[] = [];
   readonly logged: string[] = [];
   readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #open = new Set<ClientRequest>();
   settlement: Settlement = { cost: 1_500_000n, priceSource: 'catalogue', keySpend: 2_500_000_000n };
 
   constructor({ deployments = [aDeployment()], ...deps }: GatewayOptions) {
@@ -87,6 +89,10 @@ export class Gateway {
       const handler = this.proxy.match(request.method ?? '', request.url?.split('?')[0] ?? '');
       if (handler) void this.proxy.handle(handler, request, response);
       else response.writeHead(404).end();
+    });
+    this.#server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
     });
   }
 
@@ -114,6 +120,18 @@ export class Gateway {
     return outcomes[0]!;
   }
 
+  /** Bytes of answers that wait for their clients in this process. */
+  get buffered(): number {
+    let bytes = 0;
+    for (const socket of this.#sockets) bytes += socket.writableLength;
+    return bytes;
+  }
+
+  /** Cuts the connections of all clients, from their side. */
+  hangUp(): void {
+    for (const request of this.#open) request.destroy();
+  }
+
   /** Opens a request without reading its answer. */
   async open(
     body: unknown,
@@ -128,6 +146,8 @@ export class Gateway {
       agent: false,
       headers: { 'content-type': 'application/json', authorization: 'Bearer sk-client', ...options.headers },
     });
+    this.#open.add(request);
+    request.on('close', () => this.#open.delete(request));
     request.on('response', resolve).on('error', reject);
     request.end(typeof body === 'string' || Buffer.isBuffer(body) ? body : body && JSON.stringify(body));
     return promise;

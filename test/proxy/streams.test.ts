@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Gateway, aDeployment, eventsOf, hello, readAnswer, until } from './gateway.ts';
+import { aStream, startUpstream } from './upstream.ts';
+
+const through = (url: string) => ({ deployments: [aDeployment({ apiBase: url })] });
+const streamed = { ...hello, stream: true };
+
+test('a stream cut at any byte ends with an error, never with a made-up finish, and is settled once', async () => {
+  await using upstream = await startUpstream();
+  await using gateway = await Gateway.start(through(upstream.url));
+  const recorded = aStream('Grüße, 🎈!');
+  const whole = Buffer.from(recorded.join(''));
+  const finishAt = whole.indexOf('"finish_reason":"stop"');
+  const doneAt = whole.length - 'ata: [DONE]\n\n'.length;
+  const usageEnd = whole.indexOf('data: [DONE]');
+
+  const cutAt = async (cutAfter: number): Promise<void> => {
+    gateway.bookings.length = 0;
+    upstream.script({ cutAfter, chunks: [whole] });
+    const { status, text } = await gateway.send(streamed);
+    const { outcome } = gateway;
+    const events = eventsOf(text);
+    if (status !== 200) {
+      assert.equal(outcome.status, 'failure', `at ${cutAfter}`);
+      assert.ok(cutAfter < Buffer.byteLength(recorded[0]!), `at ${cutAfter}`);
+      return;
+    }
+    assert.equal(events.at(-1), '[DONE]', `at ${cutAfter}`);
+    if (cutAfter === whole.length) {
+      assert.equal(outcome.status, 'success');
+      return;
+    }
+    assert.equal(outcome.status, 'interrupted', `at ${cutAfter}`);
+    assert.equal(JSON.parse(events.at(-2)!).error.type, 'upstream_interrupted', `at ${cutAfter}`);
+    const passedOn = events
+      .slice(0, -2)
+      .map((event) => `data: ${event}\n\n`)
+      .join('');
+    assert.ok(whole.toString().startsWith(passedOn), `at ${cutAfter}`);
+    assert.equal(text.includes('"finish_reason":"stop"') && cutAfter < finishAt, false, `at ${cutAfter}`);
+    assert.equal(outcome.usage?.estimated, cutAfter < usageEnd, `at ${cutAfter}`);
+  };
+  for (let cutAfter = 0; cutAfter <= whole.length; cutAfter++) {
+    // The last two bytes only close the event: whoever has `[DONE]` and no more is not made to wait for them.
+    if (cutAfter < doneAt || cutAfter === whole.length) await cutAt(cutAfter);
+  }
+});
+
+test('a stream that falls silent ends with an error', async () => {
+  const whole = aStream('one two');
+  await using upstream = await startUpstream({
+    silentAfter: whole.slice(0, 2).join('').length,
+    chunks: [whole.join('')],
+  });
+  await using gateway = await Gateway.start({ ...through(upstream.url), limits: { idleMs: 50 } });
+  const { text } = await gateway.send(streamed);
+  const events = eventsOf(text);
+  assert.equal(events.length, 4);
+  assert.equal(JSON.parse(events[2]!).error.type, 'upstream_interrupted');
+  assert.equal(gateway.outcome.status, 'interrupted');
+  await until('the upstream is hung up on', () => upstream.requests[0]?.hungUp === true);
+});
+
+test('a silent stream is kept alive with comments, and checkpoints what it delivered', async () => {
+  const hold = Promise.withResolvers<void>();
+  await using upstream = await startUpstream({
+    text: 'one two',
+    beforeChunk: (index) => (index === 3 ? hold.promise : Promise.resolve()),
+  });
+  await using gateway = await Gateway.start({ ...through(upstream.url), limits: { commentMs: 20 } });
+  const response = await gateway.open(streamed);
+  let text = '';
+  response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  await until('two comments came', () => text.split(': keep-alive\n\n').length > 2);
+  assert.deepEqual(gateway.bookings[0]?.checkpoints.at(-1), 2);
+  hold.resolve();
+  await until('the stream ended', () => response.complete);
+  assert.equal(
+    text.replaceAll(': keep-alive\n\n', ''),
+    aStream('one two')
+      .filter((event) => !event.includes('"choices":[]'))
+      .join(''),
+  );
+});
+
+test('a client that leaves at any chunk ends the upstream’s work and is charged for what it got', async () => {
+  const words = 'one two three four';
+  const total = aStream(words).length;
+  for (let leaveAt = 1; leaveAt < total - 1; leaveAt++) {
+    const left = Promise.withResolvers<void>();
+    await using upstream = await startUpstream({
+      text: words,
+      beforeChunk: (index) => (index === leaveAt ? left.promise : Promise.resolve()),
+    });
+    await using gateway = await Gateway.start(through(upstream.url));
+    const response = await gateway.open(streamed);
+    let text = '';
+    response.on('data', (chunk: Buffer) => (text += chunk.toString())).on('error', () => {});
+    await until(`${leaveAt} events came`, () => eventsOf(text).length >= Math.min(leaveAt, total - 2));
+    response.destroy();
+    await until('the upstream is hung up on', () => upstream.requests[0]?.hungUp === true, 1_000);
+    await until('the call is settled', () => gateway.bookings[0]?.outcomes.length === 1);
+    left.resolve();
+    await until('nothing is in flight', () => gateway.proxy.inFlight === 0);
+    const { outcome } = gateway;
+    assert.deepEqual([outcome.status, outcome.error, outcome.httpStatus], ['interrupted', 'client_disconnected', 499]);
+    const delivered = words
+      .split(/(?= )/)
+      .slice(0, leaveAt - 1)
+      .join('');
+    assert.equal(outcome.usage?.completionTokens, Math.ceil(delivered.length / 4), `at ${leaveAt}`);
+    assert.equal(outcome.usage?.promptTokens, gateway.bookings[0]?.start.promptTokens);
+    assert.equal(outcome.usage?.estimated, true);
+  }
+});
+
+test('a client that leaves before the answer begins is charged for its prompt', async () => {
+  for (const stream of [false, true]) {
+    await using upstream = await startUpstream({ firstByteMs: 60_000 });
+    await using gateway = await Gateway.start(through(upstream.url));
+    const opened = gateway.open({ ...hello, stream }, { headers: { connection: 'close' } });
+    opened.catch(() => {});
+    await until('the upstream is at work', () => upstream.requests.length === 1);
+    gateway.hangUp();
+    await until('the upstream is hung up on', () => upstream.requests[0]?.hungUp === true, 1_000);
+    await until('the call is settled', () => gateway.bookings[0]?.outcomes.length === 1);
+    const { status, usage } = gateway.outcome;
+    assert.deepEqual(
+      [status, usage?.promptTokens, usage?.completionTokens],
+      ['interrupted', gateway.bookings[0]?.start.promptTokens, 0],
+    );
+  }
+});
+
+test('a client that leaves before anything was sent upstream is charged nothing, and nothing is sent', async () => {
+  await using upstream = await startUpstream();
+  const ready = Promise.withResolvers<void>();
+  await using gateway = await Gateway.start({
+    ...through(upstream.url),
+    authenticate: () => ready.promise.then(() => assert.fail()),
+  });
+  gateway.open(hello).catch(() => {});
+  await until('it is being looked at', () => gateway.proxy.inFlight === 1);
+  gateway.hangUp();
+  await until('it is forgotten', () => gateway.proxy.inFlight === 0);
+  ready.resolve();
+  assert.deepEqual([gateway.bookings.length, upstream.requests.length], [0, 0]);
+});
+
+test('a slow reader holds the upstream back instead of filling our memory', async () => {
+  const event = `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: 'x'.repeat(8_000) }, finish_reason: null }] })}\n\n`;
+  const count = 4_000;
+  let written = 0;
+  await using upstream = await startUpstream({
+    chunks: [...Array.from({ length: count }, () => event), ...aStream('').slice(1)],
+    beforeChunk: async (index) => {
+      written = index;
+    },
+  });
+  await using gateway = await Gateway.start(through(upstream.url));
+  const response = await gateway.open(streamed);
+  response.pause();
+  let before = -1;
+  await until('the upstream is held back', () => {
+    const held = before === written && gateway.buffered > 0;
+    before = written;
+    return held;
+  });
+  // What the kernel's socket buffers hold, on both sides, is not ours to bound.
+  assert.ok(written < count / 2, `${written} of ${count} were taken`);
+  assert.ok(gateway.buffered <= 256 * 1024, `${gateway.buffered} bytes are waiting`);
+  response.resume();
+  const { text } = await readAnswer(response);
+  assert.equal(text.length, event.length * count + aStream('').slice(1, 2).join('').length + 'data: [DONE]\n\n'.length);
+  assert.equal(gateway.outcome.status, 'success');
+});
+
+test('a client that stops reading is given up', async () => {
+  const event = `data: ${'x'.repeat(60_000)}\n\n`;
+  await using upstream = await startUpstream({ chunks: Array.from({ length: 1_000 }, () => event) });
+  await using gateway = await Gateway.start({ ...through(upstream.url), limits: { stalledClientMs: 50 } });
+  const response = await gateway.open(streamed);
+  response.pause();
+  response.on('error', () => {});
+  await until('the upstream is hung up on', () => upstream.requests[0]?.hungUp === true);
+  await until('the call is settled', () => gateway.bookings[0]?.outcomes.length === 1);
+  assert.equal(gateway.outcome.status, 'interrupted');
+  response.destroy();
+});
+
+test('a large plain answer is not kept for ever for a client that does not read it', async () => {
+  await using upstream = await startUpstream({ text: 'x'.repeat(16_000_000) });
+  await using gateway = await Gateway.start({ ...through(upstream.url), limits: { stalledClientMs: 50 } });
+  const response = await gateway.open(hello);
+  response.pause();
+  response.on('error', () => {});
+  await until('it is given up', () => gateway.proxy.inFlight === 0);
+  assert.equal(gateway.outcome.status, 'success');
+  response.destroy();
+});
+
+test('the upstream’s connections are used again after plain answers and streams', async () => {
+  await using upstream = await startUpstream();
+  await using gateway = await Gateway.start(through(upstream.url));
+  for (let index = 0; index < 10; index++) await gateway.send({ ...hello, stream: index % 2 === 0 });
+  assert.equal(upstream.connections, 1);
+  assert.equal(upstream.answered, 10);
+});
