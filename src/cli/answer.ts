@@ -20,7 +20,8 @@ export function shapeOf(operation: Commandable<never>): AnswerShape {
   const members = Object.fromEntries(
     Object.entries(item.properties ?? {}).map(([name, field]) => [name, describeField(field)]),
   );
-  const columns = cli.columns ?? Object.keys(members).filter((name) => name !== cli.secret);
+  const named = Object.keys(members).filter((name) => name !== cli.secret);
+  const columns = cli.columns ?? (named.length > 0 ? named : [cli.id ?? plainColumn]);
   return {
     members,
     columns,
@@ -36,12 +37,21 @@ function objectIn(field: WireField): WireField {
   return form.items ? objectIn(form.items) : form;
 }
 
+/** The column of a list that holds texts and no objects. */
+const plainColumn = 'value';
+
 /** The object or the list that was asked for, out of what LiteLLM's routes wrap around it. */
-export function resultOf(operation: Commandable<never>, answer: unknown): Row | readonly Row[] {
-  const { result, id } = operation.cli;
-  const found = result === undefined ? answer : isRow(answer) ? answer[result] : undefined;
-  if (Array.isArray(found)) return found.map((each: unknown) => (isRow(each) ? each : { [id ?? 'value']: each }));
-  return isRow(found) ? found : {};
+export function resultOf(operation: Commandable<never>, answer: unknown): unknown {
+  const { result } = operation.cli;
+  if (result === undefined) return answer;
+  return isRow(answer) ? answer[result] : undefined;
+}
+
+/** The same as rows: one for each object in a list, and one for an object by itself. */
+export function rowsOf(operation: Commandable<never>, result: unknown): readonly Row[] {
+  const { id = plainColumn } = operation.cli;
+  if (!Array.isArray(result)) return [isRow(result) ? result : {}];
+  return result.map((each: unknown) => (isRow(each) ? each : { [id]: each }));
 }
 
 export const isRow = (value: unknown): value is Row =>

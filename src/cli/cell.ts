@@ -31,12 +31,13 @@ export function money(dollars: number): string {
   return `$${dollars.toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
 }
 
+/** From how many seconds on a unit is used, and how many it has. Days go on to 100, as people give them to keys. */
 const steps = [
-  ['year', 31_557_600],
-  ['month', 2_629_800],
-  ['day', 86_400],
-  ['hour', 3_600],
-  ['minute', 60],
+  ['year', 63_115_200, 31_557_600],
+  ['month', 8_640_000, 2_629_800],
+  ['day', 86_400, 86_400],
+  ['hour', 3_600, 3_600],
+  ['minute', 60, 60],
 ] as const;
 
 /** `in 3 days`, `2 hours ago`. */
@@ -44,10 +45,10 @@ export function relative(moment: string, now: Date): string {
   const seconds = (Date.parse(moment) - now.getTime()) / 1_000;
   if (Number.isNaN(seconds)) return moment;
   const words = new Intl.RelativeTimeFormat('en', { numeric: 'always' });
-  for (const [unit, length] of steps) {
-    if (Math.abs(seconds) >= length) return words.format(Math.trunc(seconds / length), unit);
+  for (const [unit, from, length] of steps) {
+    if (Math.abs(seconds) >= from) return words.format(Math.round(seconds / length), unit);
   }
-  return words.format(Math.trunc(seconds), 'second');
+  return words.format(Math.round(seconds), 'second');
 }
 
 /** Whether a column is set to the right. */

@@ -4,7 +4,6 @@ import type { Commandable } from './commandable.ts';
 import { maskSecret } from '../kernel/secret.ts';
 import { ask, needsAnswer } from './confirm.ts';
 import type { Connection } from './connection.ts';
-import { resultOf } from './answer.ts';
 import { exact } from './cell.ts';
 import { type Fields, keyField, readInput, valueOf } from './input.ts';
 import { keyStdinField, type Parameters, parametersOf } from './parameters.ts';
@@ -160,8 +159,7 @@ async function show<Services>({
   const isChange = operation.route[0] !== 'GET';
   if (done && !flags.quiet) io.err(`${ink.green(ink.done)} ${visible(done(answer, input))}\n`);
 
-  const saidItAll =
-    done !== undefined && isChange && secret === undefined && !Array.isArray(resultOf(operation, answer));
+  const saidItAll = done !== undefined && isChange && secret === undefined;
   if (saidItAll && io.stdoutIsTTY && !presentation.isChosen && !flags.quiet) return;
   const { baseUrl } = connection;
   await render({ operation, presentation, answer, io, out: outInk, baseUrl });

@@ -27,7 +27,8 @@ export function parametersOf(operation: Commandable<never>): Parameters {
     const found = all.find((each) => each.field === field);
     if (!found)
       throw new Error(`${operation.command.join(' ')}: cli.args names ${field}, which the input does not have`);
-    return found;
+    // Its field may have a default for clients that name objects in other ways; a command names them here.
+    return found.shape.type === 'array' && field !== keyStdin ? { ...found, isRequired: true } : found;
   });
   const named = all.filter(({ field }) => !args.includes(field));
   return { args: positional, flags: keyStdin ? [...named, keyFromStdin] : named };

@@ -4,10 +4,10 @@ import type { GatewayError } from '../kernel/errors.ts';
 import { pathOf, shownCommands } from './tree.ts';
 import { usage } from './usage.ts';
 
-/** A command that is not there. */
-export function unknownCommand(group: Command, word: string): GatewayError {
+/** A command that is not there. `others` is what else could have been meant. */
+export function unknownCommand(group: Command, word: string, others: readonly string[] = []): GatewayError {
   const names = shownCommands(group).map((each) => each.name());
-  const near = suggest(word, [...names, ...group.commands.flatMap((each) => each.aliases())]);
+  const near = suggest(word, [...names, ...group.commands.flatMap((each) => each.aliases()), ...others]);
   const path = pathOf(group);
   return usage(
     'unknown_command',

@@ -12,6 +12,8 @@ export interface Presentation {
   readonly isChosen: boolean;
   readonly shape: AnswerShape;
   readonly columns: readonly string[];
+  /** Whether the columns were asked for. */
+  readonly hasOwnColumns: boolean;
   readonly fields: readonly string[] | undefined;
   readonly hasHeader: boolean;
   readonly isQuiet: boolean;
@@ -45,6 +47,7 @@ export function choosePresentation(operation: Commandable<never>, flags: GlobalF
     isChosen: flags.output !== undefined || flags.fields !== undefined || flags.columns !== undefined,
     shape,
     columns: flags.columns ?? (format === 'wide' ? shape.wide : shape.columns),
+    hasOwnColumns: flags.columns !== undefined,
     fields: flags.fields,
     hasHeader: flags.header,
     isQuiet: flags.quiet,

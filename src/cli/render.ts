@@ -1,5 +1,5 @@
 import type { Commandable } from './commandable.ts';
-import { isRow, memberAt, resultOf, type Row } from './answer.ts';
+import { isRow, memberAt, resultOf, type Row, rowsOf } from './answer.ts';
 import { exact } from './cell.ts';
 import type { Ink } from './colour.ts';
 import type { Format } from './globals.ts';
@@ -25,15 +25,15 @@ export interface Rendering {
 export async function render(rendering: Rendering): Promise<void> {
   const { operation, presentation, answer, io } = rendering;
   const result = resultOf(operation, answer);
-  const rows: readonly Row[] = Array.isArray(result) ? result : [result];
+  const rows = rowsOf(operation, result);
   const secret = secretOf(rendering);
   if (presentation.isQuiet) return print(io, secret === undefined ? ids(rendering, rows) : `${secret}\n`);
   if (secret !== undefined && isForEyes(presentation.format)) return renderSecret(rendering, secret);
 
   const { format } = presentation;
-  if (isForEyes(format)) await renderForEyes(rendering, result);
+  if (isForEyes(format)) await renderForEyes(rendering, rows, Array.isArray(result));
   else print(io, await writers[format]({ rendering, result, rows, secret }));
-  if (Array.isArray(result)) countLine(rendering, rows.length);
+  if (Array.isArray(result) && operation.route[0] === 'GET') countLine(rendering, rows.length);
 }
 
 /** The formats made for people. */
@@ -74,7 +74,8 @@ function ids({ operation, presentation }: Rendering, rows: readonly Row[]): stri
 
 interface Printed {
   readonly rendering: Rendering;
-  readonly result: Row | readonly Row[];
+  /** As it travelled. */
+  readonly result: unknown;
   readonly rows: readonly Row[];
   readonly secret: string | undefined;
 }
@@ -83,36 +84,41 @@ type ForEyes = 'table' | 'wide' | 'list';
 
 const writers: Readonly<Record<Exclude<Format, ForEyes>, (printed: Printed) => string | Promise<string>>> = {
   json: ({ rendering, result }) => `${visibleJson(JSON.stringify(chosen(rendering, result), null, 2))}\n`,
-  jsonl: ({ rendering, rows }) =>
-    rows.map((row) => `${visibleJson(JSON.stringify(chosen(rendering, row)))}\n`).join(''),
+  jsonl: ({ rendering, result }) =>
+    (Array.isArray(result) ? result : [result])
+      .map((each: unknown) => `${visibleJson(JSON.stringify(chosen(rendering, each)))}\n`)
+      .join(''),
   yaml: async ({ rendering, result }) => (await import('yaml')).stringify(chosen(rendering, result)),
   csv: ({ rendering: { presentation }, rows }) => csv(rows, presentation),
   tsv: ({ rendering: { presentation }, rows, secret }) =>
-    secret === undefined ? tsv(rows, presentation) : `${secret}\n`,
+    secret === undefined || presentation.hasOwnColumns ? tsv(rows, presentation) : `${secret}\n`,
   name: ({ rendering, rows }) => ids(rendering, rows),
   env: ({ rendering: { baseUrl }, secret }) =>
     [`OPENAI_API_KEY=${secret ?? ''}`, ...(baseUrl ? [`OPENAI_BASE_URL=${baseUrl}`] : []), ''].join('\n'),
 };
 
 /** What JSON and YAML show: the API's own object, or the members that were asked for. */
-function chosen({ presentation: { fields } }: Rendering, result: Row | readonly Row[]): unknown {
-  if (!fields) return result;
-  const pick = (row: Row) => Object.fromEntries(fields.map((name) => [name, memberAt(row, name) ?? null]));
-  return Array.isArray(result) ? result.map((row: Row) => pick(row)) : isRow(result) ? pick(result) : result;
+function chosen({ presentation: { fields } }: Rendering, result: unknown): unknown {
+  if (!fields) return result ?? null;
+  if (Array.isArray(result)) return result.map((each: unknown) => pick(each, fields));
+  return pick(result, fields);
 }
+
+const pick = (row: unknown, fields: readonly string[]): unknown =>
+  isRow(row) ? Object.fromEntries(fields.map((name) => [name, memberAt(row, name) ?? null])) : row;
 
 async function renderForEyes(
   { operation, presentation, io, out }: Rendering,
-  result: Row | readonly Row[],
+  rows: readonly Row[],
+  isList: boolean,
 ): Promise<void> {
   const hasEdge = io.stdoutIsTTY && presentation.format === 'table';
   const place = { now: io.now(), bold: out.bold, ellipsis: out.ellipsis, width: hasEdge ? io.columns : undefined };
-  if (isRow(result)) return io.out(block(result, presentation, place));
-  if (result.length === 0) return;
-  if (presentation.format === 'list') {
-    return io.out(result.map((row: Row) => block(row, presentation, place)).join('\n'));
+  if (rows.length === 0) return;
+  if (presentation.format === 'list' || (!isList && !presentation.hasOwnColumns)) {
+    return io.out(rows.map((row) => block(row, presentation, place)).join('\n'));
   }
-  const { text, dropped } = await table(result, presentation, operation.cli.id, place);
+  const { text, dropped } = await table(rows, presentation, operation.cli.id, place);
   io.out(text);
   if (dropped.length > 0) io.err(`Not shown, for want of room: ${dropped.join(' ')}. See them with -o wide.\n`);
 }

@@ -92,6 +92,7 @@ describe('help', () => {
       assert.ok(out.startsWith(summary), name);
       assert.equal(exit, 0);
     }
+    assert.match((await gatewayctl('help exit-code')).err, /Did you mean exit-codes\?/);
     const unknown = await gatewayctl('help widget genrate');
     assert.equal(unknown.exit, 2);
     assert.match(unknown.err, /unknown command "genrate" for widget/);

@@ -131,6 +131,18 @@ describe('output', () => {
     assert.equal((await gatewayctl('widget create --name a -q')).err, '');
   });
 
+  it('37: prints what a change answers to programs, as it travels', async () => {
+    assert.equal((await gatewayctl('widget delete a b -y')).out, 'a\nb\n');
+    assert.deepEqual(JSON.parse((await gatewayctl('widget delete a b -y --json')).out), ['a', 'b']);
+    assert.equal((await gatewayctl('widget delete a b -y', onTerminal)).out, '');
+    assert.equal(
+      (await gatewayctl('widget get a --columns id,kind', onTerminal)).out,
+      'ID             KIND\n11111111-aaaa  square\n',
+    );
+    const chosen = await gatewayctl('widget generate --name ci --columns id,name');
+    assert.equal(chosen.out, '11111111-aaaa\tci\n');
+  });
+
   it('38: shows a new secret once, on a line of its own', async () => {
     const { out, err } = await gatewayctl('widget generate --name ci', onTerminal);
     assert.equal(out, `\n${newSecret}\n\n`);

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Completes } from '../../kernel/operation.ts';
-import { shapeOf, memberAt, resultOf } from '../answer.ts';
+import { memberAt, resultOf, rowsOf, shapeOf } from '../answer.ts';
 import { exact } from '../cell.ts';
 import type { LocalContext } from '../local-command.ts';
 import { completesOf } from '../parameter.ts';
@@ -52,9 +52,9 @@ async function namesOf(context: LocalContext, what: Exclude<Completes, 'file'>, 
   );
   await using caller = await context.connect({ isPassive: true, target });
   const answer = await caller.call(operation.command.join(' '), {});
-  const rows = resultOf(operation, answer);
+  const rows = rowsOf(operation, resultOf(operation, answer));
   const [first = 'id', ...rest] = shapeOf(operation).columns;
-  return (Array.isArray(rows) ? rows : []).flatMap((row: unknown) => {
+  return rows.flatMap((row) => {
     const id = memberAt(row, operation.cli.id ?? first);
     const value = exact(memberAt(row, first)) || exact(id);
     const description = rest

@@ -1,5 +1,4 @@
 import type { Command, Option } from 'commander';
-import { suggest } from '../../kernel/suggest.ts';
 import { table, wrap } from '../help.ts';
 import type { LocalContext } from '../local-command.ts';
 import { parameterOf, placeholderOf } from '../parameter.ts';
@@ -16,21 +15,10 @@ export function printHelp(context: LocalContext): void {
 
   const { command, rest } = locate(program, args);
   const [unknown] = rest;
-  if (unknown !== undefined) throw unknownTopic(command, unknown);
+  if (unknown !== undefined)
+    throw unknownCommand(command, unknown, command.parent ? [] : topics.map(({ name }) => name));
   if (global.output !== undefined && format === 'json') return io.out(`${JSON.stringify(treeOf(command), null, 2)}\n`);
   command.outputHelp();
-}
-
-function unknownTopic(command: Command, word: string): Error {
-  const near =
-    command.parent === null
-      ? suggest(
-          word,
-          topics.map(({ name }) => name),
-        )
-      : undefined;
-  const error = unknownCommand(command, near ?? word);
-  return near === undefined ? error : unknownCommand(command, word);
 }
 
 function topicText({ summary, body }: Topic, width: number): string {

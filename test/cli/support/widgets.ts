@@ -134,6 +134,7 @@ const deleteWidgets = operation({
     args: ['widgets'],
     keyStdin: 'widgets',
     confirm: 'moderate',
+    result: 'deleted',
     done: (_, { widgets }) => `Deleted ${String(widgets)}`,
     examples: [['Two of them', 'gatewayctl widget delete a b --yes']],
   },
