@@ -58,13 +58,23 @@ export class Relay implements Receiver {
     // A whole answer has been taken: whoever goes on talking after its end is hung up on.
     if (this.#isOver) return this.#exchange.upstream?.abort();
     this.#wasHeard = true;
-    this.#try((intake) => intake.data(chunk));
-    if (this.#intake?.isOver) this.#end();
+    const intake = this.#intake;
+    if (!intake) return;
+    try {
+      intake.data(chunk);
+    } catch (thrown) {
+      this.#giveUp(thrown);
+    }
+    if (intake.isOver) this.#end();
   }
 
   end(): void {
     if (this.#isOver) return;
-    this.#try((intake) => intake.end());
+    try {
+      this.#intake?.end();
+    } catch (thrown) {
+      this.#giveUp(thrown);
+    }
     this.#end();
   }
 
@@ -97,13 +107,9 @@ export class Relay implements Receiver {
     }
   }
 
-  #try(step: (intake: Intake) => void): void {
-    try {
-      if (this.#intake) step(this.#intake);
-    } catch (thrown) {
-      this.#fail(GatewayError.from(thrown));
-      this.#exchange.upstream?.abort();
-    }
+  #giveUp(thrown: unknown): void {
+    this.#fail(GatewayError.from(thrown));
+    this.#exchange.upstream?.abort();
   }
 
   #end(): void {

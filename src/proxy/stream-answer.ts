@@ -59,10 +59,15 @@ export class StreamAnswer implements Intake {
   }
 
   #take(events: Buffer | undefined): void {
-    if (events) this.#pass(events);
-    const { usage, error } = this.#scanner;
+    const { usage, error, done } = this.#scanner;
     // Some upstreams report in every chunk what was used so far: the last one counts.
     if (usage !== this.#noted) noteUsage(this.#exchange, (this.#noted = usage));
+    if (events) {
+      // With the usage known the end follows at once, and one system call sends both. The socket is corked and not the
+      // response: `end()` of a corked response sends the last chunk's mark before what it holds (Node 24.21).
+      if (done && this.#exchange.usage) this.#exchange.response.socket?.cork();
+      this.#pass(events);
+    }
     if (error !== undefined) throw refusedInStream(error, this.#exchange.target.deployment.apiKey);
   }
 
