@@ -42,6 +42,7 @@ const nouns: Readonly<Record<string, Noun>> = {
   daemon: { summary: 'Steer a running daemon', group: 'Daemon' },
   config: { summary: 'Check and show the configuration', group: 'Daemon' },
   db: { summary: 'Look after the database', group: 'Daemon' },
+  migrate: { summary: 'Bring the database schema up to date', group: 'Daemon' },
 };
 
 /** What is known of a noun, or a fair guess at it. */
