@@ -132,8 +132,14 @@ export class KeyService {
 
   /** All or none: when one is not there, nothing is deleted. */
   async delete(references: readonly string[]): Promise<Key[]> {
+    const ids = new Set<string>();
+    for (const reference of references) ids.add((await this.get(reference)).id);
+    if (ids.size === 0) {
+      throw new GatewayError('invalid', 'invalid_request_error', 'keys: no key was named', { param: 'keys' });
+    }
     const keys: Key[] = [];
-    for (const reference of references) keys.push(await this.#lock(reference));
+    // In one order, so that two deletions cannot lock each other out.
+    for (const id of [...ids].toSorted()) keys.push(await this.#lock(id));
     await this.#remove(keys);
     return keys;
   }

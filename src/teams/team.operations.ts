@@ -235,8 +235,7 @@ export const deleteTeams = operation({
   run: async ({ teams, keys }: Needs, { teamIds }) => {
     const deletedTeams = [];
     const deletedKeys = [];
-    for (const named of teamIds) {
-      const team = await teams.lock(named);
+    for (const team of await teams.lockAll(teamIds)) {
       deletedTeams.push(await describeOne(teams, team));
       deletedKeys.push(...(await keys.removeOf({ teamId: team.id })));
       await teams.remove(team);

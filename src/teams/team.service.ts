@@ -72,6 +72,15 @@ export class TeamService {
     return this.#work.em.findOneOrFail(Team, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
   }
 
+  /** Each once, however often and by whatever names it was named; in one order, so that two deletions cannot lock each other out. */
+  async lockAll(references: readonly string[]): Promise<Team[]> {
+    const ids = new Set<string>();
+    for (const reference of references) ids.add((await this.get(reference)).id);
+    const teams: Team[] = [];
+    for (const id of [...ids].toSorted()) teams.push(await this.lock(id));
+    return teams;
+  }
+
   async update(reference: string, { teamAlias, ...rest }: TeamChanges): Promise<Team> {
     const changes = { alias: teamAlias, ...rest };
     requireChange(changes);

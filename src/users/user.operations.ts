@@ -219,8 +219,7 @@ export const deleteUsers = operation({
   run: async ({ users, keys }: Needs, { userIds, cascade }) => {
     const deletedUsers = [];
     const deletedKeys = [];
-    for (const named of userIds) {
-      const user = await users.lock(named);
+    for (const user of await users.lockAll(userIds)) {
       if (!cascade) await keys.refuseTeamKeysOf(user.id);
       deletedKeys.push(...(await keys.removeOf({ userId: user.id })));
       deletedUsers.push(describeUser(user));

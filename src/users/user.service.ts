@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { type FilterQuery, LockMode, raw, UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { AuditService } from '../audit/audit.service.ts';
 import { announce } from '../db/notify.ts';
-import { createStamp, given, updateStamp, type Work } from '../db/work.ts';
+import { SCHEMA } from '../db/schema.ts';
+import { actorName, createStamp, given, updateStamp, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { requireChange } from '../kernel/fields.ts';
 import type { Role } from '../kernel/operation.ts';
@@ -69,22 +70,41 @@ export class UserService {
       ...createStamp(this.#work),
     });
     await this.#flush(user);
-    this.#audit.record({ action: 'created', object: 'user', id: user.id, after: encodeUser(describeUser(user)) });
+    this.#created(user);
     return user;
   }
 
   /** LiteLLM lets a key name a user that nobody made; here that makes the user, so that its spend has a place. */
   async getOrCreate(id: string): Promise<User> {
-    return (await this.#find(id)) ?? this.create({ userId: id, userRole: 'internal_user', models: [], metadata: {} });
+    return (await this.#find(id)) ?? this.#make({ id, email: null });
   }
 
   /** The user a caller means by id or address; made when it is not there. */
   async named({ userId, userEmail }: Person): Promise<User> {
     const reference = requirePerson({ userId, userEmail });
-    const fields = reference.includes('@') ? { userEmail: reference } : { userId: reference };
-    return (
-      (await this.#find(reference)) ?? this.create({ ...fields, userRole: 'internal_user', models: [], metadata: {} })
+    const fields = reference.includes('@') ? { id: randomUUID(), email: reference } : { id: reference, email: null };
+    return (await this.#find(reference)) ?? this.#make(fields);
+  }
+
+  /**
+   * Two callers may name the same new user at once. Whoever comes second waits for the first and uses its row: an
+   * exception would have ended a transaction in which nothing was wrong.
+   */
+  async #make({ id, email }: { id: string; email: string | null }): Promise<User> {
+    const { em, now, actor } = this.#work;
+    const by = actorName(actor);
+    const made: unknown[] = await em.execute(
+      `insert into ${SCHEMA}.users (id, email, created_at, created_by, updated_at, updated_by)
+       values (?, ?, ?, ?, ?, ?) on conflict do nothing returning id`,
+      [id, email, now, by, now, by],
     );
+    const user = await this.get(email ?? id);
+    if (made.length > 0) this.#created(user);
+    return user;
+  }
+
+  #created(user: User): void {
+    this.#audit.record({ action: 'created', object: 'user', id: user.id, after: encodeUser(describeUser(user)) });
   }
 
   async existing(person: Person): Promise<User> {
@@ -104,6 +124,15 @@ export class UserService {
   async lock(reference: string): Promise<User> {
     const { id } = await this.get(reference);
     return this.#work.em.findOneOrFail(User, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
+  }
+
+  /** Each once, however often and by whatever names it was named; in one order, so that two deletions cannot lock each other out. */
+  async lockAll(references: readonly string[]): Promise<User[]> {
+    const ids = new Set<string>();
+    for (const reference of references) ids.add((await this.get(reference)).id);
+    const users: User[] = [];
+    for (const id of [...ids].toSorted()) users.push(await this.lock(id));
+    return users;
   }
 
   async update(reference: string, { userEmail, userAlias, userRole, ...rest }: UserChanges): Promise<User> {

@@ -123,7 +123,7 @@ export async function startDaemon({ stateDir, databaseUrl, args = [], env = {} }
     method: string,
     path: string,
     options: { key?: string; body?: unknown; headers?: Record<string, string> } = {},
-  ) {
+  ): Promise<Answer> {
     const { key = masterKey, body, headers = {} } = options;
     const response = await fetch(url + path, {
       method,
@@ -135,7 +135,7 @@ export async function startDaemon({ stateDir, databaseUrl, args = [], env = {} }
       body: body === undefined ? null : JSON.stringify(body),
     });
     const text = await response.text();
-    return { status: response.status, headers: response.headers, text, body: asJson(text) } satisfies Answer;
+    return { status: response.status, headers: response.headers, text, body: asJson(text) };
   }
 
   return {
@@ -212,6 +212,15 @@ export async function startGateway(options: Pick<DaemonOptions, 'args' | 'env'> 
     pool,
     request: daemon.request,
     chat: daemon.chat,
+    /** Calls until the answer has a status: a change in direct mode reaches the daemon a moment after the command. */
+    async chatUntil(status: number, key: string, model = 'mock-gpt'): Promise<Answer> {
+      let answer = await daemon.chat(key, model);
+      await until(async () => {
+        if (answer.status !== status) answer = await daemon.chat(key, model);
+        return answer.status === status;
+      }, 5_000);
+      return answer;
+    },
     gatewayctl(line: string, way: Way = 'server', world: CommandWorld = {}): Promise<Outcome> {
       const { flags, env } = toward(way);
       return gatewayctl([...words(line), ...flags], { ...world, env: { ...env, ...world.env } });
