@@ -34,7 +34,7 @@ async function flagValue(parameter: Parameter, value: unknown, sources: Sources)
 
 /** The fields that texts stand for: mostly one, but a flag may have a meaning of its own. */
 export async function valueOf(
-  { field, shape, parse }: Parameter,
+  { field, shape, parse, placeholder }: Parameter,
   flag: string,
   texts: readonly string[],
   sources: Sources | undefined,
@@ -44,7 +44,10 @@ export async function valueOf(
   if (shape.type === 'array') return { [field]: listOf(flag, texts, shape, sources !== undefined) };
   const last = texts.at(-1) ?? '';
   const isText = shape.type === 'object' || (shape.type === 'string' && !shape.enum && !shape.format);
-  const text = sources && isText ? await readReference(flag, last, shape.type, sources) : last;
+  // Only where the flag says so: a lone dash is a fine alias.
+  const isStdin = last === '-' && (shape.type === 'object' || placeholder?.split('|').includes('-'));
+  if (sources && isText && isStdin) return { [field]: parseValue(flag, await sources.stdin(flag), shape) };
+  const text = sources && isText ? await readReference(flag, last, sources) : last;
   return { [field]: parseValue(flag, text, shape) };
 }
 
@@ -67,8 +70,7 @@ function listOf(flag: string, texts: readonly string[], shape: Parameter['shape'
   return items.map((text) => parseValue(flag, text, each));
 }
 
-async function readReference(flag: string, text: string, type: string | undefined, sources: Sources): Promise<string> {
-  if (type === 'object' && text === '-') return sources.stdin(flag);
+async function readReference(flag: string, text: string, sources: Sources): Promise<string> {
   if (text.startsWith('@@')) return text.slice(1);
   return text.startsWith('@') ? sources.file(text.slice(1), flag) : text;
 }
