@@ -40,8 +40,8 @@ export interface AppOptions {
   readonly vault: Vault;
   /** Deployments that are set up outside the database, so that lists show them too. */
   readonly configured: readonly Deployment[];
-  /** Told of what a committed operation has changed, before the caller is answered. */
-  readonly onChange?: (change: Change) => void;
+  /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
+  readonly onChange?: (change: Change) => Promise<void> | void;
 }
 
 /** Opens the database with everything the gateway keeps in it. */
@@ -81,7 +81,7 @@ export class App {
         const work = { em, now: now(), actor: caller.actor, changedBy: caller.changedBy, changes };
         return operation.run(this.#services(work), input, caller.actor);
       });
-      if (onChange) for (const change of changes) onChange(change);
+      await Promise.all(changes.map(async (change) => onChange?.(change)));
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what an output schema encodes is JSON
       return operation.output.encode(output) as Record<string, unknown>;
     } catch (thrown) {

@@ -28,11 +28,12 @@ const KEYS_AT_MOST = 10_000;
 const NEGATIVE_TTL_MS = 5_000;
 const DAY_MS = 86_400_000;
 
+const now = () => new Date();
+
 /** Everything a call for a model goes through, wired together, and kept up to date by what the database announces. */
 export async function createDataPlane(parts: DataPlaneParts) {
   const { settings, runtime, log, version, database, masterKey, vault, configured } = parts;
   await using opened = new AsyncDisposableStack();
-  const now = () => new Date();
 
   const metering = opened.use(
     await Metering.open({
@@ -61,11 +62,11 @@ export async function createDataPlane(parts: DataPlaneParts) {
   });
   const deployments = new DeploymentTable(configured);
 
-  const reload = async () => {
+  const reload = oneAtATime(async () => {
     const { deployments: found, problems } = await loadDeployments(database.pool, vault, runtime.env);
     for (const problem of problems) log('warn', `Left out ${problem}`);
     deployments.replace([...configured, ...found]);
-  };
+  });
   const follow = follower(parts, { cache, reload });
   const listener = listen(parts, { cache, reload, follow });
   await reload();
@@ -100,6 +101,23 @@ export async function createDataPlane(parts: DataPlaneParts) {
   return { authenticate, proxy, follow, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
+/**
+ * Runs that were asked for while one is under way become one more after it, so that what was read first can never
+ * overwrite what was read last.
+ */
+function oneAtATime(run: () => Promise<void>): () => Promise<void> {
+  let last = Promise.resolve();
+  let waiting: Promise<void> | undefined;
+  const begin = () => {
+    waiting = undefined;
+    return run();
+  };
+  return () => {
+    if (!waiting) last = waiting = last.then(begin, begin);
+    return waiting;
+  };
+}
+
 /** Loaded only where there is a Redis: the client costs 50 to 100 ms at start. */
 async function openRedis(url: string, { settings, log }: DataPlaneParts) {
   const { openSharedCache } = await import('./access/shared-cache.ts');
@@ -110,17 +128,19 @@ async function openRedis(url: string, { settings, log }: DataPlaneParts) {
   });
 }
 
+type Follow = (change: Change) => Promise<void> | void;
+
 interface Kept {
   readonly cache: KeyCache;
   readonly reload: () => Promise<void>;
 }
 
 /** Drops what a change makes untrue. A team may have more keys than are cached here, so Redis is told of all of them. */
-function follower({ database, log }: DataPlaneParts, { cache, reload }: Kept): (change: Change) => void {
+function follower({ database, log }: DataPlaneParts, { cache, reload }: Kept): Follow {
   const failed = (error: unknown) => log('error', 'A change could not be followed', { error });
   return (change) => {
     if (change.entity === 'key') return cache.invalidate(change.hashes);
-    if (change.entity === 'model') return void reload().catch(failed);
+    if (change.entity === 'model') return reload().catch(failed);
     const { entity, id } = change;
     cache.invalidateWhere((principal) => ownerOf(principal, entity) === id);
     if (cache.isShared) tokensOf(database.pool, entity, id).then((hashes) => cache.invalidate(hashes), failed);
@@ -130,7 +150,7 @@ function follower({ database, log }: DataPlaneParts, { cache, reload }: Kept): (
 /** Hears of changes, whoever made them, and says when it cannot. */
 function listen(
   { database, log }: DataPlaneParts,
-  { cache, reload, follow }: Kept & { readonly follow: (change: Change) => void },
+  { cache, reload, follow }: Kept & { readonly follow: Follow },
 ): Listener {
   return new Listener({
     url: database.url,

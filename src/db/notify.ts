@@ -20,7 +20,7 @@ export async function announce({ em, changes }: Work, change: Change): Promise<v
 
 export interface ListenOptions {
   readonly url: string;
-  onChange(change: Change): void;
+  onChange(change: Change): Promise<void> | void;
   /** Changes may have been missed, and may be missed from here on: trust no cache until `onUp`. */
   onDown(cause: unknown): void;
   onUp(): void;
@@ -51,7 +51,7 @@ export class Listener {
     this.#client = client;
     client.on('notification', ({ payload }) => {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- whoever may notify on our database is trusted
-      if (payload) this.#options.onChange(JSON.parse(payload) as Change);
+      if (payload) void this.#options.onChange(JSON.parse(payload) as Change);
     });
     client.on('error', (error) => this.#lost(client, error));
     client.on('end', () => this.#lost(client, new Error('The connection ended')));

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { GatewayError } from '../kernel/errors.ts';
 import { label, text } from '../kernel/fields.ts';
 import { type CommandLine, operation } from '../kernel/operation.ts';
 import { pageFields, pagesFor } from '../kernel/page.ts';
@@ -28,8 +29,8 @@ interface Flat {
   model?: string | undefined;
   apiBase?: string | null | undefined;
   apiKey?: string | null | undefined;
-  inputCostPerToken?: number | undefined;
-  outputCostPerToken?: number | undefined;
+  inputCostPerToken?: number | null | undefined;
+  outputCostPerToken?: number | null | undefined;
 }
 
 /** The flat fields put where LiteLLM has them; they win over nested ones of the same name. */
@@ -173,10 +174,17 @@ export const updateModel = operation({
     done: ({ model_name: name }) => `Model ${text(name)} updated`,
     examples: [['Another key', 'gatewayctl model update gpt-4o --api-key @/run/secrets/openai']],
   },
-  run: async ({ models }: Needs, { id, modelName, litellmParams: params, modelInfo: info, ...flat }) =>
-    describeDeployment(
-      await models.update(id ?? info.id ?? '', { ...(modelName && { modelName }), params: merged(params, flat), info }),
-    ),
+  run: async ({ models }: Needs, { id, modelName, litellmParams: params, modelInfo: info, ...flat }) => {
+    const named = id ?? info.id;
+    if (named === undefined) {
+      throw new GatewayError('invalid', 'invalid_request_error', 'model_info.id: no deployment was named', {
+        param: 'model_info.id',
+      });
+    }
+    return describeDeployment(
+      await models.update(named, { ...(modelName && { modelName }), params: merged(params, flat), info }),
+    );
+  },
 });
 
 export const deleteModel = operation({

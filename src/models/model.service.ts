@@ -5,6 +5,7 @@ import { announce } from '../db/notify.ts';
 import { createStamp, given, updateStamp, type Work } from '../db/work.ts';
 import type { Vault } from '../kernel/encryption.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import { requireChange } from '../kernel/fields.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
 import { type Deployment, environmentName } from './deployment.ts';
 import { Model } from './model.entity.ts';
@@ -52,7 +53,7 @@ export class ModelService {
     const model = this.#work.em.create(Model, {
       id: modelId,
       name: modelName,
-      params,
+      params: withoutNulls(params),
       apiKey: this.#seal(modelId, apiKey) ?? null,
       info,
       ...createStamp(this.#work),
@@ -65,15 +66,16 @@ export class ModelService {
     return this.#changed(model, 'created');
   }
 
-  async update(reference: string, { modelName: name, params, info }: ModelChanges): Promise<Deployment> {
+  async update(reference: string, { modelName: name, params = {}, info = {} }: ModelChanges): Promise<Deployment> {
+    const { api_key: apiKey, ...rest } = params;
+    const { id: _, ...otherInfo } = info;
+    requireChange({ name, apiKey, ...rest, ...otherInfo });
     const model = await this.#lock(reference);
     const before = this.#encode(model);
-    const { api_key: apiKey, ...rest } = params ?? {};
-    const { id: _, ...otherInfo } = info ?? {};
     this.#work.em.assign(model, {
       ...given({ name, apiKey: this.#seal(model.id, apiKey) }),
-      params: { ...model.params, ...rest },
-      info: { ...model.info, ...otherInfo },
+      params: withoutNulls({ ...model.params, ...rest }),
+      info: withoutNulls({ ...model.info, ...otherInfo }),
       ...updateStamp(this.#work),
     });
     await this.#work.em.flush();
@@ -109,7 +111,8 @@ export class ModelService {
     const fromConfig = configured.slice(offset, offset + size);
     const [rows, count] = await this.#work.em.findAndCount(Model, given({ name: modelName }), {
       orderBy: { name: 'asc', id: 'asc' },
-      limit: size - fromConfig.length,
+      // A limit of 0 would be none at all.
+      limit: Math.max(1, size - fromConfig.length),
       offset: Math.max(0, offset - configured.length),
     });
     const fromDatabase = size > fromConfig.length ? rows.map((model) => deploymentOf(model)) : [];
@@ -161,6 +164,10 @@ export class ModelService {
     return deploymentOf(model);
   }
 }
+
+/** Null clears: what has no value is not kept. */
+const withoutNulls = (settings: object): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null && value !== undefined));
 
 const idTaken = (id: string, cause?: unknown) =>
   new GatewayError('conflict', 'bad_request_error', `A deployment with id ${id} already exists`, {

@@ -21,10 +21,10 @@ const paramsShape = {
   model: upstream,
   api_base: apiBase.nullable(),
   api_key: z.string().min(1).nullable(),
-  input_cost_per_token: price,
-  output_cost_per_token: price,
-  cache_read_input_token_cost: price,
-  cache_creation_input_token_cost: price,
+  input_cost_per_token: price.nullable(),
+  output_cost_per_token: price.nullable(),
+  cache_read_input_token_cost: price.nullable(),
+  cache_creation_input_token_cost: price.nullable(),
   mock_response: z.string(),
   mock_latency_ms: z.int().nonnegative().max(600_000),
   mock_chunk_interval_ms: z.int().nonnegative().max(600_000),
@@ -53,8 +53,12 @@ export const flatParams = {
     .describe(
       'Key for the upstream: os.environ/NAME names a variable of the daemon; anything else is stored encrypted and never shown',
     ),
-  inputCostPerToken: price.optional().describe('US dollars per input token; without one the price catalogue is asked'),
+  inputCostPerToken: price
+    .nullable()
+    .optional()
+    .describe('US dollars per input token; without one the price catalogue is asked'),
   outputCostPerToken: price
+    .nullable()
     .optional()
     .describe('US dollars per output token; without one the price catalogue is asked'),
 };
