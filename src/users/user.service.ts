@@ -171,7 +171,7 @@ export class UserService {
       ...(filter.userEmail && { [lowerEmail()]: { $like: `%${escapeLike(filter.userEmail.toLowerCase())}%` } }),
     };
     const [users, total] = await this.#work.em.findAndCount(User, where, {
-      orderBy: { [sortBy === 'user_id' ? 'id' : 'createdAt']: sortOrder, id: 'asc' },
+      orderBy: sortBy === 'user_id' ? { id: sortOrder } : { createdAt: sortOrder, id: 'asc' },
       limit: size,
       offset: offsetOf({ page, size }),
     });
