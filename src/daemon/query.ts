@@ -10,10 +10,17 @@ export function readQuery(schema: z.ZodType, query: ParsedUrlQuery): Record<stri
   for (const [name, value] of Object.entries(query)) {
     if (value === undefined || value === '') continue;
     const field = fields[name];
-    input[name] = field ? readValue(name, describeField(field), value) : value;
+    // What is no field of ours may be one of LiteLLM's: only then is a plain yes or no told apart.
+    input[name] = readValue(
+      name,
+      field ? describeField(field) : { type: isYesNo(value) ? 'boolean' : 'string' },
+      value,
+    );
   }
   return input;
 }
+
+const isYesNo = (value: string | string[]): boolean => typeof value === 'string' && /^(true|false)$/i.test(value);
 
 function readValue(name: string, { type }: WireField, value: string | string[]): unknown {
   if (type === 'array') return [value].flat().flatMap((text) => text.split(','));

@@ -102,6 +102,7 @@ export const listKeys = operation({
     currentPage: z.int().describe('Which page this is'),
     totalPages: z.int().describe('How many pages there are'),
   }),
+  unserved: ['include_team_keys', 'include_created_by_keys', 'expand', 'status', 'project_id', 'access_group_id'],
   access: 'admin',
   cli: {
     ...shown,
