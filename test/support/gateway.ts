@@ -221,9 +221,12 @@ export async function startGateway(options: Pick<DaemonOptions, 'args' | 'env'> 
       }, 5_000);
       return answer;
     },
-    gatewayctl(line: string, way: Way = 'server', world: CommandWorld = {}): Promise<Outcome> {
+    gatewayctl(line: string | readonly string[], way: Way = 'server', world: CommandWorld = {}): Promise<Outcome> {
       const { flags, env } = toward(way);
-      return gatewayctl([...words(line), ...flags], { ...world, env: { ...env, ...world.env } });
+      return gatewayctl([...(typeof line === 'string' ? words(line) : line), ...flags], {
+        ...world,
+        env: { ...env, ...world.env },
+      });
     },
     async [Symbol.asyncDispose]() {
       await daemon.stop();
