@@ -23,7 +23,7 @@ for (const [name, given, expected] of cases) {
 }
 
 test('a state directory that was named is taken as it is, made absolute from where it was named', () => {
-  assert.equal(load({ checkout, cwd: '/work', argvFlags: { 'state-dir': 'here' } }).stateDir, '/work/here');
+  assert.equal(load({ checkout, cwd: '/srv', argvFlags: { 'state-dir': 'here' } }).stateDir, '/srv/here');
   const env = { GATEWAYCTL_STATE_DIR: '/srv/gw', STATE_DIRECTORY: '/var/lib/a' };
   assert.equal(load({ checkout, env }).stateDir, '/srv/gw');
   using directory = new TemporaryDirectory();
