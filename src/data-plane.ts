@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { Authenticator } from './access/authenticate.ts';
 import { allows, requireModel } from './access/decide.ts';
 import { KeyCache } from './access/key-cache.ts';
-import type { Principal } from './access/principal.ts';
 import type { Database } from './database.ts';
 import { type Change, Listener } from './db/notify.ts';
 import { toMilliseconds } from './kernel/duration.ts';
@@ -135,15 +134,16 @@ interface Kept {
   readonly reload: () => Promise<void>;
 }
 
-/** Drops what a change makes untrue. A team may have more keys than are cached here, so Redis is told of all of them. */
+/** Drops what a change makes untrue. */
 function follower({ database, log }: DataPlaneParts, { cache, reload }: Kept): Follow {
-  const failed = (error: unknown) => log('error', 'A change could not be followed', { error });
+  const failed = (error: unknown): undefined => {
+    log('error', 'A change could not be followed', { error });
+  };
   return (change) => {
     if (change.entity === 'key') return cache.invalidate(change.hashes);
     if (change.entity === 'model') return reload().catch(failed);
     const { entity, id } = change;
-    cache.invalidateWhere((principal) => ownerOf(principal, entity) === id);
-    if (cache.isShared) tokensOf(database.pool, entity, id).then((hashes) => cache.invalidate(hashes), failed);
+    return cache.invalidateOwner(entity, id, () => tokensOf(database.pool, entity, id).catch(failed));
   };
 }
 
@@ -155,16 +155,13 @@ function listen(
   return new Listener({
     url: database.url,
     onChange: follow,
-    onUp: () => {
-      cache.trust(true);
+    onUp: (since) => {
+      cache.trust(since);
       reload().catch((error: unknown) => log('error', 'Models could not be read', { error }));
     },
     onDown: (error) => {
-      cache.trust(false);
+      cache.trust(undefined);
       log('warn', 'Changes cannot be heard of; every key is looked up until they can', { error });
     },
   });
 }
-
-const ownerOf = (principal: Principal, entity: 'team' | 'user' | 'organization'): string | null =>
-  ({ team: principal.teamId, user: principal.userId, organization: principal.organizationId })[entity];

@@ -92,16 +92,20 @@ export class Authenticator {
     const { fence } = cache;
     const shared = await cache.readShared(hash);
     if (shared) {
-      const cached = { principal: Object.freeze(shared) };
-      await cache.store(hash, cached, fence);
+      const cached = { principal: Object.freeze(shared.principal) };
+      await cache.store(hash, cached, { fence });
       return cached;
     }
     const row = await findKeyRow(pool, hash).catch((thrown: unknown) => {
       throw asDatabaseTrouble(thrown);
     });
-    const cached: Cached = row ? { principal: principalOf(row, seed) } : 'unknown';
-    await cache.store(hash, cached, fence);
-    return cached;
+    if (!row) {
+      await cache.store(hash, 'unknown', { fence });
+      return 'unknown';
+    }
+    const principal = principalOf(row, seed);
+    await cache.store(hash, { principal }, { fence, snapshot: { principal, readAt: row.read_at } });
+    return { principal };
   }
 }
 
@@ -177,6 +181,7 @@ function principalOf(row: KeyRow, seed: AuthenticatorOptions['seed']): Principal
     expiresAt: row.expires_at,
     models: row.models,
     teamModels: row.team_models ?? [],
+    ...(row.team_id === null && row.user_models?.length && { userModels: row.user_models }),
     budgets,
   });
 }

@@ -31,15 +31,18 @@ function matches(pattern: string, model: string): boolean {
   return position <= model.length - last.length;
 }
 
-type Denied = 'key' | 'team' | undefined;
+type Denied = 'key' | 'team' | 'user' | undefined;
 
-/** Which list stands in the way, if any. The key's own first, then its team's: both must let the model through. */
-function deniedBy({ kind, models, teamId, teamModels }: Principal, model: string): Denied {
+/**
+ * Which list stands in the way, if any. The key's own first, then its team's or, as in LiteLLM for a key without a team,
+ * its user's: both must let the model through.
+ */
+function deniedBy({ kind, models, teamId, teamModels, userModels = [] }: Principal, model: string): Denied {
   if (kind === 'master') return undefined;
   const followsTeam = models.includes(TEAM_MODELS) && teamId !== null;
   if (!followsTeam && (models.includes(NO_MODELS) || !lists(models, model))) return 'key';
-  if (teamId !== null && (teamModels.includes(NO_MODELS) || !lists(teamModels, model))) return 'team';
-  return undefined;
+  const [owner, list] = teamId === null ? (['user', userModels] as const) : (['team', teamModels] as const);
+  return list.includes(NO_MODELS) || !lists(list, model) ? owner : undefined;
 }
 
 /** Whether the caller may call a model: what a list of models shows is exactly what would be allowed. */
@@ -49,13 +52,10 @@ export const allows = (principal: Principal, model: string): boolean => deniedBy
 export function requireModel(principal: Principal, model: string, status = 403): void {
   const denied = deniedBy(principal, model);
   if (!denied) return;
-  const [type, list] =
-    denied === 'key'
-      ? ['key_model_access_denied', principal.models]
-      : ['team_model_access_denied', principal.teamModels];
+  const list = { key: principal.models, team: principal.teamModels, user: principal.userModels ?? [] }[denied];
   throw new GatewayError(
     'forbidden',
-    type,
+    `${denied}_model_access_denied`,
     `${denied} not allowed to access model. This ${denied} can only access models=[${list.join(', ')}]. Tried to access ${model}`,
     { param: 'model', status },
   );

@@ -13,12 +13,27 @@ export interface KeyCacheOptions {
   readonly shared?: SharedCache | undefined;
 }
 
+/** A principal and when its row was read, by the clock of the database. */
+export interface Snapshot {
+  readonly principal: Principal;
+  /** Milliseconds since 1970. */
+  readonly readAt: number;
+}
+
 /** A tier outside the process: slow, fallible, never trusted to be there. */
 export interface SharedCache extends AsyncDisposable {
-  get(hash: string): Promise<Principal | undefined>;
-  set(hash: string, principal: Principal): Promise<void>;
-  delete(hashes: readonly string[]): Promise<void>;
+  get(hash: string): Promise<Snapshot | undefined>;
+  set(hash: string, snapshot: Snapshot): Promise<void>;
+  /** Whether the entries are gone for certain. */
+  delete(hashes: readonly string[]): Promise<boolean>;
+  /** Milliseconds an entry lives. */
+  readonly ttl: number;
 }
+
+/** Longer than a change needs to reach every daemon: until then another may put back what it read before the change. */
+const SETTLING_MS = 10_000;
+
+const never = Number.POSITIVE_INFINITY;
 
 /**
  * What is known of keys, by hash. Entries are immutable and nobody writes back what it only read, so a deleted key
@@ -26,6 +41,10 @@ export interface SharedCache extends AsyncDisposable {
  *
  * The race that remains: a look-up reads a row, the row changes and the change is announced, then the look-up stores
  * the old row. So whoever fills takes a fence first, and the store is refused when anything was invalidated since.
+ *
+ * What other daemons have put into the shared tier is believed only if its row was read after this process began to
+ * hear of changes (a change made before that may have gone by with nobody to drop the entry), and not where a change
+ * was heard of lately, or could not be dropped there.
  */
 export class KeyCache {
   readonly #options: KeyCacheOptions;
@@ -33,6 +52,10 @@ export class KeyCache {
   readonly #entries: BoundedMap;
   #fence = 0;
   #trusted = false;
+  /** Shared entries of rows read before this are not believed. The database's clock, so that no two clocks are compared. */
+  #since = never;
+  /** Hashes and owners whose shared entries are not believed, and until when by this process's clock. */
+  readonly #doubted = new Map<string, number>();
 
   constructor(options: KeyCacheOptions) {
     this.#options = options;
@@ -48,50 +71,115 @@ export class KeyCache {
     return this.#fence;
   }
 
-  get isShared(): boolean {
-    return this.#options.shared !== undefined;
-  }
-
   /** What this process knows: 0.4 µs, which is what the warm path pays. */
   async read(hash: string): Promise<Cached | undefined> {
     return this.#trusted ? this.#local.get<Cached>(hash) : undefined;
   }
 
-  async readShared(hash: string): Promise<Principal | undefined> {
-    return this.#trusted ? this.#options.shared?.get(hash) : undefined;
+  async readShared(hash: string): Promise<Snapshot | undefined> {
+    const { shared } = this.#options;
+    if (!this.#trusted || !shared || this.#isDoubted(hash)) return undefined;
+    const snapshot = await shared.get(hash);
+    if (!snapshot || snapshot.readAt < this.#since) return undefined;
+    // Asked again: the change may have been heard of while Redis answered.
+    return [hash, ...ownersOf(snapshot.principal)].some((name) => this.#isDoubted(name)) ? undefined : snapshot;
   }
 
-  async store(hash: string, cached: Cached, fence: number): Promise<void> {
+  /** @param snapshot as it was read from the database; what came from the shared tier is only kept here */
+  async store(
+    hash: string,
+    cached: Cached,
+    { fence, snapshot }: { fence: number; snapshot?: Snapshot },
+  ): Promise<void> {
     if (!this.#trusted || fence !== this.#fence) return;
     await this.#local.set(hash, cached, cached === 'unknown' ? this.#options.negativeTtl : this.#options.ttl);
-    if (cached !== 'unknown') await this.#options.shared?.set(hash, cached.principal);
+    if (!snapshot || !this.#options.shared) return;
+    await this.#options.shared.set(hash, snapshot);
+    // Invalidated while it was being written: the deletion may have overtaken it.
+    if (fence !== this.#fence) await this.#options.shared.delete([hash]);
   }
 
   /** Drops hashes everywhere we reach. Every daemon hears of the change and does the same. */
   invalidate(hashes: readonly string[]): void {
     this.#fence++;
     for (const hash of hashes) this.#entries.delete(hash);
-    void this.#options.shared?.delete(hashes);
+    void this.#dropShared(hashes);
   }
 
-  /** Drops the entries of this process that hold for a principal, and says which they were. */
-  invalidateWhere(matches: (principal: Principal) => boolean): void {
+  /**
+   * Drops what is known of the keys of a team, user or organization. Those of this process are found here; Redis may
+   * hold others, and which they are has to be asked.
+   *
+   * @param hashes all keys of the owner, or undefined when they cannot be found out
+   */
+  invalidateOwner(entity: Owner, id: string, hashes: () => Promise<readonly string[] | undefined>): void {
     this.#fence++;
-    const hashes = this.#entries.keysWhere((cached) => cached !== 'unknown' && matches(cached.principal));
-    this.invalidate(hashes);
+    const name = ownerName(entity, id);
+    for (const [hash, { value }] of this.#entries) {
+      if (value !== 'unknown' && ownersOf(value.principal).includes(name)) this.#entries.delete(hash);
+    }
+    const { shared } = this.#options;
+    if (!shared) return;
+    // Until all of them are gone for certain no shared entry of this owner is believed.
+    this.#doubt(name, shared.ttl);
+    void this.#dropSharedOf(name, hashes);
   }
 
-  /** While changes cannot be heard of nothing is cached: a revoked key must not live on because a connection broke. */
-  trust(trusted: boolean): void {
+  /**
+   * While changes cannot be heard of nothing is cached: a revoked key must not live on because a connection broke.
+   *
+   * @param since when the database was first listened to, by its own clock; undefined when it is not
+   */
+  trust(since: number | undefined): void {
     this.#fence++;
-    this.#trusted = trusted;
+    this.#trusted = since !== undefined;
+    this.#since = since ?? never;
     this.#entries.clear();
+  }
+
+  async #dropSharedOf(name: string, hashes: () => Promise<readonly string[] | undefined>): Promise<void> {
+    const all = await hashes();
+    if (all && (await this.#dropShared(all))) this.#doubt(name, SETTLING_MS);
+  }
+
+  async #dropShared(hashes: readonly string[]): Promise<boolean> {
+    const { shared } = this.#options;
+    if (!shared || hashes.length === 0) return true;
+    for (const hash of hashes) this.#doubt(hash, shared.ttl);
+    const isGone = await shared.delete(hashes);
+    if (isGone) for (const hash of hashes) this.#doubt(hash, SETTLING_MS);
+    return isGone;
+  }
+
+  #doubt(name: string, ms: number): void {
+    const now = performance.now();
+    // The oldest stand first; what has run out is swept as new ones come.
+    for (const [each, until] of this.#doubted) {
+      if (until > now) break;
+      this.#doubted.delete(each);
+    }
+    this.#doubted.delete(name);
+    this.#doubted.set(name, now + ms);
+  }
+
+  #isDoubted(name: string): boolean {
+    return (this.#doubted.get(name) ?? 0) > performance.now();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#options.shared?.[Symbol.asyncDispose]();
   }
 }
+
+type Owner = 'team' | 'user' | 'organization';
+
+const ownerName = (entity: Owner, id: string): string => `${entity} ${id}`;
+
+const ownersOf = ({ teamId, userId, organizationId }: Principal): string[] => [
+  ...(teamId === null ? [] : [ownerName('team', teamId)]),
+  ...(userId === null ? [] : [ownerName('user', userId)]),
+  ...(organizationId === null ? [] : [ownerName('organization', organizationId)]),
+];
 
 /** As Keyv keeps it. */
 interface Entry {
@@ -113,9 +201,5 @@ class BoundedMap extends Map<string, Entry> {
       if (oldest !== undefined) this.delete(oldest);
     }
     return super.set(key, entry);
-  }
-
-  keysWhere(matches: (cached: Cached) => boolean): string[] {
-    return [...this].filter(([, { value }]) => matches(value)).map(([key]) => key);
   }
 }

@@ -35,6 +35,8 @@ export interface Principal {
   /** Models the key may call; empty means all. Patterns and LiteLLM's special names included. */
   readonly models: readonly string[];
   readonly teamModels: readonly string[];
+  /** Of the user of a key without a team; absent means all. */
+  readonly userModels?: readonly string[];
   /** Key, team and user, each with its limit or none: spend is booked on all of them. */
   readonly budgets: readonly BudgetLimit[];
 }

@@ -1,7 +1,6 @@
 import KeyvRedis from '@keyv/redis';
 import { Keyv } from 'keyv';
-import type { SharedCache } from './key-cache.ts';
-import type { Principal } from './principal.ts';
+import type { SharedCache, Snapshot } from './key-cache.ts';
 
 export interface SharedCacheOptions {
   readonly url: string;
@@ -28,7 +27,7 @@ export function openSharedCache({ url, ttl, warn }: SharedCacheOptions): SharedC
       disableOfflineQueue: true,
       socket: { connectTimeout: 300, reconnectStrategy: (tries: number) => Math.min(1_000, 50 * tries) },
     },
-    { connectionTimeout: 300, throwOnConnectError: false, namespace: 'gatewayctl:auth:v1', keyPrefixSeparator: ':' },
+    { connectionTimeout: 300, throwOnConnectError: false, namespace: 'gatewayctl:auth:v2', keyPrefixSeparator: ':' },
   );
   const keyv = new Keyv<string>({ store, ttl, useKeyPrefix: false, throwOnErrors: true });
   let failures = 0;
@@ -38,6 +37,11 @@ export function openSharedCache({ url, ttl, warn }: SharedCacheOptions): SharedC
     if (failures >= FAILURES) openAt = performance.now() + PAUSE_MS;
   };
   keyv.on('error', failed);
+
+  async function drop(hashes: readonly string[]): Promise<true> {
+    await keyv.delete([...hashes]);
+    return true;
+  }
 
   async function attempt<T>(action: () => Promise<T>): Promise<T | undefined> {
     if (performance.now() < openAt) return undefined;
@@ -58,16 +62,16 @@ export function openSharedCache({ url, ttl, warn }: SharedCacheOptions): SharedC
   }
 
   return {
+    ttl,
     get: async (hash) => {
       const text = await attempt(() => keyv.get(hash));
       return text === undefined ? undefined : parse(text);
     },
-    set: async (hash, principal) => {
-      await attempt(() => keyv.set(hash, stringify(principal)));
+    set: async (hash, snapshot) => {
+      await attempt(() => keyv.set(hash, stringify(snapshot)));
     },
-    delete: async (hashes) => {
-      if (hashes.length > 0) await attempt(() => keyv.delete([...hashes]));
-    },
+    // In a pause it says no as well: what was not dropped is doubted for as long as it may live.
+    delete: async (hashes) => (await attempt(() => drop(hashes))) === true,
     [Symbol.asyncDispose]: async () => {
       await Promise.race([keyv.disconnect(), new Promise((resolve) => setTimeout(resolve, 500).unref())]).catch(
         () => {},
@@ -77,16 +81,16 @@ export function openSharedCache({ url, ttl, warn }: SharedCacheOptions): SharedC
 }
 
 /** Limits are bigint, which JSON has not: they travel as text. */
-function stringify(principal: Principal): string {
-  return JSON.stringify(principal, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
+function stringify(snapshot: Snapshot): string {
+  return JSON.stringify(snapshot, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
 }
 
-function parse(text: string): Principal | undefined {
+function parse(text: string): Snapshot | undefined {
   try {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by `stringify` under a versioned namespace
     return JSON.parse(text, (key, value: unknown) =>
       key === 'max' && typeof value === 'string' ? BigInt(value.slice(0, -1)) : value,
-    ) as Principal;
+    ) as Snapshot;
   } catch {
     // Whatever stands there is not ours: a miss.
     return undefined;

@@ -15,15 +15,48 @@ export type Change =
  */
 export async function announce({ em, changes }: Work, change: Change): Promise<void> {
   changes.push(change);
-  await em.execute(`select pg_notify(?, ?)`, [CHANNEL, JSON.stringify(change)]);
+  for (const portion of portionsOf(change))
+    await em.execute(`select pg_notify(?, ?)`, [CHANNEL, JSON.stringify(portion)]);
 }
+
+/** Hashes in one payload: 100 of 67 bytes leave room below the limit. */
+const hashesAtOnce = 100;
+
+function portionsOf(change: Change): Change[] {
+  if (change.entity !== 'key') return [change];
+  const { hashes } = change;
+  return Array.from({ length: Math.ceil(hashes.length / hashesAtOnce) }, (_, index) => ({
+    ...change,
+    hashes: hashes.slice(index * hashesAtOnce, (index + 1) * hashesAtOnce),
+  }));
+}
+
+function readChange(payload: string): Change | undefined {
+  let change: unknown;
+  try {
+    change = JSON.parse(payload);
+  } catch {
+    return undefined;
+  }
+  if (typeof change !== 'object' || change === null || !('entity' in change)) return undefined;
+  const { entity } = change;
+  const isKey = entity === 'key' && 'hashes' in change && Array.isArray(change.hashes);
+  const isOwner = ['team', 'user', 'organization'].includes(String(entity)) && 'id' in change;
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is used of it has just been looked at
+  return isKey || isOwner || entity === 'model' ? (change as Change) : undefined;
+}
+
+/** How often a connection is asked for a sign of life, and how long that may take. */
+const BEAT_MS = 250;
+const SILENCE_MS = 500;
 
 export interface ListenOptions {
   readonly url: string;
   onChange(change: Change): Promise<void> | void;
   /** Changes may have been missed, and may be missed from here on: trust no cache until `onUp`. */
   onDown(cause: unknown): void;
-  onUp(): void;
+  /** @param since the database's clock, in milliseconds, after which no change is missed */
+  onUp(since: number): void;
 }
 
 /**
@@ -34,6 +67,7 @@ export class Listener {
   readonly #options: ListenOptions;
   #client: Client | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #beat: NodeJS.Timeout | undefined;
   #closed = false;
   #failures = 0;
 
@@ -50,26 +84,57 @@ export class Listener {
     });
     this.#client = client;
     client.on('notification', ({ payload }) => {
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- whoever may notify on our database is trusted
-      if (payload) void this.#options.onChange(JSON.parse(payload) as Change);
+      const change = readChange(payload ?? '');
+      if (change) void this.#options.onChange(change);
+      // Anybody who may connect may notify, and a newer gatewayctl may say what we do not know yet: begin anew.
+      else this.#lost(client, new Error('An announcement could not be read'));
     });
     client.on('error', (error) => this.#lost(client, error));
     client.on('end', () => this.#lost(client, new Error('The connection ended')));
     try {
       await client.connect();
       await client.query(`listen ${CHANNEL}`);
+      const { rows } = await client.query<{ since: number }>(
+        `select (extract(epoch from clock_timestamp()) * 1000)::float8 as since`,
+      );
+      const [{ since } = { since: Number.POSITIVE_INFINITY }] = rows;
+      if (this.#client !== client) return;
+      this.#failures = 0;
+      this.#options.onUp(since);
+      this.#beat = setTimeout(() => void this.#listenForLife(client), BEAT_MS);
     } catch (error) {
       this.#lost(client, error);
-      return;
     }
-    if (this.#client !== client) return;
-    this.#failures = 0;
-    this.#options.onUp();
+  }
+
+  /**
+   * A connection can die without a word (a partition, a stopped server), and a revoked key would live on in the cache. So
+   * the server is asked again and again, and silence is taken for death.
+   */
+  async #listenForLife(client: Client): Promise<void> {
+    let hasAnswered = false;
+    // Timers run before sockets are read: after a pause of our own the answer may lie there already.
+    const impatience = setTimeout(
+      () => setImmediate(() => hasAnswered || this.#lost(client, new Error('The database is silent'))),
+      SILENCE_MS,
+    );
+    try {
+      await client.query('select 1');
+      hasAnswered = true;
+    } catch (error) {
+      this.#lost(client, error);
+    } finally {
+      clearTimeout(impatience);
+    }
+    if (this.#client === client && !this.#closed) {
+      this.#beat = setTimeout(() => void this.#listenForLife(client), BEAT_MS);
+    }
   }
 
   #lost(client: Client, cause: unknown): void {
     if (this.#closed || this.#client !== client) return;
     this.#client = undefined;
+    clearTimeout(this.#beat);
     void client.end().catch(() => {});
     this.#options.onDown(cause);
     // At most a second, so that recovery is felt within two.
@@ -80,6 +145,7 @@ export class Listener {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#beat);
     await this.#client?.end().catch(() => {});
   }
 }

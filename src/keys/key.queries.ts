@@ -21,12 +21,15 @@ export interface KeyRow {
   readonly team_spend: string | null;
   readonly user_id: string | null;
   readonly user_role: string | null;
+  readonly user_models: string[] | null;
   readonly user_max_budget: string | null;
   readonly user_spend: string | null;
   readonly organization_id: string | null;
+  /** When this was read, in milliseconds since 1970. */
+  readonly read_at: number;
 }
 
-/** A retired secret counts until its grace ends, and no longer than the key itself. */
+/** A retired secret counts until its grace ends, and no longer than the key itself; one that is in use again counts as that. */
 const statement = `
   with found as (
     select id, null::timestamptz as until from ${SCHEMA}.keys where token = $1
@@ -37,12 +40,14 @@ const statement = `
          (extract(epoch from least(k.expires_at, f.until)) * 1000)::float8 as expires_at, k.max_budget, k.spend,
          t.id as team_id, t.alias as team_alias, t.models as team_models, t.blocked as team_blocked,
          t.max_budget as team_max_budget, t.spend as team_spend,
-         u.id as user_id, u.role as user_role, u.max_budget as user_max_budget, u.spend as user_spend,
-         coalesce(k.organization_id, t.organization_id, u.organization_id) as organization_id
+         u.id as user_id, u.role as user_role, u.models as user_models, u.max_budget as user_max_budget, u.spend as user_spend,
+         coalesce(k.organization_id, t.organization_id, u.organization_id) as organization_id,
+         (extract(epoch from now()) * 1000)::float8 as read_at
   from found f
   join ${SCHEMA}.keys k on k.id = f.id
   left join ${SCHEMA}.teams t on t.id = k.team_id
-  left join ${SCHEMA}.users u on u.id = k.user_id`;
+  left join ${SCHEMA}.users u on u.id = k.user_id
+  order by f.until desc nulls first limit 1`;
 
 /** One statement for a key with its team and user: what authentication costs on a cold cache. */
 export async function findKeyRow(pool: pg.Pool, hash: string): Promise<KeyRow | undefined> {

@@ -121,6 +121,7 @@ export class KeyService {
     const before = this.#encode(key);
     const secret = newKey ?? generateSecret('virtual');
     const old = key.token;
+    await em.nativeDelete(RetiredToken, { keyId: key.id, expiresAt: { $lte: now } });
     if (grace) em.create(RetiredToken, { token: old, keyId: key.id, expiresAt: after(now, grace) });
     em.assign(key, { token: hashSecret(secret), name: maskSecret(secret), rotationCount: key.rotationCount + 1 });
     em.assign(key, given({ expiresAt: this.#expiry(expiry) }));
@@ -258,8 +259,8 @@ export class KeyService {
     before?: unknown,
     oldHashes: readonly string[] = [],
   ): Promise<void> {
-    const { em } = this.#work;
-    const retired = await em.find(RetiredToken, { keyId: key.id });
+    const { em, now } = this.#work;
+    const retired = await em.find(RetiredToken, { keyId: key.id, expiresAt: { $gt: now } });
     await announce(this.#work, {
       entity: 'key',
       id: key.id,
