@@ -95,8 +95,11 @@ function mostTokens({
   return Math.ceil(each) * (isCount(n) ? Math.ceil(n) : 1);
 }
 
+const noTags: readonly string[] = [];
+
 function readTags({ metadata, tags }: Record<string, unknown>): readonly string[] {
   const nested = isRecord(metadata) ? metadata['tags'] : undefined;
+  if (!Array.isArray(tags) && !Array.isArray(nested)) return noTags;
   const given = [tags, nested].filter(Array.isArray).flat(1);
   return given.filter((tag): tag is string => typeof tag === 'string' && tag.length <= 256).slice(0, 64);
 }

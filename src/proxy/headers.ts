@@ -15,6 +15,7 @@ const passedFamily = 'x-ratelimit-';
 
 /** What a header may hold: no control characters, so nobody can end the line and begin one of their own. */
 const printable = /^[\t\u0020-\u007e\u0080-\u00ff]{0,1024}$/;
+const plain = /^[\u0020-\u007e]{0,512}$/;
 const unprintable = /[^\u0020-\u007e]/g;
 
 /** The upstream's headers that may be shown, as a flat list of names and values. */
@@ -30,6 +31,7 @@ export function passedHeaders(headers: IncomingHttpHeaders): string[] {
 
 /** Text of a client or an operator, made fit for a header: a name with a line end in it cannot add a header. */
 export function headerText(text: string): string {
+  if (plain.test(text)) return text;
   return text.replaceAll(unprintable, '?').slice(0, 512);
 }
 

@@ -28,12 +28,14 @@ const completions: Routed = { name: 'chat_completion', steps: chatCompletion };
 const list: Routed = { name: 'list_models', steps: listModels };
 const show: Routed = { name: 'show_model', steps: showModel };
 
-const exact: ReadonlyMap<string, Handler> = new Map([
-  ['POST /v1/chat/completions', { ...completions, parameter: undefined }],
-  ['POST /chat/completions', { ...completions, parameter: undefined }],
-  ['GET /v1/models', { ...list, parameter: undefined }],
-  ['GET /models', { ...list, parameter: undefined }],
+const exact: ReadonlyMap<string, ReadonlyMap<string, Handler>> = new Map([
+  ['POST', routes(['/v1/chat/completions', '/chat/completions'], completions)],
+  ['GET', routes(['/v1/models', '/models'], list)],
 ]);
+
+function routes(paths: readonly string[], handler: Routed): ReadonlyMap<string, Handler> {
+  return new Map(paths.map((path) => [path, { ...handler, parameter: undefined }]));
+}
 
 /** Routes with a model in them. Its name may hold slashes: `openai/gpt-4o`. */
 const patterns: readonly (readonly [method: string, path: RegExp, handler: Routed])[] = [
@@ -60,7 +62,7 @@ function decode(path: string): string | undefined {
 
 /** Which handler answers a request, if this room has one. The path is compared as it is, without a query. */
 function match(method: string, path: string): Handler | undefined {
-  const found = exact.get(`${method} ${path}`);
+  const found = exact.get(method)?.get(path);
   if (found) return found;
   for (const [verb, pattern, handler] of patterns) {
     const named = verb === method ? pattern.exec(path)?.[1] : undefined;
