@@ -1,28 +1,36 @@
 import type { LocalCommand, LocalContext, LocalOption } from './cli/local-command.ts';
 import { settingNames, settingOf } from './config/settings.ts';
+import { yesNo } from './config/values.ts';
 import type { Runtime } from './runtime.ts';
-
-type Option = LocalOption & { readonly setting: string };
 
 /** Flags of the whole program, which `serve` therefore need not have again. */
 const global = new Set(['state-dir', 'database-url']);
 
+/** A yes that is the default is only ever turned off: `--no-migrate`. */
+const negated = (flag: string) => `no-${flag}`;
+
 /** Each setting that has a flag, as an option of `serve`. */
-const settingOptions: readonly Option[] = settingNames.flatMap((name) => {
-  const { flag, env, description, type } = settingOf(name);
+const settingOptions: readonly LocalOption[] = settingNames.flatMap((name) => {
+  const { flag, env, description, type, default: usual } = settingOf(name);
   if (!flag || global.has(flag)) return [];
-  const isYesNo = type.safeParse('true').success && type.safeParse('false').success && !type.safeParse('x').success;
-  const variable = env[0];
-  return {
-    setting: name,
-    name: flag,
-    description,
-    type: isYesNo ? ('boolean' as const) : ('text' as const),
-    ...(isYesNo ? {} : { placeholder: flag.endsWith('-file') ? 'path' : flag }),
-    ...(variable && { env: variable }),
-    ...(flag.endsWith('-file') && { completes: 'file' as const }),
-  };
+  const [variable] = env;
+  const more = { ...(variable && { env: variable }) };
+  if (type === yesNo) {
+    const isOn = usual === 'true';
+    const sentence = isOn ? `Do not: ${description.charAt(0).toLowerCase()}${description.slice(1)}` : description;
+    return { name: isOn ? negated(flag) : flag, description: sentence, type: 'boolean', ...more };
+  }
+  if (!flag.endsWith('-file')) return { name: flag, description, placeholder: flag.replace(/^.*-/, ''), ...more };
+  return { name: flag, description, placeholder: 'path', completes: 'file', ...more };
 });
+
+/** What was typed after `serve`, by the flags that the settings know. */
+export function settingFlags(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const off = settingNames
+    .flatMap((name) => settingOf(name).flag ?? [])
+    .filter((flag) => options[negated(flag)] === true);
+  return { ...options, ...Object.fromEntries(off.map((flag) => [flag, false])) };
+}
 
 const configOption: LocalOption = {
   name: 'config',

@@ -5,6 +5,7 @@ import { finished } from 'node:stream/promises';
 import { Writable } from 'node:stream';
 import type { LocalContext } from './cli/local-command.ts';
 import { clientVersion } from './cli/version.ts';
+import { settingFlags } from './commands.ts';
 import { loadSettings, type Settings } from './config/load.ts';
 import { type Database, openDatabase } from './database.ts';
 import { dump, restore } from './db/dump.ts';
@@ -18,7 +19,7 @@ import { serve } from './serve.ts';
 
 /** Settings as a local command sees them: its own flags, then those of the whole program, then everything else. */
 async function settingsOf({ options, global, target }: LocalContext, runtime: Runtime): Promise<Settings> {
-  const flags: Record<string, unknown> = { ...options };
+  const flags = settingFlags(options);
   if (global.stateDir !== undefined) flags['state-dir'] = global.stateDir;
   if (global.databaseUrl !== undefined) {
     const chosen = await target();

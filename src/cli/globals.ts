@@ -86,11 +86,7 @@ export const globalParameters: readonly Parameter[] = rows.map(([name, placehold
 
 export function addGlobals(program: Command): void {
   for (const parameter of globalParameters) {
-    for (const option of optionsFor(parameter)) {
-      // `--no-input` is a flag of its own here, and not the negation of one.
-      option.negate = false;
-      program.addOption(option);
-    }
+    for (const option of optionsFor(parameter)) program.addOption(option);
   }
 }
 

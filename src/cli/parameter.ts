@@ -79,10 +79,11 @@ export function optionsFor(parameter: Parameter): readonly Option[] {
   const { field, name, shape, description, isHidden } = parameter;
   const flag = [letters[name], `--${name}`].filter(Boolean).join(', ');
   if (shape.type === 'boolean') {
-    const options = [flag, ...(shape.default === false ? [] : [`--no-${name}`])].map(
-      (flags) => new ParameterOption(field, flags, description),
-    );
-    return options.map((option) => remember(option.hideHelp(isHidden ?? false), parameter));
+    const yes = new ParameterOption(field, flag, description);
+    // A flag that is itself called `--no-input` means yes; commander takes every `--no-` for a no.
+    yes.negate = false;
+    const no = shape.default === false ? [] : [new ParameterOption(field, `--no-${name}`, description)];
+    return [yes, ...no].map((option) => remember(option.hideHelp(isHidden ?? false), parameter));
   }
   const option = new ParameterOption(field, `${flag} <${placeholderOf(parameter)}>`, description);
   // Given twice, a list grows and anything else keeps the last, as everywhere.

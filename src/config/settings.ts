@@ -75,7 +75,7 @@ export const settings = {
     env: ['GATEWAYCTL_MIGRATE'],
     flag: 'migrate',
     file: ['gatewayctl.migrate'],
-    description: 'Whether to bring the database schema up to date at start',
+    description: 'Bring the database schema up to date at start',
   },
   redisUrl: {
     type: value.url('redis', 'rediss'),

@@ -16,8 +16,8 @@ export interface MeteringOptions {
   readonly pool: pg.Pool;
   readonly now: () => Date;
   readonly log: Log;
-  /** Rows of spend_logs are kept for whole months beyond so many days. */
-  readonly retentionDays?: number;
+  /** Rows of spend_logs are kept for whole months beyond so many days; without a number, for ever. */
+  readonly retentionDays?: number | undefined;
   readonly durability?: JournalOptions['durability'];
   /** Calls that may wait for the database before no more are admitted. */
   readonly maxBacklog?: number;
@@ -149,9 +149,10 @@ export class Metering {
 
   /** Failing is not fatal: the ledger creates a missing partition when it meets one, and tomorrow is another try. */
   async #keepPartitions(): Promise<void> {
-    const { pool, now, log, retentionDays = 90 } = this.#options;
+    const { pool, now, log, retentionDays } = this.#options;
     try {
       await ensurePartitions(pool, now());
+      if (retentionDays === undefined) return;
       const dropped = await dropExpired(pool, retentionDays);
       if (dropped.length > 0) log('info', 'Spend logs past their retention were dropped', { dropped });
     } catch (error) {
