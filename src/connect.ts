@@ -7,13 +7,19 @@ import type { Runtime } from './runtime.ts';
 /** Opens the way a command goes: a daemon, or the database itself. The ORM is loaded only where the database is opened. */
 export function connectGateway(runtime: () => Runtime): Connect<Services> {
   return async (target, options) => {
-    const { defaultStateDir } = await import('./config/state-dir.ts');
     const surroundings = runtime();
-    const daemon = await reachDaemon(target, defaultStateDir(surroundings).path, options);
+    const stateDir = target.mode === 'server' ? '' : await defaultStateDir(surroundings);
+    const daemon = await reachDaemon(target, stateDir, options);
     if (daemon) return daemon;
     const { openDirect } = await import('./direct.ts');
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server that was named has been reached above
     return openDirect(target as Exclude<Target, { mode: 'server' }>, surroundings, options);
   };
+}
+
+async function defaultStateDir(surroundings: Runtime): Promise<string> {
+  const { defaultStateDir: find } = await import('./config/state-dir.ts');
+  return find(surroundings).path;
 }
 
 export type { Connection };

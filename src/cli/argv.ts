@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { GatewayError } from '../kernel/errors.ts';
-import { looksSecret } from '../kernel/secret.ts';
+import { looksSecret } from '../kernel/mask.ts';
 import { passwordInArgv } from './target.ts';
 import { aboutOf, locate, pathOf } from './tree.ts';
 import { usage } from './usage.ts';

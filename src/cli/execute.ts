@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Invoke } from '../kernel/operation.ts';
 import type { Commandable } from './commandable.ts';
-import { maskSecret } from '../kernel/secret.ts';
+import { maskSecret } from '../kernel/mask.ts';
 import { ask, needsAnswer } from './confirm.ts';
 import type { Connection } from './connection.ts';
 import { exact } from './cell.ts';
@@ -67,7 +67,10 @@ async function gather<Services>(gathering: Gathering<Services>): Promise<Gathere
       );
     }
     const secret = await readSecret(session, prompt);
-    return { input: { ...input, ...keyField(keyStdin, parameters.args, secret) }, names: [maskSecret(secret.trim())] };
+    return {
+      input: { ...input, ...(await keyField(keyStdin, parameters.args, secret)) },
+      names: [maskSecret(secret.trim())],
+    };
   }
   const missing = [...parameters.args, ...parameters.flags].filter(
     ({ field, isRequired }) =>

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { GatewayError } from '../kernel/errors.ts';
-import { hashSecret } from '../kernel/secret.ts';
 import { type Parameter } from './parameter.ts';
 import { keyStdinField, type Parameters } from './parameters.ts';
 import type { Sources } from './sources.ts';
@@ -76,7 +75,9 @@ async function readReference(flag: string, text: string, sources: Sources): Prom
 }
 
 /** The field that names a key, from a secret nobody may see: only the hash leaves this process. */
-export function keyField(field: string, args: readonly Parameter[], secret: string): Fields {
+export async function keyField(field: string, args: readonly Parameter[], secret: string): Promise<Fields> {
+  // Loaded here, because the 8 ms that node:crypto takes would be paid by every command.
+  const { hashSecret } = await import('../kernel/secret.ts');
   const hash = hashSecret(oneLine(secret, '--key-stdin'));
   const isList = args.some((each) => each.field === field && each.shape.type === 'array');
   return { [field]: isList ? [hash] : hash };

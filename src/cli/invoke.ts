@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import type { Invoke, Route } from '../kernel/operation.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import { maskSecret } from '../kernel/secret.ts';
+import { maskSecret } from '../kernel/mask.ts';
 import type { ConnectOptions, Exchange } from './connection.ts';
 import { clientVersion } from './version.ts';
 
@@ -151,7 +151,8 @@ async function send(address: Address, { method, path, body }: Request, options: 
   // No kept-alive connection: the process would stay for it.
   const wanted: RequestOptions = { method, headers, agent: false, signal: AbortSignal.timeout(options.timeoutMs) };
   if (socketPath !== undefined) wanted.socketPath = socketPath;
-  const { request } = url.protocol === 'https:' ? await import('node:https') : await import('node:http');
+  // Not `import`: that asks a module for each of its members, and one of node:http's is all of undici, 35 ms.
+  const { request } = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http');
   return new Promise((resolve, reject) => {
     const outgoing = request(url, wanted, (incoming) => {
       collect(incoming).then(resolve, reject);

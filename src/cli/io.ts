@@ -35,7 +35,7 @@ export const interrupted = 130;
  * with 1. The answer usually comes after the last write, so the exit status is set here too.
  */
 export function ioFromProcess(process: NodeJS.Process): Io {
-  const { stdin, stdout, stderr, env } = process;
+  const { stdout, stderr, env } = process;
   let isClosed = false;
   const onError = (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
@@ -54,7 +54,9 @@ export function ioFromProcess(process: NodeJS.Process): Io {
     get stdin() {
       return process.stdin;
     },
-    stdinIsTTY: stdin.isTTY,
+    get stdinIsTTY() {
+      return process.stdin.isTTY;
+    },
     out: (text) => void (isClosed || stdout.write(text)),
     err: (text) => void (isClosed || stderr.write(text)),
     stdoutIsTTY: stdout.isTTY || forced !== undefined,

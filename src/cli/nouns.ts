@@ -51,6 +51,12 @@ export function nounOf(path: readonly string[]): Noun {
   return nouns[name] ?? { summary: `Commands about ${path.at(-1) ?? name}`, group: 'This tool' };
 }
 
+/** The noun of the first word of a line, which may be another spelling of it. */
+export function nounNamed(word: string): string | undefined {
+  if (Object.hasOwn(nouns, word)) return word;
+  return Object.keys(nouns).find((name) => !name.includes(' ') && nouns[name]?.aliases?.includes(word));
+}
+
 /** `key`, `keys`; the last noun of a command. */
 export function count(amount: number, path: readonly string[]): string {
   const word = path.at(-1) ?? 'entry';

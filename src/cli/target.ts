@@ -1,5 +1,5 @@
 import { GatewayError } from '../kernel/errors.ts';
-import { looksSecret } from '../kernel/secret.ts';
+import { looksSecret } from '../kernel/mask.ts';
 import type { Environment } from './io.ts';
 import type { Sources } from './sources.ts';
 import { usage } from './usage.ts';

@@ -23,9 +23,17 @@ export function renderDocuments({
   return new Map([
     ...completionFiles(),
     ...[...pages].map(([file, text]): [string, string] => [`man/${file}`, text]),
+    ['src/cli/top-help.ts', topHelp(program)],
     ['openapi.json', `${JSON.stringify(openapi(operations, { version, describeNoun }), undefined, 2)}\n`],
   ]);
 }
+
+/** The help of the program itself, so that printing it takes no more than the text: growing the tree costs 200 ms. */
+const topHelp = (program: Command): string =>
+  `/** What \`gatewayctl --help\` prints. Generated; see documents.ts. */\nexport const topHelp = ${literal(program.helpInformation())};\n`;
+
+/** A text as oxfmt leaves it. */
+const literal = (text: string): string => `\`${text.replaceAll(/[\\`$]/g, String.raw`\$&`)}\``;
 
 /** The day of a build that must be reproducible, as https://reproducible-builds.org/specs/source-date-epoch has it. */
 export function sourceDate(epoch: string | undefined, otherwise: string): string {

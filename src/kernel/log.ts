@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { isatty } from 'node:tty';
 import { inspect } from 'node:util';
 import type * as Pino from 'pino';
-import { maskSecret } from './secret.ts';
+import { maskSecret } from './mask.ts';
 
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof logLevels)[number];

@@ -1,6 +1,8 @@
 import { hash, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
+export { looksSecret, maskSecret } from './mask.ts';
+
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
 const prefixes = { virtual: 'sk-gw1_', master: 'sk-gwm1_' } as const;
@@ -47,17 +49,6 @@ export function isMalformed(secret: string): boolean {
 /** How a key is known everywhere but in the hands of its holder; LiteLLM's own function, so its hashes can be taken over. */
 export function hashSecret(secret: string): string {
   return hash('sha256', secret, 'hex');
-}
-
-/** `sk-gw1_…a1b2`: enough to recognise a key, too little to guess it. */
-export function maskSecret(secret: string): string {
-  const prefix = /^(sk-gwm?1_|sk-)/.exec(secret)?.[0] ?? '';
-  return secret.length < prefix.length + 12 ? `${prefix}…` : `${prefix}…${secret.slice(-4)}`;
-}
-
-/** Whether a text is, or holds, what must not be typed on a command line: a key, or a URL with a password. */
-export function looksSecret(text: string): boolean {
-  return /^sk-\S{8,}/.test(text) || /^[a-z][a-z+]*:\/\/[^/?#@:]*:[^/?#@]+@/i.test(text);
 }
 
 const isHash = /^[0-9a-f]{64}$/;

@@ -1,0 +1,18 @@
+/** What `gatewayctl --help` prints. Generated; see documents.ts. */
+export const topHelp = `An AI gateway run from the command line.  Usage: gatewayctl <command> [flags]
+
+Access     key           Virtual keys: issue, limit, rotate, block
+           team          Teams, their members and limits
+           user          People and their roles
+Money      spend         What was spent, by whom and on what
+Routing    model         Models and the deployments behind them
+Daemon     db            Look after the database
+           migrate       Bring the database schema up to date
+           serve         Run the daemon
+This tool  completion    Print the completion script of a shell
+           version       Print the version, and where the gateway is looked for
+           help          Explain a command or a topic
+
+Learn more: gatewayctl help <command>, help exit-codes, man gatewayctl
+Something wrong? Run it again with --debug and report what it says.
+`;

@@ -1,0 +1,36 @@
+import type { Services } from './app.ts';
+import type { Deps } from './cli/run.ts';
+import { nounNamed } from './cli/nouns.ts';
+import type { AnyOperation } from './kernel/operation.ts';
+import type { Runtime } from './runtime.ts';
+
+type Load = () => Promise<readonly AnyOperation<Services>[]>;
+
+/** The operations of each noun. One that is not here is a command all the same, and only starts more slowly. */
+export const loaders: Readonly<Record<string, Load>> = {
+  key: async () => (await import('./keys/key.operations.ts')).keyOperations,
+  team: async () => {
+    const [{ teamOperations }, { memberOperations }] = await Promise.all([
+      import('./teams/team.operations.ts'),
+      import('./teams/member.operations.ts'),
+    ]);
+    return [...teamOperations, ...memberOperations];
+  },
+  user: async () => (await import('./users/user.operations.ts')).userOperations,
+  model: async () => (await import('./models/model.operations.ts')).modelOperations,
+  spend: async () => (await import('./spend/spend.operations.ts')).spendOperations,
+};
+
+/**
+ * The commands that a line can mean. One that begins with a noun means one of that noun's, and making the schemas of all
+ * the others takes twice as long as Node does to start; any other line gets everything there is.
+ */
+export async function commandsFor(
+  [word = '']: readonly string[],
+  runtime: () => Runtime,
+): Promise<Pick<Deps<Services>, 'operations' | 'commands'>> {
+  const load = loaders[nounNamed(word) ?? ''];
+  if (load) return { operations: await load(), commands: [] };
+  const [{ operations }, { localCommands }] = await Promise.all([import('./operations.ts'), import('./commands.ts')]);
+  return { operations, commands: localCommands(runtime) };
+}

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { isCommandable } from '../../src/cli/commandable.ts';
+import { localCommands } from '../../src/commands.ts';
+import { commandsFor, loaders } from '../../src/commands-for.ts';
+import { operations } from '../../src/operations.ts';
+import type { Runtime } from '../../src/runtime.ts';
+
+const runtime = (): Runtime => {
+  throw new Error('nothing runs here');
+};
+
+const commands = operations.filter(isCommandable);
+
+describe('the commands that a line can mean', () => {
+  it('are all of its noun, when it begins with one', async () => {
+    const nouns = new Set(commands.map(({ command }) => command[0]));
+    for (const noun of nouns) {
+      const found = await commandsFor([noun, 'list'], runtime);
+      const expected = commands.filter(({ command }) => command[0] === noun);
+      assert.deepEqual(found.operations.filter(isCommandable), expected, noun);
+    }
+  });
+
+  it('are found by the other spellings of the noun', async () => {
+    const found = await commandsFor(['teams'], runtime);
+    assert.ok(found.operations.length > 0);
+    assert.ok(found.operations.every(({ command }) => command[0] === 'team'));
+  });
+
+  it('are all there are, when it begins with anything else', async () => {
+    for (const argv of [['help', 'key'], ['--server', 'http://localhost', 'key', 'list'], ['serve'], ['kye']]) {
+      const found = await commandsFor(argv, runtime);
+      assert.equal(found.operations, operations);
+      assert.equal(found.commands.length, localCommands(runtime).length);
+    }
+  });
+
+  it('have no local command under a noun, which would be missed', () => {
+    assert.ok(localCommands(runtime).every(({ path: [first] }) => !Object.hasOwn(loaders, first)));
+  });
+});
