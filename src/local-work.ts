@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { finished } from 'node:stream/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { LocalContext } from './cli/local-command.ts';
 import { clientVersion } from './cli/version.ts';
 import { settingFlags } from './commands.ts';
@@ -128,18 +128,31 @@ function connectionVariables(url: string): Record<string, string> {
 
 export async function dumpDatabase(context: LocalContext, runtime: Runtime): Promise<void> {
   const [path = '-'] = context.args;
+  // First of all: whoever cannot write need not be told so after a long read.
+  const out = path === '-' ? standardOutput(context) : (await createNew(path)).createWriteStream();
   await using database = await openFor(context, runtime);
   const status = await database.status();
   requireCurrent(status);
-  const out = path === '-' ? standardOutput(context) : createWriteStream(path, { flags: 'wx', mode: 0o600 });
-  const written = finished(out).catch((cause: unknown) => {
-    throw new GatewayError('cannotCreate', 'cannot_write', `Cannot write ${path}`, {
-      hint: 'A dump never overwrites a file; choose a new name.',
-      cause,
-    });
-  });
-  const [count] = await Promise.all([dump(database.pool, status.applied, out).finally(() => out.end()), written]);
-  context.io.err(`${count} rows written.\n`);
+  await pipeline(dump(database.pool, status.applied), out);
+}
+
+async function createNew(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'wx', 0o600);
+  } catch (cause) {
+    const isThere = cause instanceof Error && 'code' in cause && cause.code === 'EEXIST';
+    throw new GatewayError(
+      'cannotCreate',
+      'cannot_write',
+      isThere ? `${path} is there already` : `Cannot write ${path}`,
+      {
+        hint: isThere
+          ? 'A dump never overwrites a file; choose a new name.'
+          : 'Choose a directory that is there and yours.',
+        cause,
+      },
+    );
+  }
 }
 
 function standardOutput({ io }: LocalContext): Writable {
@@ -154,12 +167,17 @@ function standardOutput({ io }: LocalContext): Writable {
 
 export async function restoreDatabase(context: LocalContext, runtime: Runtime): Promise<void> {
   const [path = '-'] = context.args;
+  const source = path === '-' ? context.io.stdin : (await openDump(path)).createReadStream();
   await using database = await openFor(context, runtime);
   await migrate(database.orm, database.url);
   const { applied: migrations } = await database.status();
-  const source = path === '-' ? context.io.stdin : createReadStream(path);
   const { pool } = database;
   const createMonths = (months: readonly Date[]) => createPartitions(pool, months);
   const count = await restore(source, { pool, migrations, createMonths });
   context.io.err(`${count} rows restored.\n`);
 }
+
+const openDump = (path: string): Promise<FileHandle> =>
+  open(path).catch((cause: unknown) => {
+    throw new GatewayError('notFound', 'file_not_found', `Cannot read ${path}`, { cause });
+  });

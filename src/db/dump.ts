@@ -1,6 +1,5 @@
-import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type pg from 'pg';
 import { z } from 'zod';
 import { GatewayError } from '../kernel/errors.ts';
@@ -32,43 +31,36 @@ const Header = z.object({
 const Section = z.object({ table: z.enum(tables) });
 
 /**
- * Writes the whole gateway as lines of JSON: a header, then for each table its name and its rows. PostgreSQL itself makes
- * the JSON, so that amounts keep every digit, and one snapshot is read, so that a running daemon does no harm.
+ * The whole gateway as lines of JSON: a header, then for each table its name and its rows. PostgreSQL itself makes the
+ * JSON, so that amounts keep every digit, and one snapshot is read, so that a running daemon does no harm.
  *
  * A format of our own because pg_dump comes with no npm package, and refuses a server newer than itself.
  */
-export async function dump(pool: pg.Pool, migrations: readonly string[], out: Writable): Promise<number> {
+export async function* dump(pool: pg.Pool, migrations: readonly string[]): AsyncGenerator<string> {
   const client = await pool.connect();
-  let count = 0;
   try {
     await client.query('begin isolation level repeatable read read only');
-    await write(out, JSON.stringify({ format: 'gatewayctl-dump', version: 1, migrations }));
+    yield line({ format: 'gatewayctl-dump', version: 1, migrations });
     for (const table of tables) {
-      await write(out, JSON.stringify({ table }));
+      yield line({ table });
       await client.query(
         `declare dump no scroll cursor for select row_to_json(t)::text as row from ${SCHEMA}.${table} t`,
       );
       for (;;) {
         const { rows } = await client.query<{ row: string }>(`fetch ${rowsAtOnce} from dump`);
         if (rows.length === 0) break;
-        for (const { row } of rows) await write(out, row);
-        count += rows.length;
+        yield rows.map(({ row }) => `${row}\n`).join('');
       }
       await client.query('close dump');
     }
-    await client.query('commit');
-    return count;
-  } catch (error) {
-    await client.query('rollback').catch(() => {});
-    throw error;
   } finally {
+    // Nothing was written, so this ends a dump that went well and one that did not.
+    await client.query('rollback').catch(() => {});
     client.release();
   }
 }
 
-async function write(out: Writable, line: string): Promise<void> {
-  if (!out.write(`${line}\n`)) await once(out, 'drain');
-}
+const line = (value: object): string => `${JSON.stringify(value)}\n`;
 
 export interface RestoreOptions {
   readonly pool: pg.Pool;
@@ -98,18 +90,18 @@ export async function restore(source: Readable, { pool, migrations, createMonths
     await client.query('begin');
     await requireEmpty(client);
     let isHeader = true;
-    for await (const line of createInterface({ input: source, crlfDelay: Infinity })) {
+    for await (const text of createInterface({ input: source, crlfDelay: Infinity })) {
       if (isHeader) {
-        requireSame(line, migrations);
+        requireSame(text, migrations);
         isHeader = false;
         continue;
       }
-      const section = line.startsWith('{"table":') ? Section.safeParse(JSON.parse(line)) : undefined;
+      const section = text.startsWith('{"table":') ? Section.safeParse(JSON.parse(text)) : undefined;
       if (section?.success) {
         await flush();
         table = section.data.table;
       } else {
-        batch.push(line);
+        batch.push(text);
         if (batch.length >= rowsAtOnce) await flush();
       }
     }
@@ -126,7 +118,7 @@ export async function restore(source: Readable, { pool, migrations, createMonths
 }
 
 function monthsOf(lines: readonly string[]): Date[] {
-  const months = new Set(lines.flatMap((line) => /"created_at":"(\d{4}-\d{2})/.exec(line)?.[1] ?? []));
+  const months = new Set(lines.flatMap((row) => /"created_at":"(\d{4}-\d{2})/.exec(row)?.[1] ?? []));
   return [...months].map((month) => new Date(`${month}-01T00:00:00Z`));
 }
 
@@ -140,8 +132,8 @@ async function requireEmpty(client: pg.PoolClient): Promise<void> {
   }
 }
 
-function requireSame(line: string, migrations: readonly string[]): void {
-  const header = Header.safeParse(parse(line));
+function requireSame(text: string, migrations: readonly string[]): void {
+  const header = Header.safeParse(parse(text));
   if (!header.success) throw notADump();
   if (header.data.migrations.join() === migrations.join()) return;
   throw new GatewayError('conflict', 'schema_differs', 'The dump was made on another database schema', {
