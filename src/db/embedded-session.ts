@@ -12,6 +12,8 @@ export interface Session {
   readonly client: Client;
   /** The server ended it, or died. */
   readonly isLost: boolean;
+  /** Fulfilled when it is lost, or closed. */
+  readonly ended: Promise<void>;
   /** Returns when the server has forgotten the connection, so that the next one to count does not see it. */
   close(): Promise<void>;
 }
@@ -38,8 +40,13 @@ export async function knock(url: string): Promise<Session | NoAnswer> {
     stream: () => socket,
   });
   let isLost = false;
+  const ended = Promise.withResolvers<void>();
+  const lose = () => {
+    isLost = true;
+    ended.resolve();
+  };
   // Without a listener the death of the server would be the death of this process.
-  client.on('error', () => (isLost = true)).on('end', () => (isLost = true));
+  client.on('error', lose).on('end', lose);
   try {
     await client.connect();
   } catch (error) {
@@ -51,6 +58,7 @@ export async function knock(url: string): Promise<Session | NoAnswer> {
     get isLost() {
       return isLost;
     },
+    ended: ended.promise,
     async close() {
       const impatience = setTimeout(() => socket.destroy(), knockMs);
       await client.end();

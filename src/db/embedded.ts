@@ -36,6 +36,9 @@ const database = 'gatewayctl';
 /** For recovery after a crash, which replays about max_wal_size (256 MB) of WAL at the most. */
 const startMs = 60_000;
 
+/** How long after a server that died could not be started it is tried again. */
+const againMs = 1_000;
+
 /** How long a connection that its owner has just closed may still be counted by the server. */
 const partingMs = 300;
 
@@ -50,7 +53,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedSe
   const place = placeIn(options.stateDir);
   try {
     const user = await settle(place);
-    return share(place, await withLock(place.lock, () => enter(place, () => start(place, { user, ...options }))));
+    const join = () => withLock(place.lock, () => enter(place, () => start(place, { user, ...options })));
+    return new Share(place, await join(), join);
   } catch (error) {
     throw explained(error, place);
   }
@@ -81,12 +85,49 @@ function unapproachable(error: unknown): NoAnswer {
   throw error;
 }
 
-function share(place: Place, session: Session): EmbeddedServer {
-  let left: Promise<void> | undefined;
-  return {
-    url: place.url(database),
-    [Symbol.asyncDispose]: () => (left ??= leave(place, session)),
-  };
+/** Holds the server until it is let go: one that dies meanwhile is started again, by whichever holder comes first. */
+class Share implements EmbeddedServer {
+  readonly #place: Place;
+  readonly #join: () => Promise<Session>;
+  readonly #letGo = new AbortController();
+  readonly #held: Promise<void>;
+  #session: Session;
+  #left: Promise<void> | undefined;
+
+  constructor(place: Place, session: Session, join: () => Promise<Session>) {
+    this.#place = place;
+    this.#session = session;
+    this.#join = join;
+    this.#held = this.#hold();
+  }
+
+  get url(): string {
+    return this.#place.url(database);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return (this.#left ??= this.#leave());
+  }
+
+  async #leave(): Promise<void> {
+    this.#letGo.abort();
+    if (this.#session.isLost) await this.#held;
+    await leave(this.#place, this.#session);
+  }
+
+  async #hold(): Promise<void> {
+    const { signal } = this.#letGo;
+    while (!signal.aborted) {
+      await this.#session.ended;
+      if (signal.aborted) return;
+      try {
+        this.#session = await this.#join();
+      } catch {
+        // A full disk, say: whoever uses the database is told by it, and this is tried again.
+        await sleep(againMs, undefined, { signal, ref: false }).catch(() => undefined);
+      }
+    }
+  }
 }
 
 /** A lost session is no reason to stop anything: if there is a server again, those who started it are in it. */
