@@ -30,12 +30,10 @@ export async function openDatabase(
     const server = opened.use(await openEmbedded({ stateDir }));
     url = server.url;
   }
-  const orm = await openGatewayOrm(url, dbPoolSize, applicationName);
+  const orm = await openGatewayOrm(url, dbPoolSize, applicationName).catch(failed);
   opened.defer(() => orm.close());
-  const pool = await poolOf(orm);
-  await pool.query('select 1').catch((thrown: unknown) => {
-    throw asDatabaseTrouble(thrown);
-  });
+  const pool = await poolOf(orm).catch(failed);
+  await pool.query('select 1').catch(failed);
   const kept = opened.move();
   return {
     url,
@@ -45,4 +43,8 @@ export async function openDatabase(
     status: () => migrationStatus(pool),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
+}
+
+function failed(thrown: unknown): never {
+  throw asDatabaseTrouble(thrown);
 }
