@@ -1,35 +1,35 @@
 import type { LocalCommand, LocalContext, LocalOption } from './cli/local-command.ts';
-import { settingNames, settingOf } from './config/settings.ts';
+import { settingNames, settingOf, typedFlag } from './config/settings.ts';
 import { yesNo } from './config/values.ts';
 import type { Runtime } from './runtime.ts';
 
 /** Flags of the whole program, which `serve` therefore need not have again. */
 const global = new Set(['state-dir', 'database-url']);
 
-/** A yes that is the default is only ever turned off: `--no-migrate`. */
-const negated = (flag: string) => `no-${flag}`;
-
 /** Each setting that has a flag, as an option of `serve`. */
 const settingOptions: readonly LocalOption[] = settingNames.flatMap((name) => {
-  const { flag, env, description, type, default: usual } = settingOf(name);
+  const setting = settingOf(name);
+  const flag = typedFlag(setting);
   if (!flag || global.has(flag)) return [];
-  const [variable] = env;
-  const more = { ...(variable && { env: variable }) };
+  const { env, description, type } = setting;
+  const more = { name: flag, ...(env[0] && { env: env[0] }) };
   if (type === yesNo) {
-    const isOn = usual === 'true';
-    const sentence = isOn ? `Do not: ${description.charAt(0).toLowerCase()}${description.slice(1)}` : description;
-    return { name: isOn ? negated(flag) : flag, description: sentence, type: 'boolean', ...more };
+    const isOff = flag !== setting.flag;
+    const sentence = isOff ? `Do not: ${description.charAt(0).toLowerCase()}${description.slice(1)}` : description;
+    return { ...more, description: sentence, type: 'boolean' };
   }
-  if (!flag.endsWith('-file')) return { name: flag, description, placeholder: flag.replace(/^.*-/, ''), ...more };
-  return { name: flag, description, placeholder: 'path', completes: 'file', ...more };
+  if (!flag.endsWith('-file')) return { ...more, description, placeholder: flag.replace(/^.*-/, '') };
+  return { ...more, description, placeholder: 'path', completes: 'file' };
 });
 
 /** What was typed after `serve`, by the flags that the settings know. */
 export function settingFlags(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const off = settingNames
-    .flatMap((name) => settingOf(name).flag ?? [])
-    .filter((flag) => options[negated(flag)] === true);
-  return { ...options, ...Object.fromEntries(off.map((flag) => [flag, false])) };
+  const flags = { ...options };
+  for (const setting of settingNames.map(settingOf)) {
+    const typed = typedFlag(setting);
+    if (setting.flag && typed && typed !== setting.flag && options[typed] === true) flags[setting.flag] = false;
+  }
+  return flags;
 }
 
 const configOption: LocalOption = {

@@ -242,6 +242,11 @@ export const settingOf = (name: SettingName): Setting => settings[name];
 /** Variables that name the configuration file: ours, then LiteLLM's. No file is read unless it is named. */
 export const configFileVariables = ['GATEWAYCTL_CONFIG', 'CONFIG_FILE_PATH'] as const;
 
+/** How a setting is typed after `serve`. A yes that is the default is only ever turned off: `--no-migrate`. */
+export function typedFlag({ flag, type, default: usual }: Setting): string | undefined {
+  return flag && type === value.yesNo && usual === 'true' ? `no-${flag}` : flag;
+}
+
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** The file that holds a secret in systemd's `$CREDENTIALS_DIRECTORY`. */
@@ -266,7 +271,9 @@ export interface SettingRow {
 /** All settings, for manual pages and `docs/`. */
 export function describeSettings(): SettingRow[] {
   return settingNames.map((name) => {
-    const { type, default: fallback = '', env, flag, file, secret, description } = settingOf(name);
+    const setting = settingOf(name);
+    const { type, default: fallback = '', env, file, secret, description } = setting;
+    const flag = typedFlag(setting);
     return {
       name,
       description,
