@@ -31,7 +31,8 @@ export interface Report {
     readonly seconds: number;
     readonly batches: number;
     readonly lookUps: number;
-    /** What reached the database beside the ledger's batches and the look-ups: nothing should. */
+    readonly heartbeats: number;
+    /** What reached the database beside the ledger's batches, look-ups and heartbeats: nothing should. */
     readonly others: readonly { readonly text: string; readonly calls: number }[];
   };
   readonly startup: readonly Startup[];
@@ -96,7 +97,7 @@ export function render(report: Report): string {
     intro,
     table(headings, rowsOf(report)),
     `\nDatabase: ${database.requests} requests in ${database.seconds} s were booked in ${database.batches} batches, ` +
-      `and their key was looked up ${database.lookUps} times; ` +
+      `their key was looked up ${database.lookUps} times, and there were ${database.heartbeats} heartbeats; ` +
       `${others.length === 0 ? 'nothing else was asked' : 'and beside them'}\n`,
     ...others,
     '\n',

@@ -19,6 +19,11 @@ export const isLookUp = ({ text }: Statement): boolean => text.includes('from ga
 /** Of the one key that the load comes with. */
 export const mostLookUps = (seconds: number): number => Math.floor(seconds / rereadAfterSeconds) + 1;
 
+/** How the listener for changes makes sure that it is still heard: a few a second, however many requests there are. */
+export const isHeartbeat = ({ text }: Statement): boolean => /^select \$1$/i.test(text);
+
+export const mostHeartbeats = (seconds: number): number => 10 * (seconds + 1);
+
 export const isLedgers = ({ text }: Statement): boolean => ledgers.some((look) => look.test(text));
 
 export async function countStatements(pool: Pool): Promise<void> {
