@@ -7,7 +7,8 @@ export interface Noun {
   readonly group: Group;
   /** Spellings that work and are not shown; the plural among them, because LiteLLM's client says `keys`. */
   readonly aliases?: readonly string[];
-  /** More than one of it, where that is not just an `s`. */
+  /** What one of its rows, and more than one, is called where that is not the noun itself. */
+  readonly row?: string;
   readonly plural?: string;
 }
 
@@ -29,7 +30,7 @@ const nouns: Readonly<Record<string, Noun>> = {
     aliases: ['customers', 'end-user', 'end-users'],
   },
   budget: { summary: 'Budgets to share between keys, users and customers', group: 'Money', aliases: ['budgets'] },
-  spend: { summary: 'What was spent, by whom and on what', group: 'Money', plural: 'spend' },
+  spend: { summary: 'What was spent, by whom and on what', group: 'Money', row: 'row', plural: 'rows' },
   audit: { summary: 'Who changed what, and when', group: 'Money', plural: 'audit entries' },
   model: { summary: 'Models and the deployments behind them', group: 'Routing', aliases: ['models'] },
   credential: { summary: "Providers' credentials", group: 'Routing', aliases: ['credentials'] },
@@ -60,7 +61,8 @@ export function nounNamed(word: string): string | undefined {
 /** `key`, `keys`; the last noun of a command. */
 export function count(amount: number, path: readonly string[]): string {
   const word = path.at(-1) ?? 'entry';
-  return amount === 1 ? word : (nounOf(path).plural ?? `${word}s`);
+  const { row, plural } = nounOf(path);
+  return amount === 1 ? (row ?? word) : (plural ?? `${row ?? word}s`);
 }
 
 /** Where a noun stands in help: those of the table first, in its order. */

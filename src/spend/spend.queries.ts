@@ -17,6 +17,8 @@ export interface SpendRow {
   readonly started_at: Date;
   readonly created_at: Date;
   readonly key_id: string;
+  /** What people call the key; null when it is gone. */
+  readonly key_label: string | null;
   readonly api_key: string;
   readonly team_id: string | null;
   readonly user_id: string | null;
@@ -50,7 +52,9 @@ const conditions = {
 export async function spendRows(em: EntityManager, filter: SpendFilter, limit: number): Promise<SpendRow[]> {
   const { where, values } = whereOf(filter, conditions);
   return em.execute<SpendRow[]>(
-    `select * from ${SCHEMA}.spend_logs ${where} order by created_at desc, request_id limit ?`,
+    `select logs.*, (select coalesce(k.alias, k.name) from ${SCHEMA}.keys k where k.id = logs.key_id) as key_label
+     from (select * from ${SCHEMA}.spend_logs ${where} order by created_at desc, request_id limit ?) logs
+     order by created_at desc, request_id`,
     [...values, limit],
   );
 }
