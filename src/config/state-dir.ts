@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { chmodSync, mkdirSync, statSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { GatewayError } from '../kernel/errors.ts';
 import { variable, type Environment } from './resolver.ts';
 
@@ -34,24 +34,31 @@ export function defaultStateDir(surroundings: StateDirSurroundings): {
 }
 
 /**
- * Makes the state directory, or checks that the one there is ours and closed to others.
+ * Makes the state directory, or checks that the one there is ours and that nobody else may write to it. One that was
+ * there before keeps its mode: it may be somebody's home, or /tmp.
  *
- * As root it is 0711 instead of 0700: the embedded PostgreSQL runs as another user, which must get through to its own
- * directory below, and can list nothing on the way.
+ * A new one of root's is 0711 instead of 0700: the embedded PostgreSQL runs as another user, which must get through to its
+ * own directory below, and can list nothing on the way.
  */
 export function prepareStateDir(path: string, uid: number | undefined = process.getuid?.()): void {
   const mode = uid === 0 ? 0o711 : 0o700;
   try {
-    mkdirSync(path, { recursive: true, mode });
+    const made = mkdirSync(path, { recursive: true, mode });
+    if (made !== undefined) setMode(made, path, mode);
     const { uid: owner, mode: found } = statSync(path);
     if (uid !== undefined && owner !== uid) throw unusable(path, `belongs to user ${owner} and not to user ${uid}`);
-    // The umask may have closed a new one further than root's database can bear; an old one may be open too wide.
-    if ((found & 0o777) !== mode) chmodSync(path, mode);
+    if ((found & 0o022) !== 0) throw unusable(path, 'may be written to by other users');
   } catch (cause) {
     if (cause instanceof GatewayError) throw cause;
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
     throw unusable(path, why[code] ?? `cannot be used (${code})`, cause);
   }
+}
+
+/** The umask may have closed new directories further than root's database can bear. */
+function setMode(from: string, to: string, mode: number): void {
+  chmodSync(to, mode);
+  if (to.length > from.length) setMode(from, dirname(to), mode);
 }
 
 const why: Readonly<Record<string, string>> = {

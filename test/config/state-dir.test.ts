@@ -37,9 +37,24 @@ test('the state directory is closed to others, but for passing through where roo
   prepareStateDir(path);
   const expected = process.getuid?.() === 0 ? 0o711 : 0o700;
   assert.equal(statSync(path).mode & 0o777, expected);
-  chmodSync(path, 0o777);
-  prepareStateDir(path);
-  assert.equal(statSync(path).mode & 0o777, expected);
+});
+
+test('a directory that was there keeps its mode, and is refused when others may write to it', () => {
+  using directory = new TemporaryDirectory();
+  const path = join(directory.path, 'home');
+  mkdirSync(path);
+  for (const mode of [0o755, 0o750, 0o700]) {
+    chmodSync(path, mode);
+    prepareStateDir(path);
+    assert.equal(statSync(path).mode & 0o777, mode);
+  }
+  for (const mode of [0o1777, 0o777, 0o770, 0o702]) {
+    chmodSync(path, mode);
+    const error = refusal(() => prepareStateDir(path));
+    assert.equal(error.kind, 'system');
+    assert.match(error.shown, /may be written to by other users$/);
+    assert.equal(statSync(path).mode & 0o7777, mode);
+  }
 });
 
 test('a state directory of somebody else is refused', () => {
