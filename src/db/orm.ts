@@ -27,6 +27,8 @@ export async function openOrm({ url, entities, poolSize, applicationName }: Data
       connectionTimeoutMillis: 1_000,
       query_timeout: 10_000,
       keepAlive: true,
+      // MikroORM does not read it from the URL, and PGSSLMODE would then speak TLS to the embedded server's socket.
+      ...(/[?&]sslmode=disable(&|$)/.test(url) && { ssl: false }),
     },
     discovery: { warnWhenNoEntities: false },
     // Whoever runs an operation forks; one identity map for two requests would leak rows between them.
