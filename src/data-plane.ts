@@ -6,6 +6,7 @@ import type { Database } from './database.ts';
 import { type Change, Listener } from './db/notify.ts';
 import { toMilliseconds } from './kernel/duration.ts';
 import type { Vault } from './kernel/encryption.ts';
+import { GatewayError } from './kernel/errors.ts';
 import { tokensOf } from './keys/key.queries.ts';
 import { countCompletion, estimatePromptTokens } from './metering/estimate.ts';
 import { Metering } from './metering/metering.ts';
@@ -78,7 +79,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       authenticate,
       decide: (principal, model) => requireModel(principal, model, settings.modelAccessStatus),
       allows,
-      metering,
+      metering: refusingWith(metering, settings.budgetExceededStatus),
       deployments,
       now,
       log,
@@ -98,6 +99,23 @@ export async function createDataPlane(parts: DataPlaneParts) {
   );
   const kept = opened.move();
   return { authenticate, proxy, follow, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/** Money refused in the status the operator's clients know; what a budget is, is none of HTTP's business. */
+function refusingWith(metering: Metering, status: number): Pick<Metering, 'prepare' | 'begin'> {
+  return {
+    prepare: (principal) => metering.prepare(principal),
+    begin: (start) => {
+      try {
+        return metering.begin(start);
+      } catch (thrown) {
+        const isBudget = thrown instanceof GatewayError && thrown.type === 'budget_exceeded';
+        if (!isBudget || thrown.status === status) throw thrown;
+        const { kind, type, message, hint, param, headers } = thrown;
+        throw new GatewayError(kind, type, message, { hint, param, headers, status, cause: thrown });
+      }
+    },
+  };
 }
 
 /**
