@@ -3,6 +3,7 @@ import { chmod, rm } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { App } from './app.ts';
 import { resolveEncryptionKey } from './config/encryption-key.ts';
 import type { Settings } from './config/load.ts';
@@ -70,7 +71,7 @@ export async function serve(parts: ServeParts): Promise<void> {
 
   const socketPath = join(settings.stateDir, 'admin.sock');
   const admin = await listenOnSocket(daemon.createServer({ isLocal: true }), socketPath);
-  opened.defer(() => close(admin));
+  opened.defer(() => endConnections(admin, close(admin)));
   const server = await listen(daemon.createServer({ isLocal: false }), settings);
   announceStart(parts, { server, socketPath, masterKeyPath: masterKey.path, configured });
 
@@ -78,9 +79,11 @@ export async function serve(parts: ServeParts): Promise<void> {
   isDraining = true;
   const closing = close(server);
   await plane.proxy.drain(toMilliseconds(settings.drainTimeout));
-  server.closeIdleConnections();
-  await closing;
+  await endConnections(server, closing);
 }
+
+/** What an admin request may still take once the calls have ended, and a client that has stopped in the middle of one. */
+const farewellMs = 2_000;
 
 /** The first signal asks, the second insists. What is settled is in the journal either way. */
 function watchSignals({ onSignal, abort }: Runtime, log: Log, stop: (signal: string) => void): void {
@@ -109,10 +112,8 @@ const answers = (() => {
     const now = performance.now();
     if (asked === 0 || now - asked > 1_000) {
       asked = now;
-      answer = pool.query('select 1').then(
-        () => true,
-        () => false,
-      );
+      const silence = wait(1_000, false, { ref: false });
+      answer = Promise.race([silence, pool.query('select 1').then(() => true)]).catch(() => false);
     }
     return answer;
   };
@@ -156,6 +157,16 @@ function close(server: Server): Promise<void> {
   server.close(() => resolve());
   server.closeIdleConnections();
   return promise;
+}
+
+/** Waits for what still runs, but not for ever: a connection that is idle by then is ended, and after a while any other. */
+async function endConnections(server: Server, closing: Promise<void>): Promise<void> {
+  server.closeIdleConnections();
+  const idle = setInterval(() => server.closeIdleConnections(), 50);
+  const all = setTimeout(() => server.closeAllConnections(), farewellMs);
+  await closing;
+  clearInterval(idle);
+  clearTimeout(all);
 }
 
 interface Started {
