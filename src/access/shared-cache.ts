@@ -9,6 +9,9 @@ export interface SharedCacheOptions {
   readonly warn: (message: string, cause: unknown) => void;
 }
 
+/** With a version, since daemons of two versions may share a Redis. Keyv hands its own down to the store: both are told. */
+const namespace = 'gatewayctl:auth:v2';
+
 /** Longer than this and asking PostgreSQL is quicker. */
 const DEADLINE_MS = 50;
 
@@ -27,9 +30,9 @@ export function openSharedCache({ url, ttl, warn }: SharedCacheOptions): SharedC
       disableOfflineQueue: true,
       socket: { connectTimeout: 300, reconnectStrategy: (tries: number) => Math.min(1_000, 50 * tries) },
     },
-    { connectionTimeout: 300, throwOnConnectError: false, namespace: 'gatewayctl:auth:v2', keyPrefixSeparator: ':' },
+    { connectionTimeout: 300, throwOnConnectError: false, namespace, keyPrefixSeparator: ':' },
   );
-  const keyv = new Keyv<string>({ store, ttl, useKeyPrefix: false, throwOnErrors: true });
+  const keyv = new Keyv<string>({ store, ttl, namespace, useKeyPrefix: false, throwOnErrors: true });
   let failures = 0;
   let openAt = 0;
   const failed = (cause: unknown) => {

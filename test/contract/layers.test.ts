@@ -116,7 +116,9 @@ describe('the arrows between rooms', () => {
     const touching = files.filter((file) => {
       const code = readFileSync(src + file, 'utf8').replaceAll(/^\s*(?:\/\/|\/?\*).*$/gm, '');
       // main hands it over; io.ts turns it into what commands know of the world.
-      return !['main.ts', 'cli/io.ts'].includes(file) && /\bprocess\.(?:argv|exit|exitCode|on|once|std\w+)\b/.test(code);
+      return (
+        !['main.ts', 'cli/io.ts'].includes(file) && /\bprocess\.(?:argv|exit|exitCode|on|once|std\w+)\b/.test(code)
+      );
     });
     assert.deepEqual(touching, []);
   });
@@ -150,6 +152,8 @@ test('importing the operations loads neither the ORM nor a web server, Redis or 
 
 test('a command line loads no ORM, web server, Redis or PostgreSQL client before it knows its way', async () => {
   const urls = await loadedBy('main.ts');
-  const heavy = urls.filter((url) => /\/node_modules\/(@mikro-orm|koa|@koa|@keyv|keyv|pg|redis|undici|pino)\//.test(url));
+  const heavy = urls.filter((url) =>
+    /\/node_modules\/(@mikro-orm|koa|@koa|@keyv|keyv|pg|redis|undici|pino)\//.test(url),
+  );
   assert.deepEqual(heavy, []);
 });

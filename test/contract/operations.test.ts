@@ -53,7 +53,10 @@ for (const operation of operations) {
       const nested = [...fieldsOf(asSchema(input)), ...fieldsOf(asSchema(output))];
       const silent = nested
         // What is inside litellm_params and model_info has LiteLLM's names and meanings.
-        .filter(([path, { description: text }]) => !path.startsWith('litellm_params.') && !path.startsWith('model_info.') && !text)
+        .filter(
+          ([path, { description: text }]) =>
+            !path.startsWith('litellm_params.') && !path.startsWith('model_info.') && !text,
+        )
         .map(([path]) => path);
       assert.deepEqual(silent, []);
       for (const [path, { description: text = '' }] of nested) {
