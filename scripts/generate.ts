@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { env } from 'node:process';
 import { sourceDate } from '../src/docs/documents.ts';
 import { documents } from '../test/support/documents.ts';
@@ -17,3 +17,9 @@ for (const directory of ours) {
   }
 }
 for (const [path, text] of texts) await writeFile(new URL(path, root), text);
+
+// npm links the pages of a global installation only where they are listed by name: a directory does for its registry alone.
+const manifest = new URL('package.json', root);
+const man = [...texts.keys()].filter((path) => path.startsWith('man/')).toSorted();
+const parsed: unknown = JSON.parse(await readFile(manifest, 'utf8'));
+await writeFile(manifest, `${JSON.stringify({ ...(parsed as object), man }, undefined, 2)}\n`);
