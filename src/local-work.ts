@@ -129,7 +129,8 @@ function connectionVariables(url: string): Record<string, string> {
 export async function dumpDatabase(context: LocalContext, runtime: Runtime): Promise<void> {
   const [path = '-'] = context.args;
   // First of all: whoever cannot write need not be told so after a long read.
-  const out = path === '-' ? standardOutput(context) : (await createNew(path)).createWriteStream();
+  await using file = path === '-' ? undefined : await createNew(path);
+  const out = file?.createWriteStream() ?? standardOutput(context);
   await using database = await openFor(context, runtime);
   const status = await database.status();
   requireCurrent(status);
@@ -167,7 +168,8 @@ function standardOutput({ io }: LocalContext): Writable {
 
 export async function restoreDatabase(context: LocalContext, runtime: Runtime): Promise<void> {
   const [path = '-'] = context.args;
-  const source = path === '-' ? context.io.stdin : (await openDump(path)).createReadStream();
+  await using file = path === '-' ? undefined : await openDump(path);
+  const source = file?.createReadStream() ?? context.io.stdin;
   await using database = await openFor(context, runtime);
   await migrate(database.orm, database.url);
   const { applied: migrations } = await database.status();
