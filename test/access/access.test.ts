@@ -10,7 +10,11 @@ let key: string;
 let port: number;
 before(async () => {
   gateway = await startGateway({
-    env: { GATEWAYCTL_KEY_HEADER_NAME: 'x-company-key', GATEWAYCTL_AUTH_CACHE_TTL: '60s' },
+    env: {
+      GATEWAYCTL_KEY_HEADER_NAME: 'x-company-key',
+      GATEWAYCTL_AUTH_CACHE_TTL: '60s',
+      GATEWAYCTL_COMPAT_BUDGET_EXCEEDED_STATUS: '400',
+    },
   });
   key = await aKey({ key_alias: 'first' });
   port = Number(new URL(gateway.daemon.url).port);
@@ -196,6 +200,12 @@ describe('what a key may do', () => {
     assert.match(answer.body.error.message, /Key is blocked. Update via `\/key\/unblock` if you're an admin./);
     await admin('POST', '/key/unblock', { key: secret });
     assert.equal((await gateway.chat(secret, 'mock-gpt')).status, 200);
+  });
+
+  test('a budget that is used up is refused in the status that was chosen', async () => {
+    const answer = await gateway.chat(await aKey({ max_budget: 0 }), 'mock-gpt');
+    refused(answer, 400, 'budget_exceeded');
+    assert.equal(answer.headers.get('x-should-retry'), 'false');
   });
 
   test('a key made with a secret that was just refused works at once', async () => {
