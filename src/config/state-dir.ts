@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { chmodSync, mkdirSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { GatewayError } from '../kernel/errors.ts';
 import { variable, type Environment } from './resolver.ts';
@@ -43,8 +43,7 @@ export function defaultStateDir(surroundings: StateDirSurroundings): {
 export function prepareStateDir(path: string, uid: number | undefined = process.getuid?.()): void {
   const mode = uid === 0 ? 0o711 : 0o700;
   try {
-    const made = mkdirSync(path, { recursive: true, mode });
-    if (made !== undefined) setMode(made, path, mode);
+    makeDirectory(path, mode);
     const { uid: owner, mode: found } = statSync(path);
     if (uid !== undefined && owner !== uid) throw unusable(path, `belongs to user ${owner} and not to user ${uid}`);
     if ((found & 0o022) !== 0) throw unusable(path, 'may be written to by other users');
@@ -55,10 +54,20 @@ export function prepareStateDir(path: string, uid: number | undefined = process.
   }
 }
 
-/** The umask may have closed new directories further than root's database can bear. */
-function setMode(from: string, to: string, mode: number): void {
-  chmodSync(to, mode);
-  if (to.length > from.length) setMode(from, dirname(to), mode);
+/** With what leads to it. Not by Node's `recursive`, which goes on trying for ever where a file system takes no directories (/proc). */
+function makeDirectory(path: string, mode: number): void {
+  if (existsSync(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) makeDirectory(parent, mode);
+  try {
+    mkdirSync(path);
+  } catch (cause) {
+    // Somebody else, who starts at the same moment, was quicker.
+    if (existsSync(path)) return;
+    throw cause;
+  }
+  // The umask may have closed it further than root's database can bear.
+  chmodSync(path, mode);
 }
 
 const why: Readonly<Record<string, string>> = {
@@ -67,6 +76,7 @@ const why: Readonly<Record<string, string>> = {
   EACCES: 'cannot be created: this user may not write there',
   EPERM: 'cannot be created: this user may not write there',
   EROFS: 'cannot be created: the file system is read-only',
+  ENOENT: 'cannot be created: this file system takes no directories',
   ENOSPC: 'cannot be created: the disk is full',
 };
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { defaultStateDir, prepareStateDir } from '../../src/config/state-dir.ts';
@@ -74,3 +74,14 @@ test('a file in the place of the state directory is refused', () => {
     /lies below something that is not a directory$/,
   );
 });
+
+test(
+  'a place that takes no directories is named, and not tried for ever',
+  { skip: existsSync('/proc/self') ? false : 'there is no /proc' },
+  () => {
+    assert.throws(
+      () => prepareStateDir('/proc/gatewayctl/state'),
+      /\/proc\/gatewayctl\/state cannot be created: this file system takes no directories/,
+    );
+  },
+);
