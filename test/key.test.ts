@@ -79,3 +79,106 @@ for (const way of ways) {
     });
   });
 }
+
+describe('key, as LiteLLM’s clients ask for it', () => {
+  const post = (path: string, body: unknown) => gateway.request('POST', path, { body });
+  const get = (path: string) => gateway.request('GET', path);
+
+  test('POST /key/generate answers with the key, its hash and its fields', async () => {
+    const { status, body } = await post('/key/generate', {
+      key_alias: 'wire-a',
+      duration: '30d',
+      models: ['gpt-4o'],
+      max_budget: 0.000000001,
+      metadata: { camelCase: { snake_case: 1 } },
+      tpm_limit: null,
+      permissions: {},
+    });
+    assert.equal(status, 200);
+    assert.match(body.key, /^sk-gw1_[0-9A-Za-z]{38}$/);
+    assert.match(body.token, /^[0-9a-f]{64}$/);
+    assert.equal(body.token_id, body.token);
+    assert.partialDeepStrictEqual(body, {
+      key_alias: 'wire-a',
+      models: ['gpt-4o'],
+      max_budget: 1e-9,
+      metadata: { camelCase: { snake_case: 1 } },
+      spend: 0,
+    });
+    assert.ok(Math.abs(Date.parse(body.expires) - Date.now() - 30 * 86_400_000) < 60_000);
+  });
+
+  test('an alias that is taken is 400 with LiteLLM’s text', async () => {
+    await post('/key/generate', { key_alias: 'wire-dup' });
+    const { status, body } = await post('/key/generate', { key_alias: 'wire-dup' });
+    assert.equal(status, 400);
+    assert.partialDeepStrictEqual(body.error, {
+      message: "Key with alias 'wire-dup' already exists. Unique key aliases across all keys are required.",
+      type: 'bad_request_error',
+      param: 'key_alias',
+      code: '400',
+    });
+  });
+
+  test('a key of one’s own must begin with sk- and be free', async () => {
+    const wrong = await post('/key/generate', { key: 'pk-1234567890123456789' });
+    assert.equal(wrong.status, 400);
+    assert.match(wrong.body.error.message, /LiteLLM Virtual Key must start with 'sk-'/);
+    const own = 'sk-a-key-of-my-own-0001';
+    assert.equal((await post('/key/generate', { key: own })).body.key, own);
+    const again = await post('/key/generate', { key: own });
+    assert.equal(again.status, 400);
+    assert.ok(!again.text.includes(own));
+  });
+
+  test('POST /key/update and GET /key/info take the key, its hash and its alias; null clears, and -1 is for ever', async () => {
+    const { key, token } = (await post('/key/generate', { key_alias: 'wire-u', max_budget: 3, duration: '1h' })).body;
+    for (const named of [key, token, 'wire-u']) {
+      const { status, body } = await get(`/key/info?key=${named}`);
+      assert.equal(status, 200);
+      assert.equal(body.info.key_alias, 'wire-u');
+      assert.ok(!JSON.stringify(body).includes(key));
+    }
+    const kept = await post('/key/update', { key, models: ['a'] });
+    assert.partialDeepStrictEqual(kept.body, { models: ['a'], max_budget: 3 });
+    const cleared = await post('/key/update', { key: token, max_budget: null, duration: '-1' });
+    assert.partialDeepStrictEqual(cleared.body, { max_budget: null, expires: null });
+    assert.equal((await post('/key/update', { key: 'nobody', max_budget: 1 })).status, 404);
+    assert.equal((await post('/key/update', { key, max_budget: -1 })).status, 400);
+  });
+
+  test('POST /key/{key}/regenerate gives a new secret, in the path or in the body', async () => {
+    const { key } = (await post('/key/generate', { key_alias: 'wire-r' })).body;
+    const byPath = await post(`/key/${key}/regenerate`, { grace_period: '1h' });
+    assert.equal(byPath.status, 200);
+    assert.notEqual(byPath.body.key, key);
+    for (const secret of [key, byPath.body.key]) assert.equal((await gateway.chat(secret, 'mock-gpt')).status, 200);
+    const byBody = await post('/key/regenerate', { key: byPath.body.key, new_key: 'sk-chosen-for-the-rotation-1' });
+    assert.equal(byBody.body.key, 'sk-chosen-for-the-rotation-1');
+    assert.equal((await gateway.chat(byPath.body.key, 'mock-gpt')).status, 401);
+    assert.equal((await post('/key/nobody/regenerate', {})).status, 404);
+  });
+
+  test('POST /key/delete by key, hash or alias; one that is not there undoes all, none at all is refused', async () => {
+    const made = await Promise.all(
+      ['x', 'y', 'z'].map((name) => post('/key/generate', { key_alias: `wire-d${name}` })),
+    );
+    const [x, y] = made.map(({ body }) => body);
+    assert.equal((await post('/key/delete', { keys: [x.key, 'nobody'] })).status, 404);
+    assert.equal((await post('/key/delete', { keys: [] })).status, 400);
+    const { status, body } = await post('/key/delete', { keys: [x.key, y.token, x.token], key_aliases: ['wire-dz'] });
+    assert.equal(status, 200);
+    assert.deepEqual(body.deleted_keys.toSorted(), made.map((each) => each.body.token as string).toSorted());
+  });
+
+  test('GET /key/list gives hashes, or whole keys when asked for, page by page', async () => {
+    const hashes = await get('/key/list?size=2&include_team_keys=false');
+    assert.equal(hashes.body.keys.length, 2);
+    for (const hash of hashes.body.keys) assert.match(hash, /^[0-9a-f]{64}$/);
+    assert.equal(hashes.body.total_pages, Math.ceil(hashes.body.total_count / 2));
+    const whole = await get('/key/list?return_full_object=True&key_alias=wire-u');
+    assert.partialDeepStrictEqual(whole.body.keys, [{ key_alias: 'wire-u' }]);
+    assert.equal((await get('/key/list?size=101')).status, 400);
+    assert.equal((await get('/key/list?include_team_keys=true')).status, 400);
+  });
+});
