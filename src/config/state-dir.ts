@@ -44,7 +44,7 @@ export function prepareStateDir(path: string, uid: number | undefined = process.
   const mode = uid === 0 ? 0o711 : 0o700;
   try {
     makeDirectory(path, mode);
-    const { uid: owner, mode: found } = statSync(path);
+    const { uid: owner, mode: found } = statSync(`${path}/`);
     if (uid !== undefined && owner !== uid) throw unusable(path, `belongs to user ${owner} and not to user ${uid}`);
     if ((found & 0o022) !== 0) throw unusable(path, 'may be written to by other users');
   } catch (cause) {
