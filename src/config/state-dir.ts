@@ -44,7 +44,9 @@ export function prepareStateDir(path: string, uid: number | undefined = process.
   const mode = uid === 0 ? 0o711 : 0o700;
   try {
     makeDirectory(path, mode);
-    const { uid: owner, mode: found } = statSync(`${path}/`);
+    const status = statSync(path);
+    if (!status.isDirectory()) throw unusable(path, 'is not a directory');
+    const { uid: owner, mode: found } = status;
     if (uid !== undefined && owner !== uid) throw unusable(path, `belongs to user ${owner} and not to user ${uid}`);
     if ((found & 0o022) !== 0) throw unusable(path, 'may be written to by other users');
   } catch (cause) {
@@ -71,7 +73,6 @@ function makeDirectory(path: string, mode: number): void {
 }
 
 const why: Readonly<Record<string, string>> = {
-  EEXIST: 'is not a directory',
   ENOTDIR: 'lies below something that is not a directory',
   EACCES: 'cannot be created: this user may not write there',
   EPERM: 'cannot be created: this user may not write there',
