@@ -370,6 +370,9 @@ describe('crashes', () => {
     await starter.kill();
     const next = await open(stateDir);
     assert.equal(await postmasterPid(stateDir), pid);
+    // Until the server has noticed, the dead one counts as somebody who may still be there.
+    const holders = "select count(*)::int from pg_stat_activity where application_name = 'gatewayctl-holder'";
+    await until(async () => (await ask(next.url, holders)) === 1);
     await next[Symbol.asyncDispose]();
     assert.equal(await runningEmbedded(stateDir), undefined);
   });
