@@ -1,6 +1,7 @@
 import type { LocalCommand, LocalContext, LocalOption } from './cli/local-command.ts';
 import { settingNames, settingOf, typedFlag } from './config/settings.ts';
 import { yesNo } from './config/values.ts';
+import type * as work from './local-work.ts';
 import type { Runtime } from './runtime.ts';
 
 /** Flags of the whole program, which `serve` therefore need not have again. */
@@ -40,12 +41,12 @@ const configOption: LocalOption = {
   completes: 'file',
 };
 
-type Work = typeof import('./local-work.ts');
+type Work = typeof work;
 
 /** The commands that are not operations. What they do is loaded when one of them runs. */
 export function localCommands(runtime: () => Runtime): readonly LocalCommand[] {
-  const work =
-    (choose: (work: Work) => (context: LocalContext, runtime: Runtime) => Promise<number | void>) =>
+  const run =
+    (choose: (all: Work) => (context: LocalContext, runtime: Runtime) => Promise<number | void>) =>
     async (context: LocalContext) =>
       choose(await import('./local-work.ts'))(context, runtime());
   return [
@@ -66,33 +67,33 @@ export function localCommands(runtime: () => Runtime): readonly LocalCommand[] {
         [73, 'a port or socket cannot be had'],
         [78, 'the configuration is wrong'],
       ],
-      run: work(({ runServe }) => runServe),
+      run: run(({ runServe }) => runServe),
     },
     {
       path: ['migrate', 'up'],
       summary: 'Bring the database schema up to date',
       examples: [['Before a new version of the daemon', 'gatewayctl migrate up']],
-      run: work(({ migrateUp }) => migrateUp),
+      run: run(({ migrateUp }) => migrateUp),
     },
     {
       path: ['migrate', 'status'],
       summary: 'Show which migrations the database has',
       examples: [['In a script', 'gatewayctl migrate status && echo up to date']],
       exits: [[1, 'migrations are pending']],
-      run: work(({ showStatus }) => showStatus),
+      run: run(({ showStatus }) => showStatus),
     },
     {
       path: ['migrate', 'plan'],
       summary: 'Print the SQL that migrate up would run',
       examples: [['To a file, for a reviewer', 'gatewayctl migrate plan']],
-      run: work(({ showPlan }) => showPlan),
+      run: run(({ showPlan }) => showPlan),
     },
     {
       path: ['db', 'url'],
       summary: 'Print the address of the database',
       options: [{ name: 'reveal', type: 'boolean', description: 'Print the password too' }],
       examples: [['For a tool of your own', 'gatewayctl db url']],
-      run: work(({ showUrl }) => showUrl),
+      run: run(({ showUrl }) => showUrl),
     },
     {
       path: ['db', 'psql'],
@@ -100,7 +101,7 @@ export function localCommands(runtime: () => Runtime): readonly LocalCommand[] {
       description: 'Needs psql on the PATH. Words after -- are handed to it.',
       args: [{ name: 'words', description: 'For psql', type: 'list', isRequired: false }],
       examples: [['One statement', 'gatewayctl db psql -- -c "select count(*) from gatewayctl.keys"']],
-      run: work(({ runPsql }) => runPsql),
+      run: run(({ runPsql }) => runPsql),
     },
     {
       path: ['db', 'dump'],
@@ -108,7 +109,7 @@ export function localCommands(runtime: () => Runtime): readonly LocalCommand[] {
       description: 'A file is made anew with mode 0600 and never overwritten. A running daemon is not disturbed.',
       args: [{ name: 'file', description: 'The file, or - for standard output', completes: 'file', isRequired: true }],
       examples: [['A copy for the night', 'gatewayctl db dump /var/backups/gatewayctl.jsonl']],
-      run: work(({ dumpDatabase }) => dumpDatabase),
+      run: run(({ dumpDatabase }) => dumpDatabase),
     },
     {
       path: ['db', 'restore'],
@@ -116,7 +117,7 @@ export function localCommands(runtime: () => Runtime): readonly LocalCommand[] {
       description: 'Whole or not at all. The database must be empty.',
       args: [{ name: 'file', description: 'The file, or - for standard input', completes: 'file', isRequired: true }],
       examples: [['Into a new state directory', 'gatewayctl db restore backup.jsonl --state-dir /srv/gateway']],
-      run: work(({ restoreDatabase }) => restoreDatabase),
+      run: run(({ restoreDatabase }) => restoreDatabase),
     },
   ];
 }

@@ -40,9 +40,9 @@ export async function* dump(pool: pg.Pool, migrations: readonly string[]): Async
   const client = await pool.connect();
   try {
     await client.query('begin isolation level repeatable read read only');
-    yield line({ format: 'gatewayctl-dump', version: 1, migrations });
+    yield toLine({ format: 'gatewayctl-dump', version: 1, migrations });
     for (const table of tables) {
-      yield line({ table });
+      yield toLine({ table });
       await client.query(
         `declare dump no scroll cursor for select row_to_json(t)::text as row from ${SCHEMA}.${table} t`,
       );
@@ -60,7 +60,7 @@ export async function* dump(pool: pg.Pool, migrations: readonly string[]): Async
   }
 }
 
-const line = (value: object): string => `${JSON.stringify(value)}\n`;
+const toLine = (value: object): string => `${JSON.stringify(value)}\n`;
 
 export interface RestoreOptions {
   readonly pool: pg.Pool;
