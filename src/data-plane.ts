@@ -84,10 +84,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       now,
       log,
       version,
-      counter: {
-        promptTokens: ({ messages, tools }) => estimatePromptTokens([messages, tools]),
-        completionTokens: countCompletion,
-      },
+      counter: { promptTokens: estimatePromptTokens, completionTokens: countCompletion },
       limits: {
         bodyBytes: settings.bodyLimit,
         connectMs: toMilliseconds(settings.connectTimeout),

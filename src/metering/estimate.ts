@@ -1,3 +1,5 @@
+import { setImmediate as breathe } from 'node:timers/promises';
+
 /** Tokens of the frame around each message, and of the answer's opening: OpenAI's cookbook counts 3 and 3, older models 4. */
 const perMessage = 4;
 
@@ -13,9 +15,6 @@ const audioCharactersPerToken = 80;
  */
 const bytesPerToken = 3;
 
-/** Deeper than any request of a sane client; it keeps a hostile one from exhausting the stack. */
-const deepest = 32;
-
 /** A text's tokens, guessed high without a tokenizer: 0.1 µs for a kilobyte, where counting takes 200 to 600 µs. */
 export function estimateTokens(text: string): number {
   return Math.ceil(Buffer.byteLength(text) / bytesPerToken);
@@ -23,50 +22,92 @@ export function estimateTokens(text: string): number {
 
 /**
  * The input tokens of a request, guessed high: what a reservation is made for, and what a call is booked with when a crash
- * or a silent upstream leaves nothing better. Takes the part of the body that is input: messages, tools, a prompt.
+ * or a silent upstream leaves nothing better.
+ *
+ * Every byte of the body counts as text, wherever in it it stands: schemas, names of fields and fields nobody here has
+ * heard of are read by a model too. Only what cannot be anything but an image or a clip counts as that instead.
+ *
+ * @param bytes the length of the whole body
  */
-export function estimatePromptTokens(input: unknown): number {
-  return Math.ceil(weigh(input, 0)) + perMessage;
-}
-
-function weigh(value: unknown, depth: number): number {
-  if (typeof value === 'string') return isImage(value) ? perImage : Buffer.byteLength(value) / bytesPerToken;
-  if (typeof value === 'number' || typeof value === 'boolean') return 1;
-  if (typeof value !== 'object' || value === null || depth > deepest) return 0;
-
-  let tokens = 0;
-  if (Array.isArray(value)) {
-    for (const item of value) tokens += weigh(item, depth + 1) + (depth === 0 ? perMessage : 1);
-    return tokens;
+export function estimatePromptTokens({ messages }: Readonly<Record<string, unknown>>, bytes: number): number {
+  let text = bytes;
+  let tokens = perMessage;
+  for (const message of Array.isArray(messages) ? messages : []) {
+    const parts: unknown = isRecord(message) ? message['content'] : undefined;
+    tokens += perMessage;
+    for (const part of Array.isArray(parts) ? parts : []) {
+      const found = isRecord(part) ? attachmentIn(part) : undefined;
+      if (!found) continue;
+      text -= found.characters;
+      tokens += found.tokens;
+    }
   }
-  for (const [name, member] of Object.entries(value)) {
-    if (name === 'input_audio') tokens += audioTokens(member);
-    else if (name === 'image_url' || isImageSource(member)) tokens += perImage;
-    else tokens += weigh(member, depth + 1) + 1;
+  return Math.ceil(Math.max(0, text) / bytesPerToken) + tokens;
+}
+
+interface Attachment {
+  /** They are ASCII, so each is a byte of the body. */
+  readonly characters: number;
+  readonly tokens: number;
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const member = (value: unknown, name: string): string => {
+  const found = isRecord(value) ? value[name] : undefined;
+  return typeof found === 'string' ? found : '';
+};
+
+/** OpenAI's two kinds of attachments, and Anthropic's image. */
+function attachmentIn(part: Record<string, unknown>): Attachment | undefined {
+  switch (part['type']) {
+    case 'image_url':
+      return image(member(part['image_url'], 'url'));
+    case 'image':
+      return base64(member(part['source'], 'data'), () => perImage);
+    case 'input_audio':
+      return base64(member(part['input_audio'], 'data'), (length) => Math.ceil(length / audioCharactersPerToken));
+    default:
+      return undefined;
   }
-  return tokens;
 }
 
-const isImage = (text: string): boolean => text.startsWith('data:image/');
+const dataUrl = /^data:image\/[\w.+-]{1,64};base64,/;
 
-/** Anthropic's images: `source: { type: 'base64', media_type, data }`. */
-const isImageSource = (value: unknown): boolean =>
-  typeof value === 'object' &&
-  value !== null &&
-  'media_type' in value &&
-  typeof value.media_type === 'string' &&
-  value.media_type.startsWith('image/');
-
-function audioTokens(audio: unknown): number {
-  const data = typeof audio === 'object' && audio !== null && 'data' in audio ? audio.data : undefined;
-  return typeof data === 'string' ? data.length / audioCharactersPerToken : 0;
+/** An address is as long as it is: nothing is taken off for it. */
+function image(url: string): Attachment | undefined {
+  if (/^https?:\/\//.test(url)) return { characters: 0, tokens: perImage };
+  const head = dataUrl.exec(url)?.[0];
+  return head === undefined ? undefined : base64(url.slice(head.length), () => perImage);
 }
 
-/** Longer texts are counted up to here and the rest in proportion: the tokenizer runs on the main thread, 0.2 to 0.6 ms a kilobyte. */
-const countedCharacters = 50_000;
+const notBase64 = /[^\w+/=-]/;
+
+/** Text that only pretends to be Base64 stays text. */
+function base64(data: string, tokensOf: (length: number) => number): Attachment | undefined {
+  if (data === '' || notBase64.test(data)) return undefined;
+  return { characters: data.length, tokens: tokensOf(data.length) };
+}
+
+/** Longer texts are counted up to here and the rest in proportion. */
+const countedCharacters = 20_000;
+
+/** The tokenizer runs on the main thread, 0.2 to 0.6 ms a kilobyte: after so many characters others get their turn. */
+const charactersAtOnce = 500;
+
+/**
+ * What the tokenizer would take as one piece: letters, blanks, or signs in a row. Its time grows with the square of a
+ * piece's length (50,000 letters: 9 s; as many Chinese ones: minutes), so a long one is guessed instead.
+ */
+const pieces = /[\p{L}\p{M}]+|\s+|[^\s\p{L}\p{N}]+|\p{N}+/gu;
+const longestPiece = 24;
 
 type Count = (text: string, options: { disallowedSpecial: Set<string> }) => number;
 let counter: Promise<Count> | undefined;
+
+/** A model may write `<|endoftext|>` as text; it is counted as the text it is. */
+const plain = { disallowedSpecial: new Set<string>() };
 
 /**
  * The tokens of an answer whose usage nobody reported, such as a stream cut in the middle: counted with o200k_base, which
@@ -76,7 +117,34 @@ export async function countCompletion(text: string): Promise<number> {
   counter ??= import('gpt-tokenizer/encoding/o200k_base').then(({ countTokens }) => countTokens);
   const count = await counter;
   const head = text.slice(0, countedCharacters);
-  // A model may write `<|endoftext|>` as text; it is counted as the text it is.
-  const tokens = count(head, { disallowedSpecial: new Set() });
+  let tokens = 0;
+  for (const portion of portionsOf(head)) {
+    if (tokens > 0) await breathe();
+    tokens += countPortion(portion, count);
+  }
   return head.length === text.length ? tokens : Math.ceil((tokens / head.length) * text.length);
+}
+
+/** A text in parts of about `charactersAtOnce`, cut before a blank where there is one, as the tokenizer would. */
+function* portionsOf(text: string): Generator<string> {
+  let from = 0;
+  while (from < text.length) {
+    const end = from + charactersAtOnce;
+    const blank = end < text.length ? text.lastIndexOf(' ', end) : -1;
+    const to = blank > from ? blank : Math.min(end, text.length);
+    yield text.slice(from, to);
+    from = to;
+  }
+}
+
+function countPortion(text: string, count: Count): number {
+  let tokens = 0;
+  let from = 0;
+  for (const { 0: piece, index } of text.matchAll(pieces)) {
+    if (piece.length <= longestPiece) continue;
+    if (index > from) tokens += count(text.slice(from, index), plain);
+    tokens += estimateTokens(piece);
+    from = index + piece.length;
+  }
+  return from < text.length ? tokens + count(text.slice(from), plain) : tokens;
 }

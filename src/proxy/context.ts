@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Principal } from '../access/principal.ts';
 import type { Call, CallStart } from '../metering/call.ts';
-import type { TokenCounter } from './estimate.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { Provider } from './providers/provider.ts';
 import type { DeploymentTable } from './routing.ts';
@@ -21,8 +20,15 @@ export interface ProxyDeps {
   readonly limits?: Partial<ProxyLimits>;
   /** Of gatewayctl; goes into `x-litellm-version` and the user agent. */
   readonly version?: string;
-  /** A tokenizer for what no upstream counted; without one it is guessed. */
-  readonly counter?: TokenCounter;
+  readonly counter: TokenCounter;
+}
+
+/** Counts, or guesses, what no upstream has counted. */
+export interface TokenCounter {
+  /** Of a request's body, guessed high. Called for every request. @param bytes the body's length */
+  promptTokens(fields: Readonly<Record<string, unknown>>, bytes: number): number;
+  /** Of what a model wrote. */
+  completionTokens(text: string): number | Promise<number>;
 }
 
 export interface Metering {
@@ -39,7 +45,6 @@ export interface ProxyContext {
   readonly deps: ProxyDeps;
   readonly limits: ProxyLimits;
   readonly version: string;
-  readonly counter: TokenCounter;
   readonly providers: ReadonlyMap<string, Provider>;
   readonly isDraining: boolean;
 }

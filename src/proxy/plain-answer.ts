@@ -65,7 +65,7 @@ export class PlainAnswer implements Intake {
   }
 
   completionTokens(): number | Promise<number> {
-    return this.#exchange.context.counter.completionTokens(this.#written());
+    return this.#exchange.context.deps.counter.completionTokens(this.#written());
   }
 
   #written(): string {

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../kernel/errors.ts';
 import type { ProxyContext, ProxyDeps } from './context.ts';
-import { guessingCounter } from './estimate.ts';
 import { Exchange, clientGone } from './exchange.ts';
 import { fail } from './failing.ts';
 import { defaultLimits } from './limits.ts';
@@ -85,7 +84,6 @@ export function createProxy(deps: ProxyDeps) {
     deps,
     limits,
     version,
-    counter: deps.counter ?? guessingCounter,
     providers: createProviders(transport),
     get isDraining() {
       return isDraining;

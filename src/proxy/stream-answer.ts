@@ -51,7 +51,7 @@ export class StreamAnswer implements Intake {
   completionTokens(): number | Promise<number> {
     const { delivered } = this.#scanner;
     const { text } = delivered;
-    return text === undefined ? delivered.tokens : this.#exchange.context.counter.completionTokens(text);
+    return text === undefined ? delivered.tokens : this.#exchange.context.deps.counter.completionTokens(text);
   }
 
   get tokensSoFar(): number {

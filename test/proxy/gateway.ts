@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import OpenAI from 'openai';
 import type { Principal } from '../../src/access/principal.ts';
 import type { Call, CallOutcome, CallStart, Settlement } from '../../src/metering/call.ts';
+import { estimatePromptTokens } from '../../src/metering/estimate.ts';
 import type { Deployment } from '../../src/models/deployment.ts';
 import { createProxy } from '../../src/proxy/proxy.ts';
 import type { Proxy, ProxyDeps } from '../../src/proxy/proxy.ts';
@@ -83,6 +84,7 @@ export class Gateway {
       now: () => new Date(),
       log: (level, message, fields) => this.logged.push(`${level} ${message} ${JSON.stringify(fields)}`),
       version: '1.2.3',
+      counter: { promptTokens: estimatePromptTokens, completionTokens: (text) => Math.ceil(text.length / 4) },
       ...deps,
     });
     this.#server = createServer((request, response) => {
