@@ -14,9 +14,11 @@ const everyday = new Set([
   'reasoning_effort',
   'response_format',
   'seed',
+  'service_tier',
   'stop',
   'stream',
   'stream_options',
+  'tags',
   'temperature',
   'tool_choice',
   'tools',
@@ -66,16 +68,57 @@ const refused = new Set([
   'useinpassthrough',
   'userconfig',
 ]);
-const refusedFamilies = /^(?:litellm|mock|aws|vertex|watsonx)_/;
+const refusedFamilies = /^(?:litellm|mock|aws|vertex|watsonx)/;
+
+/** Fields that decide where a call goes and what it may cost: each of them has one spelling. */
+const read = [
+  'max_completion_tokens',
+  'max_tokens',
+  'messages',
+  'metadata',
+  'model',
+  'n',
+  'service_tier',
+  'stream',
+  'stream_options',
+  'tags',
+  'tools',
+  'user',
+];
+
+/**
+ * A name as the most forgiving parser may read it: without case, compatibility forms and separators. Go's encoding/json
+ * takes `MODEL` for `model`, and folds `ſ` and the Kelvin sign besides; protobuf's JSON takes `maxTokens`.
+ */
+const fold = (name: string): string => name.normalize('NFKC').toUpperCase().toLowerCase().replaceAll(/[_-]/g, '');
+
+const readFolded = new Set(read.map(fold));
+const usageFolded = fold('include_usage');
 
 /** Refuses a body that tries to take over what the operator decides. To drop such a field silently would be a lie. */
 export function refuseOverrides(names: readonly string[]): void {
   for (const name of names) {
     if (everyday.has(name)) continue;
-    if (!refused.has(name.toLowerCase().replaceAll(/[_-]/g, '')) && !refusedFamilies.test(name)) continue;
+    const folded = fold(name);
+    if (readFolded.has(folded)) throw misspelled(name);
+    if (!refused.has(folded) && !refusedFamilies.test(folded)) continue;
     throw new GatewayError('invalid', 'unsupported_field', `${name} cannot be set by a client of this gateway`, {
       param: name,
       hint: 'Upstreams, their credentials and their prices are set by the operator, in the model list.',
     });
   }
 }
+
+/** The same for the options of a stream: without the usage in it, nobody would know what it cost. */
+export function refuseHiddenUsage(names: readonly string[]): void {
+  for (const name of names) {
+    if (name !== 'include_usage' && fold(name) === usageFolded) throw misspelled(`stream_options.${name}`);
+  }
+}
+
+/** Passed on, it could mean one thing here and another upstream: a model nobody allowed, or a limit nobody reserved for. */
+const misspelled = (name: string): GatewayError =>
+  new GatewayError('invalid', 'unsupported_field', `${name} could be read as another field; it has one spelling`, {
+    param: name,
+    hint: 'Fields are spelled in lower case, as in max_tokens.',
+  });
