@@ -9,7 +9,10 @@ import { clampTokens, clampUsage } from './usage.ts';
 const checkpointEveryMs = 1_000;
 
 export interface Admission {
+  /** Of the service tier that was asked for. */
   readonly price: Price;
+  /** Of the model, with the tiers there are. */
+  readonly standard: Price;
   readonly reservation: Reservation;
   /** The call's row in the journal. */
   readonly seq: number;
@@ -45,7 +48,8 @@ export class AdmittedCall implements Call {
   settle(outcome: CallOutcome): Settlement {
     if (this.#settlement) return this.#settlement;
     const { counters, journal, now, onSettled } = this.#desk;
-    const { price, reservation, seq } = this.#admission;
+    const { reservation, seq } = this.#admission;
+    const price = this.#priceFor(outcome.serviceTier);
 
     const usage = outcome.usage && clampUsage(outcome.usage);
     const cost = usage ? costOf(price.bands, usage) : 0n;
@@ -53,5 +57,12 @@ export class AdmittedCall implements Call {
     this.#settlement = { cost, priceSource: price.source, keySpend: counters.settle(reservation, cost) };
     onSettled(journal.settle(seq, rest));
     return this.#settlement;
+  }
+
+  /** The tier that served the call is not always the one asked for: a provider falls back to its default when it is busy. */
+  #priceFor(servedBy: string | undefined): Price {
+    const { price, standard } = this.#admission;
+    if (servedBy === 'default') return standard;
+    return (servedBy === undefined ? undefined : standard.tiers?.get(servedBy)) ?? price;
   }
 }

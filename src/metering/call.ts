@@ -17,8 +17,12 @@ export interface CallStart {
   readonly requesterIp: string;
   /** Input tokens, counted or guessed high: what a call costs at least if it is answered. */
   readonly promptTokens: number;
-  /** The most output tokens the call can produce, when the request or the model says so. */
+  /** The most output tokens one answer may have, when the request says so. */
   readonly maxCompletionTokens: number | undefined;
+  /** How many answers were asked for; each may be as long as the limit says. One when absent. */
+  readonly answers?: number;
+  /** As the request names it. */
+  readonly serviceTier?: string | undefined;
   /** The client's `user` field, if any. */
   readonly endUser?: string | undefined;
   readonly tags?: readonly string[];
@@ -31,6 +35,8 @@ export interface CallOutcome {
   readonly httpStatus: number;
   /** Absent when the upstream reported none and nothing was delivered: then the call costs nothing. */
   readonly usage?: Usage | undefined;
+  /** As the answer names it. */
+  readonly serviceTier?: string | undefined;
   /** A short text without secrets and without content. */
   readonly error?: string | undefined;
   readonly firstByteAt?: Date | undefined;

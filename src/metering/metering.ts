@@ -6,7 +6,7 @@ import { Counters } from './counters.ts';
 import { Journal, type JournalOptions, type OpenCall } from './journal.ts';
 import { Ledger, type Log } from './ledger.ts';
 import { dropExpired, ensurePartitions } from './partitions.ts';
-import { parsePrice, Prices, worstCase } from './prices.ts';
+import { parsePrice, Prices, priceOfTier, worstCaseOfTiers } from './prices.ts';
 import { costOf } from './rates.ts';
 import { draftRow, finishRow } from './spend-row.ts';
 import { clampTokens } from './usage.ts';
@@ -95,16 +95,18 @@ export class Metering {
   /**
    * Admits a call: its worst case is reserved in every budget and the call is in the journal, or neither is.
    *
-   * @throws GatewayError `budget_exceeded`; `ledger_unavailable` when it could not be booked; `invalid_price`
+   * @throws GatewayError `budget_exceeded`; `ledger_unavailable` when it could not be booked; `invalid_price`;
+   *   `unsupported_service_tier`
    */
   begin(start: CallStart): Call {
-    const { deployment, principal, promptTokens, maxCompletionTokens } = start;
-    const price = this.#prices.of(deployment, start.upstreamModel, start.startedAt);
-    const amount = worstCase(price, deployment, promptTokens, maxCompletionTokens);
+    const { deployment, principal, promptTokens, serviceTier: tier } = start;
+    const standard = this.#prices.of(deployment, start.upstreamModel, start.startedAt);
+    const price = priceOfTier(standard, start.model, tier);
+    const amount = worstCaseOfTiers({ price, tier }, deployment, start);
     const reservation = this.#counters.reserve(principal.budgets, amount);
     try {
       const seq = this.#journal.start(draftRow(start), price.text, clampTokens(promptTokens));
-      return new AdmittedCall(this.#desk, { price, reservation, seq });
+      return new AdmittedCall(this.#desk, { price, standard, reservation, seq });
     } catch (error) {
       this.#counters.settle(reservation, 0n);
       throw error;

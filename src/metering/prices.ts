@@ -20,6 +20,8 @@ export interface Price {
   readonly bands: readonly Band[];
   /** The price as text, so that a call cut by a crash is booked at the price it was admitted at. */
   readonly text: string;
+  /** What the service tiers cost that have a price of their own. */
+  readonly tiers?: ReadonlyMap<string, Price>;
 }
 
 /** Reserved for a call whose length neither the request nor the model limits. It may overshoot, by that one call. */
@@ -37,6 +39,9 @@ const catalogueProviders: Readonly<Record<string, string>> = {
   novita_ai: 'novita',
   zai_org: 'zai',
 };
+
+/** Service tiers with fields of their own: `input_cost_per_token_priority`. */
+const tierNames = ['priority', 'flex'] as const;
 
 const ownFields: Readonly<Record<string, keyof Rates>> = {
   input_cost_per_token: 'input',
@@ -106,7 +111,7 @@ export class Prices {
 
   #resolve(deployment: Deployment, upstreamModel: string, at: Date): Resolved {
     const own = ownComponents(deployment);
-    if (own) return { price: toPrice('model_info', own), untilMs: Number.POSITIVE_INFINITY };
+    if (own) return { price: withTiers(own, deployment), untilMs: Number.POSITIVE_INFINITY };
 
     const listed = this.#lookUp(deployment, upstreamModel, at);
     if (!listed) return { price: toPrice('unpriced', {}), untilMs: Number.POSITIVE_INFINITY };
@@ -135,25 +140,63 @@ export class Prices {
   }
 }
 
-/**
- * What to reserve for a call, in nano-dollars.
- *
- * @param maxCompletionTokens undefined when the request sets no limit; then the model's `max_output_tokens` is taken
- */
+/** What is known beforehand of how long a call can get. */
+export interface Size {
+  readonly promptTokens: number;
+  /** Of one answer; undefined when the request sets no limit, and then the model's `max_output_tokens` is taken. */
+  readonly maxCompletionTokens: number | undefined;
+  readonly answers?: number | undefined;
+}
+
+/** What to reserve for a call, in nano-dollars. */
 export function worstCase(
-  price: Price,
-  deployment: Deployment,
-  promptTokens: number,
-  maxCompletionTokens: number | undefined,
+  bands: readonly Band[],
+  { info }: Deployment,
+  { promptTokens, maxCompletionTokens, answers = 1 }: Size,
 ): bigint {
-  const { info } = deployment;
   const ofModel = info['max_output_tokens'] ?? info['max_tokens'];
   const most = typeof ofModel === 'number' && ofModel > 0 ? ofModel : undefined;
-  const completionTokens = Math.min(
-    maxCompletionTokens ?? most ?? defaultMaxCompletionTokens,
-    most ?? Number.POSITIVE_INFINITY,
+  const each = Math.min(maxCompletionTokens ?? most ?? defaultMaxCompletionTokens, most ?? Number.POSITIVE_INFINITY);
+  return highestCostOf(bands, clampTokens(promptTokens), clampTokens(answers * each));
+}
+
+/** A request that names none is served as the operator's project with the provider says, and so is one that says `auto`. */
+const isOpen = (tier: string | undefined): boolean => tier === undefined || tier === 'auto';
+
+/**
+ * What a call is admitted at, and reserved by: the price of the tier it asks for. One that leaves the tier to the provider
+ * may be served in any, so the dearest is reserved.
+ *
+ * @throws GatewayError when a model that has a price has none for that tier: it would be served below what it costs
+ */
+export function priceOfTier(price: Price, model: string, tier: string | undefined): Price {
+  if (price.source === 'unpriced' || isOpen(tier) || tier === 'default') return price;
+  const own = tier === undefined ? undefined : price.tiers?.get(tier);
+  if (own) return own;
+  throw new GatewayError(
+    'invalid',
+    'unsupported_service_tier',
+    `Model ${model} has no price for service_tier ${tier}`,
+    {
+      param: 'service_tier',
+      hint: 'Leave service_tier out. An operator allows a tier by its prices, such as input_cost_per_token_priority and output_cost_per_token_priority.',
+    },
   );
-  return highestCostOf(price.bands, clampTokens(promptTokens), clampTokens(completionTokens));
+}
+
+/** The most a call can cost in whichever tier it may be served, in nano-dollars. */
+export function worstCaseOfTiers(
+  { price, tier }: { readonly price: Price; readonly tier: string | undefined },
+  deployment: Deployment,
+  size: Size,
+): bigint {
+  let most = worstCase(price.bands, deployment, size);
+  if (!price.tiers || !isOpen(tier)) return most;
+  for (const { bands } of price.tiers.values()) {
+    const amount = worstCase(bands, deployment, size);
+    if (amount > most) most = amount;
+  }
+  return most;
 }
 
 function toPrice(source: Price['source'], components: Components): Price {
@@ -174,18 +217,36 @@ export function parsePrice(text: string): Price {
   return { source, bands, text };
 }
 
-/** The operator's own prices; LiteLLM lets them stand in `model_info` or in `litellm_params`. Undefined when there are none. */
-function ownComponents({ name, info, params }: Deployment): Components | undefined {
+/**
+ * The operator's own prices; LiteLLM lets them stand in `model_info` or in `litellm_params`. Undefined when there are none.
+ *
+ * @param tier a service tier, whose fields end in its name
+ */
+function ownComponents({ name, info, params }: Deployment, tier?: string): Components | undefined {
   const components: Components = {};
-  for (const [field, value] of Object.entries({ ...params, ...withoutNulls(info) })) {
+  for (const [given, value] of Object.entries({ ...params, ...withoutNulls(info) })) {
+    if (tier !== undefined && !given.endsWith(`_${tier}`)) continue;
+    const field = tier === undefined ? given : given.slice(0, -tier.length - 1);
     const [, plain = field, thousands] = /^(.+)_above_(\d{1,6})k_tokens$/.exec(field) ?? [];
     const bucket = Object.hasOwn(ownFields, plain) ? ownFields[plain] : undefined;
     if (!bucket || value === null || value === undefined) continue;
     const rate = parseRate(value);
-    if (rate === undefined) throw invalidPrice(name, field);
+    if (rate === undefined) throw invalidPrice(name, given);
     components[bucket] = withRate(components[bucket], rate, thousands);
   }
   return Object.values(components).some(({ base }) => base !== undefined) ? components : undefined;
+}
+
+/** A tier is priced when its input and its output are; what else it does not price costs what it costs otherwise. */
+function withTiers(own: Components, deployment: Deployment): Price {
+  const tiers = new Map<string, Price>();
+  for (const tier of tierNames) {
+    const found = ownComponents(deployment, tier);
+    if (found?.input?.base === undefined || found.output?.base === undefined) continue;
+    tiers.set(tier, toPrice('model_info', { ...own, ...found }));
+  }
+  const price = toPrice('model_info', own);
+  return tiers.size > 0 ? { ...price, tiers } : price;
 }
 
 const withoutNulls = (info: Readonly<Record<string, unknown>>) =>

@@ -3,7 +3,7 @@ import { GatewayError } from '../kernel/errors.ts';
 import type { ProxyLimits } from './limits.ts';
 import { spliceJson, surveyJson } from './json-splice.ts';
 import type { Members, Survey } from './json-splice.ts';
-import { refuseOverrides } from './overrides.ts';
+import { refuseHiddenUsage, refuseOverrides } from './overrides.ts';
 
 /** What a client asked for, as far as the gateway needs to know. */
 export interface ChatRequest {
@@ -12,7 +12,11 @@ export interface ChatRequest {
   readonly stream: boolean;
   /** Whether the client itself wants the usage chunk at the end of a stream. */
   readonly includeUsage: boolean;
+  /** Of one answer. */
   readonly maxCompletionTokens: number | undefined;
+  /** How many answers are asked for: `n`. */
+  readonly answers: number;
+  readonly serviceTier: string | undefined;
   readonly endUser: string | undefined;
   readonly tags: readonly string[];
   readonly bytes: Buffer;
@@ -50,10 +54,14 @@ export function readChatRequest(bytes: Buffer, path: string | undefined, limits:
   refuseOverrides(Object.keys(fields));
   const model = path ?? fields['model'];
   if (typeof model !== 'string' || model === '') throw missingModel(model);
-  const { stream, stream_options: streamOptions, user } = fields;
+  const { stream, stream_options: streamOptions, service_tier: serviceTier, user } = fields;
   if (stream != null && typeof stream !== 'boolean') throw invalid('stream must be true or false', 'stream');
   if (streamOptions != null && !isRecord(streamOptions)) {
     throw invalid('stream_options must be an object', 'stream_options');
+  }
+  if (streamOptions) refuseHiddenUsage(Object.keys(streamOptions));
+  if (serviceTier != null && typeof serviceTier !== 'string') {
+    throw invalid('service_tier must be a string', 'service_tier');
   }
   return {
     fields,
@@ -61,6 +69,8 @@ export function readChatRequest(bytes: Buffer, path: string | undefined, limits:
     stream: stream === true,
     includeUsage: streamOptions?.['include_usage'] === true,
     maxCompletionTokens: mostTokens(fields),
+    answers: countOf(fields, 'n') ?? 1,
+    serviceTier: serviceTier ?? undefined,
     endUser: typeof user === 'string' && user !== '' ? user : undefined,
     tags: readTags(fields),
     bytes,
@@ -82,17 +92,19 @@ export function unknownModel(model: string): GatewayError {
   );
 }
 
-const isCount = (value: unknown): value is number => typeof value === 'number' && value > 0 && Number.isFinite(value);
+/** Anything else an upstream may take for a number that we do not see: `"100000"`, or 1.5 rounded its own way. */
+function countOf(fields: Readonly<Record<string, unknown>>, name: string): number | undefined {
+  const value = fields[name];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === 'number' && value > 0 && Number.isSafeInteger(value)) return value;
+  throw invalid(`${name} must be a positive whole number`, name);
+}
 
-/** Every one of `n` answers may be as long as the limit says. */
-function mostTokens({
-  max_completion_tokens: most,
-  max_tokens: older,
-  n,
-}: Record<string, unknown>): number | undefined {
-  const each = isCount(most) ? most : older;
-  if (!isCount(each)) return undefined;
-  return Math.ceil(each) * (isCount(n) ? Math.ceil(n) : 1);
+/** Upstreams differ in which of the two they heed when both are there, so the larger one counts. */
+function mostTokens(fields: Readonly<Record<string, unknown>>): number | undefined {
+  const most = countOf(fields, 'max_completion_tokens');
+  const older = countOf(fields, 'max_tokens');
+  return most === undefined || older === undefined ? (most ?? older) : Math.max(most, older);
 }
 
 const noTags: readonly string[] = [];

@@ -52,6 +52,8 @@ const unread: ChatRequest = {
   stream: false,
   includeUsage: false,
   maxCompletionTokens: undefined,
+  answers: 1,
+  serviceTier: undefined,
   endUser: undefined,
   tags: [],
   bytes: noBytes,

@@ -72,7 +72,7 @@ function admit(exchange: Exchange): void {
   const { context, chat, target, principal, request } = exchange;
   // Whoever left meanwhile is not charged for a call that was never made.
   if (exchange.stopped) return;
-  exchange.promptTokens = context.counter.promptTokens(chat.fields, exchange.body.length);
+  exchange.promptTokens = context.deps.counter.promptTokens(chat.fields, exchange.body.length);
   exchange.admit(
     context.deps.metering.begin({
       requestId: exchange.id,
@@ -86,6 +86,8 @@ function admit(exchange: Exchange): void {
       requesterIp: request.socket.remoteAddress ?? '',
       promptTokens: exchange.promptTokens,
       maxCompletionTokens: chat.maxCompletionTokens,
+      answers: chat.answers,
+      serviceTier: chat.serviceTier,
       endUser: chat.endUser,
       tags: chat.tags,
     }),

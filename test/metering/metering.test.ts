@@ -7,6 +7,7 @@ import type { GatewayError } from '../../src/kernel/errors.ts';
 import { assertSumsAreExact } from './sums.ts';
 import {
   aDatabase,
+  aDeployment,
   aDirectory,
   aMetering,
   anId,
@@ -128,6 +129,68 @@ describe('metering', () => {
       await one('select count(*) from gatewayctl.spend_logs where key_id = $1', principal.keyId),
       { count: '0' },
     );
+  });
+
+  describe('service tiers', () => {
+    const priced = aDeployment({
+      info: {
+        input_cost_per_token: 1e-6,
+        output_cost_per_token: 2e-6,
+        input_cost_per_token_priority: 2e-6,
+        output_cost_per_token_priority: 4e-6,
+        input_cost_per_token_flex: 5e-7,
+        output_cost_per_token_flex: 1e-6,
+      },
+    });
+    const size = { promptTokens: 100, maxCompletionTokens: 100 };
+
+    async function costOfCall(serviceTier: string | undefined, servedBy: string | undefined, max = 10n ** 9n) {
+      const { metering } = await aMetering(database.pool);
+      const principal = await enrolled({ max });
+      await metering.prepare(principal);
+      try {
+        const call = metering.begin(aStart({ principal, deployment: priced, serviceTier, ...size }));
+        return call.settle({ ...success({ promptTokens: 100, completionTokens: 100 }), serviceTier: servedBy }).cost;
+      } finally {
+        await metering[Symbol.asyncDispose]();
+      }
+    }
+
+    test('are booked by the one that answered, else by the one asked for', async () => {
+      assert.equal(await costOfCall(undefined, undefined), 300_000n);
+      assert.equal(await costOfCall('priority', undefined), 600_000n);
+      assert.equal(await costOfCall('priority', 'priority'), 600_000n);
+      assert.equal(await costOfCall('priority', 'default'), 300_000n);
+      assert.equal(await costOfCall('flex', 'flex'), 150_000n);
+      assert.equal(await costOfCall('auto', 'priority'), 600_000n);
+      assert.equal(await costOfCall('default', 'somewhere'), 300_000n);
+    });
+
+    test('are reserved by the one asked for, and by the dearest when it is left open', async () => {
+      const isRefused = ({ type }: GatewayError) => type === 'budget_exceeded';
+      assert.equal(await costOfCall('default', 'default', 300_000n), 300_000n);
+      assert.equal(await costOfCall('flex', 'flex', 150_000n), 150_000n);
+      for (const tier of ['auto', 'priority', undefined]) {
+        await assert.rejects(() => costOfCall(tier, 'default', 599_999n), isRefused);
+        assert.equal(await costOfCall(tier, 'default', 600_000n), 300_000n);
+      }
+    });
+
+    test('without a price are refused for a model that has one', async () => {
+      const { metering } = await aMetering(database.pool);
+      const principal = await enrolled();
+      await metering.prepare(principal);
+      for (const tier of ['priority', 'flex', 'scale', 'Priority', '']) {
+        assert.throws(
+          () => metering.begin(aStart({ principal, serviceTier: tier })),
+          ({ type, status, param }: GatewayError) =>
+            type === 'unsupported_service_tier' && status === 400 && param === 'service_tier',
+        );
+      }
+      const free = aDeployment({ provider: 'hosted_vllm', info: {} });
+      metering.begin(aStart({ principal, deployment: free, serviceTier: 'priority' })).settle(success({}));
+      await metering[Symbol.asyncDispose]();
+    });
   });
 
   test('counts what the last process left unbooked against the budget from the first call on', async () => {

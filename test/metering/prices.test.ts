@@ -178,7 +178,8 @@ describe('the worst case', () => {
   const info = { input_cost_per_token: 1e-6, cache_creation_input_token_cost: 2e-6, output_cost_per_token: 3e-6 };
   const worst = (extra: Record<string, unknown>, prompt: number, completion: number | undefined) => {
     const deployment = aDeployment({ info: { ...info, ...extra } });
-    return worstCase(prices.of(deployment, 'x', at), deployment, prompt, completion);
+    const { bands } = prices.of(deployment, 'x', at);
+    return worstCase(bands, deployment, { promptTokens: prompt, maxCompletionTokens: completion });
   };
 
   test('takes every token in its dearest bucket', () => assert.equal(worst({}, 10, 10), 50_000n));
@@ -188,6 +189,16 @@ describe('the worst case', () => {
     assert.equal(worst({ max_output_tokens: 100 }, 0, 1e9), 300_000n));
   test('takes a stated default when nobody sets a limit', () =>
     assert.equal(worst({}, 0, undefined), BigInt(defaultMaxCompletionTokens) * 3_000n));
+
+  test('takes every answer asked for at its longest', () => {
+    const deployment = aDeployment({ info: { ...info, max_output_tokens: 100 } });
+    const { bands } = prices.of(deployment, 'x', at);
+    const worstOf = (maxCompletionTokens: number | undefined, answers: number) =>
+      worstCase(bands, deployment, { promptTokens: 0, maxCompletionTokens, answers });
+    assert.equal(worstOf(100, 10), 3_000_000n);
+    assert.equal(worstOf(1_000, 10), 3_000_000n);
+    assert.equal(worstOf(undefined, 50), 15_000_000n);
+  });
 
   test('is never less than the cost, whatever the buckets', () => {
     for (let round = 0; round < 500; round++) {
