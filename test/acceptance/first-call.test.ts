@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { ChatCompletion, ChatCompletionChunk } from 'openai/resources/chat/completions';
@@ -62,4 +65,21 @@ test('a daemon without any configuration, a key, a plain call and a streamed one
 
 test('a daemon that is asked to stop ends with 0', async () => {
   assert.equal(await daemon.stop(), 0);
+});
+
+test('npm start hands on the signal that ends it, and ends when the daemon has', async () => {
+  const npm = spawn('npm', ['start', '--silent'], {
+    cwd: dirname(dirname(bin)),
+    env: cleanEnv({ GATEWAYCTL_STATE_DIR: stateDir, GATEWAYCTL_PORT: '0' }),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  // Not `exit`: its output is open for as long as the daemon lives, also when npm has left it behind.
+  const closed = once(npm, 'close');
+  const said: string[] = [];
+  for await (const line of createInterface({ input: npm.stderr })) {
+    said.push(line);
+    if (line.includes('listens on')) npm.kill('SIGTERM');
+  }
+  assert.deepEqual(await closed, [0, null], said.join('\n'));
+  assert.match(said.at(-1) ?? '', /SIGTERM: stopping/);
 });
