@@ -40,8 +40,12 @@ export function choosePresentation(operation: Commandable<never>, flags: GlobalF
   if (format === 'env' && !operation.cli.secret) {
     throw usage('invalid_value', `-o env: ${command} makes no key to put into an environment.`);
   }
+  if (flags.fields && !takesFields.has(format)) {
+    throw usage('invalid_value', `--fields: -o ${format} has no members to pick.`, 'Choose columns: --columns a,b');
+  }
   if (flags.fields) refuseUnknown(command, 'field', flags.fields, Object.keys(shape.members));
   if (flags.columns) refuseUnknown(command, 'column', flags.columns, Object.keys(shape.members));
+  refuseLosingSecret(operation, flags, format);
   return {
     format,
     isChosen: flags.output !== undefined || flags.fields !== undefined || flags.columns !== undefined,
@@ -52,6 +56,41 @@ export function choosePresentation(operation: Commandable<never>, flags: GlobalF
     hasHeader: flags.header,
     isQuiet: flags.quiet,
   };
+}
+
+/** The formats of which `--fields` picks a part. */
+const takesFields: ReadonlySet<Format> = new Set(['json', 'jsonl', 'yaml', 'list']);
+
+/** Refused before anything is made: a secret that is not printed now can never be seen. */
+function refuseLosingSecret({ cli, command }: Commandable<never>, flags: GlobalFlags, format: Format): void {
+  const { secret } = cli;
+  if (secret === undefined || flags.quiet || showsSecret(secret, flags, format)) return;
+  const culprit = flags.columns ? '--columns' : flags.fields ? '--fields' : `-o ${format}`;
+  throw usage(
+    'secret_not_shown',
+    `${command.join(' ')}: ${culprit} would leave out the new secret, and it is shown only once. Nothing was changed.`,
+    `Shown by: the default output, -q, -o json, -o yaml, -o env; or name it: ${flags.fields ? '--fields' : '--columns'} ${secret},…`,
+  );
+}
+
+function showsSecret(secret: string, { fields, columns }: GlobalFlags, format: Format): boolean {
+  switch (format) {
+    case 'table':
+    case 'wide':
+    case 'list':
+    case 'env':
+      return true;
+    case 'json':
+    case 'jsonl':
+    case 'yaml':
+      return fields?.includes(secret) ?? true;
+    case 'tsv':
+      return columns?.includes(secret) ?? true;
+    case 'csv':
+      return columns?.includes(secret) ?? false;
+    case 'name':
+      return false;
+  }
 }
 
 function refuseUnknown(command: string, what: string, asked: readonly string[], known: readonly string[]): void {

@@ -55,7 +55,7 @@ function secretOf({ operation, answer }: Rendering): string | undefined {
 function renderSecret({ io, operation, presentation, answer, out }: Rendering, secret: string): void {
   const row = resultOf(operation, answer);
   if (presentation.isChosen && isRow(row)) {
-    const { [operation.cli.secret ?? '']: _, ...rest } = row;
+    const { [operation.cli.secret ?? '']: _, ...rest } = presentation.fields ? picked(row, presentation.fields) : row;
     io.out(block(rest, presentation, { now: io.now(), bold: out.bold, ellipsis: out.ellipsis, width: undefined }));
   }
   io.out(io.stdoutIsTTY ? `\n${visible(secret)}\n\n` : `${secret}\n`);
@@ -104,8 +104,10 @@ function chosen({ presentation: { fields } }: Rendering, result: unknown): unkno
   return pick(result, fields);
 }
 
-const pick = (row: unknown, fields: readonly string[]): unknown =>
-  isRow(row) ? Object.fromEntries(fields.map((name) => [name, memberAt(row, name) ?? null])) : row;
+const pick = (row: unknown, fields: readonly string[]): unknown => (isRow(row) ? picked(row, fields) : row);
+
+const picked = (row: Row, fields: readonly string[]): Row =>
+  Object.fromEntries(fields.map((name) => [name, memberAt(row, name) ?? null]));
 
 async function renderForEyes(
   { operation, presentation, io, out }: Rendering,
@@ -116,7 +118,9 @@ async function renderForEyes(
   const place = { now: io.now(), bold: out.bold, ellipsis: out.ellipsis, width: hasEdge ? io.columns : undefined };
   if (rows.length === 0) return;
   if (presentation.format === 'list' || (!isList && !presentation.hasOwnColumns)) {
-    return io.out(rows.map((row) => block(row, presentation, place)).join('\n'));
+    const { fields } = presentation;
+    const blocks = rows.map((row) => block(fields ? picked(row, fields) : row, presentation, place));
+    return io.out(blocks.join('\n'));
   }
   const { text, dropped } = await table(rows, presentation, operation.cli.id, place);
   io.out(text);

@@ -139,8 +139,8 @@ describe('output', () => {
       (await gatewayctl('widget get a --columns id,kind', onTerminal)).out,
       'ID             KIND\n11111111-aaaa  square\n',
     );
-    const chosen = await gatewayctl('widget generate --name ci --columns id,name');
-    assert.equal(chosen.out, '11111111-aaaa\tci\n');
+    const chosen = await gatewayctl('widget generate --name ci --columns id,name,secret');
+    assert.equal(chosen.out, `11111111-aaaa\tci\t${newSecret}\n`);
   });
 
   it('38: shows a new secret once, on a line of its own', async () => {
@@ -152,6 +152,29 @@ describe('output', () => {
       const shown = await gatewayctl(`widget generate -o ${format}`, onTerminal);
       assert.equal(shown.out.split(newSecret).length, 2, format);
       assert.match(shown.out, /\nsk-gw1_\w+\n/);
+    }
+  });
+
+  it('38: refuses a form that would lose a new secret, and shows it in every other', async () => {
+    for (const form of ['-o csv', '-o name', '--columns id,name', '--fields id', '-o yaml --fields id,name']) {
+      const { exit, calls, err } = await gatewayctl(`widget generate --name ci ${form}`);
+      assert.deepEqual([exit, calls], [2, []], form);
+      assert.match(err, /would leave out the new secret.*\nShown by: the default output, -q, -o json, -o yaml, -o env/);
+    }
+    const set = await gatewayctl('widget generate', { env: { GATEWAYCTL_OUTPUT: 'csv' } });
+    assert.equal(set.exit, 2);
+    for (const form of ['-q', '-o tsv', '-o json', '-o jsonl', '-o yaml', '-o env', '-o csv --columns id,secret']) {
+      assert.equal((await gatewayctl(`widget generate ${form}`)).out.split(newSecret).length, 2, form);
+    }
+    assert.equal((await gatewayctl('widget generate -o name -q')).out, `${newSecret}\n`);
+  });
+
+  it('27: --fields picks members of a block too, and says where there are none', async () => {
+    assert.equal((await gatewayctl('widget get a -o list --fields name,kind')).out, 'name: corner\nkind: square\n');
+    for (const format of ['table', 'wide', 'csv', 'tsv', 'name']) {
+      const { exit, err } = await gatewayctl(`widget list -o ${format} --fields name`);
+      assert.equal(exit, 2, format);
+      assert.match(err, /--columns a,b/);
     }
   });
 

@@ -38,7 +38,7 @@ const lines: readonly string[] = [
   'user get nobody',
   'user update anna --role proxy_admin_viewer --json',
   'user update anna --role king',
-  'user list -o csv --fields user_id,user_email,user_role',
+  'user list -o csv --columns user_id,user_email,user_role',
 
   'team member add Platform anna',
   'team member add Platform anna',
