@@ -57,7 +57,7 @@ interface Gathered {
 async function gather<Services>(gathering: Gathering<Services>): Promise<Gathered> {
   const { operation, command, parameters, session, prompt } = gathering;
   const { keyStdin } = operation.cli;
-  const input = await readInput(command, parameters, session.sources);
+  const input = await readInput(command, parameters, session.sources, session.flags);
   if (keyStdin !== undefined && command.opts<Fields>()[keyStdinField] === true) {
     if (input[keyStdin] !== undefined) {
       throw usage(

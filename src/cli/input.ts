@@ -3,14 +3,19 @@ import { GatewayError } from '../kernel/errors.ts';
 import { type Parameter } from './parameter.ts';
 import { keyStdinField, type Parameters } from './parameters.ts';
 import type { Sources } from './sources.ts';
-import { oneLine } from './target.ts';
+import { oneLine, type TargetFlags } from './target.ts';
 import { usage } from './usage.ts';
 import { emptyValue, parseValue } from './value.ts';
 
 export type Fields = Record<string, unknown>;
 
 /** What a command was given, as it travels. Texts in files and on standard input have been read. */
-export async function readInput(command: Command, { args, flags }: Parameters, sources: Sources): Promise<Fields> {
+export async function readInput(
+  command: Command,
+  { args, flags }: Parameters,
+  sources: Sources,
+  { insecureArgv = false }: Pick<TargetFlags, 'insecureArgv'> = {},
+): Promise<Fields> {
   const input: Fields = {};
   for (const [index, parameter] of args.entries()) {
     const texts = parameter.shape.type === 'array' ? command.args.slice(index) : command.args.slice(index, index + 1);
@@ -20,9 +25,40 @@ export async function readInput(command: Command, { args, flags }: Parameters, s
   for (const parameter of flags) {
     const value = given[parameter.field];
     if (value === undefined || parameter.field === keyStdinField) continue;
-    Object.assign(input, await flagValue(parameter, value, sources));
+    const read = await flagValue(parameter, value, sources);
+    if (parameter.secrets && !insecureArgv) refuseSecret(parameter, value, read);
+    Object.assign(input, read);
   }
   return input;
+}
+
+/** Only what stands on the line itself is judged: a file and standard input are where secrets belong. */
+function refuseSecret({ field, name, secrets = [] }: Parameter, typed: unknown, read: Fields): void {
+  const text = String(typed);
+  if (text === '-' || (text.startsWith('@') && !text.startsWith('@@'))) return;
+  const isWhole = secrets.includes(field);
+  if (!isWhole && !holdsMember(read[field], secrets)) return;
+  if (isWhole && !isLiteral(read[field])) return;
+  const member = isWhole ? '' : ` holds ${secrets.join(' or ')}, and`;
+  throw usage(
+    'secret_in_argv',
+    `--${name}${member} would put a secret on the command line, where other users see it and your history keeps it.`,
+    [
+      `Put it into a file:     --${name} @/path/to/file`,
+      `Pass it on stdin:       --${name} -`,
+      'Name a variable of the daemon: os.environ/NAME',
+    ].join('\n'),
+  );
+}
+
+const isLiteral = (value: unknown): boolean =>
+  value !== null && value !== undefined && !(typeof value === 'string' && value.startsWith('os.environ/'));
+
+function holdsMember(value: unknown, names: readonly string[]): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).some(([name, each]) =>
+    names.includes(name) ? isLiteral(each) : holdsMember(each, names),
+  );
 }
 
 async function flagValue(parameter: Parameter, value: unknown, sources: Sources): Promise<Fields> {

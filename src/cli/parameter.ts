@@ -14,6 +14,8 @@ export interface Parameter {
   readonly placeholder?: string | undefined;
   readonly completes?: Completes | undefined;
   readonly parse?: Flag['parse'] | undefined;
+  /** Members of this name, or the whole value, hold a secret and must not stand on the command line. */
+  readonly secrets?: readonly string[] | undefined;
   /** An environment variable that answers it too; shown in help, without its value. */
   readonly env?: string | undefined;
   readonly isHidden?: boolean | undefined;

@@ -16,11 +16,20 @@ const kebab = (field: string) => field.replaceAll('_', '-');
 export function parametersOf(operation: Commandable<never>): Parameters {
   const { args = [], flags = {}, fixed = {}, keyStdin } = operation.cli;
   const { properties = {}, required = [] } = wireSchema(operation.input);
+  const secrets = Object.keys(flags).filter((field) => isFlag(flags[field]) && flags[field].isSecret);
   const all = Object.entries(properties).flatMap(([field, description]): Parameter[] => {
     const flag = flags[field];
     if (Object.hasOwn(fixed, field) || (flag === false && !args.includes(field))) return [];
     return [
-      fromField(field, describeField(description), required.includes(field) && field !== keyStdin, flag || undefined),
+      {
+        ...fromField(
+          field,
+          describeField(description),
+          required.includes(field) && field !== keyStdin,
+          flag || undefined,
+        ),
+        secrets: secrets.length > 0 ? secrets : undefined,
+      },
     ];
   });
   const positional = args.map((field) => {
@@ -33,6 +42,8 @@ export function parametersOf(operation: Commandable<never>): Parameters {
   const named = all.filter(({ field }) => !args.includes(field));
   return { args: positional, flags: keyStdin ? [...named, keyFromStdin] : named };
 }
+
+const isFlag = (flag: string | Flag | false | undefined): flag is Flag => typeof flag === 'object';
 
 function fromField(
   field: string,

@@ -35,6 +35,11 @@ export interface Flag {
   readonly parse?: (text: string) => Readonly<Record<string, unknown>>;
   /** What can be completed: names of objects, looked up when the user presses TAB. */
   readonly completes?: Completes;
+  /**
+   * Holds a secret, so it is taken from a file, from standard input or as `os.environ/NAME`, and never as it is. So is
+   * a member of this field's name inside JSON that the command is given.
+   */
+  readonly isSecret?: boolean;
 }
 
 export type Completes = 'key' | 'team' | 'user' | 'model' | 'file';

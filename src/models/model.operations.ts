@@ -50,7 +50,7 @@ function merged(params: LitellmParams, flat: Flat): LitellmParams {
 
 const flags: CommandLine['flags'] = {
   model: { name: 'provider-model', placeholder: 'provider/model' },
-  api_key: { name: 'api-key', placeholder: '@file|-|os.environ/NAME' },
+  api_key: { name: 'api-key', placeholder: '@file|-|os.environ/NAME', isSecret: true },
   litellm_params: 'params',
   model_info: 'info',
 };

@@ -34,6 +34,31 @@ describe('secrets', () => {
     assert.match(url.err, /--database-url @\/path\/to\/url/);
   });
 
+  it('63: of others are not taken from the line either, also when they look like nothing', async () => {
+    for (const argv of [
+      ['--api-key', 'plainvalue'],
+      ['--api-key=plainvalue'],
+      ['--api-key', '@@plainvalue'],
+      ['--metadata', '{"api_key":"plainvalue"}'],
+      ['--metadata', '{"deep":[{"api_key":"plainvalue"}]}'],
+    ]) {
+      const { exit, calls, err } = await gatewayctl(['widget', 'create', '--name', 'a', ...argv]);
+      assert.deepEqual([exit, calls], [2, []], argv.join(' '));
+      assert.match(err, /on the command line[^]*@\/path\/to\/file[^]*os\.environ\/NAME/);
+      assert.ok(!err.includes('plainvalue'));
+    }
+    for (const [argv, fields] of [
+      [['--api-key', 'os.environ/OPENAI_API_KEY'], { api_key: 'os.environ/OPENAI_API_KEY' }],
+      [['--api-key', 'none'], { api_key: null }],
+      [['--api-key', '-'], { api_key: 'from stdin' }],
+      [['--metadata', '{"api_key":"os.environ/X","a":1}'], { metadata: { api_key: 'os.environ/X', a: 1 } }],
+      [['--api-key', 'plainvalue', '--insecure-argv'], { api_key: 'plainvalue' }],
+    ] as const) {
+      const { input } = await gatewayctl(['widget', 'create', '--name', 'a', ...argv], { stdin: 'from stdin' });
+      assert.deepEqual(input, { name: 'a', ...fields });
+    }
+  });
+
   it('62: pass when somebody insists', async () => {
     const { input } = await gatewayctl(`widget get ${newSecret} --insecure-argv`);
     assert.deepEqual(input, { widget: newSecret });
