@@ -131,6 +131,12 @@ export class Counters {
     this.#counter(entity, id).unflushed += amount;
   }
 
+  /** Spending that was given up to be booked: it counts in no budget, as it would not after a restart. */
+  removeUnflushed(entity: BudgetEntity, id: string, amount: bigint): void {
+    const counter = this.#counters[entity].get(id);
+    if (counter) counter.unflushed -= amount;
+  }
+
   /** Call before a flush. Give what it returns the totals after it: the ones an administrator has overtaken are not believed. */
   beginFlush(): (flushed: Iterable<Flushed>) => void {
     const startedAt = this.#tick;

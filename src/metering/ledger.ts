@@ -121,7 +121,7 @@ export class Ledger {
 
   /** What can be done about a batch the database refuses. False when it is not the batch's fault. */
   async #mend(batch: Batch, error: unknown): Promise<boolean> {
-    const { journal, pool, log } = this.#parts;
+    const { journal, pool, log, counters } = this.#parts;
     if (mayLackPartition(error) && (await createPartitions(pool, journal.months(batch))) > 0) return true;
     if (!isRefusal(error)) return false;
     if (batch.size > 1) {
@@ -130,7 +130,26 @@ export class Ledger {
       return true;
     }
     journal.setAside(batch, String(error));
+    uncount(counters, batch.rows);
     log('error', 'The database refuses a spend row; it is set aside in the journal', { error, row: batch.rows });
     return true;
+  }
+}
+
+interface Cost {
+  readonly key_id: string;
+  readonly team_id: string | null;
+  readonly user_id: string | null;
+  readonly spend: number;
+}
+
+/** Takes rows off the budgets they were counted in. */
+function uncount(counters: Counters, rows: string): void {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- rows are written by spend-row.ts and by nobody else
+  for (const { key_id: key, team_id: team, user_id: user, spend } of JSON.parse(rows) as Cost[]) {
+    const amount = BigInt(spend);
+    counters.removeUnflushed('key', key, amount);
+    if (team !== null) counters.removeUnflushed('team', team, amount);
+    if (user !== null) counters.removeUnflushed('user', user, amount);
   }
 }
