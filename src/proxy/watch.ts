@@ -54,10 +54,22 @@ export class Watch {
 
   #tick(nowMs: number): void {
     for (const exchange of this.#exchanges) {
-      if (exchange.stopped || exchange.response.writableEnded) continue;
+      const { response, startedMs } = exchange;
+      if (exchange.stopped || response.writableEnded) {
+        this.#endTaking(exchange, nowMs);
+        continue;
+      }
       if (exchange.bodyDeadlineMs > 0 && nowMs > exchange.bodyDeadlineMs) exchange.stop(tooSlow());
-      else if (nowMs - exchange.startedMs > this.#limits.totalMs) exchange.stop(tooLong());
+      else if (nowMs - startedMs > this.#limits.totalMs) exchange.stop(tooLong());
       else exchange.relay?.tick(nowMs);
     }
+  }
+
+  /** Whoever takes an answer a byte at a time holds its memory, but not for longer than any call may take. */
+  #endTaking({ response, startedMs, stopped }: Exchange, nowMs: number): void {
+    const { totalMs, stalledClientMs } = this.#limits;
+    // What is ended at that very time still has an error to say.
+    const mostMs = stopped ? totalMs + stalledClientMs : totalMs;
+    if (nowMs - startedMs > mostMs && response.writableEnded && !response.writableFinished) response.destroy();
   }
 }
