@@ -3,6 +3,7 @@ import type { Principal } from '../access/principal.ts';
 import type { Call, CallStart } from '../metering/call.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { Provider } from './providers/provider.ts';
+import type { Places } from './places.ts';
 import type { DeploymentTable } from './routing.ts';
 
 /** What the data plane needs of the rest of the house. */
@@ -47,4 +48,8 @@ export interface ProxyContext {
   readonly version: string;
   readonly providers: ReadonlyMap<string, Provider>;
   readonly isDraining: boolean;
+  /** For calls under way. */
+  readonly calls: Places;
+  /** For streams that are read on without a client. */
+  readonly usageWaits: Places;
 }

@@ -86,8 +86,13 @@ export class Exchange {
   stopped: GatewayError | undefined;
   /** Told once when that happens, by whoever is waiting. */
   onStop: ((reason: GatewayError) => void) | undefined;
+  /** The service tier the upstream says it used. */
+  serviceTier: string | undefined;
+  /** Whether the operator has been told of a usage that cannot be so. */
+  hasDoubts = false;
   #call: Call | undefined;
   #settled = false;
+  #hasPlace = false;
 
   constructor(
     context: ProxyContext,
@@ -110,12 +115,28 @@ export class Exchange {
   stop(reason: GatewayError): void {
     if (this.stopped) return;
     this.stopped = reason;
+    if (reason === clientGone && this.relay?.readOn()) return;
     this.upstream?.abort();
     this.onStop?.(reason);
   }
 
+  /** Takes one of the places there are for calls, until `leave`. */
+  enter(): boolean {
+    return (this.#hasPlace = this.context.calls.take());
+  }
+
+  leave(): void {
+    if (this.#hasPlace) this.context.calls.release();
+    this.#hasPlace = false;
+  }
+
   admit(call: Call): void {
     this.#call = call;
+  }
+
+  /** Whether it was admitted and is not booked yet. */
+  get isUnsettled(): boolean {
+    return this.#call !== undefined && !this.#settled;
   }
 
   checkpoint(completionTokens: number): void {
@@ -126,7 +147,7 @@ export class Exchange {
   settle(outcome: CallOutcome): void {
     if (this.#settled || !this.#call) return;
     this.#settled = true;
-    this.settlement = this.#call.settle(outcome);
+    this.settlement = this.#call.settle({ ...outcome, serviceTier: this.serviceTier });
   }
 
   /** The headers every answer about this call has. */

@@ -1,9 +1,9 @@
 import { GatewayError } from '../kernel/errors.ts';
 import { clientGone } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
-import { interruption } from './failures.ts';
+import { UpstreamError, interruption } from './failures.ts';
 import { limitRest } from './read-body.ts';
-import { estimatedUsage } from './reported-usage.ts';
+import { usageOf } from './reported-usage.ts';
 
 /** Ends an exchange that did not go well: settles it, and answers if there is somebody to answer. */
 export async function fail(exchange: Exchange, thrown: unknown): Promise<void> {
@@ -12,7 +12,7 @@ export async function fail(exchange: Exchange, thrown: unknown): Promise<void> {
   const error = exchange.isAnswering ? interruption(reason) : reason;
   exchange.onStop = undefined;
   exchange.upstream?.abort();
-  await settleFailure(exchange, error);
+  await settleFailure(exchange, error, reason);
   report(exchange, error);
   if (exchange.response.destroyed || exchange.response.writableEnded) return;
   if (exchange.isAnswering) {
@@ -25,29 +25,37 @@ export async function fail(exchange: Exchange, thrown: unknown): Promise<void> {
 }
 
 /**
- * What a call costs that was not finished:
+ * What a call costs that was not finished. Providers bill what they were asked to do, whoever reads it, so a client must
+ * not be able to spend the operator's money by hanging up in time, or by asking for more than we wait for:
  *
- * - the upstream reported usage: that;
- * - part of a stream was passed on: the prompt, and the tokens counted in what was passed on;
- * - the client left while the upstream was at work: the prompt. Providers bill it once they have begun, so leaving it
- *   out would let a client spend the operator's money by always hanging up in time; what had been written of an answer
- *   nobody knows, and hanging up on the upstream is what keeps that small;
- * - anything else, such as an upstream's error, or a client that left before anything was sent: nothing.
+ * - the upstream reported the usage of the whole call: that. A stream whose client left after the model had finished is
+ *   read on for it, for two seconds at most; before that the upstream is hung up on at once, which ends its work;
+ * - part of an answer came, or was paid for: the prompt as it was estimated, and the tokens counted in what came; where the
+ *   upstream has reported what it used so far, the larger of the two, because some do so with the first chunk only. What a
+ *   model thought without saying it, before its client left, nobody knows;
+ * - it was sent, and given up by the client, by one of our time-outs, by a shutdown, or for an answer that is too large or
+ *   otherwise unfit: the same, if with nothing in it but the prompt;
+ * - the upstream refused it, hung up before it answered anything, or never got it: nothing.
  */
-async function settleFailure(exchange: Exchange, error: GatewayError): Promise<void> {
-  const { relay, promptTokens } = exchange;
-  const left = exchange.response.destroyed && relay?.wasSent === true;
-  const status = exchange.isAnswering || left ? 'interrupted' : 'failure';
-  if (status === 'interrupted') {
-    exchange.usage ??= estimatedUsage(promptTokens, (await relay?.completionTokens()) ?? 0);
-  }
+async function settleFailure(exchange: Exchange, error: GatewayError, reason: GatewayError): Promise<void> {
+  const { relay } = exchange;
+  const isInterrupted = isPaid(exchange, reason);
+  const counted = isInterrupted && !relay?.isUsageFinal ? ((await relay?.completionTokens()) ?? 0) : 0;
   exchange.settle({
-    status,
+    status: isInterrupted ? 'interrupted' : 'failure',
     httpStatus: exchange.isAnswering && error !== clientGone ? 200 : error.status,
-    usage: exchange.usage,
+    usage: isInterrupted ? usageOf(exchange, counted) : undefined,
     error: error.type,
     firstByteAt: relay?.firstByteAt,
   });
+}
+
+/** Whether the upstream is likely to bill the call. */
+function isPaid(exchange: Exchange, reason: GatewayError): boolean {
+  const { relay } = exchange;
+  if (exchange.isAnswering) return true;
+  if (!relay?.wasSent || relay.answer === 'refused' || reason instanceof UpstreamError) return false;
+  return relay.answer === 'accepted' || exchange.stopped !== undefined || reason.kind === 'upstreamTimeout';
 }
 
 /** Client errors are the client's to read; what is ours or the upstream's is for the operator, with its cause. */

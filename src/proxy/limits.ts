@@ -1,5 +1,9 @@
 /** How much, and for how long. All of them can be set; all of them are needed, because every wait has an end. */
 export interface ProxyLimits {
+  /** Calls under way at once, each with a body and an answer in memory. */
+  readonly inFlight: number;
+  /** Requests of one connection under way at once: further ones that come before the answers to these are refused. */
+  readonly pipelined: number;
   readonly bodyBytes: number;
   readonly bodyDepth: number;
   readonly bodyNodes: number;
@@ -19,9 +23,17 @@ export interface ProxyLimits {
   readonly stalledClientMs: number;
   /** Silence of the upstream after which a stream's client is sent a comment. */
   readonly commentMs: number;
+  /** How long a finished stream whose client has left is read on for its usage. */
+  readonly usageMs: number;
+  /** How many streams may be read on like that at once. */
+  readonly usageWaits: number;
+  /** A credential is read again when a request's body took longer than this. */
+  readonly trustMs: number;
 }
 
 export const defaultLimits: ProxyLimits = {
+  inFlight: 2_000,
+  pipelined: 16,
   bodyBytes: 10 * 1024 * 1024,
   bodyDepth: 64,
   bodyNodes: 200_000,
@@ -36,4 +48,7 @@ export const defaultLimits: ProxyLimits = {
   eventBytes: 1024 * 1024,
   stalledClientMs: 30_000,
   commentMs: 15_000,
+  usageMs: 2_000,
+  usageWaits: 64,
+  trustMs: 500,
 };

@@ -4,7 +4,7 @@ import { readChatRequest, unknownModel } from './chat-request.ts';
 import type { Exchange } from './exchange.ts';
 import { readBody } from './read-body.ts';
 import { Relay } from './relay.ts';
-import { estimatedUsage } from './reported-usage.ts';
+import { usageOf } from './reported-usage.ts';
 
 /** One step of an exchange. It returns a promise only when it has to wait. */
 export type Step = (exchange: Exchange) => Promise<void> | undefined | void;
@@ -15,7 +15,9 @@ export type Step = (exchange: Exchange) => Promise<void> | undefined | void;
  */
 export const chatCompletion: readonly Step[] = [
   authenticate,
+  takePlace,
   readBody,
+  authenticateAgain,
   parseBody,
   decide,
   route,
@@ -46,6 +48,20 @@ async function wait(exchange: Exchange, found: Promise<Principal>): Promise<void
   exchange.principal = await found;
 }
 
+/** Before the body, which takes memory. After the credential, so that strangers do not take the places of others. */
+function takePlace(exchange: Exchange): void {
+  if (exchange.enter()) return;
+  throw new GatewayError('unavailable', 'overloaded', 'The gateway has as many calls under way as it can take', {
+    headers: { 'retry-after': '1' },
+  });
+}
+
+/** A client that withholds its body keeps nothing of a key that was blocked or deleted meanwhile. */
+function authenticateAgain(exchange: Exchange): Promise<void> | undefined {
+  if (performance.now() - exchange.startedMs <= exchange.context.limits.trustMs) return undefined;
+  return authenticate(exchange);
+}
+
 function parseBody(exchange: Exchange): void {
   exchange.chat = readChatRequest(exchange.body, exchange.parameter, exchange.context.limits);
 }
@@ -63,9 +79,19 @@ function route(exchange: Exchange): void {
 
 function reserve(exchange: Exchange): Promise<void> | undefined {
   const waiting = exchange.context.deps.metering.prepare(exchange.principal);
-  if (waiting) return waiting.then(() => admit(exchange));
+  if (waiting) return admitAfter(exchange, waiting);
   admit(exchange);
   return undefined;
+}
+
+/** The wait may have been long, with the database away: the key is looked at again as it is now. */
+async function admitAfter(exchange: Exchange, waiting: Promise<void>): Promise<void> {
+  await waiting;
+  if (exchange.stopped) return;
+  await authenticate(exchange);
+  decide(exchange);
+  await exchange.context.deps.metering.prepare(exchange.principal);
+  admit(exchange);
 }
 
 function admit(exchange: Exchange): void {
@@ -116,7 +142,8 @@ function relay(exchange: Exchange): Promise<void> | undefined {
 /** Books the call before the client sees the end of the answer, so that no answer is ever unpaid. */
 function settle(exchange: Exchange): Promise<void> | undefined {
   exchange.onStop = undefined;
-  const tokens = exchange.usage ? 0 : (exchange.relay?.completionTokens() ?? 0);
+  const isKnown = exchange.usage !== undefined && exchange.relay?.isUsageFinal;
+  const tokens = isKnown ? 0 : (exchange.relay?.completionTokens() ?? 0);
   if (typeof tokens !== 'number') return settleWhenCounted(exchange, tokens);
   settleAs(exchange, tokens);
   return undefined;
@@ -127,11 +154,10 @@ async function settleWhenCounted(exchange: Exchange, tokens: Promise<number>): P
 }
 
 function settleAs(exchange: Exchange, completionTokens: number): void {
-  exchange.usage ??= estimatedUsage(exchange.promptTokens, completionTokens);
   exchange.settle({
     status: 'success',
     httpStatus: 200,
-    usage: exchange.usage,
+    usage: usageOf(exchange, completionTokens),
     firstByteAt: exchange.relay?.firstByteAt,
   });
 }

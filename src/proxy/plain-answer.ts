@@ -14,6 +14,7 @@ export class PlainAnswer implements Intake {
   readonly #headers: IncomingHttpHeaders;
   readonly #chunks: Buffer[] = [];
   #length = 0;
+  #isWhole = false;
   #body: Buffer = Buffer.alloc(0);
   #choices: readonly unknown[] = [];
 
@@ -26,8 +27,17 @@ export class PlainAnswer implements Intake {
     return false;
   }
 
+  get awaitsUsage(): boolean {
+    return false;
+  }
+
+  get isUsageFinal(): boolean {
+    return this.#isWhole;
+  }
+
+  /** Of an answer that was cut, by what came of it: it was written, and is paid for, whoever saw it. */
   get tokensSoFar(): number {
-    return Math.ceil(this.#written().length / 4);
+    return Math.ceil((this.#isWhole ? this.#written().length : this.#length) / 4);
   }
 
   data(chunk: Buffer): void {
@@ -37,15 +47,17 @@ export class PlainAnswer implements Intake {
   }
 
   end(): void {
+    this.#isWhole = true;
     const body = this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks);
     const answer = this.#parse(body);
-    const { choices, usage, error } = answer;
+    const { choices, usage, error, service_tier: tier } = answer;
     if (!Array.isArray(choices)) {
       if (error) throw refusedInStream(error, this.#exchange.target.deployment.apiKey);
       throw invalidAnswer('is not a chat completion');
     }
     this.#body = body;
     this.#choices = choices;
+    if (typeof tier === 'string') this.#exchange.serviceTier = tier;
     noteUsage(this.#exchange, usage);
   }
 
@@ -65,6 +77,7 @@ export class PlainAnswer implements Intake {
   }
 
   completionTokens(): number | Promise<number> {
+    if (!this.#isWhole) return this.tokensSoFar;
     return this.#exchange.context.deps.counter.completionTokens(this.#written());
   }
 
@@ -89,7 +102,8 @@ export class PlainAnswer implements Intake {
 export function noteUsage(exchange: Exchange, reported: unknown): void {
   const { id, target, context } = exchange;
   exchange.usage = readUsage(reported);
-  if (!exchange.usage?.estimated) return;
+  if (!exchange.usage?.estimated || exchange.hasDoubts) return;
+  exchange.hasDoubts = true;
   context.deps.log('warn', 'The upstream reported an implausible number of tokens', {
     requestId: id,
     deployment: target.deployment.id,

@@ -7,6 +7,8 @@ import { defaultLimits } from './limits.ts';
 import type { ProxyLimits } from './limits.ts';
 import { listModels, showModel } from './models.ts';
 import { chatCompletion, run } from './pipeline.ts';
+import { Pipelines } from './pipelines.ts';
+import { Places } from './places.ts';
 import type { Step } from './pipeline.ts';
 import { createProviders } from './providers/providers.ts';
 import { Transport } from './upstream.ts';
@@ -48,6 +50,11 @@ const farewellMs = 2_000;
 const shuttingDown = (): GatewayError =>
   new GatewayError('unavailable', 'shutting_down', 'The gateway is shutting down', { headers: { 'retry-after': '5' } });
 
+const tooManyAtOnce = (): GatewayError =>
+  new GatewayError('unavailable', 'overloaded', 'Too many requests at once on one connection', {
+    headers: { 'retry-after': '1', connection: 'close' },
+  });
+
 export type Proxy = ReturnType<typeof createProxy>;
 
 function decode(path: string): string | undefined {
@@ -77,14 +84,17 @@ export function createProxy(deps: ProxyDeps) {
   const version = deps.version ?? '0.0.0';
   const transport = new Transport(limits, version);
   const watch = new Watch(limits);
+  const pipelines = new Pipelines(limits.pipelined);
   let isDraining = false;
-  let isClosed = false;
+  let hasEnded = false;
 
   const context: ProxyContext = {
     deps,
     limits,
     version,
     providers: createProviders(transport),
+    calls: new Places(limits.inFlight),
+    usageWaits: new Places(limits.usageWaits),
     get isDraining() {
       return isDraining;
     },
@@ -93,16 +103,35 @@ export function createProxy(deps: ProxyDeps) {
   /** Answers a request. Never rejects; an exchange counts as in flight until its answer has left. */
   async function handle(handler: Handler, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const exchange = new Exchange(context, handler.parameter, request, response);
+    const { socket } = request;
     watch.add(exchange);
-    response.on('close', () => {
+    let isClosed = false;
+    const end = () => {
       watch.delete(exchange);
+      exchange.leave();
+    };
+    const close = () => {
+      if (isClosed) return;
+      isClosed = true;
+      pipelines.leave(socket, cut);
       if (!response.writableFinished) exchange.stop(clientGone);
-    });
+      // A call that is still to be booked is waited for.
+      if (!exchange.isUnsettled) end();
+    };
+    const cut = () => {
+      response.destroy();
+      close();
+    };
+    const hasRoom = pipelines.enter(socket, cut);
+    response.on('close', close);
     try {
-      if (isClosed) throw shuttingDown();
+      if (hasEnded) throw shuttingDown();
+      if (!hasRoom) throw tooManyAtOnce();
       await run(handler.steps, exchange);
     } catch (thrown) {
       await failSafely(exchange, thrown);
+    } finally {
+      if (isClosed) end();
     }
   }
 
@@ -119,7 +148,7 @@ export function createProxy(deps: ProxyDeps) {
   async function drain(deadlineMs: number): Promise<void> {
     isDraining = true;
     if (await watch.empty(deadlineMs)) return;
-    isClosed = true;
+    hasEnded = true;
     watch.forEach((exchange) => exchange.stop(shuttingDown()));
     if (await watch.empty(farewellMs)) return;
     watch.forEach(({ response }) => response.destroy());
@@ -135,7 +164,7 @@ export function createProxy(deps: ProxyDeps) {
     },
     async [Symbol.asyncDispose]() {
       await drain(0);
-      isClosed = true;
+      hasEnded = true;
       watch[Symbol.dispose]();
       await transport[Symbol.asyncDispose]();
     },

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../kernel/errors.ts';
+import { clientGone } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { connectionFailure, invalidAnswer, refusedByUpstream } from './failures.ts';
 import type { Receiver } from './providers/provider.ts';
@@ -14,6 +15,10 @@ export interface Intake {
   end(): void;
   /** Whether nothing more is wanted, though the upstream has not ended. */
   readonly isOver: boolean;
+  /** Whether what the upstream has reported is what the whole call used. */
+  readonly isUsageFinal: boolean;
+  /** Whether the model has finished, and only the usage is still to come. */
+  readonly awaitsUsage: boolean;
   /** The answer's end, once the call is settled. */
   finish(): void;
   /** Tokens delivered so far that nobody has counted. */
@@ -34,6 +39,9 @@ export class Relay implements Receiver {
   wasSent = false;
   firstByteAt: Date | undefined;
   isPaused = false;
+  /** How the upstream's answer began, if it did. */
+  answer: 'none' | 'accepted' | 'refused' = 'none';
+  #readingOn: NodeJS.Timeout | undefined;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
@@ -51,6 +59,7 @@ export class Relay implements Receiver {
 
   start(status: number, headers: IncomingHttpHeaders): void {
     this.firstByteAt = this.#exchange.context.deps.now();
+    this.answer = status >= 200 && status <= 299 ? 'accepted' : 'refused';
     this.#intake = intakeFor(this.#exchange, status, headers);
   }
 
@@ -65,7 +74,8 @@ export class Relay implements Receiver {
     } catch (thrown) {
       this.#giveUp(thrown);
     }
-    if (intake.isOver) this.#end();
+    if (this.#readingOn && !intake.awaitsUsage) this.#stopReading();
+    else if (intake.isOver) this.#end();
   }
 
   end(): void {
@@ -75,7 +85,30 @@ export class Relay implements Receiver {
     } catch (thrown) {
       this.#giveUp(thrown);
     }
-    this.#end();
+    if (this.#readingOn) this.#stopReading();
+    else this.#end();
+  }
+
+  get isUsageFinal(): boolean {
+    return this.#intake?.isUsageFinal ?? false;
+  }
+
+  /**
+   * The client has left. Of a stream that has finished all but the usage is known, so it is read on for that, for a while
+   * and not by many at once. False when there is nothing to wait for: then the upstream is to be hung up on.
+   */
+  readOn(): boolean {
+    const { limits, usageWaits } = this.#exchange.context;
+    if (this.#isOver || !this.#intake?.awaitsUsage || !usageWaits.take()) return false;
+    this.#readingOn = setTimeout(() => this.#stopReading(), limits.usageMs);
+    if (this.isPaused) this.#exchange.upstream?.resume();
+    this.isPaused = false;
+    return true;
+  }
+
+  #stopReading(): void {
+    this.#fail(clientGone);
+    this.#exchange.upstream?.abort();
   }
 
   fail(error: Error): void {
@@ -121,6 +154,11 @@ export class Relay implements Receiver {
   }
 
   #fail(error: GatewayError): void {
+    if (this.#readingOn) {
+      clearTimeout(this.#readingOn);
+      this.#readingOn = undefined;
+      this.#exchange.context.usageWaits.release();
+    }
     if (this.#isOver) return;
     this.#isOver = true;
     this.#outcome.reject(error);
@@ -148,6 +186,14 @@ class ErrorAnswer implements Intake {
   }
 
   get isOver(): boolean {
+    return false;
+  }
+
+  get isUsageFinal(): boolean {
+    return false;
+  }
+
+  get awaitsUsage(): boolean {
     return false;
   }
 

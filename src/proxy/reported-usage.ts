@@ -1,5 +1,6 @@
 import { clampUsage } from '../metering/usage.ts';
 import type { Usage } from '../metering/usage.ts';
+import type { Exchange } from './exchange.ts';
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
@@ -27,7 +28,32 @@ export function readUsage(reported: unknown): Usage | undefined {
   });
 }
 
-export function estimatedUsage(promptTokens: number, completionTokens: number): Usage {
+/**
+ * What a call is booked with: what the upstream reported of all of it; else the larger of what it reported on the way and
+ * what was counted here, because some report with the first chunk only.
+ */
+export function usageOf(
+  { usage, promptTokens, relay }: Pick<Exchange, 'usage' | 'promptTokens' | 'relay'>,
+  counted: number,
+): Usage {
+  if (usage && relay?.isUsageFinal) return usage;
+  const estimate = estimatedUsage(promptTokens, counted);
+  return usage ? largerUsage(usage, estimate) : estimate;
+}
+
+/** The larger of two, bucket by bucket: the estimate has but two. */
+function largerUsage(reported: Usage, estimate: Usage): Usage {
+  const { promptTokens, completionTokens } = reported;
+  if (promptTokens >= estimate.promptTokens && completionTokens >= estimate.completionTokens) return reported;
+  return {
+    ...reported,
+    promptTokens: Math.max(promptTokens, estimate.promptTokens),
+    completionTokens: Math.max(completionTokens, estimate.completionTokens),
+    estimated: true,
+  };
+}
+
+function estimatedUsage(promptTokens: number, completionTokens: number): Usage {
   return {
     promptTokens,
     completionTokens,

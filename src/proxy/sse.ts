@@ -36,6 +36,11 @@ export class SseScanner {
   readonly delivered = new DeliveredText();
   /** The last usage object that came by, as the upstream sent it. */
   usage: unknown;
+  /** Whether that is what the whole call used: it came by itself, as OpenAI's last chunk, or with the end of the stream. */
+  isUsageFinal = false;
+  #isUsageLate = false;
+  /** The service tier, as the event with the usage names it. */
+  tier: string | undefined;
   /** An error the upstream reported inside of the stream. Nothing after it is passed on. */
   error: unknown;
   /** Whether a choice was ended by the model. */
@@ -72,6 +77,12 @@ export class SseScanner {
 
   /** The upstream has ended: an event that lacks only its blank line is still one. */
   end(): Buffer | undefined {
+    const events = this.#endOfRest();
+    this.isUsageFinal ||= this.#isUsageLate;
+    return events;
+  }
+
+  #endOfRest(): Buffer | undefined {
     const rest = Buffer.concat(this.#rest);
     this.#rest = [];
     this.#restLength = 0;
@@ -152,6 +163,7 @@ export class SseScanner {
     const payload = payloadOf(this.#atStart && event.startsWith(byteOrderMark) ? event.slice(3) : event);
     if (payload.trim() === '[DONE]') {
       this.done = true;
+      this.isUsageFinal ||= this.#isUsageLate;
       return false;
     }
     const data = parse(Buffer.from(payload, 'latin1').toString());
@@ -163,7 +175,11 @@ export class SseScanner {
     if (finishReason.test(event)) this.finished = true;
     if (!isRecord(data['usage'])) return true;
     this.usage = data['usage'];
-    return !(this.#hidesUsage && Array.isArray(data['choices']) && data['choices'].length === 0);
+    if (typeof data['service_tier'] === 'string') this.tier = data['service_tier'];
+    const isAlone = Array.isArray(data['choices']) && data['choices'].length === 0;
+    this.#isUsageLate = this.finished;
+    if (isAlone) this.isUsageFinal = true;
+    return !(this.#hidesUsage && isAlone);
   }
 }
 

@@ -29,6 +29,14 @@ export class StreamAnswer implements Intake {
     return this.#scanner.done;
   }
 
+  get awaitsUsage(): boolean {
+    return this.#scanner.finished && !this.#scanner.isUsageFinal && !this.#scanner.over;
+  }
+
+  get isUsageFinal(): boolean {
+    return this.#scanner.isUsageFinal;
+  }
+
   data(chunk: Buffer): void {
     if (!this.#isMarked) throw invalidAnswer('is not an event stream');
     const events = this.#scanner.push(chunk);
@@ -59,13 +67,14 @@ export class StreamAnswer implements Intake {
   }
 
   #take(events: Buffer | undefined): void {
-    const { usage, error, done } = this.#scanner;
+    const { usage, error, done, tier } = this.#scanner;
+    if (tier !== undefined) this.#exchange.serviceTier = tier;
     // Some upstreams report in every chunk what was used so far: the last one counts.
     if (usage !== this.#noted) noteUsage(this.#exchange, (this.#noted = usage));
     if (events) {
       // With the usage known the end follows at once, and one system call sends both. The socket is corked and not the
       // response: `end()` of a corked response sends the last chunk's mark before what it holds (Node 24.21).
-      if (done && this.#exchange.usage) this.#exchange.response.socket?.cork();
+      if (done && this.#scanner.isUsageFinal) this.#exchange.response.socket?.cork();
       this.#pass(events);
     }
     if (error !== undefined) throw refusedInStream(error, this.#exchange.target.deployment.apiKey);
@@ -73,6 +82,8 @@ export class StreamAnswer implements Intake {
 
   #pass(events: Buffer): void {
     const { response, upstream, relay } = this.#exchange;
+    // Read on for the usage alone: nobody is there, and a closed response never drains.
+    if (response.destroyed) return;
     if (!this.#exchange.isAnswering) this.#begin();
     if (response.write(events) || !relay || relay.isPaused) return;
     relay.isPaused = true;

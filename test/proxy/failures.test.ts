@@ -20,6 +20,8 @@ const table: {
   status: number;
   error: Record<string, unknown>;
   headers?: Record<string, string>;
+  /** Whether the upstream took the call, and is likely to bill it. */
+  isPaid?: boolean;
 }[] = [
   {
     what: 'a bad request keeps its status, message, param and code',
@@ -109,30 +111,40 @@ const table: {
     error: { type: 'upstream_invalid_response' },
   },
   {
+    isPaid: true,
     what: 'a page with status 200 is no answer',
     script: { answer: '<html>Hi</html>', headers: { 'content-type': 'text/html' } },
     status: 502,
     error: { type: 'upstream_invalid_response' },
   },
   {
+    isPaid: true,
     what: 'nor is half of one',
     script: { answer: '{"choices":[' },
     status: 502,
     error: { type: 'upstream_invalid_response' },
   },
   {
+    isPaid: true,
     what: 'nor is JSON of something else',
     script: { answer: '[1]' },
     status: 502,
     error: { type: 'upstream_invalid_response' },
   },
   {
+    isPaid: true,
     what: 'nor is text that is not UTF-8',
     script: { answer: Buffer.from('{"choices":["\xff"]}', 'latin1') },
     status: 502,
     error: { type: 'upstream_invalid_response' },
   },
-  { what: 'nor is nothing', script: { answer: '' }, status: 502, error: { type: 'upstream_invalid_response' } },
+  {
+    isPaid: true,
+    what: 'nor is nothing',
+    script: { answer: '' },
+    status: 502,
+    error: { type: 'upstream_invalid_response' },
+  },
   {
     what: 'an error with status 200 is an error',
     script: { answer: { error: { message: 'Broken' } } },
@@ -140,12 +152,14 @@ const table: {
     error: { message: 'Broken' },
   },
   {
+    isPaid: true,
     what: 'an answer that is cut is none',
     script: { cutAfter: 40 },
     status: 502,
     error: { type: 'upstream_unreachable' },
   },
   {
+    isPaid: true,
     what: 'an answer cut before its first byte is none',
     script: { cutAfter: 0 },
     status: 502,
@@ -153,7 +167,7 @@ const table: {
   },
 ];
 
-for (const { what, script, status, error, headers = {} } of table) {
+for (const { what, script, status, error, headers = {}, isPaid = false } of table) {
   test(`of an upstream’s failures: ${what}`, async () => {
     await using upstream = await startUpstream(script);
     await using gateway = await Gateway.start(through(upstream.url));
@@ -163,7 +177,8 @@ for (const { what, script, status, error, headers = {} } of table) {
     for (const [name, value] of Object.entries(headers)) assert.equal(answer.headers[name], value);
     assert.ok(answer.headers['x-litellm-call-id']);
     const { outcome } = gateway;
-    assert.deepEqual([outcome.status, outcome.usage, outcome.httpStatus], ['failure', undefined, status]);
+    assert.deepEqual([outcome.status, outcome.httpStatus], [isPaid ? 'interrupted' : 'failure', status]);
+    assert.equal(outcome.usage?.promptTokens, isPaid ? gateway.bookings[0]?.start.promptTokens : undefined);
     assert.equal(outcome.error, answer.json.error['type']);
     assert.equal(JSON.stringify([answer, gateway.logged]).includes('sk-provider'), false);
   });
@@ -189,7 +204,7 @@ for (const stream of [false, true]) {
     await using upstream = await startUpstream({ firstByteMs: 60_000 });
     await using gateway = await Gateway.start({ ...through(upstream.url), limits: { firstByteMs: 50 } });
     const { status, json } = await gateway.send({ ...hello, stream });
-    assert.deepEqual([status, json.error['type'], gateway.outcome.status], [504, 'upstream_timeout', 'failure']);
+    assert.deepEqual([status, json.error['type'], gateway.outcome.status], [504, 'upstream_timeout', 'interrupted']);
     await until('the upstream is hung up on', () => upstream.requests[0]?.hungUp === true);
   });
 
@@ -197,7 +212,7 @@ for (const stream of [false, true]) {
     await using upstream = await startUpstream({ firstByteMs: 60_000 });
     await using gateway = await Gateway.start({ ...through(upstream.url), limits: { totalMs: 50 } });
     const { status, json } = await gateway.send({ ...hello, stream });
-    assert.deepEqual([status, json.error['type'], gateway.outcome.status], [504, 'upstream_timeout', 'failure']);
+    assert.deepEqual([status, json.error['type'], gateway.outcome.status], [504, 'upstream_timeout', 'interrupted']);
   });
 
   test(`an upstream that does not speak HTTP is a 502, ${kind}`, async () => {
@@ -216,13 +231,15 @@ test('a plain answer that is larger than allowed is a 502', async () => {
   await using upstream = await startUpstream({ text: longText });
   await using gateway = await Gateway.start({ ...through(upstream.url), limits: { responseBytes: 4_000 } });
   assert.equal((await gateway.send(hello)).json.error['type'], 'upstream_invalid_response');
+  assert.equal(gateway.outcome.status, 'interrupted');
+  assert.ok((gateway.outcome.usage?.completionTokens ?? 0) > 1_000);
 });
 
 test('an answer that falls silent is a 504', async () => {
   await using upstream = await startUpstream({ silentAfter: 30 });
   await using gateway = await Gateway.start({ ...through(upstream.url), limits: { idleMs: 50 } });
   const { status, json } = await gateway.send(hello);
-  assert.deepEqual([status, json.error['type']], [504, 'upstream_timeout']);
+  assert.deepEqual([status, json.error['type'], gateway.outcome.status], [504, 'upstream_timeout', 'interrupted']);
 });
 
 test('a deployment whose address is no URL is a 502 that names no address', async () => {
@@ -235,17 +252,17 @@ test('a deployment whose address is no URL is a 502 that names no address', asyn
 
 test('a stream in a wrapper that is none, or in bytes that are no text, is a 502', async () => {
   await using upstream = await startUpstream();
-  for (const script of [
-    { headers: { 'content-type': 'text/html' } },
-    { chunks: [Buffer.from('data: {"a":"\xff"}\n\n', 'latin1')] },
-    { chunks: ['data: {"error":{"message":"Overloaded","type":"server_error"}}\n\n'] },
-    { chunks: ['hello'] },
-    { chunks: [] },
-  ]) {
+  for (const [script, booked] of [
+    [{ headers: { 'content-type': 'text/html' } }, 'interrupted'],
+    [{ chunks: [Buffer.from('data: {"a":"\xff"}\n\n', 'latin1')] }, 'interrupted'],
+    [{ chunks: ['data: {"error":{"message":"Overloaded","type":"server_error"}}\n\n'] }, 'failure'],
+    [{ chunks: ['hello'] }, 'interrupted'],
+    [{ chunks: [] }, 'interrupted'],
+  ] as const) {
     await using gateway = await Gateway.start(through(upstream.url));
     upstream.script(script);
     const { status } = await gateway.send({ ...hello, stream: true });
-    assert.deepEqual([status, gateway.outcome.status], [502, 'failure']);
+    assert.deepEqual([status, gateway.outcome.status], [502, booked]);
   }
 });
 

@@ -129,6 +129,11 @@ export class Gateway {
     return bytes;
   }
 
+  /** Clients connected, as far as this side has noticed. */
+  get clients(): number {
+    return this.#sockets.size;
+  }
+
   /** Cuts the connections of all clients, from their side. */
   hangUp(): void {
     for (const request of this.#open) request.destroy();

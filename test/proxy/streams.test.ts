@@ -22,7 +22,7 @@ test('a stream cut at any byte ends with an error, never with a made-up finish, 
     const { outcome } = gateway;
     const events = eventsOf(text);
     if (status !== 200) {
-      assert.equal(outcome.status, 'failure', `at ${cutAfter}`);
+      assert.deepEqual([outcome.status, outcome.usage?.completionTokens], ['interrupted', 0], `at ${cutAfter}`);
       assert.ok(cutAfter < Buffer.byteLength(recorded[0]!), `at ${cutAfter}`);
       return;
     }
@@ -87,7 +87,7 @@ test('a silent stream is kept alive with comments, and checkpoints what it deliv
 test('a client that leaves at any chunk ends the upstream’s work and is charged for what it got', async () => {
   const words = 'one two three four';
   const total = aStream(words).length;
-  for (let leaveAt = 1; leaveAt < total - 1; leaveAt++) {
+  for (let leaveAt = 1; leaveAt < total - 2; leaveAt++) {
     const left = Promise.withResolvers<void>();
     await using upstream = await startUpstream({
       text: words,
@@ -113,6 +113,85 @@ test('a client that leaves at any chunk ends the upstream’s work and is charge
     assert.equal(outcome.usage?.promptTokens, gateway.bookings[0]?.start.promptTokens);
     assert.equal(outcome.usage?.estimated, true);
   }
+});
+
+const thoughtful = {
+  prompt_tokens: 200_000,
+  completion_tokens: 12_000,
+  completion_tokens_details: { reasoning_tokens: 11_900 },
+};
+
+/** Opens a stream and leaves as soon as an event of it came by. */
+async function leaveAfter(gateway: Gateway, event: string): Promise<void> {
+  const response = await gateway.open(streamed);
+  let text = '';
+  response.on('data', (chunk: Buffer) => (text += chunk.toString())).on('error', () => {});
+  await until(`${event} came`, () => text.includes(event));
+  response.destroy();
+}
+
+test('a client that leaves after the model has finished pays for all of it, thoughts included', async () => {
+  const left = Promise.withResolvers<void>();
+  const last = aStream('a').length - 2;
+  await using upstream = await startUpstream({
+    text: 'a',
+    usage: thoughtful,
+    beforeChunk: (index) => (index === last ? left.promise : Promise.resolve()),
+  });
+  await using gateway = await Gateway.start(through(upstream.url));
+  await leaveAfter(gateway, '"finish_reason":"stop"');
+  await until('it has been noticed', () => gateway.clients === 0);
+  assert.equal(gateway.proxy.inFlight, 1);
+  left.resolve();
+  await until('nothing is in flight', () => gateway.proxy.inFlight === 0);
+  const { status, usage, error } = gateway.outcome;
+  assert.deepEqual([status, error, usage?.estimated], ['interrupted', 'client_disconnected', false]);
+  assert.deepEqual([usage?.promptTokens, usage?.completionTokens, usage?.reasoningTokens], [200_000, 12_000, 11_900]);
+});
+
+test('a finished stream is not read on for ever, and not by many at once', async () => {
+  for (const limits of [{ usageMs: 30 }, { usageWaits: 0, usageMs: 60_000 }]) {
+    const words = aStream('one two', { usage: null, done: false });
+    await using upstream = await startUpstream({
+      chunks: [...words, ': no end\n\n'],
+      beforeChunk: (index) => (index === words.length ? new Promise(() => {}) : Promise.resolve()),
+    });
+    await using gateway = await Gateway.start({ ...through(upstream.url), limits });
+    await leaveAfter(gateway, '"finish_reason":"stop"');
+    await until('the upstream is hung up on', () => upstream.requests[0]?.hungUp === true, 1_000);
+    await until('nothing is in flight', () => gateway.proxy.inFlight === 0);
+    assert.deepEqual([gateway.outcome.usage?.completionTokens, gateway.outcome.usage?.estimated], [2, true]);
+  }
+});
+
+test('what an upstream reports on the way is no less than what was delivered', async () => {
+  const early = `data: ${JSON.stringify({ choices: [{ index: 0, delta: { role: 'assistant' } }], usage: { prompt_tokens: 900, completion_tokens: 1 } })}\n\n`;
+  const words = aStream('word '.repeat(40)).slice(1, -3);
+  await using upstream = await startUpstream({
+    chunks: [early, ...words, ': no end\n\n'],
+    beforeChunk: (index) => (index === words.length + 1 ? new Promise(() => {}) : Promise.resolve()),
+  });
+  await using gateway = await Gateway.start(through(upstream.url));
+  const response = await gateway.open(streamed);
+  let text = '';
+  response.on('data', (chunk: Buffer) => (text += chunk.toString())).on('error', () => {});
+  await until('all came', () => eventsOf(text).length === words.length + 1);
+  response.destroy();
+  await until('the upstream is hung up on', () => upstream.requests[0]?.hungUp === true, 1_000);
+  await until('nothing is in flight', () => gateway.proxy.inFlight === 0);
+  assert.deepEqual([gateway.outcome.usage?.promptTokens, gateway.outcome.usage?.estimated], [900, true]);
+  assert.ok((gateway.outcome.usage?.completionTokens ?? 0) >= 40);
+});
+
+test('an implausible usage in every chunk is told once', async () => {
+  const event = (completion_tokens: number) =>
+    `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: 'x' } }], usage: { prompt_tokens: -1, completion_tokens } })}\n\n`;
+  await using upstream = await startUpstream({
+    chunks: [...Array.from({ length: 20 }, (_, index) => event(index)), ...aStream('', { usage: null }).slice(1)],
+  });
+  await using gateway = await Gateway.start(through(upstream.url));
+  await gateway.send(streamed);
+  assert.equal(gateway.logged.filter((line) => line.includes('implausible')).length, 1);
 });
 
 test('a client that leaves before the answer begins is charged for its prompt', async () => {
