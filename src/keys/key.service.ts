@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type FilterQuery, LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { AuditService } from '../audit/audit.service.ts';
 import { announce } from '../db/notify.ts';
+import { SCHEMA } from '../db/schema.ts';
 import { createStamp, given, updateStamp, type Work } from '../db/work.ts';
 import { after, type Duration } from '../kernel/duration.ts';
 import { GatewayError } from '../kernel/errors.ts';
@@ -121,13 +122,13 @@ export class KeyService {
     const before = this.#encode(key);
     const secret = newKey ?? generateSecret('virtual');
     const old = key.token;
-    await em.nativeDelete(RetiredToken, { keyId: key.id, expiresAt: { $lte: now } });
+    const forgotten = await this.#forgetExpired(key);
     if (grace) em.create(RetiredToken, { token: old, keyId: key.id, expiresAt: after(now, grace) });
     em.assign(key, { token: hashSecret(secret), name: maskSecret(secret), rotationCount: key.rotationCount + 1 });
     em.assign(key, given({ expiresAt: this.#expiry(expiry) }));
     this.#touch(key);
     await this.#flush(key);
-    await this.#changed(key, 'rotated', before, [old]);
+    await this.#changed(key, 'rotated', before, [old, ...forgotten]);
     return { key, secret };
   }
 
@@ -259,13 +260,10 @@ export class KeyService {
     before?: unknown,
     oldHashes: readonly string[] = [],
   ): Promise<void> {
-    const { em, now } = this.#work;
-    const retired = await em.find(RetiredToken, { keyId: key.id, expiresAt: { $gt: now } });
-    await announce(this.#work, {
-      entity: 'key',
-      id: key.id,
-      hashes: [key.token, ...oldHashes, ...retired.map(({ token }) => token)],
-    });
+    const forgotten = await this.#forgetExpired(key);
+    const retired = await this.#work.em.find(RetiredToken, { keyId: key.id });
+    const hashes = new Set([key.token, ...oldHashes, ...forgotten, ...retired.map(({ token }) => token)]);
+    await announce(this.#work, { entity: 'key', id: key.id, hashes: [...hashes] });
     const afterwards = action === 'deleted' ? undefined : this.#encode(key);
     this.#audit.record({ action, object: 'key', id: key.id, before, after: afterwards });
   }
@@ -291,6 +289,18 @@ export class KeyService {
     if (second)
       throw new GatewayError('invalid', 'ambiguous_key', 'More than one key begins like that', { param: 'key' });
     return first ?? null;
+  }
+
+  /**
+   * Deletes the retired secrets whose grace has ended, and says which: they are announced too. By the database's clock, as
+   * the look-up goes: a secret that is over here may live on in a daemon whose clock is behind.
+   */
+  async #forgetExpired({ id }: Key): Promise<string[]> {
+    const rows: { token: string }[] = await this.#work.em.execute(
+      `delete from ${SCHEMA}.retired_tokens where key_id = ? and expires_at <= now() returning token`,
+      [id],
+    );
+    return rows.map(({ token }) => token);
   }
 
   #maySee(key: Key): boolean {
