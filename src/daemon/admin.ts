@@ -15,13 +15,19 @@ export interface AdminParts {
   readonly authenticate: (request: IncomingMessage) => Promise<Principal>;
 }
 
+export interface AdminRoutes {
+  readonly middleware: Middleware<State>;
+  /** Empty where there is no route. */
+  methodsAt(path: string): string[];
+}
+
 /**
  * Mounts every operation at the paths it declares. There is no other admin route.
  *
  * Matching is exact: with the router's defaults `/KEY/Generate` and `/key/generate/` would reach `/key/generate` while
  * the path a gate looks at stays as it was sent. The gate is therefore part of the route, and looks at no path.
  */
-export function adminRoutes({ app, operations, authenticate }: AdminParts): Middleware<State> {
+export function adminRoutes({ app, operations, authenticate }: AdminParts): AdminRoutes {
   const router = new Router<State>({ sensitive: true, strict: true });
   const identify = identifyBy(authenticate);
   for (const operation of operations) {
@@ -45,8 +51,11 @@ export function adminRoutes({ app, operations, authenticate }: AdminParts): Midd
       );
     }
   }
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the router's own context is Koa's with params
-  return router.routes() as unknown as Middleware<State>;
+  return {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the router's own context is Koa's with params
+    middleware: router.routes() as unknown as Middleware<State>,
+    methodsAt: (path) => router.match(path, '').path.flatMap(({ methods }) => methods),
+  };
 }
 
 /** A page in a browser has no business here, and a rebound DNS name must not give it any. */

@@ -1,14 +1,12 @@
+import type { IncomingMessage } from 'node:http';
 import type { Middleware } from 'koa';
 import { GatewayError } from '../kernel/errors.ts';
+import { limits } from './limits.ts';
 import type { State } from './state.ts';
-
-/** Bytes of an admin request at most, and how long they may take. */
-const LIMIT = 1_048_576;
-const DEADLINE_MS = 30_000;
 
 /** Reads a JSON body into `ctx.state.body`. Runs after authentication: a stranger's bytes are not parsed. */
 export const jsonBody: Middleware<State> = async (ctx, next) => {
-  if (ctx.method === 'GET') return next();
+  if (ctx.method === 'GET' || ctx.method === 'HEAD') return next();
   const bytes = await readAll(ctx.req);
   if (bytes.length > 0 && !ctx.is('application/json')) {
     throw new GatewayError('unsupportedMedia', 'unsupported_media_type', 'The body must be application/json', {
@@ -26,19 +24,25 @@ export const jsonBody: Middleware<State> = async (ctx, next) => {
   return next();
 };
 
-async function readAll(request: AsyncIterable<Buffer> & { destroy(error?: Error): void }): Promise<Buffer> {
+/** Rejects and leaves the request as it is, so that the answer still reaches the client; node:http throws the rest away. */
+function readAll(request: IncomingMessage): Promise<Buffer> {
+  const { adminBodyBytes: most, adminBodyMs } = limits;
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const chunks: Buffer[] = [];
   let size = 0;
-  const slow = new GatewayError('timeout', 'request_timeout', `The body took longer than ${DEADLINE_MS / 1_000} s`);
-  const timer = setTimeout(() => request.destroy(slow), DEADLINE_MS);
-  try {
-    for await (const chunk of request) {
-      size += chunk.length;
-      if (size > LIMIT) throw new GatewayError('tooLarge', 'body_too_large', `The body is over ${LIMIT} bytes`);
-      chunks.push(chunk);
-    }
-  } finally {
-    clearTimeout(timer);
-  }
-  return Buffer.concat(chunks);
+  const timer = setTimeout(() => {
+    const message = `The body took longer than ${adminBodyMs / 1_000} s`;
+    reject(new GatewayError('timeout', 'request_timeout', message, { headers: { connection: 'close' } }));
+  }, adminBodyMs);
+  request.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size <= most) return void chunks.push(chunk);
+    chunks.length = 0;
+    return reject(new GatewayError('tooLarge', 'body_too_large', `The body is over ${most} bytes`));
+  });
+  request.on('end', () => resolve(Buffer.concat(chunks)));
+  request.on('error', (cause) => {
+    reject(new GatewayError('invalid', 'body_interrupted', 'The body ended before its end', { cause }));
+  });
+  return promise.finally(() => clearTimeout(timer));
 }

@@ -4,7 +4,10 @@ import Koa, { type Middleware } from 'koa';
 import { GatewayError } from '../kernel/errors.ts';
 import { type AdminParts, adminRoutes } from './admin.ts';
 import { answerErrors, type Log } from './errors.ts';
-import { type Health, healthRoutes } from './health.ts';
+import { Connections } from './connections.ts';
+import { type Health, healthPaths, healthRoutes, isRead } from './health.ts';
+import { limits } from './limits.ts';
+import { refuse } from './refusal.ts';
 import type { State } from './state.ts';
 import { requirePlainTarget } from './target.ts';
 
@@ -35,7 +38,11 @@ export function createDaemon<Handler>(parts: DaemonParts<Handler>): Daemon {
   koa.use(answerErrors(parts.log));
   koa.use(healthRoutes(parts));
   koa.use(serveDocument(parts.openapi));
-  koa.use(adminRoutes(parts));
+  const routes = adminRoutes(parts);
+  koa.use(routes.middleware);
+  koa.use(
+    refuseMethod((path) => [...modelMethods(parts.proxy, path), ...routes.methodsAt(path), ...methodsOfOthers(path)]),
+  );
   koa.on('error', (error: Error) => parts.log('warn', 'An answer could not be sent', { error }));
   const admin = koa.callback();
 
@@ -48,17 +55,21 @@ export function createDaemon<Handler>(parts: DaemonParts<Handler>): Daemon {
     }
     const { url = '/', method = 'GET' } = request;
     const query = url.indexOf('?');
-    const handler = parts.proxy.match(method, query === -1 ? url : url.slice(0, query));
+    const handler = parts.proxy.match(method === 'HEAD' ? 'GET' : method, query === -1 ? url : url.slice(0, query));
     if (handler) void parts.proxy.handle(handler, request, response);
     else void admin(request, response);
   }
 
   return {
     createServer: ({ isLocal }) => {
-      const server = createServer(limits, (request, response) => {
+      const connections = new Connections();
+      const server = createServer(limits.http, (request, response) => {
+        if (connections.isRefused(request.socket)) return;
+        connections.answering(request.socket, response);
         if (isLocal) local.add(request);
         handle(request, response);
       });
+      connections.watch(server);
       return server;
     },
   };
@@ -66,15 +77,6 @@ export function createDaemon<Handler>(parts: DaemonParts<Handler>): Daemon {
 
 /** Requests from the admin socket. Kept outside the request, where nothing a client sends can reach. */
 const local = new WeakSet<IncomingMessage>();
-
-/** Slow or huge headers are cut before they cost anything; Node checks once a second. */
-const limits = {
-  maxHeaderSize: 16_384,
-  headersTimeout: 10_000,
-  requestTimeout: 300_000,
-  keepAliveTimeout: 65_000,
-  connectionsCheckingInterval: 1_000,
-} as const;
 
 const identifyRequest: Middleware<State> = (ctx, next) => {
   ctx.state.requestId = randomUUID();
@@ -84,16 +86,31 @@ const identifyRequest: Middleware<State> = (ctx, next) => {
   return next();
 };
 
+const documentPath = '/openapi.json';
+
 const serveDocument =
   (openapi: string): Middleware<State> =>
   (ctx, next) => {
-    if (ctx.method !== 'GET' || ctx.path !== '/openapi.json') return next();
+    if (!isRead(ctx.method) || ctx.path !== documentPath) return next();
     ctx.type = 'json';
     ctx.body = openapi;
     return undefined;
   };
 
-function refuse(response: ServerResponse, error: GatewayError): void {
-  response.writeHead(error.status, { 'content-type': 'application/json', connection: 'close' });
-  response.end(JSON.stringify(error));
+const methodsOfOthers = (path: string): string[] =>
+  [documentPath, ...healthPaths].some((each) => each === path) ? ['GET'] : [];
+
+const modelMethods = <Handler>(proxy: DataPlane<Handler>, path: string): string[] =>
+  ['GET', 'POST'].filter((method) => proxy.match(method, path) !== undefined);
+
+/** Comes last: whatever is there under this path, it is not there for this method. */
+function refuseMethod(methodsAt: (path: string) => readonly string[]): Middleware<State> {
+  return (ctx, next) => {
+    const methods = new Set(methodsAt(ctx.path));
+    if (methods.size === 0) return next();
+    if (methods.has('GET')) methods.add('HEAD');
+    throw new GatewayError('methodNotAllowed', 'method_not_allowed', `${ctx.path} does not take ${ctx.method}`, {
+      headers: { allow: [...methods].toSorted().join(', ') },
+    });
+  };
 }

@@ -1,6 +1,12 @@
 import type { Middleware } from 'koa';
 import type { State } from './state.ts';
 
+/** HEAD is GET without the body (RFC 9110, 9.3.2); whoever sends the answer leaves it out. */
+export const isRead = (method: string): boolean => method === 'GET' || method === 'HEAD';
+
+/** Where GET is answered here. */
+export const healthPaths = ['/health/liveliness', '/health/liveness', '/health/readiness'] as const;
+
 export interface Health {
   /** Whether the database answers, within a second. */
   readonly database: () => Promise<boolean>;
@@ -11,7 +17,7 @@ export interface Health {
 /** LiteLLM's probes, without credentials: alive says that the process answers, ready that it can serve. */
 export function healthRoutes({ database, isDraining, version }: Health): Middleware<State> {
   return async (ctx, next) => {
-    if (ctx.method !== 'GET') return next();
+    if (!isRead(ctx.method)) return next();
     switch (ctx.path) {
       case '/health/liveliness':
       case '/health/liveness':

@@ -4,6 +4,14 @@ import { GatewayError } from '../kernel/errors.ts';
 /** What two programs could read in two ways: dots and slashes, escaped or not, back-slashes, `;`, `#`. Node's parser has refused control characters. */
 const ambiguous = /\/\/|\/\.\.?(\/|$)|[\\;#]|%(2e|2f|5c|00|0a|0d|25)/i;
 
+/**
+ * Routes with a model's name in their path, which clients escape whole: `openai%2Fgpt-4o`. Nothing there is decided by a
+ * segment of the path, so a slash may be either, and counts as one in what follows.
+ */
+const modelRoute = /^\/(v1\/)?models\/|^\/(openai\/deployments|engines)\/.+\/chat\/completions$/;
+
+const plainly = (path: string): string => (modelRoute.test(path) ? path.replaceAll(/%2f/gi, '/') : path);
+
 const host = /^[A-Za-z0-9.\-[\]:_]+$/;
 
 /**
@@ -13,7 +21,7 @@ const host = /^[A-Za-z0-9.\-[\]:_]+$/;
 export function requirePlainTarget({ url = '', headers, rawHeaders }: IncomingMessage): void {
   const query = url.indexOf('?');
   const path = query === -1 ? url : url.slice(0, query);
-  if (!path.startsWith('/') || ambiguous.test(path)) {
+  if (!path.startsWith('/') || ambiguous.test(plainly(path))) {
     throw new GatewayError('invalid', 'ambiguous_path', 'The path could be read in more than one way', {
       hint: 'Send it in its plain form: no //, no ./ or ../, no escaped slashes or dots.',
     });

@@ -1,0 +1,62 @@
+import type { Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { clientNetwork } from '../kernel/client-network.ts';
+import { GatewayError } from '../kernel/errors.ts';
+import { limits } from './limits.ts';
+import { refuseSocket, unreadable } from './refusal.ts';
+
+const tooMany = () =>
+  new GatewayError('unavailable', 'too_many_connections', 'Too many connections are open from this address', {
+    headers: { 'retry-after': '1' },
+    hint: `One address may have ${limits.connectionsPerClient}.`,
+  });
+
+/** Counts the connections of one server and refuses what is too much, or is not HTTP. */
+export class Connections {
+  readonly #open = new Map<string, number>();
+  readonly #refused = new WeakSet<Socket>();
+  readonly #answering = new WeakMap<Socket, ServerResponse>();
+
+  watch(server: Server): void {
+    server.maxConnections = limits.connections;
+    server.maxRequestsPerSocket = limits.requestsPerConnection;
+    server.on('connection', (socket) => this.#count(socket));
+    server.on('clientError', (error, socket) => this.#failed(error, socket));
+  }
+
+  /** Whether a request is to be passed over: its connection has been refused already. */
+  isRefused(socket: Socket): boolean {
+    return this.#refused.has(socket);
+  }
+
+  answering(socket: Socket, response: ServerResponse): void {
+    this.#answering.set(socket, response);
+  }
+
+  #count(socket: Socket): void {
+    // The owner of a Unix socket has no address, and is not counted.
+    const client = clientNetwork(socket.remoteAddress);
+    if (client === '') return;
+    const count = (this.#open.get(client) ?? 0) + 1;
+    this.#open.set(client, count);
+    socket.on('close', () => {
+      const rest = (this.#open.get(client) ?? 1) - 1;
+      if (rest > 0) this.#open.set(client, rest);
+      else this.#open.delete(client);
+    });
+    if (count <= limits.connectionsPerClient) return;
+    this.#refused.add(socket);
+    refuseSocket(socket, tooMany());
+  }
+
+  #failed(error: Error, stream: Duplex): void {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server on the network, or on a path, has sockets
+    const socket = stream as Socket;
+    const response = this.#answering.get(socket);
+    const isAnswered = response !== undefined && response.headersSent && !response.writableFinished;
+    // In the middle of an answer another one would be taken for its end.
+    if (!socket.writable || isAnswered || this.#refused.has(socket)) socket.destroy();
+    else refuseSocket(socket, unreadable(error));
+  }
+}
