@@ -1,9 +1,11 @@
+import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { Authenticator } from './access/authenticate.ts';
 import { allows, requireModel } from './access/decide.ts';
 import { KeyCache } from './access/key-cache.ts';
 import type { Database } from './database.ts';
 import { type Change, Listener } from './db/notify.ts';
+import { OutageLog } from './db/outage-log.ts';
 import { toMilliseconds } from './kernel/duration.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
@@ -19,6 +21,8 @@ import type { ServeParts } from './serve.ts';
 export interface DataPlaneParts extends ServeParts {
   readonly database: Database;
   readonly masterKey: string;
+  /** Known to every daemon on this database and to nobody else: what entries in Redis are signed with. */
+  readonly sharedSecret: Buffer | string;
   readonly vault: Vault;
   readonly configured: readonly Deployment[];
 }
@@ -32,7 +36,9 @@ const now = () => new Date();
 
 /** Everything a call for a model goes through, wired together, and kept up to date by what the database announces. */
 export async function createDataPlane(parts: DataPlaneParts) {
-  const { settings, runtime, log, version, database, masterKey, vault, configured } = parts;
+  const { settings, runtime, version, database, masterKey, vault, configured } = parts;
+  const outage = new OutageLog(parts.log);
+  const { log } = outage;
   await using opened = new AsyncDisposableStack();
 
   const metering = opened.use(
@@ -50,6 +56,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     ttl: toMilliseconds(settings.authCacheTtl),
     negativeTtl: NEGATIVE_TTL_MS,
     maxEntries: KEYS_AT_MOST,
+    staleMax: toMilliseconds(settings.authStaleMax),
     shared,
   });
   const authenticator = new Authenticator({
@@ -68,15 +75,15 @@ export async function createDataPlane(parts: DataPlaneParts) {
     deployments.replace([...configured, ...found]);
   });
   const follow = follower(parts, { cache, reload });
-  const listener = listen(parts, { cache, reload, follow });
+  const listener = listen(parts, { cache, reload, follow, outage });
   await reload();
   opened.use(listener);
   await listener.start();
 
-  const authenticate = (request: Parameters<Authenticator['authenticate']>[0]) => authenticator.authenticate(request);
+  const authenticate = (request: IncomingMessage) => authenticator.authenticate(request, { mayBeStale: false });
   const proxy = opened.use(
     createProxy({
-      authenticate,
+      authenticate: (request) => authenticator.authenticate(request, { mayBeStale: true }),
       decide: (principal, model) => requireModel(principal, model, settings.modelAccessStatus),
       allows,
       metering: refusingWith(metering, settings.budgetExceededStatus),
@@ -95,7 +102,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     }),
   );
   const kept = opened.move();
-  return { authenticate, proxy, follow, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return { authenticate, proxy, follow, log, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 /** Money refused in the status the operator's clients know; what a budget is, is none of HTTP's business. */
@@ -133,12 +140,13 @@ function oneAtATime(run: () => Promise<void>): () => Promise<void> {
 }
 
 /** Loaded only where there is a Redis: the client costs 50 to 100 ms at start. */
-async function openRedis(url: string, { settings, log }: DataPlaneParts) {
+async function openRedis(url: string, { settings, log, sharedSecret }: DataPlaneParts) {
   const { openSharedCache } = await import('./access/shared-cache.ts');
   return openSharedCache({
     url,
     ttl: toMilliseconds(settings.redisCacheTtl),
-    warn: (message, error) => log('warn', message, { error }),
+    secret: sharedSecret,
+    warn: (message, error) => log('warn', message, error === undefined ? {} : { error }),
   });
 }
 
@@ -164,19 +172,24 @@ function follower({ database, log }: DataPlaneParts, { cache, reload }: Kept): F
 
 /** Hears of changes, whoever made them, and says when it cannot. */
 function listen(
-  { database, log }: DataPlaneParts,
-  { cache, reload, follow }: Kept & { readonly follow: Follow },
+  { database }: DataPlaneParts,
+  { cache, reload, follow, outage }: Kept & { readonly follow: Follow; readonly outage: OutageLog },
 ): Listener {
   return new Listener({
     url: database.url,
     onChange: follow,
     onUp: (since) => {
       cache.trust(since);
-      reload().catch((error: unknown) => log('error', 'Models could not be read', { error }));
+      outage.over();
+      reload().catch((error: unknown) => outage.log('error', 'Models could not be read', { error }));
     },
     onDown: (error) => {
-      cache.trust(undefined);
-      log('warn', 'Changes cannot be heard of; every key is looked up until they can', { error });
+      cache.distrust();
+      outage.begin(error);
+    },
+    onUnreadable: (error) => {
+      cache.forgetAll();
+      outage.unreadable(error);
     },
   });
 }

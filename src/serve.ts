@@ -48,12 +48,20 @@ export async function serve(parts: ServeParts): Promise<void> {
   const database = opened.use(await openDatabase(settings, 'gatewayctl-serve'));
   const place = { stateDir: settings.stateDir, embedded: database.isEmbedded };
   const masterKey = resolveMasterKey(settings, place);
-  const vault = createVault(resolveEncryptionKey(settings, place)?.key);
+  const encryptionKey = resolveEncryptionKey(settings, place)?.key;
+  const vault = createVault(encryptionKey);
   await prepareSchema(database, settings, log);
 
   const configured = configuredDeployments(settings);
   const plane = opened.use(
-    await createDataPlane({ ...parts, database, masterKey: masterKey.secret, vault, configured }),
+    await createDataPlane({
+      ...parts,
+      database,
+      masterKey: masterKey.secret,
+      sharedSecret: encryptionKey ?? masterKey.secret,
+      vault,
+      configured,
+    }),
   );
   const app = new App({ orm: database.orm, now: () => new Date(), vault, configured, onChange: plane.follow });
   let isDraining = false;
@@ -63,7 +71,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     authenticate: plane.authenticate,
     proxy: plane.proxy,
     openapi: readPackaged('openapi.json'),
-    log,
+    log: plane.log,
     version,
     isDraining: () => isDraining,
     database: () => answers(database),

@@ -1,12 +1,14 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type pg from 'pg';
-import { asDatabaseTrouble } from '../db/errors.ts';
+import { asDatabaseTrouble, databaseAway } from '../db/errors.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Role } from '../kernel/operation.ts';
+import { clientNetwork } from '../kernel/client-network.ts';
 import { hashSecret, isMalformed, maskSecret } from '../kernel/secret.ts';
 import { findKeyRow, type KeyRow } from '../keys/key.queries.ts';
 import { readCredential } from './credential.ts';
+import { FailedCredentials } from './failed-credentials.ts';
 import type { Cached, KeyCache } from './key-cache.ts';
 import type { BudgetEntity, BudgetLimit, Principal } from './principal.ts';
 
@@ -20,6 +22,12 @@ export interface AuthenticatorOptions {
   /** Money an entity had spent when its row was read: the counters begin with it. */
   readonly seed: (entity: BudgetEntity, id: string, spent: bigint) => void;
 }
+
+/** Look-ups under way at most. What comes beyond them would only wait for its own deadline. */
+const LOOKUPS_AT_MOST = 200;
+
+/** All that a look-up may take. PostgreSQL answers one in less than a millisecond; a client should be told soon. */
+const LOOKUP_MS = 1_800;
 
 const master: Principal = Object.freeze({
   kind: 'master',
@@ -46,21 +54,32 @@ export class Authenticator {
   readonly #masterMac: Buffer;
   /** Look-ups under way: a thousand requests with one unseen key ask the database once. */
   readonly #loading = new Map<string, Promise<Cached>>();
+  readonly #failed = new FailedCredentials();
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options;
     this.#masterMac = this.#mac(options.masterKey);
   }
 
-  /** @throws GatewayError 401 when the credential is known to be bad, 503 when we cannot know */
-  async authenticate(request: IncomingMessage): Promise<Principal> {
+  /**
+   * @param mayBeStale whether, while the database is away, a key may be known from before: for calls, never for changes
+   * @throws GatewayError 401 when the credential is known to be bad, 503 when we cannot know
+   */
+  async authenticate(request: IncomingMessage, { mayBeStale }: { mayBeStale: boolean }): Promise<Principal> {
     const secret = readCredential(request, this.#options.keyHeader);
     if (this.#isMaster(secret)) return master;
     if (!secret.startsWith('sk-')) throw notAKey(secret);
     const hash = hashSecret(secret);
     // Before any look-up: a key of ours with a wrong checksum was mistyped or made up.
     if (isMalformed(secret)) throw unknownKey(secret, hash);
-    const cached = await this.#find(hash);
+    const { cache } = this.#options;
+    const cached =
+      (await cache.read(hash)) ??
+      (await this.#lookUp(hash, request).catch((thrown: unknown) => {
+        const aside = mayBeStale && isAway(thrown) ? cache.readAside(hash) : undefined;
+        if (!aside) throw thrown;
+        return aside;
+      }));
     if (cached === 'unknown') throw unknownKey(secret, hash);
     requireUsable(cached.principal, secret, this.#options.now());
     return cached.principal;
@@ -76,19 +95,21 @@ export class Authenticator {
     return createHmac('sha256', this.#comparisonKey).update(secret).digest();
   }
 
-  async #find(hash: string): Promise<Cached> {
-    const cached = await this.#options.cache.read(hash);
-    if (cached) return cached;
-    let loading = this.#loading.get(hash);
-    if (!loading) {
-      loading = this.#load(hash).finally(() => this.#loading.delete(hash));
-      this.#loading.set(hash, loading);
-    }
-    return loading;
+  async #lookUp(hash: string, { socket }: IncomingMessage): Promise<Cached> {
+    const under = this.#loading.get(hash);
+    if (under) return under;
+    const client = clientNetwork(socket.remoteAddress);
+    this.#failed.requireRoom(client);
+    if (this.#loading.size >= LOOKUPS_AT_MOST) throw tooBusy();
+    const loading = this.#load(hash).finally(() => this.#loading.delete(hash));
+    this.#loading.set(hash, loading);
+    const found = await loading;
+    if (found === 'unknown') this.#failed.count(client);
+    return found;
   }
 
   async #load(hash: string): Promise<Cached> {
-    const { cache, pool, seed } = this.#options;
+    const { cache, seed } = this.#options;
     const { fence } = cache;
     const shared = await cache.readShared(hash);
     if (shared) {
@@ -96,9 +117,8 @@ export class Authenticator {
       await cache.store(hash, cached, { fence });
       return cached;
     }
-    const row = await findKeyRow(pool, hash).catch((thrown: unknown) => {
-      throw asDatabaseTrouble(thrown);
-    });
+    const row = await this.#ask(hash);
+    cache.forgetAside();
     if (!row) {
       await cache.store(hash, 'unknown', { fence });
       return 'unknown';
@@ -107,7 +127,28 @@ export class Authenticator {
     await cache.store(hash, { principal }, { fence, snapshot: { principal, readAt: row.read_at } });
     return { principal };
   }
+
+  /** The wait for a connection counts too: a database that stands still holds all of them. */
+  async #ask(hash: string): Promise<KeyRow | undefined> {
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => late.reject(databaseAway(undefined)), LOOKUP_MS);
+    try {
+      return await Promise.race([findKeyRow(this.#options.pool, hash, LOOKUP_MS), late.promise]);
+    } catch (thrown) {
+      throw asDatabaseTrouble(thrown);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
 }
+
+const isAway = (thrown: unknown): boolean => thrown instanceof GatewayError && thrown.type === 'database_unreachable';
+
+/** As trouble of the database goes: whoever is cached from before may be served. */
+const tooBusy = () =>
+  new GatewayError('unavailable', 'database_unreachable', 'Too many keys are being looked up at this moment', {
+    headers: { 'retry-after': '1' },
+  });
 
 function requireUsable(principal: Principal, secret: string, now: Date): void {
   if (principal.blocked) {

@@ -1,14 +1,22 @@
 import { Keyv } from 'keyv';
+import { BoundedMap } from './bounded-map.ts';
 import type { Principal } from './principal.ts';
 
+export interface Known {
+  readonly principal: Principal;
+}
+
 /** A look-up's result. Absence is remembered too, so that guessing keys costs the database nothing. */
-export type Cached = { readonly principal: Principal } | 'unknown';
+export type Cached = Known | 'unknown';
 
 export interface KeyCacheOptions {
   /** Milliseconds an entry lives in this process. */
   readonly ttl: number;
   readonly negativeTtl: number;
+  /** Of keys that are known, and as many again of keys that are not: guesses must not push the good ones out. */
   readonly maxEntries: number;
+  /** Milliseconds for which known keys may be served on once changes cannot be heard of and the database is away; 0 is never. */
+  readonly staleMax: number;
   /** The second tier, shared by daemons; absent without Redis. */
   readonly shared?: SharedCache | undefined;
 }
@@ -24,13 +32,12 @@ export interface Snapshot {
 export interface SharedCache extends AsyncDisposable {
   get(hash: string): Promise<Snapshot | undefined>;
   set(hash: string, snapshot: Snapshot): Promise<void>;
-  /** Whether the entries are gone for certain. */
-  delete(hashes: readonly string[]): Promise<boolean>;
+  delete(hashes: readonly string[]): Promise<void>;
   /** Milliseconds an entry lives. */
   readonly ttl: number;
 }
 
-/** Longer than a change needs to reach every daemon: until then another may put back what it read before the change. */
+/** Longer than a change needs to reach every daemon, and than two ways of asking the database's clock can differ. */
 const SETTLING_MS = 10_000;
 
 const never = Number.POSITIVE_INFINITY;
@@ -43,25 +50,32 @@ const never = Number.POSITIVE_INFINITY;
  * the old row. So whoever fills takes a fence first, and the store is refused when anything was invalidated since.
  *
  * What other daemons have put into the shared tier is believed only if its row was read after this process began to
- * hear of changes (a change made before that may have gone by with nobody to drop the entry), and not where a change
- * was heard of lately, or could not be dropped there.
+ * hear of changes (a change made before that may have gone by with nobody to drop the entry), and after every change of
+ * the key or its owners that it has heard of. So an entry that was not dropped, or that somebody puts back who kept a
+ * copy, is of no use.
  */
 export class KeyCache {
   readonly #options: KeyCacheOptions;
-  readonly #local: Keyv<Cached>;
-  readonly #entries: BoundedMap;
+  readonly #local: Keyv<Known>;
+  readonly #entries: BoundedMap<Entry>;
+  /** Keys that are not known, and until when that is believed by this process's clock. */
+  readonly #unknown: BoundedMap<number>;
   #fence = 0;
   #trusted = false;
   /** Shared entries of rows read before this are not believed. The database's clock, so that no two clocks are compared. */
   #since = never;
-  /** Hashes and owners whose shared entries are not believed, and until when by this process's clock. */
-  readonly #doubted = new Map<string, number>();
+  #sinceMs = 0;
+  /** Of hashes and owners that have changed: shared entries of rows read before `floor` are not believed. */
+  readonly #changed = new Map<string, { readonly floor: number; readonly untilMs: number }>();
+  /** What was known when changes could no longer be heard of, for the case that the database is away altogether. */
+  #aside: { readonly entries: Map<string, Entry>; readonly untilMs: number } | undefined;
 
   constructor(options: KeyCacheOptions) {
     this.#options = options;
     this.#entries = new BoundedMap(options.maxEntries);
+    this.#unknown = new BoundedMap(options.maxEntries);
     // No serialisation: snapshots are frozen, so handing out the object itself is safe, and costs nothing.
-    this.#local = new Keyv<Cached>({ store: this.#entries, useKeyPrefix: false });
+    this.#local = new Keyv<Known>({ store: this.#entries, useKeyPrefix: false });
     this.#local.serialize = undefined;
     this.#local.deserialize = undefined;
   }
@@ -73,16 +87,41 @@ export class KeyCache {
 
   /** What this process knows: 0.4 µs, which is what the warm path pays. */
   async read(hash: string): Promise<Cached | undefined> {
-    return this.#trusted ? this.#local.get<Cached>(hash) : undefined;
+    if (!this.#trusted) return undefined;
+    return (await this.#local.get<Known>(hash)) ?? this.#readUnknown(hash);
+  }
+
+  #readUnknown(hash: string): 'unknown' | undefined {
+    const untilMs = this.#unknown.get(hash);
+    if (untilMs === undefined) return undefined;
+    if (untilMs > performance.now()) return 'unknown';
+    this.#unknown.delete(hash);
+    return undefined;
   }
 
   async readShared(hash: string): Promise<Snapshot | undefined> {
     const { shared } = this.#options;
-    if (!this.#trusted || !shared || this.#isDoubted(hash)) return undefined;
+    if (!this.#trusted || !shared) return undefined;
     const snapshot = await shared.get(hash);
-    if (!snapshot || snapshot.readAt < this.#since) return undefined;
-    // Asked again: the change may have been heard of while Redis answered.
-    return [hash, ...ownersOf(snapshot.principal)].some((name) => this.#isDoubted(name)) ? undefined : snapshot;
+    // Looked at only now: a change may have been heard of while Redis answered.
+    return snapshot && this.#isCurrent(hash, snapshot, shared.ttl) ? snapshot : undefined;
+  }
+
+  #isCurrent(hash: string, { principal, readAt }: Snapshot, ttl: number): boolean {
+    // Redis forgets by itself; whoever may write to it could make an old entry last.
+    if (readAt < this.#since || readAt < this.#databaseNow() - ttl) return false;
+    return [hash, ...ownersOf(principal)].every((name) => readAt >= (this.#changed.get(name)?.floor ?? 0));
+  }
+
+  /** Known for a while after changes could no longer be heard of: only for when the database itself cannot be asked. */
+  readAside(hash: string): Known | undefined {
+    if (!this.#aside || this.#aside.untilMs <= performance.now()) return undefined;
+    return this.#aside.entries.get(hash)?.value;
+  }
+
+  /** The database has answered a look-up: it is there, and only what it says counts. */
+  forgetAside(): void {
+    this.#aside = undefined;
   }
 
   /** @param snapshot as it was read from the database; what came from the shared tier is only kept here */
@@ -92,7 +131,11 @@ export class KeyCache {
     { fence, snapshot }: { fence: number; snapshot?: Snapshot },
   ): Promise<void> {
     if (!this.#trusted || fence !== this.#fence) return;
-    await this.#local.set(hash, cached, cached === 'unknown' ? this.#options.negativeTtl : this.#options.ttl);
+    if (cached === 'unknown') {
+      this.#unknown.set(hash, performance.now() + this.#options.negativeTtl);
+      return;
+    }
+    await this.#local.set(hash, cached, this.#options.ttl);
     if (!snapshot || !this.#options.shared) return;
     await this.#options.shared.set(hash, snapshot);
     // Invalidated while it was being written: the deletion may have overtaken it.
@@ -102,7 +145,7 @@ export class KeyCache {
   /** Drops hashes everywhere we reach. Every daemon hears of the change and does the same. */
   invalidate(hashes: readonly string[]): void {
     this.#fence++;
-    for (const hash of hashes) this.#entries.delete(hash);
+    for (const hash of hashes) this.#forget(hash);
     void this.#dropShared(hashes);
   }
 
@@ -115,55 +158,87 @@ export class KeyCache {
   invalidateOwner(entity: Owner, id: string, hashes: () => Promise<readonly string[] | undefined>): void {
     this.#fence++;
     const name = ownerName(entity, id);
-    for (const [hash, { value }] of this.#entries) {
-      if (value !== 'unknown' && ownersOf(value.principal).includes(name)) this.#entries.delete(hash);
+    for (const entries of [this.#entries, this.#aside?.entries ?? []]) {
+      for (const [hash, { value }] of entries) {
+        if (ownersOf(value.principal).includes(name)) this.#forget(hash);
+      }
     }
     const { shared } = this.#options;
     if (!shared) return;
-    // Until all of them are gone for certain no shared entry of this owner is believed.
-    this.#doubt(name, shared.ttl);
-    void this.#dropSharedOf(name, hashes);
+    this.#distrustRowsOf([name], shared.ttl);
+    void this.#dropSharedOf(hashes);
   }
 
-  /**
-   * While changes cannot be heard of nothing is cached: a revoked key must not live on because a connection broke.
-   *
-   * @param since when the database was first listened to, by its own clock; undefined when it is not
-   */
-  trust(since: number | undefined): void {
+  #forget(hash: string): void {
+    this.#entries.delete(hash);
+    this.#unknown.delete(hash);
+    this.#aside?.entries.delete(hash);
+  }
+
+  /** Changes are heard of. @param since when the database was first listened to, by its own clock */
+  trust(since: number): void {
+    this.#begin(since);
+    this.#trusted = true;
+  }
+
+  /** While changes cannot be heard of nothing is cached: a revoked key must not live on because a connection broke. */
+  distrust(): void {
+    const aside = this.#trusted && this.#options.staleMax > 0 ? this.#setAside() : this.#aside;
+    this.forgetAll();
+    this.#aside = aside;
+  }
+
+  #setAside() {
+    const now = Date.now();
+    const entries = new Map([...this.#entries].filter(([, { expires = never }]) => expires > now));
+    return { entries, untilMs: performance.now() + this.#options.staleMax };
+  }
+
+  /** A change has gone by and nobody knows which: nothing that was known before counts, in no case. */
+  forgetAll(): void {
+    this.#trusted = false;
+    this.#begin(never);
+  }
+
+  #begin(since: number): void {
     this.#fence++;
-    this.#trusted = since !== undefined;
-    this.#since = since ?? never;
+    this.#since = since;
+    this.#sinceMs = performance.now();
     this.#entries.clear();
+    this.#unknown.clear();
+    this.#aside = undefined;
   }
 
-  async #dropSharedOf(name: string, hashes: () => Promise<readonly string[] | undefined>): Promise<void> {
+  /** What the database's clock shows, or an eternity later when it is not listened to. */
+  #databaseNow(): number {
+    return this.#since + (performance.now() - this.#sinceMs);
+  }
+
+  async #dropSharedOf(hashes: () => Promise<readonly string[] | undefined>): Promise<void> {
     const all = await hashes();
-    if (all && (await this.#dropShared(all))) this.#doubt(name, SETTLING_MS);
+    if (all) await this.#dropShared(all);
   }
 
-  async #dropShared(hashes: readonly string[]): Promise<boolean> {
+  async #dropShared(hashes: readonly string[]): Promise<void> {
     const { shared } = this.#options;
-    if (!shared || hashes.length === 0) return true;
-    for (const hash of hashes) this.#doubt(hash, shared.ttl);
-    const isGone = await shared.delete(hashes);
-    if (isGone) for (const hash of hashes) this.#doubt(hash, SETTLING_MS);
-    return isGone;
+    if (!shared || hashes.length === 0) return;
+    this.#distrustRowsOf(hashes, shared.ttl);
+    await shared.delete(hashes);
   }
 
-  #doubt(name: string, ms: number): void {
+  /** Kept for as long as an entry of a row read before the change may turn up. */
+  #distrustRowsOf(names: readonly string[], ttl: number): void {
     const now = performance.now();
     // The oldest stand first; what has run out is swept as new ones come.
-    for (const [each, until] of this.#doubted) {
-      if (until > now) break;
-      this.#doubted.delete(each);
+    for (const [each, { untilMs }] of this.#changed) {
+      if (untilMs > now) break;
+      this.#changed.delete(each);
     }
-    this.#doubted.delete(name);
-    this.#doubted.set(name, now + ms);
-  }
-
-  #isDoubted(name: string): boolean {
-    return (this.#doubted.get(name) ?? 0) > performance.now();
+    const change = { floor: this.#databaseNow() + SETTLING_MS, untilMs: now + ttl + SETTLING_MS };
+    for (const name of names) {
+      this.#changed.delete(name);
+      this.#changed.set(name, change);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -183,23 +258,7 @@ const ownersOf = ({ teamId, userId, organizationId }: Principal): string[] => [
 
 /** As Keyv keeps it. */
 interface Entry {
-  readonly value: Cached;
-}
-
-/** The Map beneath Keyv: oldest entries leave first once it is full. */
-class BoundedMap extends Map<string, Entry> {
-  readonly #max: number;
-
-  constructor(max: number) {
-    super();
-    this.#max = max;
-  }
-
-  override set(key: string, entry: Entry): this {
-    if (this.size >= this.#max && !this.has(key)) {
-      const [oldest] = this.keys();
-      if (oldest !== undefined) this.delete(oldest);
-    }
-    return super.set(key, entry);
-  }
+  readonly value: Known;
+  /** By `Date.now()`. */
+  readonly expires?: number | undefined;
 }

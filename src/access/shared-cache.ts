@@ -1,16 +1,19 @@
 import KeyvRedis from '@keyv/redis';
 import { Keyv } from 'keyv';
-import type { SharedCache, Snapshot } from './key-cache.ts';
+import type { SharedCache } from './key-cache.ts';
+import { createSnapshotCodec, snapshotVersion } from './snapshot.ts';
 
 export interface SharedCacheOptions {
   readonly url: string;
   /** Milliseconds an entry lives. */
   readonly ttl: number;
-  readonly warn: (message: string, cause: unknown) => void;
+  /** Entries are believed only when a daemon with the same secret has written them. */
+  readonly secret: Buffer | string;
+  readonly warn: (message: string, cause?: unknown) => void;
 }
 
 /** With a version, since daemons of two versions may share a Redis. Keyv hands its own down to the store: both are told. */
-const namespace = 'gatewayctl:auth:v2';
+const namespace = `gatewayctl:auth:${snapshotVersion}`;
 
 /** Longer than this and asking PostgreSQL is quicker. */
 const DEADLINE_MS = 50;
@@ -19,11 +22,14 @@ const DEADLINE_MS = 50;
 const FAILURES = 5;
 const PAUSE_MS = 1_000;
 
+/** Strange entries are told of once in so long: whoever can write one can write many. */
+const STRANGE_MS = 60_000;
+
 /**
  * The second tier of the key cache, in Redis. It only ever saves a query: at its defaults `@keyv/redis` waits for ever on
  * a Redis that is stopped and answers `undefined` when it is gone, so every call here has a deadline and a failure is a miss.
  */
-export function openSharedCache({ url, ttl, warn }: SharedCacheOptions): SharedCache {
+export function openSharedCache({ url, ttl, secret, warn }: SharedCacheOptions): SharedCache {
   const store = new KeyvRedis<string>(
     {
       url,
@@ -33,6 +39,7 @@ export function openSharedCache({ url, ttl, warn }: SharedCacheOptions): SharedC
     { connectionTimeout: 300, throwOnConnectError: false, namespace, keyPrefixSeparator: ':' },
   );
   const keyv = new Keyv<string>({ store, ttl, namespace, useKeyPrefix: false, throwOnErrors: true });
+  const codec = createSnapshotCodec(secret);
   let failures = 0;
   let openAt = 0;
   const failed = (cause: unknown) => {
@@ -41,9 +48,13 @@ export function openSharedCache({ url, ttl, warn }: SharedCacheOptions): SharedC
   };
   keyv.on('error', failed);
 
-  async function drop(hashes: readonly string[]): Promise<true> {
-    await keyv.delete([...hashes]);
-    return true;
+  let strange = 0;
+  let toldAt = -STRANGE_MS;
+  function isStrange(): undefined {
+    strange++;
+    if (performance.now() - toldAt < STRANGE_MS) return;
+    toldAt = performance.now();
+    warn(`Redis holds entries that no daemon with our keys has written (${strange} so far); they are passed over`);
   }
 
   async function attempt<T>(action: () => Promise<T>): Promise<T | undefined> {
@@ -67,35 +78,21 @@ export function openSharedCache({ url, ttl, warn }: SharedCacheOptions): SharedC
   return {
     ttl,
     get: async (hash) => {
-      const text = await attempt(() => keyv.get(hash));
-      return text === undefined ? undefined : parse(text);
+      // Whoever may write to Redis may have put something else than text there.
+      const stored: unknown = await attempt(() => keyv.get(hash));
+      if (stored === undefined) return undefined;
+      return (typeof stored === 'string' ? codec.decode(hash, stored) : undefined) ?? isStrange();
     },
     set: async (hash, snapshot) => {
-      await attempt(() => keyv.set(hash, stringify(snapshot)));
+      await attempt(() => keyv.set(hash, codec.encode(hash, snapshot)));
     },
-    // In a pause it says no as well: what was not dropped is doubted for as long as it may live.
-    delete: async (hashes) => (await attempt(() => drop(hashes))) === true,
+    delete: async (hashes) => {
+      await attempt(() => keyv.delete([...hashes]));
+    },
     [Symbol.asyncDispose]: async () => {
       await Promise.race([keyv.disconnect(), new Promise((resolve) => setTimeout(resolve, 500).unref())]).catch(
         () => {},
       );
     },
   };
-}
-
-/** Limits are bigint, which JSON has not: they travel as text. */
-function stringify(snapshot: Snapshot): string {
-  return JSON.stringify(snapshot, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
-}
-
-function parse(text: string): Snapshot | undefined {
-  try {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by `stringify` under a versioned namespace
-    return JSON.parse(text, (key, value: unknown) =>
-      key === 'max' && typeof value === 'string' ? BigInt(value.slice(0, -1)) : value,
-    ) as Snapshot;
-  } catch {
-    // Whatever stands there is not ours: a miss.
-    return undefined;
-  }
 }

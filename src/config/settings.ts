@@ -187,6 +187,14 @@ export const settings = {
     description:
       'How long a daemon remembers a key before it looks again; changes are announced and do not wait for it',
   },
+  authStaleMax: {
+    type: value.timeOrNone,
+    default: '30s',
+    env: ['GATEWAYCTL_AUTH_STALE_MAX'],
+    file: ['gatewayctl.auth_stale_max'],
+    description:
+      'How long keys that a daemon remembers may go on calling models while the database is away; a change made meanwhile is not seen',
+  },
   redisCacheTtl: {
     type: value.time,
     default: '300s',

@@ -68,6 +68,11 @@ export const status = <const Status extends number>(statuses: readonly Status[])
 
 export const time: Value<Duration> = value('a length of time such as 30s, 15m, 12h or 90d', parseDuration);
 
+/** A length of time of which there may be none. */
+export const timeOrNone: Value<Duration> = value('a length of time such as 30s, or 0 for none', (given) =>
+  parseDuration(given === '0' ? '0s' : given),
+);
+
 /** How long to keep something; null is for ever. */
 export const retention: Value<Duration | null> = value(
   'a length of time such as 90d, or none to keep everything',

@@ -5,8 +5,12 @@ const codeOf = (thrown: unknown): string | undefined =>
     ? thrown.code
     : undefined;
 
-/** SQLSTATE classes and codes that say the server cannot work now: connection trouble, shutdown, too many clients, read-only, disk full, timeout. */
-const transient = /^(08|57P0|53)|^(25006|57014|55P03|40001|40P01)$/;
+/**
+ * SQLSTATE classes and codes that say the server cannot work now: connection trouble, shutdown, too many clients, read-only,
+ * disk full, timeout; and that it does not let us in any more (28, 3D000): a password that was changed, or a database
+ * that was renamed, is the operator's to mend, and no key is bad for it.
+ */
+const transient = /^(08|28|57P0|53)|^(3D000|25006|57014|55P03|40001|40P01)$/;
 
 const network = new Set([
   'ECONNREFUSED',
@@ -17,6 +21,10 @@ const network = new Set([
   'EPIPE',
   'ETIMEDOUT',
   'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ECONNABORTED',
+  'EMFILE',
+  'ENFILE',
   'EACCES',
 ]);
 
@@ -36,9 +44,12 @@ function isTrouble(thrown: unknown): boolean {
  */
 export function asDatabaseTrouble(thrown: unknown): unknown {
   if (thrown instanceof GatewayError || !isTrouble(thrown)) return thrown;
-  return new GatewayError('unavailable', 'database_unreachable', 'The database does not answer', {
+  return databaseAway(thrown);
+}
+
+export const databaseAway = (cause: unknown): GatewayError =>
+  new GatewayError('unavailable', 'database_unreachable', 'The database does not answer', {
     hint: 'Is PostgreSQL running, and is the database URL right? Try: gatewayctl db url',
     headers: { 'retry-after': '1' },
-    cause: thrown,
+    cause,
   });
-}

@@ -1,13 +1,18 @@
 import { Client } from 'pg';
+import { z } from 'zod';
 import type { Work } from './work.ts';
 
 const CHANNEL = 'gatewayctl';
 
+const text = z.string();
+
 /** Something that daemons hold in memory has changed. Ids only: the payload of a notification ends at 8,000 bytes. */
-export type Change =
-  | { readonly entity: 'key'; readonly id: string; readonly hashes: readonly string[] }
-  | { readonly entity: 'team' | 'user' | 'organization'; readonly id: string }
-  | { readonly entity: 'model' };
+const Change = z.discriminatedUnion('entity', [
+  z.object({ entity: z.literal('key'), id: text, hashes: z.array(text).readonly() }),
+  z.object({ entity: z.enum(['team', 'user', 'organization']), id: text }),
+  z.object({ entity: z.literal('model') }),
+]);
+export type Change = Readonly<z.output<typeof Change>>;
 
 /**
  * Tells every daemon of a change, when the transaction commits and not otherwise: PostgreSQL delivers with the commit.
@@ -31,19 +36,13 @@ function portionsOf(change: Change): Change[] {
   }));
 }
 
+/** Whoever may connect may notify, so nothing about a payload is taken for granted. */
 function readChange(payload: string): Change | undefined {
-  let change: unknown;
   try {
-    change = JSON.parse(payload);
+    return Change.safeParse(JSON.parse(payload)).data;
   } catch {
     return undefined;
   }
-  if (typeof change !== 'object' || change === null || !('entity' in change)) return undefined;
-  const { entity } = change;
-  const isKey = entity === 'key' && 'hashes' in change && Array.isArray(change.hashes);
-  const isOwner = ['team', 'user', 'organization'].includes(String(entity)) && 'id' in change;
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is used of it has just been looked at
-  return isKey || isOwner || entity === 'model' ? (change as Change) : undefined;
 }
 
 /** How often a connection is asked for a sign of life, and how long that may take. */
@@ -55,6 +54,8 @@ export interface ListenOptions {
   onChange(change: Change): Promise<void> | void;
   /** Changes may have been missed, and may be missed from here on: trust no cache until `onUp`. */
   onDown(cause: unknown): void;
+  /** An announcement could not be read or followed, so something has changed and nobody knows what. `onUp` comes after it. */
+  onUnreadable(cause: unknown): void;
   /** @param since the database's clock, in milliseconds, after which no change is missed */
   onUp(since: number): void;
 }
@@ -70,6 +71,8 @@ export class Listener {
   #beat: NodeJS.Timeout | undefined;
   #closed = false;
   #failures = 0;
+  /** Announcements that could not be read since the clock was last asked for. */
+  #unreadable = 0;
 
   constructor(options: ListenOptions) {
     this.#options = options;
@@ -83,27 +86,52 @@ export class Listener {
       keepAlive: true,
     });
     this.#client = client;
-    client.on('notification', ({ payload }) => {
-      const change = readChange(payload ?? '');
-      if (change) void this.#options.onChange(change);
-      // Anybody who may connect may notify, and a newer gatewayctl may say what we do not know yet: begin anew.
-      else this.#lost(client, new Error('An announcement could not be read'));
-    });
+    client.on('notification', ({ payload = '' }) => void this.#heard(client, payload));
     client.on('error', (error) => this.#lost(client, error));
     client.on('end', () => this.#lost(client, new Error('The connection ended')));
     try {
       await client.connect();
       await client.query(`listen ${CHANNEL}`);
-      const { rows } = await client.query<{ since: number }>(
-        `select (extract(epoch from clock_timestamp()) * 1000)::float8 as since`,
-      );
-      const [{ since } = { since: Number.POSITIVE_INFINITY }] = rows;
+      const since = await clockOf(client);
       if (this.#client !== client) return;
       this.#failures = 0;
       this.#options.onUp(since);
       this.#beat = setTimeout(() => void this.#listenForLife(client), BEAT_MS);
     } catch (error) {
       this.#lost(client, error);
+    }
+  }
+
+  /** Never throws: a handler that does would end the daemon, and anybody who may connect could make it. */
+  async #heard(client: Client, payload: string): Promise<void> {
+    const change = readChange(payload);
+    try {
+      // A newer gatewayctl may say what we do not know yet.
+      if (!change) throw new Error('An announcement could not be read');
+      await this.#options.onChange(change);
+    } catch (cause) {
+      await this.#startAnew(client, cause);
+    }
+  }
+
+  /** The connection stays, or a flood of nonsense would make us connect again and again. */
+  async #startAnew(client: Client, cause: unknown): Promise<void> {
+    if (this.#closed || this.#client !== client) return;
+    this.#options.onUnreadable(cause);
+    const isFirst = this.#unreadable++ === 0;
+    if (!isFirst) return;
+    try {
+      let seen: number;
+      let since: number;
+      do {
+        seen = this.#unreadable;
+        since = await clockOf(client);
+      } while (seen !== this.#unreadable);
+      if (this.#client === client) this.#options.onUp(since);
+    } catch (error) {
+      this.#lost(client, error);
+    } finally {
+      this.#unreadable = 0;
     }
   }
 
@@ -148,4 +176,11 @@ export class Listener {
     clearTimeout(this.#beat);
     await this.#client?.end().catch(() => {});
   }
+}
+
+async function clockOf(client: Client): Promise<number> {
+  const { rows } = await client.query<{ now: number }>(
+    'select (extract(epoch from clock_timestamp()) * 1000)::float8 as now',
+  );
+  return rows[0]?.now ?? Number.POSITIVE_INFINITY;
 }

@@ -50,8 +50,9 @@ const statement = `
   order by f.until desc nulls first limit 1`;
 
 /** One statement for a key with its team and user: what authentication costs on a cold cache. */
-export async function findKeyRow(pool: pg.Pool, hash: string): Promise<KeyRow | undefined> {
-  const { rows } = await pool.query<KeyRow>({ name: 'key-by-token', text: statement, values: [hash] });
+export async function findKeyRow(pool: pg.Pool, hash: string, deadlineMs: number): Promise<KeyRow | undefined> {
+  const query = { name: 'key-by-token', text: statement, values: [hash], query_timeout: deadlineMs };
+  const { rows } = await pool.query<KeyRow>(query);
   return rows[0];
 }
 

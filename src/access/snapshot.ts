@@ -1,0 +1,83 @@
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import { roles } from '../kernel/operation.ts';
+import type { Snapshot } from './key-cache.ts';
+
+/** Of the stored text's form. Daemons of two versions may share a Redis: what is of another form is another's. */
+export const snapshotVersion = 'v3';
+
+const text = z.string();
+const orNone = text.nullable();
+const flag = z.boolean();
+const texts = z.array(text);
+
+/** Limits are bigint, which JSON has not: they travel as text. */
+const amount = z
+  .string()
+  .regex(/^-?\d{1,30}n$/)
+  .transform((digits) => BigInt(digits.slice(0, -1)))
+  .nullable();
+
+const Shape = z.strictObject({
+  readAt: z.number(),
+  principal: z.strictObject({
+    kind: z.literal('key'),
+    keyId: text,
+    hash: text.regex(/^[0-9a-f]{64}$/),
+    alias: orNone,
+    userId: orNone,
+    teamId: orNone,
+    organizationId: orNone,
+    role: z.enum(roles),
+    blocked: flag,
+    teamBlocked: flag,
+    teamAlias: orNone,
+    expiresAt: z.number().nullable(),
+    models: texts,
+    teamModels: texts,
+    userModels: texts.exactOptional(),
+    budgets: z.array(z.strictObject({ entity: z.enum(['key', 'team', 'user']), id: text, label: text, max: amount })),
+  }),
+});
+
+export interface SnapshotCodec {
+  encode(hash: string, snapshot: Snapshot): string;
+  /** Undefined for whatever was not written by a daemon with the same secret, under the same hash. */
+  decode(hash: string, stored: string): Snapshot | undefined;
+}
+
+/**
+ * Snapshots as they stand in a place that others may write to: Redis often has no password, and whoever may write there
+ * must not become an administrator, nor be taken for somebody else.
+ *
+ * The authentication code covers the version and the hash, so that no entry counts under another's name. What stands
+ * there tells its reader no secret: hashes of keys, which open nothing.
+ *
+ * @param secret one that all daemons of a database have; the code's key is derived from it for this purpose alone
+ */
+export function createSnapshotCodec(secret: Buffer | string): SnapshotCodec {
+  const key = Buffer.from(hkdfSync('sha256', secret, '', 'gatewayctl cache-mac', 32));
+  const code = (hash: string, json: string): Buffer =>
+    createHmac('sha256', key)
+      .update(JSON.stringify([snapshotVersion, hash, json]))
+      .digest();
+
+  return {
+    encode(hash, snapshot) {
+      const json = JSON.stringify(snapshot, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
+      return `${code(hash, json).toString('base64url')}.${json}`;
+    },
+    decode(hash, stored) {
+      const dot = stored.indexOf('.');
+      const json = stored.slice(dot + 1);
+      const given = Buffer.from(stored.slice(0, Math.max(0, dot)), 'base64url');
+      const expected = code(hash, json);
+      if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined;
+      try {
+        return Shape.safeParse(JSON.parse(json)).data;
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { type Daemon, type Gateway, startDaemon, startGateway, aStateDir, until } from '../support/gateway.ts';
+import { rm } from 'node:fs/promises';
+
+let gateway: Gateway;
+before(async () => {
+  // A cache that lives long, so that nothing but being told can empty it.
+  gateway = await startGateway({ env: { GATEWAYCTL_AUTH_CACHE_TTL: '300s' } });
+});
+after(() => gateway[Symbol.asyncDispose]());
+
+const notify = (payload: string) => gateway.pool.query('select pg_notify($1, $2)', ['gatewayctl', payload]);
+const aKey = async (alias: string): Promise<string> =>
+  (await gateway.request('POST', '/key/generate', { body: { key_alias: alias } })).body.key;
+const lines = (text: RegExp) => gateway.daemon.log.filter((line) => text.test(line)).length;
+
+describe('an announcement', () => {
+  for (const payload of [
+    '{"entity":{"toString":1,"valueOf":1}}',
+    '{"entity":["team"],"id":"x"}',
+    '{"entity":"team","id":{"toString":1}}',
+    '{"entity":"user"}',
+    '{"entity":"key","id":"x","hashes":[{"toString":1}]}',
+    '{"entity":"key","id":"x","hashes":[null]}',
+    '{"entity":"key","id":"x","hashes":{"length":1}}',
+    '{"__proto__":{"entity":"model"}}',
+    '[]',
+  ]) {
+    test(`that is ${payload} does no harm, and whatever it stood for is looked up anew`, async () => {
+      const key = await aKey(`after ${payload}`);
+      assert.equal((await gateway.chat(key, 'mock-gpt')).status, 200);
+      // As if the announcement of this very change had been the one that could not be read.
+      await gateway.pool.query('update gatewayctl.keys set blocked = true where alias = $1', [`after ${payload}`]);
+      await notify(payload);
+      await gateway.chatUntil(401, key);
+      assert.equal(gateway.daemon.child.exitCode, null);
+    });
+  }
+
+  test('that nobody can read is logged once a second, however many come', async () => {
+    const already = lines(/nobody knows what/);
+    const start = performance.now();
+    for (let count = 0; count < 300; count++) await notify('nonsense');
+    const key = await aKey('after the flood');
+    assert.equal((await gateway.chat(key, 'mock-gpt')).status, 200);
+    const seconds = Math.ceil((performance.now() - start) / 1_000);
+    assert.ok(lines(/nobody knows what/) - already <= seconds + 1);
+    assert.equal(lines(/cannot be heard of/), 0, 'the connection stays');
+  });
+
+  test('of a change covers retired secrets too, also when the clock of whoever makes it is ahead', async () => {
+    const stateDir = await aStateDir();
+    const ahead = `const Real = Date;
+      globalThis.Date = class extends Real {
+        constructor(...parts) { super(...(parts.length > 0 ? parts : [Real.now() + 7_200_000])); }
+        static now() { return Real.now() + 7_200_000; }
+      };`;
+    const env = {
+      GATEWAYCTL_MASTER_KEY: gateway.daemon.masterKey,
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(ahead)}`,
+    };
+    const other: Daemon = await startDaemon({ stateDir, databaseUrl: gateway.databaseUrl, env });
+    try {
+      const old = await aKey('rotated');
+      await gateway.request('POST', '/key/regenerate', { body: { key: 'rotated', grace_period: '1h' } });
+      assert.equal((await gateway.chat(old, 'mock-gpt')).status, 200, 'within its grace');
+      const { status, text } = await other.request('POST', '/key/block', { body: { key: 'rotated' } });
+      assert.equal(status, 200, text);
+      await until(async () => (await gateway.chat(old, 'mock-gpt')).status === 401, 2_000);
+    } finally {
+      await other.stop();
+      await rm(stateDir, { recursive: true, force: true });
+    }
+  });
+
+  test('of a change covers secrets whose grace has ended, and these are forgotten', async () => {
+    const old = await aKey('over');
+    await gateway.request('POST', '/key/regenerate', { body: { key: 'over', grace_period: '1h' } });
+    assert.equal((await gateway.chat(old, 'mock-gpt')).status, 200);
+    await gateway.pool.query(
+      `update gatewayctl.retired_tokens r set expires_at = now() from gatewayctl.keys k where k.id = r.key_id and k.alias = 'over'`,
+    );
+    await gateway.request('POST', '/key/update', { body: { key: 'over', metadata: {} } });
+    await until(async () => (await gateway.chat(old, 'mock-gpt')).status === 401, 2_000);
+    const { rows } = await gateway.pool.query(
+      `select 1 from gatewayctl.retired_tokens r join gatewayctl.keys k on k.id = r.key_id where k.alias = 'over'`,
+    );
+    assert.equal(rows.length, 0);
+  });
+});

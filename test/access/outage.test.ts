@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { rm, writeFile } from 'node:fs/promises';
+import { after, before, describe, test } from 'node:test';
+import { Client } from 'pg';
+import { asDatabaseTrouble } from '../../src/db/errors.ts';
+import { type EmbeddedServer, openEmbedded, throwaway } from '../../src/db/embedded.ts';
+import { GatewayError } from '../../src/kernel/errors.ts';
+import { generateSecret } from '../../src/kernel/secret.ts';
+import { aStateDir, type Daemon, gatewayctl, startDaemon, until, words } from '../support/gateway.ts';
+import { startRelay } from '../support/postgres-relay.ts';
+
+const masterKey = generateSecret('master');
+const directories: string[] = [];
+let database: EmbeddedServer;
+let config: string;
+
+before(async () => {
+  directories.push(await aStateDir());
+  database = await openEmbedded({ stateDir: directories[0]!, settings: throwaway });
+  config = `${directories[0]}/config.yaml`;
+  await writeFile(config, 'model_list:\n  - { model_name: mock-gpt, litellm_params: { model: mock/gpt } }\n');
+});
+after(async () => {
+  await database[Symbol.asyncDispose]();
+  for (const directory of directories) await rm(directory, { recursive: true, force: true });
+});
+
+async function aDaemon(databaseUrl: string, env: Record<string, string> = {}): Promise<Daemon> {
+  const stateDir = await aStateDir();
+  directories.push(stateDir);
+  return startDaemon({
+    stateDir,
+    databaseUrl,
+    args: ['--config', config],
+    env: { GATEWAYCTL_MASTER_KEY: masterKey, GATEWAYCTL_AUTH_CACHE_TTL: '300s', ...env },
+  });
+}
+
+async function direct(line: string): Promise<string> {
+  const { out, err, exit } = await gatewayctl([...words(line), '--database-url', database.url]);
+  assert.equal(exit, 0, err);
+  return out.trim();
+}
+
+const sql = async (statement: string): Promise<void> => {
+  const client = new Client({ connectionString: database.url });
+  await client.connect();
+  await client.query(statement);
+  await client.end();
+};
+
+const status = async (daemon: Daemon, key: string) => (await daemon.chat(key, 'mock-gpt')).status;
+const isLost = (daemon: Daemon) => daemon.log.some((line) => /Changes cannot be heard of/.test(line));
+
+describe('while the database is away', () => {
+  test('keys that were known call models, others do not, and nobody administers with one', async () => {
+    await using relay = await startRelay(database.url);
+    await using daemon = await aDaemon(relay.url);
+    await direct('user create --id chief --role proxy_admin');
+    const warm = await direct('key generate --alias warm --user chief -q');
+    const cold = await direct('key generate --alias cold -q');
+    assert.equal(await status(daemon, warm), 200);
+    assert.equal((await daemon.request('GET', '/key/list', { key: warm })).status, 200);
+
+    relay.cut();
+    await until(() => isLost(daemon));
+    for (let more = 0; more < 5; more++) assert.equal(await status(daemon, warm), 200);
+    for (const key of [cold, generateSecret('virtual')]) assert.equal(await status(daemon, key), 503);
+    assert.equal((await daemon.request('GET', '/key/info', { key: warm })).status, 503);
+    assert.equal((await daemon.request('POST', '/key/generate', { key: warm, body: {} })).status, 503);
+
+    await direct('key delete warm --yes');
+    relay.mend();
+    await until(async () => (await status(daemon, cold)) === 200, 5_000);
+    for (let more = 0; more < 5; more++) assert.equal(await status(daemon, warm), 401, 'it answers, so it counts');
+  });
+
+  test('a key that was known is served no longer than was set', async () => {
+    await using relay = await startRelay(database.url);
+    await using daemon = await aDaemon(relay.url, { GATEWAYCTL_AUTH_STALE_MAX: '3s' });
+    const key = await direct('key generate --alias for-a-second -q');
+    assert.equal(await status(daemon, key), 200);
+    relay.cut();
+    await until(() => isLost(daemon));
+    assert.equal(await status(daemon, key), 200);
+    const start = performance.now();
+    await until(async () => (await status(daemon, key)) === 503, 8_000);
+    assert.ok(performance.now() - start < 5_000);
+  });
+
+  test('once it has answered, nothing from before is served when it is away again', async () => {
+    await using relay = await startRelay(database.url);
+    await using daemon = await aDaemon(relay.url);
+    const [key, other] = [await direct('key generate --alias seen -q'), await direct('key generate --alias asked -q')];
+    assert.equal(await status(daemon, key), 200);
+    relay.cut();
+    await until(() => isLost(daemon));
+    assert.equal(await status(daemon, key), 200);
+    relay.mend();
+    await until(async () => (await status(daemon, other)) === 200, 5_000);
+    await until(() => daemon.log.some((line) => /Changes are heard of again/.test(line)));
+    relay.cut();
+    await until(async () => (await daemon.request('GET', '/health/readiness', { key: '' })).status === 503);
+    assert.equal(await status(daemon, key), 503, 'it was not looked up since');
+  });
+
+  test('one line says so, without a stack, and one that it is back', async () => {
+    await using relay = await startRelay(database.url);
+    await using daemon = await aDaemon(relay.url);
+    const key = await direct('key generate --alias quiet -q');
+    assert.equal(await status(daemon, key), 200);
+    const from = daemon.log.length;
+    relay.cut();
+    await until(() => isLost(daemon));
+    const start = performance.now();
+    await until(async () => {
+      await status(daemon, key);
+      await status(daemon, generateSecret('virtual'));
+      await daemon.request('GET', '/key/list');
+      return performance.now() - start > 2_500;
+    });
+    relay.mend();
+    await until(() => daemon.log.some((line) => /Changes are heard of again/.test(line)), 5_000);
+    const lines = daemon.log.slice(from).filter((line) => /"level":"(warn|error)"/.test(line));
+    assert.equal(lines.filter((line) => /cannot be heard of/.test(line)).length, 1);
+    assert.ok(!lines.some((line) => line.includes('"stack"')), lines.join('\n'));
+    assert.ok(lines.length <= 2, lines.join('\n'));
+  });
+});
+
+describe('while the database stands still', () => {
+  test('a look-up is refused within two seconds, and known keys are served on', async (t) => {
+    await using relay = await startRelay(database.url);
+    await using daemon = await aDaemon(relay.url);
+    const known = await direct('key generate --alias stalled-known -q');
+    assert.equal(await status(daemon, known), 200);
+    relay.silence();
+    const times = await Promise.all(
+      Array.from({ length: 60 }, async () => {
+        const start = performance.now();
+        const answer = await daemon.chat(generateSecret('virtual'), 'mock-gpt');
+        assert.equal(answer.status, 503, answer.text);
+        assert.ok(Number(answer.headers.get('retry-after')) >= 1);
+        return performance.now() - start;
+      }),
+    );
+    t.diagnostic(`slowest of 60: ${Math.round(Math.max(...times))} ms`);
+    assert.ok(Math.max(...times) < 2_300, `${Math.max(...times)} ms`);
+    assert.equal(await status(daemon, known), 200);
+    relay.mend();
+    await until(async () => (await status(daemon, generateSecret('virtual'))) === 401, 8_000);
+  });
+
+  test('no more than 200 keys wait for it; the others are told at once', async () => {
+    await using relay = await startRelay(database.url);
+    await using daemon = await aDaemon(relay.url);
+    relay.silence();
+    const times = await Promise.all(
+      Array.from({ length: 300 }, async () => {
+        const start = performance.now();
+        assert.equal((await daemon.request('GET', '/v1/models', { key: generateSecret('virtual') })).status, 503);
+        return performance.now() - start;
+      }),
+    );
+    const atOnce = times.filter((ms) => ms < 1_500).length;
+    assert.ok(atOnce >= 90, `${atOnce} at once`);
+    relay.mend();
+  });
+});
+
+test('a database that lets the daemon in no longer is trouble of ours, and no key is bad for it', async () => {
+  await direct('migrate up');
+  await sql(`create role rotated superuser login password 'before'`);
+  const url = database.url.replace('//gatewayctl@', '//rotated@');
+  assert.notEqual(url, database.url);
+  await using daemon = await aDaemon(url);
+  const key = await direct('key generate --alias shut-out -q');
+  await sql('alter role rotated nologin');
+  await sql(`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'rotated'`);
+  await until(() => isLost(daemon));
+  const answer = await daemon.chat(key, 'mock-gpt');
+  assert.equal(answer.status, 503, answer.text);
+  assert.equal(answer.body.error.type, 'database_unreachable');
+  await sql('alter role rotated login');
+  await until(async () => (await status(daemon, key)) === 200, 5_000);
+});
+
+for (const code of ['28P01', '28000', '3D000', 'EMFILE', 'ENFILE', 'ENETUNREACH', 'ECONNABORTED']) {
+  test(`${code} is trouble of the database`, () => {
+    const trouble = asDatabaseTrouble(new Error('x', { cause: Object.assign(new Error('y'), { code }) }));
+    assert.ok(trouble instanceof GatewayError);
+    assert.equal(trouble.status, 503);
+  });
+}
