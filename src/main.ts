@@ -39,6 +39,17 @@ function runtimeOf(process: NodeJS.Process, checkout: string | undefined): Runti
     onSignal: (listener) => {
       for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, listener);
     },
+    onFault: (listener) => {
+      for (const event of ['uncaughtException', 'unhandledRejection'] as const) process.on(event, listener);
+    },
+    withUmask: (mask, action) => {
+      const before = process.umask(mask);
+      try {
+        action();
+      } finally {
+        process.umask(before);
+      }
+    },
     abort: (status) => process.exit(status),
   };
 }

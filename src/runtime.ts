@@ -11,6 +11,10 @@ export interface Runtime extends Required<Pick<Surroundings, 'env' | 'home' | 'c
   readonly operator: string;
   /** Calls back for each signal that asks the daemon to stop. */
   readonly onSignal: (listener: (signal: string) => void) => void;
+  /** Calls back with whatever was thrown and not caught anywhere; without a listener Node ends the process on the spot. */
+  readonly onFault: (listener: (error: unknown) => void) => void;
+  /** Does something synchronous under another umask. */
+  readonly withUmask: (mask: number, action: () => void) => void;
   /** Ends the process at once: the second signal means it. */
   readonly abort: (status: number) => void;
 }

@@ -16,7 +16,7 @@ import { createDaemon } from './daemon/daemon.ts';
 import { migrate, requireCurrent } from './db/migrate.ts';
 import { toMilliseconds } from './kernel/duration.ts';
 import { createVault } from './kernel/encryption.ts';
-import { GatewayError } from './kernel/errors.ts';
+import { Exit, GatewayError } from './kernel/errors.ts';
 import type { Log } from './kernel/log.ts';
 import type { Deployment } from './models/deployment.ts';
 import { operations } from './operations.ts';
@@ -42,6 +42,7 @@ export async function serve(parts: ServeParts): Promise<void> {
   const { settings, runtime, log, version } = parts;
   const stopped = Promise.withResolvers<string>();
   watchSignals(runtime, log, stopped.resolve);
+  const faults = watchFaults(runtime, log, stopped.resolve);
 
   await using opened = new AsyncDisposableStack();
   prepareStateDir(settings.stateDir);
@@ -78,7 +79,7 @@ export async function serve(parts: ServeParts): Promise<void> {
   });
 
   const socketPath = join(settings.stateDir, 'admin.sock');
-  const admin = await listenOnSocket(daemon.createServer({ isLocal: true }), socketPath);
+  const admin = await listenOnSocket(daemon.createServer({ isLocal: true }), socketPath, runtime);
   opened.defer(() => endConnections(admin, close(admin)));
   const server = await listen(daemon.createServer({ isLocal: false }), settings);
   announceStart(parts, { server, socketPath, masterKeyPath: masterKey.path, configured });
@@ -86,8 +87,10 @@ export async function serve(parts: ServeParts): Promise<void> {
   log('info', `${await stopped.promise}: stopping; running requests may finish`, { in_flight: plane.proxy.inFlight });
   isDraining = true;
   const closing = close(server);
-  await plane.proxy.drain(toMilliseconds(settings.drainTimeout));
+  await plane.proxy.drain(faults.length > 0 ? faultDrainMs : toMilliseconds(settings.drainTimeout));
   await endConnections(server, closing);
+  const [cause] = faults;
+  if (faults.length > 0) throw new GatewayError('internal', 'internal_error', 'A fault ended the daemon', { cause });
 }
 
 /** What an admin request may still take once the calls have ended, and a client that has stopped in the middle of one. */
@@ -102,6 +105,25 @@ function watchSignals({ onSignal, abort }: Runtime, log: Log, stop: (signal: str
     log('warn', `${signal} again: ending at once`, {});
     abort(128 + (signal === 'SIGINT' ? 2 : 15));
   });
+}
+
+/** After a fault nobody knows what state calls are in: they get a moment, and the process a little longer to end in order. */
+const faultDrainMs = 5_000;
+const faultEndMs = 30_000;
+
+/**
+ * The last resort: whatever nobody caught ends the daemon, in order where that is still possible, so that the journal is
+ * closed and what is settled gets booked. A supervisor then starts it again.
+ */
+function watchFaults({ onFault, abort }: Runtime, log: Log, stop: (reason: string) => void): readonly unknown[] {
+  const faults: unknown[] = [];
+  onFault((error) => {
+    log('error', 'A fault that nobody caught', { error });
+    if (faults.push(error) > 1) return;
+    stop('A fault that nobody caught');
+    setTimeout(() => abort(Exit.bug), faultEndMs).unref();
+  });
+  return faults;
 }
 
 async function prepareSchema(database: Database, { migrate: mayMigrate }: Settings, log: Log): Promise<void> {
@@ -147,9 +169,10 @@ async function listen(server: Server, { host, port, sources }: Settings): Promis
 }
 
 /** The journal is locked by us before this runs, so a socket that is there was left behind by a process that is dead. */
-async function listenOnSocket(server: Server, path: string): Promise<Server> {
+async function listenOnSocket(server: Server, path: string, { withUmask }: Runtime): Promise<Server> {
   await rm(path, { force: true });
-  server.listen(path);
+  // Node makes the socket before `listen` returns: at no moment may anybody else connect.
+  withUmask(0o177, () => server.listen(path));
   await once(server, 'listening').catch((cause: unknown) => {
     throw new GatewayError('cannotCreate', 'cannot_listen', `Cannot listen on ${path}`, {
       hint: 'A socket path may be 107 bytes long; choose a shorter --state-dir.',
@@ -192,7 +215,7 @@ function announceStart(
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server that listens on a port has an AddressInfo
   const { address, port, family } = server.address() as AddressInfo;
   const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
-  if (port !== settings.port) log('warn', `Port ${settings.port} is taken; using ${port}`);
+  if (settings.port !== 0 && port !== settings.port) log('warn', `Port ${settings.port} is taken; using ${port}`);
   if (masterKeyPath) log('info', `The master key is in ${masterKeyPath}`);
   log('info', `gatewayctl ${version} listens on ${url}`, {
     admin_socket: socketPath,

@@ -70,6 +70,9 @@ async function serve(args: readonly string[], env: Record<string, string> = {}):
 
 const direct = (line: string, url = database.url) => gatewayctl([...words(line), '--database-url', url]);
 
+/** Code that the daemon's process runs before ours. */
+const preload = (code: string): string => `--import=data:text/javascript,${encodeURIComponent(code)}`;
+
 const ended = async ({ child }: { child: ChildProcess }): Promise<number | null> => {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
   return child.exitCode;
@@ -101,6 +104,28 @@ describe('a daemon', () => {
   test('opens its admin socket to its owner alone', async () => {
     const { mode } = await stat(join(daemon.stateDir, 'admin.sock'));
     assert.equal(mode & 0o777, 0o600);
+  });
+
+  test('at no moment opens its admin socket to anybody else, whatever the umask', async () => {
+    const probe = `import { statSync } from 'node:fs';
+      import { Server } from 'node:net';
+      const { listen } = Server.prototype;
+      Server.prototype.listen = function (...parts) {
+        const made = listen.apply(this, parts);
+        if (typeof parts[0] === 'string') console.error('mode at once:', (statSync(parts[0]).mode & 0o777).toString(8));
+        return made;
+      };`;
+    const usual = process.umask(0);
+    try {
+      await using other = await aDaemon([], { NODE_OPTIONS: preload(probe) });
+      assert.deepEqual(
+        other.log.filter((line) => line.startsWith('mode at once')),
+        ['mode at once: 600'],
+      );
+      assert.equal((await stat(other.stateDir)).mode & 0o022, 0);
+    } finally {
+      process.umask(usual);
+    }
   });
 
   test('shows no secret in its command line or its log', async () => {
@@ -174,6 +199,25 @@ describe('a daemon that cannot start', () => {
     assert.equal(status, 69);
     assert.match(err, /database/i);
   });
+});
+
+describe('a daemon in which something is thrown that nobody catches', () => {
+  for (const [what, code] of [
+    ['an exception', `throw new Error('a mistake of ours');`],
+    ['a rejection', `Promise.reject(new Error('a mistake of ours'));`],
+  ] as const) {
+    test(`ends in order with 70 after ${what}, and books what was spent`, async () => {
+      const daemon = await aDaemon([], { NODE_OPTIONS: preload(`process.on('SIGUSR2', () => { ${code} });`) });
+      const alias = what.replace(' ', '-');
+      const key = (await direct(`key generate --alias ${alias} -q`)).out.trim();
+      assert.equal((await daemon.chat(key, 'slow')).status, 200);
+      daemon.child.kill('SIGUSR2');
+      assert.equal(await ended(daemon), 70);
+      assert.ok(daemon.log.some((line) => /A fault that nobody caught/.test(line) && /a mistake of ours/.test(line)));
+      assert.equal(JSON.parse((await direct(`spend logs --key ${alias} --json`)).out).length, 1);
+      await assert.rejects(stat(join(daemon.stateDir, 'admin.sock')), 'its socket is gone');
+    });
+  }
 });
 
 describe('a daemon that is told to stop', () => {

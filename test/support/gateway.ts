@@ -79,6 +79,8 @@ export async function gatewayctl(
     checkout: undefined,
     operator: 'tester@host',
     onSignal: () => {},
+    onFault: () => {},
+    withUmask: (_, action) => action(),
     abort: () => {},
   };
   const argv = typeof line === 'string' ? words(line) : line;
