@@ -17,10 +17,13 @@ export async function openDirect(
   runtime: Runtime,
   { as, isPassive }: ConnectOptions,
 ): Promise<Connection<Services>> {
-  const flags: Record<string, unknown> = {};
-  if (target.stateDir !== undefined) flags['state-dir'] = target.stateDir;
-  if (target.mode === 'direct' && target.databaseUrl !== undefined) flags['database-url'] = target.databaseUrl;
-  const settings = loadSettings({ ...runtime, argvFlags: flags });
+  const settings = loadSettings({
+    ...runtime,
+    resolvedFlags: {
+      'state-dir': target.stateDir,
+      'database-url': target.mode === 'direct' ? target.databaseUrl : undefined,
+    },
+  });
   if (isPassive && settings.databaseUrl === undefined && !(await runningEmbedded(settings.stateDir))) {
     throw new GatewayError('unavailable', 'database_not_running', 'The embedded PostgreSQL is not running');
   }

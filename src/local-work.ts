@@ -19,14 +19,18 @@ import { serve } from './serve.ts';
 
 /** Settings as a local command sees them: its own flags, then those of the whole program, then everything else. */
 async function settingsOf({ options, global, target }: LocalContext, runtime: Runtime): Promise<Settings> {
-  const flags = settingFlags(options);
-  if (global.stateDir !== undefined) flags['state-dir'] = global.stateDir;
-  if (global.databaseUrl !== undefined) {
-    const chosen = await target();
-    if (chosen.mode === 'direct') flags['database-url'] = chosen.databaseUrl;
-  }
+  const chosen = global.databaseUrl === undefined ? undefined : await target();
+  const resolvedFlags = {
+    'state-dir': global.stateDir,
+    'database-url': chosen?.mode === 'direct' ? chosen.databaseUrl : undefined,
+  };
   const file = options['config'];
-  return loadSettings({ ...runtime, argvFlags: flags, file: typeof file === 'string' ? file : undefined });
+  return loadSettings({
+    ...runtime,
+    argvFlags: settingFlags(options),
+    resolvedFlags,
+    file: typeof file === 'string' ? file : undefined,
+  });
 }
 
 async function openFor(context: LocalContext, runtime: Runtime): Promise<Database> {
@@ -108,7 +112,8 @@ export async function runPsql(context: LocalContext, runtime: Runtime): Promise<
     });
   });
   const ended = once(child, 'exit').then(([status]) => (typeof status === 'number' ? status : Exit.no));
-  return Promise.race([ended, failed]);
+  // Awaited here: the database is held until psql has ended.
+  return await Promise.race([ended, failed]);
 }
 
 function connectionVariables(url: string): Record<string, string> {

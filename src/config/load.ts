@@ -18,6 +18,8 @@ import { defaultStateDir } from './state-dir.ts';
 export interface Surroundings {
   /** What `serve` was called with, by flag name or in commander's camelCase. Flags that are no setting are passed over. */
   readonly argvFlags?: Readonly<Record<string, unknown>>;
+  /** The same where the text has been read already, from a file or standard input, so that it may hold a password. */
+  readonly resolvedFlags?: Readonly<Record<string, string | undefined>>;
   readonly env: Environment;
   /** The file of `--config`. Without it GATEWAYCTL_CONFIG and CONFIG_FILE_PATH are looked at, and nothing else. */
   readonly file?: string | undefined;
@@ -125,11 +127,13 @@ class Loader {
 
   #flag({ flag, secret }: Setting): Given | undefined {
     if (flag === undefined) return undefined;
-    const { argvFlags = {} } = this.#surroundings;
+    const { argvFlags = {}, resolvedFlags = {} } = this.#surroundings;
+    const where = `--${flag}`;
+    const resolved = resolvedFlags[flag];
+    if (resolved !== undefined) return { text: resolved, source: `flag ${where}`, where, base: this.#cwd };
     const given = argvFlags[flag] ?? argvFlags[camel(flag)];
     if (typeof given !== 'string' && typeof given !== 'boolean') return undefined;
     const text = String(given);
-    const where = `--${flag}`;
     const plain: Given = { text, source: `flag ${where}`, where, base: this.#cwd };
     if (!secret) return text === '' ? this.#refuse(plain, 'must not be empty') : plain;
     const path = flag.endsWith('-file') ? text.replace(/^@/, '') : /^@(.+)/.exec(text)?.[1];
@@ -152,7 +156,8 @@ class Loader {
       const path = secret && variable(env, `${each}_FILE`);
       if (path) return this.#fromFile(path, this.#fromVariable(`${each}_FILE`, path));
       const text = variable(env, each);
-      if (text) return this.#fromVariable(each, text);
+      const given = text && this.#fromVariable(each, text);
+      if (given) return secret === 'password' && text.startsWith('@') ? this.#fromFile(text.slice(1), given) : given;
     }
     return undefined;
   }

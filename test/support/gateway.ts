@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -70,6 +70,8 @@ export async function gatewayctl(
     env: cleanEnv(env),
     now: () => new Date(),
     isPipeClosed: () => false,
+    flushed: () => Promise.resolve(),
+    failure: () => undefined,
   };
   const runtime: Runtime = {
     env: io.env,
@@ -192,21 +194,30 @@ export type Gateway = Awaited<ReturnType<typeof startGateway>>;
 
 /** A database and a daemon of their own, and a command line that reaches them in every way. */
 export async function startGateway(options: Pick<DaemonOptions, 'args' | 'env'> = {}) {
+  // A gateway that fails to start must take its database with it: a held connection would keep the test file running.
+  await using opened = new AsyncDisposableStack();
   const stateDir = await aStateDir();
-  const server = await openEmbedded({ stateDir, settings: throwaway });
-  const daemon = await startDaemon({ stateDir, ...options });
+  opened.defer(() => rm(stateDir, { recursive: true, force: true }));
+  const server = opened.use(await openEmbedded({ stateDir, settings: throwaway }));
   const pool = new Pool({ connectionString: server.url, max: 4 });
   pool.on('error', () => undefined);
+  opened.defer(() => pool.end());
+  const daemon = opened.use(await startDaemon({ stateDir, ...options }));
+
+  // As an operator has it: with a password, and therefore in a file.
+  const urlFile = join(stateDir, 'database-url');
+  await writeFile(urlFile, `${server.url.replace('gatewayctl@', 'gatewayctl:a-password@')}\n`, { mode: 0o600 });
 
   /** What tells a command which way to go. */
   const toward = (way: Way): { flags: string[]; env: Record<string, string> } => {
     if (way === 'server') return { flags: ['--server', daemon.url], env: { GATEWAYCTL_KEY: daemon.masterKey } };
     if (way === 'socket') return { flags: ['--state-dir', stateDir], env: {} };
     const encryption = { GATEWAYCTL_ENCRYPTION_KEY_FILE: join(stateDir, 'encryption-key') };
-    if (way === 'database-url') return { flags: ['--database-url', server.url], env: encryption };
+    if (way === 'database-url') return { flags: ['--database-url', `@${urlFile}`], env: encryption };
     return { flags: ['--direct', '--state-dir', stateDir], env: {} };
   };
 
+  const kept = opened.move();
   return {
     daemon,
     stateDir,
@@ -230,12 +241,7 @@ export async function startGateway(options: Pick<DaemonOptions, 'args' | 'env'> 
         env: { ...env, ...world.env },
       });
     },
-    async [Symbol.asyncDispose]() {
-      await daemon.stop();
-      await pool.end();
-      await server[Symbol.asyncDispose]();
-      await rm(stateDir, { recursive: true, force: true });
-    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
 
