@@ -74,8 +74,8 @@ export async function createDataPlane(parts: DataPlaneParts) {
     for (const problem of problems) log('warn', `Left out ${problem}`);
     deployments.replace([...configured, ...found]);
   });
-  const follow = follower(parts, { cache, reload });
-  const listener = listen(parts, { cache, reload, follow, outage });
+  const follow = follower(parts, { cache, reload, metering });
+  const listener = listen(parts, { cache, reload, metering, follow, outage });
   await reload();
   opened.use(listener);
   await listener.start();
@@ -155,17 +155,20 @@ type Follow = (change: Change) => Promise<void> | void;
 interface Kept {
   readonly cache: KeyCache;
   readonly reload: () => Promise<void>;
+  readonly metering: Metering;
 }
 
 /** Drops what a change makes untrue. */
-function follower({ database, log }: DataPlaneParts, { cache, reload }: Kept): Follow {
+function follower({ database, log }: DataPlaneParts, { cache, reload, metering }: Kept): Follow {
   const failed = (error: unknown): undefined => {
     log('error', 'A change could not be followed', { error });
   };
   return (change) => {
-    if (change.entity === 'key') return cache.invalidate(change.hashes);
     if (change.entity === 'model') return reload().catch(failed);
     const { entity, id } = change;
+    // The change may be one of what it has spent: a reset budget has room from the next call on.
+    if (entity !== 'organization') metering.refresh(entity, id);
+    if (entity === 'key') return cache.invalidate(change.hashes);
     return cache.invalidateOwner(entity, id, () => tokensOf(database.pool, entity, id).catch(failed));
   };
 }
