@@ -29,9 +29,9 @@ export interface ServeParts {
   readonly version: string;
 }
 
-/** The deployments of the configuration; without a file and with the embedded database, a model to try things with. */
-export function configuredDeployments({ deployments, configFile, databaseUrl }: Settings): readonly Deployment[] {
-  return configFile === undefined && databaseUrl === undefined ? [builtinMock()] : deployments;
+/** The deployments of the configuration; where there is no file, a model to try things with. */
+export function configuredDeployments({ deployments, configFile }: Settings): readonly Deployment[] {
+  return configFile === undefined ? [builtinMock()] : deployments;
 }
 
 /**
