@@ -6,11 +6,12 @@ import { ask, needsAnswer } from './confirm.ts';
 import type { Connection } from './connection.ts';
 import { exact } from './cell.ts';
 import { type Fields, keyField, readInput, valueOf } from './input.ts';
-import { keyStdinField, type Parameters, parametersOf } from './parameters.ts';
+import { isField, keyStdinField, type Parameters, parametersOf } from './parameters.ts';
 import { type Parameter, placeholderOf } from './parameter.ts';
 import { choosePresentation, type Presentation } from './presentation.ts';
 import { type Prompt, promptOn } from './prompt.ts';
-import { render } from './render.ts';
+import { type Extent, extentOf, gathered, isStreamed, walk } from './pages.ts';
+import { countLine, render, type Rendering } from './render.ts';
 import type { Session } from './session.ts';
 import { commandLine } from './shell-words.ts';
 import { usage } from './usage.ts';
@@ -27,6 +28,8 @@ export async function execute<Services>(
   const parameters = parametersOf(operation);
   const prompt = session.canAsk ? promptOn(io) : undefined;
   const { input, names } = await gather({ operation, command, parameters, session, prompt });
+  refuseNoChange(operation, parameters, input);
+  const extent = extentOf(operation, command, input);
   const question = { operation, flags, argv, prompt, names };
   const isOpen = needsAnswer(question);
 
@@ -35,8 +38,35 @@ export async function execute<Services>(
   if (flags.verbose || (isChange && io.stderrIsTTY && !flags.quiet))
     io.err(`${session.ink.dim(connection.describe)}\n`);
   if (isOpen) await ask(question);
-  const answer = await connection.invoke(operation, { ...input, ...operation.cli.fixed });
-  await show({ operation, presentation, connection, session, input, answer });
+  const sent = { ...input, ...extent.input, ...operation.cli.fixed };
+  const showing = { operation, presentation, connection, session, input, extent };
+  if (extent.isWhole) return showWhole(showing, walk(connection.invoke, operation, sent));
+  await show({ ...showing, answer: await connection.invoke(operation, sent) });
+}
+
+/** Page after page as they come where the format allows it, so that no list has to fit into memory. */
+async function showWhole<Services>(showing: Showing<Services>, pages: ReturnType<typeof walk>): Promise<void> {
+  const { operation, presentation, session } = showing;
+  const { io } = session;
+  if (!isStreamed(presentation)) return show({ ...showing, answer: await gathered(operation, pages) });
+  let amount = 0;
+  for await (const answer of pages) {
+    amount += await render({ ...renderingOf(showing, answer), part: amount === 0 ? 'first' : 'later' });
+    await io.flushed();
+    if (io.isPipeClosed()) return;
+  }
+  countLine(renderingOf(showing, {}), amount);
+}
+
+/** Mostly a mistyped line: the object is named, and nothing of it. */
+function refuseNoChange({ command, cli }: Commandable<never>, { flags }: Parameters, input: Fields): void {
+  if (command.at(-1) !== 'update' || Object.keys(input).some((field) => !cli.args?.includes(field))) return;
+  const names = flags.filter(({ field }) => isField(field)).map(({ name }) => `--${name}`);
+  throw usage(
+    'nothing_to_change',
+    `${command.join(' ')}: nothing to change was given.`,
+    `Name at least one of ${names.join(' ')}`,
+  );
 }
 
 interface Gathering<Services> {
@@ -145,25 +175,25 @@ interface Showing<Services> {
   readonly connection: Connection<Services>;
   readonly session: Session<Services>;
   readonly input: Fields;
-  readonly answer: Awaited<ReturnType<Invoke<Services>>>;
+  readonly extent: Extent;
 }
 
+type Answer = Awaited<ReturnType<Invoke<never>>>;
+
+const renderingOf = <Services>(
+  { operation, presentation, connection, session: { io, outInk }, extent }: Showing<Services>,
+  answer: Answer,
+): Rendering => ({ operation, presentation, answer, io, out: outInk, baseUrl: connection.baseUrl, extent });
+
 /** After a change: one sentence to a person, and then what there is to print. */
-async function show<Services>({
-  operation,
-  presentation,
-  connection,
-  session,
-  input,
-  answer,
-}: Showing<Services>): Promise<void> {
-  const { io, flags, ink, outInk } = session;
+async function show<Services>({ answer, ...showing }: Showing<Services> & { readonly answer: Answer }): Promise<void> {
+  const { operation, presentation, session, input } = showing;
+  const { io, flags, ink } = session;
   const { done, secret } = operation.cli;
   const isChange = operation.route[0] !== 'GET';
   if (done && !flags.quiet) io.err(`${ink.green(ink.done)} ${visible(done(answer, input))}\n`);
 
   const saidItAll = done !== undefined && isChange && secret === undefined;
   if (saidItAll && io.stdoutIsTTY && !presentation.isChosen && !flags.quiet) return;
-  const { baseUrl } = connection;
-  await render({ operation, presentation, answer, io, out: outInk, baseUrl });
+  await render(renderingOf(showing, answer));
 }

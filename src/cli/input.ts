@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { GatewayError } from '../kernel/errors.ts';
 import { type Parameter } from './parameter.ts';
-import { keyStdinField, type Parameters } from './parameters.ts';
+import { isField, type Parameters } from './parameters.ts';
 import type { Sources } from './sources.ts';
 import { oneLine, type TargetFlags } from './target.ts';
 import { usage } from './usage.ts';
@@ -24,7 +24,7 @@ export async function readInput(
   const given = command.opts<Fields>();
   for (const parameter of flags) {
     const value = given[parameter.field];
-    if (value === undefined || parameter.field === keyStdinField) continue;
+    if (value === undefined || !isField(parameter.field)) continue;
     const read = await flagValue(parameter, value, sources);
     if (parameter.secrets && !insecureArgv) refuseSecret(parameter, value, read);
     Object.assign(input, read);

@@ -18,6 +18,10 @@ export interface Io {
   readonly now: () => Date;
   /** Whether whoever read our output has gone. */
   readonly isPipeClosed: () => boolean;
+  /** Waits until the data written so far is out, or cannot get out. */
+  readonly flushed: () => Promise<void>;
+  /** Why data could not be written: a full disk. A reader that went away is no failure. */
+  readonly failure: () => NodeJS.ErrnoException | undefined;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -37,13 +41,19 @@ export const interrupted = 130;
 export function ioFromProcess(process: NodeJS.Process): Io {
   const { stdout, stderr, env } = process;
   let isClosed = false;
+  let failure: NodeJS.ErrnoException | undefined;
   const onError = (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code !== 'EPIPE') return false;
     isClosed = true;
     process.exitCode = pipeClosed;
+    return true;
   };
-  stdout.on('error', onError);
+  stdout.on('error', (error) => {
+    if (!onError(error)) failure ??= error;
+  });
+  // Where complaints cannot be written there is nobody to complain to.
   stderr.on('error', onError);
+  const isLost = () => isClosed || failure !== undefined;
 
   // The command line stays visible to every user of the machine for as long as the process runs; this overwrites it.
   process.title = 'gatewayctl';
@@ -57,7 +67,7 @@ export function ioFromProcess(process: NodeJS.Process): Io {
     get stdinIsTTY() {
       return process.stdin.isTTY;
     },
-    out: (text) => void (isClosed || stdout.write(text)),
+    out: (text) => void (isLost() || stdout.write(text)),
     err: (text) => void (isClosed || stderr.write(text)),
     stdoutIsTTY: stdout.isTTY || forced !== undefined,
     stderrIsTTY: stderr.isTTY || forced !== undefined,
@@ -66,6 +76,16 @@ export function ioFromProcess(process: NodeJS.Process): Io {
     env,
     now: () => new Date(),
     isPipeClosed: () => isClosed,
+    flushed: () =>
+      new Promise((resolve) => {
+        if (isLost()) return resolve();
+        const done = () => {
+          stdout.off('error', done);
+          resolve();
+        };
+        stdout.once('error', done).write('', done);
+      }),
+    failure: () => failure,
   };
 }
 

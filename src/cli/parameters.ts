@@ -14,20 +14,22 @@ const kebab = (field: string) => field.replaceAll('_', '-');
 
 /** What an operation takes on the command line, as its input schema and its `cli` say. */
 export function parametersOf(operation: Commandable<never>): Parameters {
-  const { args = [], flags = {}, fixed = {}, keyStdin } = operation.cli;
+  const { args = [], flags = {}, fixed = {}, keyStdin, completes = {}, pages } = operation.cli;
   const { properties = {}, required = [] } = wireSchema(operation.input);
   const secrets = Object.keys(flags).filter((field) => isFlag(flags[field]) && flags[field].isSecret);
   const all = Object.entries(properties).flatMap(([field, description]): Parameter[] => {
     const flag = flags[field];
+    const shape = describeField(description);
     if (Object.hasOwn(fixed, field) || (flag === false && !args.includes(field))) return [];
     return [
       {
         ...fromField(
           field,
-          describeField(description),
+          field === pages?.size ? { ...shape, default: pageSize } : shape,
           required.includes(field) && field !== keyStdin,
           flag || undefined,
         ),
+        ...(completes[field] ? { completes: completes[field] } : {}),
         secrets: secrets.length > 0 ? secrets : undefined,
       },
     ];
@@ -40,7 +42,7 @@ export function parametersOf(operation: Commandable<never>): Parameters {
     return found.shape.type === 'array' && field !== keyStdin ? { ...found, isRequired: true } : found;
   });
   const named = all.filter(({ field }) => !args.includes(field));
-  return { args: positional, flags: keyStdin ? [...named, keyFromStdin] : named };
+  return { args: positional, flags: [...named, ...(pages ? [allPages] : []), ...(keyStdin ? [keyFromStdin] : [])] };
 }
 
 const isFlag = (flag: string | Flag | false | undefined): flag is Flag => typeof flag === 'object';
@@ -56,7 +58,8 @@ function fromField(
     field,
     name: given.name ?? kebab(field),
     shape,
-    description: given.description ?? shape.description ?? '',
+    // A schema speaks of null, which a command line cannot send but as none.
+    description: given.description ?? shape.description?.replace(/\bnull\b/g, 'none') ?? '',
     isRequired,
     placeholder: given.placeholder,
     completes: given.completes,
@@ -64,8 +67,21 @@ function fromField(
   };
 }
 
-/** The attribute `--key-stdin` is kept under; no field can have this name. */
+/** Entries on a page where nothing else is said: what people expect of a list is more than an API's first page. */
+export const pageSize = 100;
+
+/** The attributes under which flags are kept that are no fields; no field can have these names. */
 export const keyStdinField = 'key-stdin';
+export const allField = 'all-pages';
+export const isField = (field: string): boolean => field !== keyStdinField && field !== allField;
+
+const allPages: Parameter = {
+  field: allField,
+  name: 'all',
+  shape: { type: 'boolean', nullable: false, default: false },
+  description: 'The whole list, however many pages it has',
+  isRequired: false,
+};
 
 const keyFromStdin: Parameter = {
   field: keyStdinField,

@@ -74,23 +74,10 @@ function refuseLosingSecret({ cli, command }: Commandable<never>, flags: GlobalF
 }
 
 function showsSecret(secret: string, { fields, columns }: GlobalFlags, format: Format): boolean {
-  switch (format) {
-    case 'table':
-    case 'wide':
-    case 'list':
-    case 'env':
-      return true;
-    case 'json':
-    case 'jsonl':
-    case 'yaml':
-      return fields?.includes(secret) ?? true;
-    case 'tsv':
-      return columns?.includes(secret) ?? true;
-    case 'csv':
-      return columns?.includes(secret) ?? false;
-    case 'name':
-      return false;
-  }
+  if (['json', 'jsonl', 'yaml'].includes(format)) return fields?.includes(secret) ?? true;
+  if (format === 'tsv') return columns?.includes(secret) ?? true;
+  if (format === 'csv') return columns?.includes(secret) ?? false;
+  return format !== 'name';
 }
 
 function refuseUnknown(command: string, what: string, asked: readonly string[], known: readonly string[]): void {

@@ -5,6 +5,7 @@ import type { Ink } from './colour.ts';
 import type { Format } from './globals.ts';
 import type { Io } from './io.ts';
 import { count } from './nouns.ts';
+import { type Extent, totalOf } from './pages.ts';
 import type { Presentation } from './presentation.ts';
 import { csv, tsv } from './separated.ts';
 import { block, table } from './table.ts';
@@ -19,21 +20,28 @@ export interface Rendering {
   readonly io: Io;
   readonly out: Ink;
   readonly baseUrl: string | undefined;
+  readonly extent: Extent;
+  /** Which part of a list that is printed page by page; absent when this is all there is to print. */
+  readonly part?: 'first' | 'later';
 }
 
-/** Prints an answer: data to stdout, and to stderr what a person wants to know beside it. */
-export async function render(rendering: Rendering): Promise<void> {
+/**
+ * Prints an answer: data to stdout, and to stderr what a person wants to know beside it.
+ *
+ * @returns how many rows there were
+ */
+export async function render(rendering: Rendering): Promise<number> {
   const { operation, presentation, answer, io } = rendering;
   const result = resultOf(operation, answer);
   const rows = rowsOf(operation, result);
   const secret = secretOf(rendering);
-  if (presentation.isQuiet) return print(io, secret === undefined ? ids(rendering, rows) : `${secret}\n`);
-  if (secret !== undefined && isForEyes(presentation.format)) return renderSecret(rendering, secret);
-
   const { format } = presentation;
-  if (isForEyes(format)) await renderForEyes(rendering, rows, Array.isArray(result));
+  if (presentation.isQuiet) print(io, secret === undefined ? ids(rendering, rows) : `${secret}\n`);
+  else if (secret !== undefined && isForEyes(format)) renderSecret(rendering, secret);
+  else if (isForEyes(format)) await renderForEyes(rendering, rows, Array.isArray(result));
   else print(io, await writers[format]({ rendering, result, rows, secret }));
-  if (Array.isArray(result) && operation.route[0] === 'GET') countLine(rendering, rows.length);
+  if (Array.isArray(result) && operation.route[0] === 'GET' && !rendering.part) countLine(rendering, rows.length);
+  return rows.length;
 }
 
 /** The formats made for people. */
@@ -89,9 +97,11 @@ const writers: Readonly<Record<Exclude<Format, ForEyes>, (printed: Printed) => s
       .map((each: unknown) => `${visibleJson(JSON.stringify(chosen(rendering, each)))}\n`)
       .join(''),
   yaml: async ({ rendering, result }) => (await import('yaml')).stringify(chosen(rendering, result)),
-  csv: ({ rendering: { presentation }, rows }) => csv(rows, presentation),
-  tsv: ({ rendering: { presentation }, rows, secret }) =>
-    secret === undefined || presentation.hasOwnColumns ? tsv(rows, presentation) : `${secret}\n`,
+  csv: ({ rendering: { presentation, part }, rows }) => csv(rows, { ...presentation, hasHeader: part !== 'later' }),
+  tsv: ({ rendering: { presentation, part }, rows, secret }) =>
+    secret === undefined || presentation.hasOwnColumns
+      ? tsv(rows, { ...presentation, hasHeader: presentation.hasHeader && part !== 'later' })
+      : `${secret}\n`,
   name: ({ rendering, rows }) => ids(rendering, rows),
   env: ({ rendering: { baseUrl }, secret }) =>
     [`OPENAI_API_KEY=${secret ?? ''}`, ...(baseUrl ? [`OPENAI_BASE_URL=${baseUrl}`] : []), ''].join('\n'),
@@ -127,22 +137,23 @@ async function renderForEyes(
   if (dropped.length > 0) io.err(`Not shown, for want of room: ${dropped.join(' ')}. See them with -o wide.\n`);
 }
 
-/** `2 keys.`, `Showing 100 of 3,412 keys.`: for a person; a program can count. */
-function countLine({ operation, answer, io, presentation }: Rendering, amount: number): void {
+/**
+ * `2 keys.`, `Showing 100 of 3,412 keys (--all for every one)`: for a person, who sees the table end. A program can
+ * count, but not know that there is more: a list that was cut without being asked to says so in a pipe as well.
+ */
+export function countLine(rendering: Rendering, amount: number): void {
+  const { operation, answer, io, presentation, extent } = rendering;
   const nouns = operation.command.slice(0, -1);
-  if (amount === 0) return io.err(`No ${count(0, nouns)} match.\n`);
-  if (!io.stderrIsTTY || !io.stdoutIsTTY) return;
-  const total = totalOf(answer);
+  const isSeen = io.stderrIsTTY && io.stdoutIsTTY && !presentation.isQuiet;
+  const total = extent.isWhole ? undefined : totalOf(operation, answer);
   if (total !== undefined && total > amount) {
-    const page = Number(memberAt(answer, 'current_page') ?? memberAt(answer, 'page') ?? 1);
-    const next = page * amount < total ? ` Next: --page ${page + 1}` : '';
-    return io.err(`Showing ${amount} of ${total.toLocaleString('en-US')} ${count(total, nouns)}.${next}\n`);
+    if (!isSeen && extent.isChosen) return;
+    const rest = operation.cli.pages ? ' (--all for every one)' : '';
+    return io.err(`Showing ${amount} of ${total.toLocaleString('en-US')} ${count(total, nouns)}${rest}\n`);
   }
+  if (presentation.isQuiet) return;
+  if (amount === 0) return io.err(`No ${count(0, nouns)} match.\n`);
+  if (!isSeen) return;
   const more = operation.cli.wide && presentation.format === 'table' ? ' More columns: -o wide' : '';
   io.err(`${amount} ${count(amount, nouns)}.${more}\n`);
-}
-
-function totalOf(answer: unknown): number | undefined {
-  const total = memberAt(answer, 'total_count') ?? memberAt(answer, 'total');
-  return typeof total === 'number' ? total : undefined;
 }

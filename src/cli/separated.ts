@@ -18,10 +18,10 @@ const escapes: Readonly<Record<string, string>> = {
 
 const escapeTab = (text: string): string => text.replace(/[\t\n\r\\]/g, (character) => escapes[character] ?? character);
 
-/** RFC 4180, with a header: a CSV file goes to people's spreadsheets. */
-export function csv(rows: readonly Row[], { columns }: Presentation): string {
+/** RFC 4180, with a header before its first page: a CSV file goes to people's spreadsheets. */
+export function csv(rows: readonly Row[], { columns, hasHeader }: Presentation): string {
   const lines = rows.map((row) => columns.map((column) => csvCell(memberAt(row, column))).join(','));
-  return join([columns.map(quote).join(','), ...lines]);
+  return join(hasHeader ? [columns.map(quote).join(','), ...lines] : lines);
 }
 
 function csvCell(value: unknown): string {

@@ -50,6 +50,10 @@ export interface CommandLine {
   readonly args?: readonly string[];
   /** Flags whose name differs from the field's, or `false` for a field that has none. */
   readonly flags?: Readonly<Record<string, string | Flag | false>>;
+  /** What can be completed for a field, by position or as a flag: names of objects that exist. */
+  readonly completes?: Readonly<Record<string, Completes>>;
+  /** For a list that comes in pages: the fields of its input and its answer that say so. */
+  readonly pages?: { readonly page: string; readonly size: string; readonly total: string };
   /** Fields sent with every call of the command. */
   readonly fixed?: Readonly<Record<string, unknown>>;
   /** Reads the field that names a key as a secret from standard input (`--key-stdin`); only its hash is sent. */

@@ -107,6 +107,8 @@ export const listKeys = operation({
   cli: {
     ...shown,
     result: 'keys',
+    pages: { page: 'page', size: 'size', total: 'total_count' },
+    completes: { key_alias: 'key', key_hash: 'key' },
     fixed: { return_full_object: true },
     flags: {
       return_full_object: false,
@@ -149,6 +151,7 @@ export const getKey = operation({
   cli: {
     ...shown,
     args: ['key'],
+    completes: { key: 'key' },
     keyStdin: 'key',
     result: 'info',
     examples: [['Its budget, spend and expiry', 'gatewayctl key get ci-runner']],
@@ -171,6 +174,7 @@ export const updateKey = operation({
   cli: {
     ...shown,
     args: ['key'],
+    completes: { key: 'key' },
     keyStdin: 'key',
     flags: ownerFlags,
     done: ({ key_alias: alias, key_name: name }) => `Key ${text(alias ?? name)} updated`,
@@ -199,6 +203,7 @@ export const deleteKeys = operation({
   access: 'admin',
   cli: {
     args: ['keys'],
+    completes: { keys: 'key' },
     keyStdin: 'keys',
     flags: { key_aliases: false },
     confirm: 'moderate',
@@ -224,6 +229,7 @@ const blocking = (verb: 'block' | 'unblock', summary: string, description: strin
     cli: {
       ...shown,
       args: ['key'],
+      completes: { key: 'key' },
       keyStdin: 'key',
       done: ({ key_alias: alias, key_name: name }) => `Key ${text(alias ?? name)} ${verb}ed`,
       examples: [[`By its alias`, `gatewayctl key ${verb} ci-runner`]],
@@ -262,6 +268,7 @@ export const rotateKey = operation({
   cli: {
     ...shown,
     args: ['key'],
+    completes: { key: 'key' },
     keyStdin: 'key',
     flags: { grace_period: 'grace', new_key: false, duration: expiresFlag, expires: false },
     secret: 'key',

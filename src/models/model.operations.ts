@@ -115,6 +115,8 @@ export const listModels = operation({
   cli: {
     ...shown,
     result: 'data',
+    pages: { page: 'page', size: 'size', total: 'total_count' },
+    completes: { model_name: 'model' },
     flags: { size: 'limit', model_name: 'name' },
     examples: [['All of them', 'gatewayctl model list']],
   },
@@ -144,6 +146,7 @@ export const getModel = operation({
   cli: {
     ...shown,
     args: ['litellm_model_id'],
+    completes: { litellm_model_id: 'model' },
     result: 'data',
     examples: [['All upstreams of a name', 'gatewayctl model get gpt-4o']],
   },
@@ -170,6 +173,7 @@ export const updateModel = operation({
   cli: {
     ...shown,
     args: ['id'],
+    completes: { id: 'model' },
     flags: { ...flags, model_name: 'name' },
     done: ({ model_name: name }) => `Model ${text(name)} updated`,
     examples: [['Another key', 'gatewayctl model update gpt-4o --api-key @/run/secrets/openai']],
@@ -198,6 +202,7 @@ export const deleteModel = operation({
   cli: {
     ...shown,
     args: ['id'],
+    completes: { id: 'model' },
     confirm: 'moderate',
     done: ({ model_name: name, upstream }) => `Model ${text(name)} no longer leads to ${text(upstream)}`,
     examples: [['In a script', 'gatewayctl model delete llama --yes']],

@@ -50,6 +50,7 @@ export const addTeamMember = operation({
   cli: {
     ...table,
     args: ['team_id', 'user_ids'],
+    completes: { team_id: 'team', user_ids: 'user' },
     flags: { member: false },
     done: ({ updated_users: users }, { team_id: teamId }) =>
       `${Array.isArray(users) ? users.join(', ') : ''} added to team ${text(teamId)}`,
@@ -89,6 +90,7 @@ export const updateTeamMember = operation({
   access: 'admin',
   cli: {
     args: ['team_id', 'user_id'],
+    completes: { team_id: 'team', user_id: 'user' },
     columns: ['user_id', 'user_email', 'role'],
     headings: table.headings,
     id: 'user_id',
@@ -115,6 +117,7 @@ export const removeTeamMember = operation({
   cli: {
     ...table,
     args: ['team_id', 'user_id'],
+    completes: { team_id: 'team', user_id: 'user' },
     confirm: 'moderate',
     done: (_, { team_id: teamId, user_id: user }) => `User ${text(user)} taken out of team ${text(teamId)}`,
     examples: [['In a script', 'gatewayctl team member delete platform anna --yes']],

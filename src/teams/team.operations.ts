@@ -108,6 +108,8 @@ export const listTeams = operation({
   cli: {
     ...shownTeam,
     result: 'teams',
+    pages: { page: 'page', size: 'page_size', total: 'total' },
+    completes: { team_alias: 'team', team_id: 'team' },
     flags: {
       ...flags,
       page_size: 'limit',
@@ -169,6 +171,7 @@ export const getTeam = operation({
   cli: {
     ...shownTeam,
     args: ['team_id'],
+    completes: { team_id: 'team' },
     result: 'team_info',
     examples: [['By its alias', 'gatewayctl team get platform']],
   },
@@ -199,6 +202,7 @@ export const updateTeam = operation({
   cli: {
     ...shownTeam,
     args: ['team_id'],
+    completes: { team_id: 'team' },
     flags: { ...flags, team_id: false },
     result: 'data',
     done: (_, input) => `Team ${text(input['team_id'])} updated`,
@@ -226,6 +230,7 @@ export const deleteTeams = operation({
   cli: {
     ...shownTeam,
     args: ['team_ids'],
+    completes: { team_ids: 'team' },
     result: 'deleted_teams',
     confirm: 'severe',
     done: ({ deleted_teams: teams, deleted_keys: keys }) =>
@@ -255,6 +260,7 @@ const blocking = (verb: 'block' | 'unblock', summary: string) =>
     cli: {
       ...shownTeam,
       args: ['team_id'],
+      completes: { team_id: 'team' },
       done: (team) => `Team ${nameOf(team)} ${verb}ed`,
       examples: [['By its alias', `gatewayctl team ${verb} platform`]],
     },

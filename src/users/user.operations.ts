@@ -63,6 +63,7 @@ export const createUser = operation({
   access: 'admin',
   cli: {
     ...shown,
+    completes: { teams: 'team' },
     flags: { ...flags, auto_create_key: false, key_alias: false },
     fixed: { auto_create_key: false },
     done: ({ user_id: user }) => `User ${text(user)} created`,
@@ -109,9 +110,11 @@ export const listUsers = operation({
   cli: {
     ...shown,
     result: 'users',
+    pages: { page: 'page', size: 'page_size', total: 'total' },
+    completes: { user_ids: 'user' },
     flags: {
       page_size: 'limit',
-      user_ids: 'id',
+      user_ids: 'ids',
       user_email: 'email',
       organization_id: 'org',
       sort_by: 'sort',
@@ -147,6 +150,7 @@ export const getUser = operation({
   cli: {
     ...shown,
     args: ['user_id'],
+    completes: { user_id: 'user' },
     result: 'user_info',
     examples: [['By address', 'gatewayctl user get anna@example.com']],
   },
@@ -177,6 +181,7 @@ export const updateUser = operation({
   cli: {
     ...shown,
     args: ['user_id'],
+    completes: { user_id: 'user' },
     flags: { ...flags, user_id: false },
     result: 'data',
     done: ({ user_id: user }) => `User ${text(user)} updated`,
@@ -210,6 +215,7 @@ export const deleteUsers = operation({
   cli: {
     ...shown,
     args: ['user_ids'],
+    completes: { user_ids: 'user' },
     result: 'deleted_users',
     confirm: 'severe',
     done: ({ deleted_users: users, deleted_keys: keys }) =>

@@ -4,6 +4,7 @@ import { memberAt, resultOf, rowsOf, shapeOf } from '../answer.ts';
 import { exact } from '../cell.ts';
 import type { LocalContext } from '../local-command.ts';
 import { completesOf } from '../parameter.ts';
+import { pageSize } from '../parameters.ts';
 import { sourcesOf } from '../sources.ts';
 import { chooseTarget } from '../target.ts';
 import { shellOf } from './built-in.ts';
@@ -51,7 +52,8 @@ async function namesOf(context: LocalContext, what: Exclude<Completes, 'file'>, 
     sourcesOf(context.io),
   );
   await using caller = await context.connect({ isPassive: true, target });
-  const answer = await caller.call(operation.command.join(' '), {});
+  const { pages, fixed } = operation.cli;
+  const answer = await caller.call(operation.command.join(' '), { ...(pages && { [pages.size]: pageSize }), ...fixed });
   const rows = rowsOf(operation, resultOf(operation, answer));
   const [first = 'id', ...rest] = shapeOf(operation).columns;
   return rows.flatMap((row) => {

@@ -44,6 +44,8 @@ export async function gatewayctl(line: string | readonly string[], world: World 
     env: { NO_COLOR: '1', LANG: 'C.UTF-8', ...env },
     now: () => now,
     isPipeClosed: () => false,
+    flushed: () => Promise.resolve(),
+    failure: () => undefined,
   };
   const connect: Connect<never> = async (target) => ({
     invoke: gateway.invoke,

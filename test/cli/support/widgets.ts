@@ -169,6 +169,45 @@ const addOccupant = operation({
   run: never,
 });
 
+/** A list of which the gateway gives at most 100 at a time. */
+const listCrates = operation({
+  command: ['crate', 'list'],
+  route: ['GET', '/crate/list'],
+  summary: 'List crates',
+  input: wire({
+    page: z.int().min(1).max(1_000).default(1).describe('Which page'),
+    size: z.int().min(1).max(100).default(10).describe('Entries on a page'),
+  }),
+  output: answer({
+    crates: z.array(answer({ name: z.string().describe('The name') })).describe('The crates'),
+    total: z.int().describe('How many there are'),
+  }),
+  access: 'self',
+  cli: {
+    result: 'crates',
+    columns: ['name'],
+    id: 'name',
+    pages: { page: 'page', size: 'size', total: 'total' },
+    flags: { size: 'limit' },
+    examples: [],
+  },
+  run: never,
+});
+
+const updateCrate = operation({
+  command: ['crate', 'update'],
+  route: ['POST', '/crate/update'],
+  summary: 'Change a crate',
+  input: wire({
+    crate: z.string().describe('The crate'),
+    weight: z.number().min(0).nullable().optional().describe('How heavy it is; null is unknown'),
+  }),
+  output: answer({ name: z.string().describe('The name') }),
+  access: 'admin',
+  cli: { args: ['crate'], examples: [] },
+  run: never,
+});
+
 /** A route without a command. */
 const oddRoute = operation({
   command: ['widget', 'odd'],
@@ -188,6 +227,8 @@ export const operations: readonly AnyOperation<never>[] = [
   deleteWidgets,
   dropShelf,
   addOccupant,
+  listCrates,
+  updateCrate,
   oddRoute,
 ];
 
@@ -213,12 +254,19 @@ export interface Call {
   readonly input: Record<string, unknown>;
 }
 
+function crates(found: readonly Record<string, unknown>[], { page = 1, size = 10, crate }: Record<string, unknown>) {
+  if (crate !== undefined) return { name: crate };
+  const end = Number(page) * Number(size);
+  return { crates: found.slice(end - Number(size), end), total: found.length };
+}
+
 /** A gateway in memory: it remembers what it was asked, and answers as the real one would. */
 export function widgetGateway(found: readonly Record<string, unknown>[] = rows) {
   const calls: Call[] = [];
   const invoke: Invoke<never> = async ({ command }, input) => {
     calls.push({ command: command.join(' '), input });
     const [, verb] = command;
+    if (command[0] === 'crate') return crates(found, input);
     if (command[1] === 'list') return { widgets: found, total_count: found.length };
     if (verb === 'generate') return { ...found[0], ...input, secret: newSecret };
     if (verb === 'delete') return { deleted: input['widgets'] };
