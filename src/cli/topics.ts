@@ -110,7 +110,7 @@ const scripting: Topic = {
   body: [
     'Without a terminal nothing is ever asked: what needs an answer ends with 2 and has done nothing. Pass --yes, or --confirm <name> for what cannot be undone. --no-input does the same on a terminal.',
     'A new key, and nothing else:',
-    [['KEY=$(gatewayctl key generate --key-alias ci -q)', 'the secret alone, into a variable']],
+    [['KEY=$(gatewayctl key generate --alias ci -q)', 'the secret alone, into a variable']],
     'Errors: the exit status says which kind (gatewayctl help exit-codes). With -o json an error is one JSON object on stderr: code, message, hint, exit_code, request_id.',
     'No secret belongs on a command line, and gatewayctl refuses one: give it in a file, on standard input, or in the environment.',
   ],

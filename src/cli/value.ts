@@ -15,8 +15,8 @@ export function parseValue(flag: string, text: string, shape: Shape): unknown {
   if (shape.format === 'usd') return dollars(flag, text, shape);
   if (shape.format === 'duration') return duration(flag, text, shape);
   if (shape.format === 'date-time') return moment(flag, text);
-  if (shape.type === 'integer') return integer(flag, text);
-  if (shape.type === 'number') return decimal(flag, text);
+  if (shape.type === 'integer') return within(flag, integer(flag, text), shape);
+  if (shape.type === 'number') return within(flag, decimal(flag, text), shape);
   if (shape.type === 'object') return json(flag, text);
   return text;
 }
@@ -63,6 +63,17 @@ function integer(flag: string, text: string): number {
 function decimal(flag: string, text: string): number {
   if (/^-?\d{1,15}(\.\d{1,15})?$/.test(text)) return Number(text);
   throw invalid(flag, text, 'is not a number. Write it as 2 or 0.5.');
+}
+
+/** What the gateway would refuse is refused here, before anything is sent and in words about the flag. */
+function within(flag: string, number: number, { minimum, maximum }: Shape): number {
+  if (number >= (minimum ?? -Infinity) && number <= (maximum ?? Infinity)) return number;
+  // zod says of every integer that it is a safe one; nobody needs to be told.
+  const [from, to] = [minimum, maximum].map((bound) =>
+    Math.abs(bound ?? Infinity) < Number.MAX_SAFE_INTEGER ? bound : undefined,
+  );
+  const range = from === undefined ? `at most ${to}` : to === undefined ? `at least ${from}` : `from ${from} to ${to}`;
+  throw usage('invalid_value', `${flag}: must be ${range}.`);
 }
 
 function choice(flag: string, text: string, choices: readonly string[]): string {

@@ -109,6 +109,8 @@ export interface WireField {
   description?: string;
   default?: unknown;
   enum?: string[];
+  minimum?: number;
+  maximum?: number;
   items?: WireField;
   anyOf?: WireField[];
   properties?: Record<string, WireField>;
