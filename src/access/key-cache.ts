@@ -40,6 +40,9 @@ export interface SharedCache extends AsyncDisposable {
 /** Longer than a change needs to reach every daemon, and than two ways of asking the database's clock can differ. */
 const SETTLING_MS = 10_000;
 
+/** Changes kept one by one, because anybody who may connect to the database can announce any number. */
+const CHANGES_AT_MOST = 50_000;
+
 const never = Number.POSITIVE_INFINITY;
 
 /**
@@ -65,6 +68,8 @@ export class KeyCache {
   /** Shared entries of rows read before this are not believed. The database's clock, so that no two clocks are compared. */
   #since = never;
   #sinceMs = 0;
+  /** The same, once more has changed than is kept one by one. */
+  #floor = 0;
   /** Of hashes and owners that have changed: shared entries of rows read before `floor` are not believed. */
   readonly #changed = new Map<string, { readonly floor: number; readonly untilMs: number }>();
   /** What was known when changes could no longer be heard of, for the case that the database is away altogether. */
@@ -109,7 +114,7 @@ export class KeyCache {
 
   #isCurrent(hash: string, { principal, readAt }: Snapshot, ttl: number): boolean {
     // Redis forgets by itself; whoever may write to it could make an old entry last.
-    if (readAt < this.#since || readAt < this.#databaseNow() - ttl) return false;
+    if (readAt < Math.max(this.#since, this.#floor) || readAt < this.#databaseNow() - ttl) return false;
     return [hash, ...ownersOf(principal)].every((name) => readAt >= (this.#changed.get(name)?.floor ?? 0));
   }
 
@@ -178,6 +183,8 @@ export class KeyCache {
   /** Changes are heard of. @param since when the database was first listened to, by its own clock */
   trust(since: number): void {
     this.#begin(since);
+    // While nothing was heard there was no clock to tell it by.
+    this.#floor = Math.min(this.#floor, since + SETTLING_MS);
     this.#trusted = true;
   }
 
@@ -235,6 +242,11 @@ export class KeyCache {
       this.#changed.delete(each);
     }
     const change = { floor: this.#databaseNow() + SETTLING_MS, untilMs: now + ttl + SETTLING_MS };
+    if (this.#changed.size + names.length > CHANGES_AT_MOST) {
+      this.#floor = change.floor;
+      this.#changed.clear();
+      return;
+    }
     for (const name of names) {
       this.#changed.delete(name);
       this.#changed.set(name, change);

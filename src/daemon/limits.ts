@@ -1,7 +1,4 @@
-/**
- * What one network peer may take of the daemon. A connection costs some 20 KiB and a file descriptor, of which systemd's
- * default is 524,288 for a service and a login shell's often 1,024: raise the latter before the former is felt.
- */
+/** What a peer may take of the daemon. docs/operating.md has the same numbers, for operators. */
 export const limits = {
   /** Slow or huge headers are cut before they cost anything; Node checks once a second. */
   http: {
