@@ -63,6 +63,14 @@ for (const way of ways) {
       assert.equal((await gateway.chat(next, 'mock-gpt')).status, 200);
     });
 
+    test('rotate without a grace also ends the secrets that an earlier rotation left working', async () => {
+      const first = (await gatewayctl(`key generate --alias ${way}-r2 -q`)).out.trim();
+      await gatewayctl(`key rotate ${way}-r2 --grace 1h --yes -q`);
+      assert.equal((await gateway.chat(first, 'mock-gpt')).status, 200);
+      await gatewayctl(`key rotate ${way}-r2 --yes -q`);
+      await gateway.chatUntil(401, first);
+    });
+
     test('rotate without a grace ends the old secret', async () => {
       const old = (await gatewayctl(`key generate --alias ${way}-r0 -q`)).out.trim();
       assert.equal((await gateway.chat(old, 'mock-gpt')).status, 200);

@@ -7,12 +7,13 @@ import { createStamp, given, updateStamp, type Work } from '../db/work.ts';
 import { after, type Duration } from '../kernel/duration.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { requireChange } from '../kernel/fields.ts';
-import { isAdmin } from '../kernel/operation.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
-import { generateSecret, hashSecret, keyReference, maskSecret } from '../kernel/secret.ts';
+import { generateSecret, hashSecret, maskSecret } from '../kernel/secret.ts';
 import type { TeamService } from '../teams/team.service.ts';
 import type { UserService } from '../users/user.service.ts';
 import { Key, RetiredToken } from './key.entity.ts';
+import { aliasTaken, secretTaken, teamKeysHeld, unknownKey } from './key.errors.ts';
+import { findKey, maySee } from './key.lookup.ts';
 import { describeKey, encodeKey } from './key.wire.ts';
 
 type Maybe<T> = T | null | undefined;
@@ -123,12 +124,14 @@ export class KeyService {
     const secret = newKey ?? generateSecret('virtual');
     const old = key.token;
     const forgotten = await this.#forgetExpired(key);
+    // Without a grace it is a leak that is being stopped: no earlier secret may outlive this.
+    const ended = grace ? [] : await this.#endRetired(key);
     if (grace) em.create(RetiredToken, { token: old, keyId: key.id, expiresAt: after(now, grace) });
     em.assign(key, { token: hashSecret(secret), name: maskSecret(secret), rotationCount: key.rotationCount + 1 });
     em.assign(key, given({ expiresAt: this.#expiry(expiry) }));
     this.#touch(key);
     await this.#flush(key);
-    await this.#changed(key, 'rotated', before, [old, ...forgotten]);
+    await this.#changed(key, 'rotated', before, [old, ...forgotten, ...ended]);
     return { key, secret };
   }
 
@@ -157,11 +160,7 @@ export class KeyService {
   async refuseTeamKeysOf(userId: string): Promise<void> {
     const keys = await this.#work.em.find(Key, { userId, teamId: { $ne: null } }, { limit: 20 });
     if (keys.length === 0) return;
-    const names = keys.map(({ alias, name }) => alias ?? name).join(', ');
-    throw new GatewayError('conflict', 'user_holds_team_keys', `User ${userId} holds keys of a team: ${names}`, {
-      param: 'user_ids',
-      hint: 'Give the keys to somebody else (gatewayctl key update KEY --user OTHER), or delete them too with --cascade.',
-    });
+    throw teamKeysHeld(userId, keys);
   }
 
   /** What they spent stays in the ledger. */
@@ -175,10 +174,10 @@ export class KeyService {
 
   /** The key itself, its hash, the first eight or more digits of its hash, its lasting id or its alias. */
   async get(reference: string): Promise<Key> {
-    const key = await this.#find(reference);
+    const key = await findKey(this.#work.em, reference);
     // Who may not see a key learns nothing from trying: the answer is that of a key that is not there.
-    if (key && this.#maySee(key)) return key;
-    throw await this.#unknown(reference);
+    if (key && maySee(this.#work.actor, key)) return key;
+    throw unknownKey(reference);
   }
 
   /** The key the caller came with. */
@@ -237,6 +236,24 @@ export class KeyService {
     return duration ? after(this.#work.now, duration) : duration;
   }
 
+  /**
+   * Deletes the retired secrets whose grace has ended, and says which: they are announced too. By the database's clock, as
+   * the look-up goes: a secret that is over here may live on in a daemon whose clock is behind.
+   */
+  async #forgetExpired({ id }: Key): Promise<string[]> {
+    const rows: { token: string }[] = await this.#work.em.execute(
+      `delete from ${SCHEMA}.retired_tokens where key_id = ? and expires_at <= now() returning token`,
+      [id],
+    );
+    return rows.map(({ token }) => token);
+  }
+
+  async #endRetired({ id }: Key): Promise<string[]> {
+    const retired = await this.#work.em.find(RetiredToken, { keyId: id });
+    for (const each of retired) this.#work.em.remove(each);
+    return retired.map(({ token }) => token);
+  }
+
   #encode(key: Key): Record<string, unknown> {
     return encodeKey(describeKey(key, this.#work.now));
   }
@@ -272,78 +289,4 @@ export class KeyService {
     const { id } = await this.get(reference);
     return this.#work.em.findOneOrFail(Key, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
   }
-
-  async #find(reference: string): Promise<Key | null> {
-    const { em } = this.#work;
-    const named = keyReference(reference);
-    if ('hash' in named) {
-      const found = await em.findOne(Key, { token: named.hash });
-      if (found) return found;
-      const retired = await em.findOne(RetiredToken, { token: named.hash });
-      return retired && em.findOne(Key, { id: retired.keyId });
-    }
-    // An id first: nobody may take over a key's name by calling another key like its id.
-    const exact = (await em.findOne(Key, { id: named.name })) ?? (await em.findOne(Key, { alias: named.name }));
-    if (exact || !/^[0-9a-f]{8,63}$/.test(named.name)) return exact;
-    const [first, second] = await em.find(Key, { token: { $like: `${named.name}%` } }, { limit: 2 });
-    if (second)
-      throw new GatewayError('invalid', 'ambiguous_key', 'More than one key begins like that', { param: 'key' });
-    return first ?? null;
-  }
-
-  /**
-   * Deletes the retired secrets whose grace has ended, and says which: they are announced too. By the database's clock, as
-   * the look-up goes: a secret that is over here may live on in a daemon whose clock is behind.
-   */
-  async #forgetExpired({ id }: Key): Promise<string[]> {
-    const rows: { token: string }[] = await this.#work.em.execute(
-      `delete from ${SCHEMA}.retired_tokens where key_id = ? and expires_at <= now() returning token`,
-      [id],
-    );
-    return rows.map(({ token }) => token);
-  }
-
-  #maySee(key: Key): boolean {
-    const { actor } = this.#work;
-    if (isAdmin(actor) || actor.type !== 'key') return true;
-    return (
-      actor.role === 'proxy_admin_viewer' ||
-      key.id === actor.keyId ||
-      (key.userId !== null && key.userId === actor.userId)
-    );
-  }
-
-  /** The reference may be a secret, and this message goes to logs and terminals: only an alias is repeated. */
-  async #unknown(reference: string): Promise<GatewayError> {
-    const named = keyReference(reference);
-    const details = { param: 'key' };
-    if (!('name' in named))
-      return new GatewayError('notFound', 'not_found_error', 'Key not found in database', details);
-    return new GatewayError('notFound', 'not_found_error', `No key "${named.name}"`, {
-      ...details,
-      hint: 'Which keys there are: gatewayctl key list',
-    });
-  }
 }
-
-const aliasTaken = (alias: string, cause: unknown) =>
-  new GatewayError(
-    'conflict',
-    'bad_request_error',
-    `Key with alias '${alias}' already exists. Unique key aliases across all keys are required.`,
-    {
-      param: 'key_alias',
-      // LiteLLM answers 400 here, and its clients' tests look for it.
-      status: 400,
-      hint: `Choose another alias, or get a new secret for that key: gatewayctl key rotate ${alias}`,
-      cause,
-    },
-  );
-
-const secretTaken = (cause: unknown) =>
-  new GatewayError('conflict', 'bad_request_error', 'That key is already in use', {
-    param: 'key',
-    status: 400,
-    hint: 'Leave it out, and one is generated.',
-    cause,
-  });
