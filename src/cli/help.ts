@@ -55,7 +55,7 @@ function pageOf(command: Command, width: number): readonly string[] {
     ...section('Arguments', table(argumentRows(command), width)),
     ...section('Flags', table(flagRows(command), width)),
     '',
-    ...closing(command),
+    ...closing(command, width),
   ];
 }
 
@@ -116,7 +116,7 @@ function flagText(option: Option): string {
 
 const isTelling = (value: unknown) => (typeof value === 'string' && value !== '') || typeof value === 'number';
 
-function closing(command: Command): readonly string[] {
+function closing(command: Command, width: number): readonly string[] {
   const about = aboutOf(command);
   const manual = `Manual: man gatewayctl-${pathOf(command).join('-')}`;
   if (command.commands.length > 0) {
@@ -128,7 +128,7 @@ function closing(command: Command): readonly string[] {
   const own = (about?.local?.exits ?? []).map(([status, meaning]) => `${status} ${meaning}`);
   return [
     ...prints(command),
-    `Exit: ${[...own, ...standardExits(command)].join(', ')}. All codes: gatewayctl help exit-codes`,
+    ...wrap(`Exit: ${[...own, ...standardExits(command)].join(', ')}. All codes: gatewayctl help exit-codes`, width),
     'Global flags: -o <format>, -q, --server <url>; all: gatewayctl help flags',
     manual,
   ];

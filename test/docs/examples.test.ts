@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Command, CommanderError } from 'commander';
+import { topics } from '../../src/cli/topics.ts';
 import { aboutOf, pathOf, shownCommands } from '../../src/cli/tree.ts';
 import { splitLine } from '../../src/docs/command-line.ts';
 import { looksSecret } from '../../src/kernel/secret.ts';
@@ -15,6 +16,14 @@ const examplesOf = (command: Command): Example[] => [
 ];
 
 const examples = examplesOf(wholeProgram());
+
+const topicTexts = topics.flatMap(({ body }) => body.flat(2));
+const topicLines = topicTexts.filter((text) => /^(\w+=\$\()?gatewayctl /.test(text));
+
+const flagsOf = (command: Command): string[] => [
+  ...command.options.flatMap(({ long }) => long ?? []),
+  ...shownCommands(command).flatMap(flagsOf),
+];
 
 /** The command lines of ours in what a shell would run: behind a pipe, inside `$(…)`, without redirections. */
 function ownCommands(line: string): readonly string[][] {
@@ -58,6 +67,24 @@ describe('the examples in help and manual', () => {
       );
     });
   }
+
+  for (const line of topicLines) {
+    test(`a topic: ${line}`, () => {
+      const own = ownCommands(line);
+      assert.ok(own.length > 0);
+      for (const words of own) assert.doesNotThrow(() => parse(words));
+    });
+  }
+
+  test('name only flags that there are, in topics too', () => {
+    const known = new Set(flagsOf(wholeProgram()));
+    const named = topicTexts.flatMap((text) => text.match(/--[a-z][a-z-]+/g) ?? []);
+    assert.ok(named.length > 20);
+    assert.deepEqual(
+      named.filter((flag) => !known.has(flag)),
+      [],
+    );
+  });
 
   test('hold no secret, not even a made-up one', () => {
     const secrets = examples.filter(
