@@ -201,7 +201,6 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTFOUND: 'no such host',
   EAI_AGAIN: 'the name cannot be looked up now',
   ENOENT: 'no such socket',
-  EACCES: 'permission denied',
   ECONNRESET: 'the connection was cut',
   EHOSTUNREACH: 'no route to it',
   ENETUNREACH: 'no network',
@@ -218,6 +217,16 @@ function unreachable(address: Address, cause: unknown, { timeoutMs, command }: C
       cause,
     });
   }
+  if (isRefusedHere(cause)) {
+    return new GatewayError('unavailable', 'daemon_unreachable', `you may not open ${where} (permission denied).`, {
+      hint: [
+        `Who may?                 ls -l ${where}`,
+        `As its owner             sudo gatewayctl ${command ?? '…'}`,
+        'With a key?              --server https://…, or GATEWAYCTL_SERVER',
+      ].join('\n'),
+      cause,
+    });
+  }
   return new GatewayError('unavailable', 'daemon_unreachable', `cannot reach ${where} (${reasonOf(cause)}).`, {
     hint: [
       'Is the daemon running?   systemctl status gatewayctl',
@@ -227,6 +236,9 @@ function unreachable(address: Address, cause: unknown, { timeoutMs, command }: C
     cause,
   });
 }
+
+const isRefusedHere = (cause: unknown): boolean =>
+  cause instanceof Error && 'code' in cause && (cause.code === 'EACCES' || cause.code === 'EPERM');
 
 /** Node tries every address of a name and wraps the failures; the first one says enough. */
 function reasonOf(cause: unknown): string {
