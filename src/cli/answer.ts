@@ -10,6 +10,8 @@ export interface AnswerShape {
   readonly columns: readonly string[];
   readonly wide: readonly string[];
   readonly heading: (column: string) => string;
+  /** A member as a person sees it, before it is formatted. */
+  readonly cell: (row: Row, column: string) => unknown;
 }
 
 export function shapeOf(operation: Commandable<never>): AnswerShape {
@@ -23,6 +25,10 @@ export function shapeOf(operation: Commandable<never>): AnswerShape {
   const named = Object.keys(members).filter((name) => name !== cli.secret);
   const columns = cli.columns ?? (named.length > 0 ? named : [cli.id ?? plainColumn]);
   return {
+    cell: (row, column) => {
+      const value = memberAt(row, column);
+      return value === null || value === undefined ? value : (cli.cells?.[column]?.(value) ?? value);
+    },
     members,
     columns,
     wide: [...columns, ...(cli.wide ?? [])],

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import type { Invoke } from '../kernel/operation.ts';
+import { memberAt } from './answer.ts';
 import type { Commandable } from './commandable.ts';
 import { maskSecret } from '../kernel/mask.ts';
-import { ask, needsAnswer } from './confirm.ts';
+import { ask, needsAnswer, stakes } from './confirm.ts';
 import type { Connection } from './connection.ts';
 import { exact } from './cell.ts';
 import { type Fields, keyField, readInput, valueOf } from './input.ts';
@@ -14,6 +15,8 @@ import { type Extent, extentOf, gathered, isStreamed, walk } from './pages.ts';
 import { countLine, render, type Rendering } from './render.ts';
 import type { Session } from './session.ts';
 import { commandLine } from './shell-words.ts';
+import { requireWritten } from './written.ts';
+import { suggesting } from './suggesting.ts';
 import { usage } from './usage.ts';
 import { visible } from './visible.ts';
 
@@ -30,14 +33,21 @@ export async function execute<Services>(
   const { input, names } = await gather({ operation, command, parameters, session, prompt });
   refuseNoChange(operation, parameters, input);
   const extent = extentOf(operation, command, input);
-  const question = { operation, flags, argv, prompt, names };
+  const isTerminal = io.stdinIsTTY && io.stderrIsTTY;
+  const question = { operation, flags, argv, prompt, names, isTerminal };
   const isOpen = needsAnswer(question);
 
-  await using connection = await session.connect({ command: operation.command.join(' ') });
+  await using opened = await session.connect({ command: operation.command.join(' ') });
+  const connection = { ...opened, invoke: suggesting(opened.invoke, session.operations) };
   const isChange = operation.route[0] !== 'GET';
   if (flags.verbose || (isChange && io.stderrIsTTY && !flags.quiet))
     io.err(`${session.ink.dim(connection.describe)}\n`);
-  if (isOpen) await ask(question);
+  const { operations } = session;
+  if (isOpen) {
+    const told = await stakes({ operation, operations, invoke: connection.invoke, input });
+    io.err(told.join(''));
+    await ask(question);
+  }
   const sent = { ...input, ...extent.input, ...operation.cli.fixed };
   const showing = { operation, presentation, connection, session, input, extent };
   if (extent.isWhole) return showWhole(showing, walk(connection.invoke, operation, sent));
@@ -102,10 +112,11 @@ async function gather<Services>(gathering: Gathering<Services>): Promise<Gathere
       names: [maskSecret(secret.trim())],
     };
   }
+  const isOwn = operation.cli.isOwnWithout === true && (await hasKey(session));
   const missing = [...parameters.args, ...parameters.flags].filter(
     ({ field, isRequired }) =>
       input[field] === undefined &&
-      (isRequired || (field === keyStdin && parameters.args.some((each) => each.field === field))),
+      (isRequired || (!isOwn && field === keyStdin && parameters.args.some((each) => each.field === field))),
   );
   Object.assign(input, await askFor(missing, gathering));
   const names = parameters.args
@@ -113,6 +124,12 @@ async function gather<Services>(gathering: Gathering<Services>): Promise<Gathere
     .filter((each) => each !== undefined)
     .map(exact);
   return { input, names };
+}
+
+/** Whether the command goes to a gateway with a key, which may be a virtual one. */
+async function hasKey<Services>({ target }: Session<Services>): Promise<boolean> {
+  const chosen = await target();
+  return chosen.mode === 'server' && chosen.key !== undefined;
 }
 
 async function readSecret<Services>({ io, sources }: Session<Services>, prompt: Prompt | undefined): Promise<string> {
@@ -172,7 +189,7 @@ function missingInput<Services>(
 interface Showing<Services> {
   readonly operation: Commandable<Services>;
   readonly presentation: Presentation;
-  readonly connection: Connection<Services>;
+  readonly connection: Pick<Connection<Services>, 'invoke' | 'baseUrl'>;
   readonly session: Session<Services>;
   readonly input: Fields;
   readonly extent: Extent;
@@ -196,4 +213,17 @@ async function show<Services>({ answer, ...showing }: Showing<Services> & { read
   const saidItAll = done !== undefined && isChange && secret === undefined;
   if (saidItAll && io.stdoutIsTTY && !presentation.isChosen && !flags.quiet) return;
   await render(renderingOf(showing, answer));
+  await requireWritten(io, isChange ? lossOf(operation, answer) : undefined);
+}
+
+/** What to do when a change was made and its answer is lost. */
+function lossOf({ command, cli }: Commandable<never>, answer: Answer): string {
+  if (cli.secret === undefined) return 'What was asked for was done all the same.';
+  const noun = command.slice(0, -1).join(' ');
+  const id = visible(exact(memberAt(answer, cli.id ?? 'id')));
+  return [
+    `The ${noun} was made all the same, and its secret is lost. Replace it, or delete it:`,
+    `gatewayctl ${noun} rotate ${id}`,
+    `gatewayctl ${noun} delete ${id}`,
+  ].join('\n');
 }

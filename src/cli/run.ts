@@ -14,6 +14,7 @@ import { runLocal } from './local.ts';
 import { parametersOf } from './parameters.ts';
 import { parseError, unknownCommand } from './parse-error.ts';
 import { createProgram, type ProgramOptions } from './program.ts';
+import { requireWritten } from './written.ts';
 import { report } from './report.ts';
 import { beginSession, type Session } from './session.ts';
 import { aboutOf, locate, shownCommands } from './tree.ts';
@@ -39,7 +40,15 @@ export async function run<Services>(argv: readonly string[], io: Io, deps: Deps<
   const start = (command: Command): Session<Services> => {
     current = command;
     const flags = readGlobals(program, io.env);
-    return beginSession({ io, argv, flags, ink, outInk: inkFor('stdout', when, io), connect: deps.connect });
+    return beginSession({
+      io,
+      argv,
+      flags,
+      ink,
+      operations,
+      outInk: inkFor('stdout', when, io),
+      connect: deps.connect,
+    });
   };
   const options: ProgramOptions<Services> = {
     commands,
@@ -59,6 +68,7 @@ export async function run<Services>(argv: readonly string[], io: Io, deps: Deps<
   const program = createProgram(operations, options);
   try {
     await parse(program, argv);
+    await requireWritten(io);
     return ending(io, status ?? Exit.ok);
   } catch (thrown) {
     if (thrown instanceof Interrupted) return interrupted;

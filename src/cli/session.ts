@@ -1,3 +1,4 @@
+import type { Commandable } from './commandable.ts';
 import type { Ink } from './colour.ts';
 import type { Connect, Connection, ConnectOptions, Exchange } from './connection.ts';
 import type { GlobalFlags } from './globals.ts';
@@ -17,13 +18,15 @@ export interface Session<Services> {
   /** For headings on stdout. */
   readonly outInk: Ink;
   readonly canAsk: boolean;
+  /** The operations that can be asked on the way: those of the command's noun, or all. */
+  readonly operations: readonly Commandable<Services>[];
   readonly target: () => Promise<Target>;
   readonly connect: (
     options: Pick<ConnectOptions, 'command' | 'isPassive'> & { readonly target?: Target | undefined },
   ) => Promise<Connection<Services>>;
 }
 
-type Beginning<Services> = Pick<Session<Services>, 'io' | 'argv' | 'flags' | 'ink' | 'outInk'> & {
+type Beginning<Services> = Pick<Session<Services>, 'io' | 'argv' | 'flags' | 'ink' | 'outInk' | 'operations'> & {
   readonly connect: Connect<Services>;
 };
 

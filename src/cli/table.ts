@@ -1,5 +1,4 @@
 import type { Row } from './answer.ts';
-import { memberAt } from './answer.ts';
 import { isNumeric, shown } from './cell.ts';
 import type { Presentation } from './presentation.ts';
 import { visible } from './visible.ts';
@@ -47,7 +46,9 @@ export async function table(
   const columns = presentation.columns.map((name): Column => {
     const field = presentation.shape.members[name];
     const heading = presentation.shape.heading(name);
-    const cells = rows.map((row) => visible(shown(memberAt(row, name), field?.format, place.now) ?? '-'));
+    const cells = rows.map((row) =>
+      visible(shown(presentation.shape.cell(row, name), field?.format, place.now) ?? '-'),
+    );
     const isRight = isNumeric(field);
     return {
       heading,
@@ -142,7 +143,7 @@ export function block(row: Row, { shape }: Presentation, { now, bold }: Place): 
   const width = Math.max(0, ...names.map((name) => name.length)) + 1;
   return names
     .map((name) => {
-      const value = visible(shown(row[name], shape.members[name]?.format, now) ?? '-');
+      const value = visible(shown(shape.cell(row, name), shape.members[name]?.format, now) ?? '-');
       return `${bold(`${visible(name)}:`.padEnd(width))} ${value}\n`;
     })
     .join('');

@@ -71,6 +71,19 @@ export interface CommandLine {
   readonly secret?: string;
   /** How it is asked before something is destroyed: `[y/N]`, or by typing the object's name. */
   readonly confirm?: 'moderate' | 'severe';
+  /**
+   * What is looked up for each object before a person is asked about it: the command that shows it, the field by which
+   * it takes the object, and what to say of its answer.
+   */
+  readonly atStake?: {
+    readonly look: string;
+    readonly field: string;
+    readonly says?: (answer: Record<string, unknown>, input: Readonly<Record<string, unknown>>) => string;
+  };
+  /** Its one argument may be absent for whoever comes with a virtual key: it is about that key then. */
+  readonly isOwnWithout?: boolean;
+  /** How a member of another kind than a text is shown in tables and blocks. */
+  readonly cells?: Readonly<Record<string, (value: unknown) => string>>;
   /** One line to a person after a change, from the encoded answer and the input as it travelled. */
   readonly done?: (output: Record<string, unknown>, input: Record<string, unknown>) => string;
   /** `[what it is for, the command line]`: feeds help and manual, and is parsed by a test. */

@@ -153,6 +153,7 @@ export const getKey = operation({
     args: ['key'],
     completes: { key: 'key' },
     keyStdin: 'key',
+    isOwnWithout: true,
     result: 'info',
     examples: [['Its budget, spend and expiry', 'gatewayctl key get ci-runner']],
   },
@@ -207,6 +208,7 @@ export const deleteKeys = operation({
     keyStdin: 'keys',
     flags: { key_aliases: false },
     confirm: 'moderate',
+    atStake: { look: 'key get', field: 'key' },
     result: 'deleted_keys',
     done: ({ deleted_keys: deleted }) => `${Array.isArray(deleted) ? deleted.length : 0} deleted`,
     examples: [['Without a question, in a script', 'gatewayctl key delete ci-runner --yes']],
@@ -273,6 +275,7 @@ export const rotateKey = operation({
     flags: { grace_period: 'grace', new_key: false, duration: expiresFlag, expires: false },
     secret: 'key',
     confirm: 'moderate',
+    atStake: { look: 'key get', field: 'key' },
     done: ({ key_alias: alias, key_name: name }) => `Key ${text(alias ?? name)} has a new secret`,
     examples: [
       ['The old secret works for a day more', 'gatewayctl key rotate ci-runner --grace 24h --yes'],

@@ -204,6 +204,7 @@ export const deleteModel = operation({
     args: ['id'],
     completes: { id: 'model' },
     confirm: 'moderate',
+    atStake: { look: 'model get', field: 'litellm_model_id' },
     done: ({ model_name: name, upstream }) => `Model ${text(name)} no longer leads to ${text(upstream)}`,
     examples: [['In a script', 'gatewayctl model delete llama --yes']],
   },

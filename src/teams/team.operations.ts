@@ -43,6 +43,20 @@ const flags: CommandLine['flags'] = {
   models: { name: 'models', placeholder: 'model,…', completes: 'model' },
 };
 
+/** `anna (admin), bob (user)` */
+const membersAsText = (members: unknown): string =>
+  teamMembers
+    .parse(members)
+    .map(({ user_id: user, role }) => `${user} (${role})`)
+    .join(', ');
+
+const teamMembers = z.array(z.looseObject({ user_id: z.string(), role: z.string() })).catch([]);
+
+const amount = (list: unknown, one: string, many: string): string => {
+  const { length } = Array.isArray(list) ? list : [];
+  return `${length.toLocaleString('en-US')} ${length === 1 ? one : many}`;
+};
+
 export const shownTeam: Partial<CommandLine> = {
   columns: ['team_alias', 'team_id', 'organization_id', 'spend', 'max_budget', 'blocked'],
   wide: ['models', 'members_with_roles', 'created_at', 'created_by'],
@@ -53,6 +67,7 @@ export const shownTeam: Partial<CommandLine> = {
     max_budget: 'BUDGET',
     members_with_roles: 'MEMBERS',
   },
+  cells: { members_with_roles: membersAsText },
   id: 'team_id',
 };
 
@@ -233,6 +248,12 @@ export const deleteTeams = operation({
     completes: { team_ids: 'team' },
     result: 'deleted_teams',
     confirm: 'severe',
+    atStake: {
+      look: 'team get',
+      field: 'team_id',
+      says: ({ keys, team_memberships: members }) =>
+        `deletes ${amount(keys, 'key', 'keys')} and ${amount(members, 'membership', 'memberships')}; what was spent stays in the reports`,
+    },
     done: ({ deleted_teams: teams, deleted_keys: keys }) =>
       `${Array.isArray(teams) ? teams.length : 0} deleted, with ${Array.isArray(keys) ? keys.length : 0} keys`,
     examples: [['In a script', 'gatewayctl team delete web --confirm web']],

@@ -115,7 +115,7 @@ export const listUsers = operation({
     flags: {
       page_size: 'limit',
       user_ids: 'ids',
-      user_email: 'email',
+      user_email: 'email-contains',
       organization_id: 'org',
       sort_by: 'sort',
       sort_order: 'order',
@@ -196,6 +196,8 @@ export const updateUser = operation({
   },
 });
 
+const heldKeys = z.array(z.looseObject({ team_id: z.string().nullable() })).catch([]);
+
 export const deleteUsers = operation({
   command: ['user', 'delete'],
   aliases: ['rm'],
@@ -218,6 +220,15 @@ export const deleteUsers = operation({
     completes: { user_ids: 'user' },
     result: 'deleted_users',
     confirm: 'severe',
+    atStake: {
+      look: 'user get',
+      field: 'user_id',
+      says: ({ keys, teams }, { cascade }) => {
+        const gone = heldKeys.parse(keys).filter(({ team_id: team }) => cascade === true || team === null);
+        const left = Array.isArray(teams) ? teams.length : 0;
+        return `deletes ${gone.length} ${gone.length === 1 ? 'key' : 'keys'} and ${left} ${left === 1 ? 'membership' : 'memberships'}; what was spent stays in the reports`;
+      },
+    },
     done: ({ deleted_users: users, deleted_keys: keys }) =>
       `${Array.isArray(users) ? users.length : 0} deleted, with ${Array.isArray(keys) ? keys.length : 0} keys`,
     examples: [['In a script', 'gatewayctl user delete anna --confirm anna']],

@@ -28,6 +28,14 @@ describe('errors', () => {
     for (const each of [verb, noun, flag]) assert.deepEqual([each.exit, each.calls], [2, []]);
   });
 
+  it('83: guess which object was meant, at no risk to the error', async () => {
+    const near = await gatewayctl('widget get cornre');
+    assert.equal(near.err, 'Error: no widget "cornre". Did you mean corner?\nSee: gatewayctl widget list\n');
+    assert.equal(near.exit, 3);
+    const far = await gatewayctl('widget get cornre', { rows: [{ name: 'other' }] });
+    assert.match(far.err, /^Error: no widget "cornre"\.\n/);
+  });
+
   it('82, 87: name a missing value, a missing argument, one too many', async () => {
     for (const [line, message] of [
       ['widget list --kind', '--kind needs a value.'],

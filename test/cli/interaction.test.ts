@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { gatewayctl } from './support/command-line.ts';
 import { hasTerminal, inShell, onTerminal } from './support/terminal.ts';
@@ -57,6 +58,28 @@ describe('on a terminal', { skip: hasTerminal ? false : 'no script(1) of util-li
     assert.match(screen, /asked shelf drop/);
   });
 
+  it('57: takes Ctrl-D for a no', async () => {
+    for (const [line, question] of [
+      ['widget delete a', 'Delete widget a?'],
+      ['shelf drop top', 'Type top to drop it'],
+      ['widget create --note x', 'What people call it'],
+      ['widget get --key-stdin', 'Paste the key'],
+    ] as const) {
+      const { screen, exit } = await onTerminal(line, [[question, '\u0004']]);
+      assert.equal(exit, 1, screen);
+      assert.match(screen, /Nothing was changed\./);
+      assert.doesNotMatch(screen, /Warning|asked widget (delete|create)|asked shelf/);
+    }
+  });
+
+  it('56: says what is at stake before it asks, and does not ask about what is not there', async () => {
+    const told = await onTerminal('shelf drop top', [['Type top to drop it', 'no\r']]);
+    assert.match(told.screen, /top: drops what is square/);
+    const missing = await onTerminal('shelf drop nothing', []);
+    assert.equal(missing.exit, 3);
+    assert.doesNotMatch(missing.screen, /Type/);
+  });
+
   it('57: ends with 130 on Ctrl-C, quietly, and with the cursor back', async () => {
     const { screen, exit } = await onTerminal('widget delete a', [['Delete widget a?', '\u0003']]);
     assert.equal(exit, 130);
@@ -86,7 +109,7 @@ describe('on a terminal', { skip: hasTerminal ? false : 'no script(1) of util-li
     ] as const) {
       const { screen, exit } = await onTerminal(`widget delete a ${flag}`, [], env);
       assert.equal(exit, 2);
-      assert.match(screen, /needs confirmation/);
+      assert.match(screen, /needs confirmation and nothing may be asked \(--no-input, GATEWAYCTL_NO_INPUT or CI\)/);
     }
   });
 
@@ -103,6 +126,26 @@ describe('a process', () => {
     const { stdout, stderr } = inShell(script, { env: { WIDGETS: '20000' } });
     assert.equal(stdout, '[\n');
     assert.match(stderr, /^asked .*\nexit 141\n$/);
+  });
+
+  it('87: ends with 71 when the disk is full, and says what was done', { skip: !existsSync('/dev/full') }, () => {
+    for (const [line, hint] of [
+      ['widget list', ''],
+      ['widget create --name a', 'What was asked for was done all the same.\n'],
+      [
+        'widget generate --name a',
+        'The widget was made all the same, and its secret is lost. Replace it, or delete it:\n' +
+          'gatewayctl widget rotate id-0\ngatewayctl widget delete id-0\n',
+      ],
+    ] as const) {
+      const { status, stderr } = inShell(`gatewayctl ${line} > /dev/full`);
+      assert.equal(status, 71, line);
+      assert.ok(stderr.endsWith(`Error: cannot write the output (no space left on the device).\n${hint}`), stderr);
+      assert.doesNotMatch(stderr, /at .*:\d+/);
+    }
+    const json = inShell('gatewayctl widget list --json > /dev/full');
+    assert.equal(json.status, 71);
+    assert.match(json.stderr, /"code":"output_failed".*"exit_code":71/);
   });
 
   it('89: writes all of it before it ends, also to a slow reader', () => {

@@ -216,6 +216,12 @@ describe('output', () => {
     assert.match(err, /Widget \\x1b\]0;x\\x07\\x9b31m\\u202eabc created/);
   });
 
+  it('shows a member in words of its own to people, and as it is to programs', async () => {
+    assert.match((await gatewayctl('widget get a', onTerminal)).out, /kind: {7}\(square\)\n/);
+    assert.equal((await gatewayctl('widget get a --columns kind', onTerminal)).out, 'KIND\n(square)\n');
+    assert.equal((await gatewayctl('widget get a --columns kind')).out, 'square\n');
+  });
+
   it('shows one object as a block, every member of it', async () => {
     const { out } = await gatewayctl('widget get a', onTerminal);
     assert.match(out, /^id: {9}11111111-aaaa\nname: {7}corner\n/);

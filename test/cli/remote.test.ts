@@ -80,6 +80,11 @@ describe('a daemon elsewhere', () => {
     assert.match(create?.headers['user-agent'] ?? '', /^gatewayctl\/\d/);
   });
 
+  it('knows whose key it is given, so that none has to be named', async () => {
+    assert.equal((await send('widget get')).exit, 0);
+    assert.equal((await gatewayctl('widget get', { connect })).exit, 2);
+  });
+
   it('is told in whose name', async () => {
     await send('widget create --name a --as anna');
     await send('widget create --name a');

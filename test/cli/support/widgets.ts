@@ -121,7 +121,16 @@ const getWidget = operation({
   input: wire({ widget: reference }),
   output: answer(widget),
   access: 'self',
-  cli: { args: ['widget'], keyStdin: 'widget', columns: ['id', 'name'], id: 'id', examples: [] },
+  cli: {
+    args: ['widget'],
+    keyStdin: 'widget',
+    isOwnWithout: true,
+    completes: { widget: 'widget' as never },
+    columns: ['id', 'name'],
+    cells: { kind: (kind) => `(${String(kind)})` },
+    id: 'id',
+    examples: [],
+  },
   run: never,
 });
 
@@ -150,7 +159,13 @@ const dropShelf = operation({
   input: wire({ shelf: z.string().describe('The shelf') }),
   output: answer({ dropped: z.boolean().describe('Whether it fell') }),
   access: 'admin',
-  cli: { args: ['shelf'], confirm: 'severe', done: (_, { shelf }) => `Shelf ${String(shelf)} dropped`, examples: [] },
+  cli: {
+    args: ['shelf'],
+    confirm: 'severe',
+    atStake: { look: 'widget get', field: 'widget', says: ({ kind }) => `drops what is ${String(kind)}` },
+    done: (_, { shelf }) => `Shelf ${String(shelf)} dropped`,
+    examples: [],
+  },
   run: never,
 });
 
@@ -272,8 +287,8 @@ export function widgetGateway(found: readonly Record<string, unknown>[] = rows) 
     if (verb === 'delete') return { deleted: input['widgets'] };
     if (verb === 'drop') return { dropped: true };
     if (verb === 'place') return { added: 1 };
-    if (input['widget'] === 'nothing') {
-      throw new GatewayError('notFound', 'widget_not_found', 'no widget "nothing".', {
+    if (input['widget'] === 'nothing' || input['widget'] === 'cornre') {
+      throw new GatewayError('notFound', 'widget_not_found', `no widget "${input['widget']}".`, {
         hint: 'See: gatewayctl widget list',
       });
     }
