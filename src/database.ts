@@ -4,7 +4,7 @@ import { openGatewayOrm } from './app.ts';
 import type { Settings } from './config/load.ts';
 import { prepareStateDir } from './config/state-dir.ts';
 import { openEmbedded } from './db/embedded.ts';
-import { asDatabaseTrouble } from './db/errors.ts';
+import { asDatabaseRefusal } from './db/errors.ts';
 import { type MigrationStatus, migrationStatus } from './db/migrate.ts';
 import { poolOf } from './db/orm.ts';
 
@@ -46,5 +46,5 @@ export async function openDatabase(
 }
 
 function failed(thrown: unknown): never {
-  throw asDatabaseTrouble(thrown);
+  throw asDatabaseRefusal(thrown);
 }

@@ -11,7 +11,7 @@ import { type Database, openDatabase } from './database.ts';
 import { dump, restore } from './db/dump.ts';
 import { runningEmbedded } from './db/embedded.ts';
 import { migrate, migrationPlan, requireCurrent } from './db/migrate.ts';
-import { Exit, GatewayError } from './kernel/errors.ts';
+import { type ErrorKind, Exit, GatewayError } from './kernel/errors.ts';
 import { createLogger } from './kernel/log.ts';
 import { createPartitions } from './metering/partitions.ts';
 import type { Runtime } from './runtime.ts';
@@ -37,6 +37,14 @@ async function openFor(context: LocalContext, runtime: Runtime): Promise<Databas
   return openDatabase(await settingsOf(context, runtime), 'gatewayctl-cli');
 }
 
+/** Where sysexits.h has another number for a daemon that cannot start than the table has for a command. */
+const statusAtStart: Partial<Record<ErrorKind, number>> = {
+  unavailable: Exit.noDatabase,
+  unauthenticated: Exit.noPermission,
+  forbidden: Exit.noPermission,
+  notFound: Exit.config,
+};
+
 export async function runServe(context: LocalContext, runtime: Runtime): Promise<number> {
   const settings = await settingsOf(context, runtime);
   const { log, redact } = createLogger({
@@ -50,10 +58,10 @@ export async function runServe(context: LocalContext, runtime: Runtime): Promise
     return Exit.ok;
   } catch (thrown) {
     // systemd tells a lost database (restart) from a wrong setting (do not) by the status.
-    const isDatabase = thrown instanceof GatewayError && thrown.kind === 'unavailable';
-    if (!isDatabase) throw thrown;
-    log('error', thrown.message, { error: thrown.cause });
-    return Exit.noDatabase;
+    const status = thrown instanceof GatewayError ? statusAtStart[thrown.kind] : undefined;
+    if (status === undefined || !(thrown instanceof GatewayError)) throw thrown;
+    log('error', thrown.message, { hint: thrown.hint, error: thrown.cause });
+    return status;
   }
 }
 

@@ -53,3 +53,24 @@ export const databaseAway = (cause: unknown): GatewayError =>
     headers: { 'retry-after': '1' },
     cause,
   });
+
+const refusals = {
+  '28': ['unauthenticated', 'database_login_refused', 'Check the user and password of the database URL.'],
+  '3D': ['notFound', 'database_not_found', 'Create the database, or correct the database URL.'],
+  '42501': ['forbidden', 'database_permission', 'Grant it to the role of the database URL, or use another role.'],
+} as const;
+
+/**
+ * What PostgreSQL says to whoever opens or migrates it and may not. Its own sentence names the role and the database, and
+ * never the password.
+ */
+export function asDatabaseRefusal(thrown: unknown): unknown {
+  for (let error = thrown; error instanceof Error; error = error.cause) {
+    const code = codeOf(error) ?? '';
+    const refusal = Object.entries(refusals).find(([prefix]) => code.startsWith(prefix));
+    if (!refusal) continue;
+    const [, [kind, type, hint]] = refusal;
+    return new GatewayError(kind, type, `The database refuses: ${error.message}`, { hint, cause: thrown });
+  }
+  return asDatabaseTrouble(thrown);
+}

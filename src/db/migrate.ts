@@ -2,6 +2,7 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import { type Migration, Migrator } from '@mikro-orm/migrations';
 import { Client, type Pool } from 'pg';
 import { GatewayError } from '../kernel/errors.ts';
+import { asDatabaseRefusal } from './errors.ts';
 import { Migration0001Initial } from './migrations/0001-initial.ts';
 import { SCHEMA } from './schema.ts';
 
@@ -98,6 +99,8 @@ export async function migrate(orm: MikroORM, url: string, lockTimeoutMs = 60_000
     });
     const done = await new Migrator(orm.em).up();
     return done.map(({ name }) => name);
+  } catch (thrown) {
+    throw asDatabaseRefusal(thrown);
   } finally {
     await client.end();
   }
