@@ -42,9 +42,9 @@ export interface CallNames {
   readonly version: string;
 }
 
-/** LiteLLM's headers about a call, without its cost. */
+/** LiteLLM's headers about a call, without its cost; and the one in which OpenAI's clients look for a request's id. */
 export function callHeaders({ id, deploymentId, model, version }: CallNames): string[] {
-  const list = ['x-litellm-call-id', id, 'x-litellm-version', version];
+  const list = ['x-request-id', id, 'x-litellm-call-id', id, 'x-litellm-version', version];
   if (deploymentId) list.push('x-litellm-model-id', headerText(deploymentId));
   if (model) list.push('x-litellm-model-group', headerText(model));
   return list;

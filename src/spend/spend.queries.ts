@@ -53,8 +53,8 @@ export async function spendRows(em: EntityManager, filter: SpendFilter, limit: n
   const { where, values } = whereOf(filter, conditions);
   return em.execute<SpendRow[]>(
     `select logs.*, (select coalesce(k.alias, k.name) from ${SCHEMA}.keys k where k.id = logs.key_id) as key_label
-     from (select * from ${SCHEMA}.spend_logs ${where} order by created_at desc, request_id limit ?) logs
-     order by created_at desc, request_id`,
+     from (select * from ${SCHEMA}.spend_logs ${where} order by created_at desc, request_id desc limit ?) logs
+     order by created_at desc, request_id desc`,
     [...values, limit],
   );
 }

@@ -23,6 +23,7 @@ test('a completion is passed on byte for byte, with its cost in the headers', as
     /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
   );
   assert.equal(headers['x-litellm-call-id'], gateway.bookings[0]?.start.requestId);
+  assert.equal(headers['x-request-id'], headers['x-litellm-call-id']);
   assert.equal(headers['x-litellm-model-id'], 'deployment-1');
   assert.equal(headers['x-litellm-model-group'], 'gpt-4o');
   assert.equal(headers['x-litellm-response-cost'], '0.0015');
