@@ -59,8 +59,8 @@ for (const way of ways) {
         models: ['gpt-5'],
       });
       const nothing = await run(`team update ${way}-u`);
-      assert.equal(nothing.exit, 9);
-      assert.match(nothing.err, /Nothing to change/);
+      assert.equal(nothing.exit, 2);
+      assert.match(nothing.err, /nothing to change/);
     });
 
     test('get says which team is not there, and how to find the others', async () => {

@@ -100,7 +100,7 @@ const flags: Topic = {
         `--${name}${placeholder ? ` <${placeholder}>` : ''}`,
         `${description}${env ? ` (env: ${env})` : ''}`,
       ]),
-    'Short forms: -o --output, -q --quiet, -v --verbose, -y --yes, -n --limit, -f --file, -c --config, -h --help, -V --version.',
+    'Short forms: -o --output, -q --quiet, -v --verbose, -y --yes, -n --limit, -c --config, -h --help, -V --version.',
     'Flags stand before or after their command. -- ends them, for names that begin with a dash.',
   ],
 };

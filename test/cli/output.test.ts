@@ -137,7 +137,7 @@ describe('output', () => {
     assert.equal((await gatewayctl('widget delete a b -y', onTerminal)).out, '');
     assert.equal(
       (await gatewayctl('widget get a --columns id,kind', onTerminal)).out,
-      'ID             KIND\n11111111-aaaa  square\n',
+      'ID             KIND\n11111111-aaaa  (square)\n',
     );
     const chosen = await gatewayctl('widget generate --name ci --columns id,name,secret');
     assert.equal(chosen.out, `11111111-aaaa\tci\t${newSecret}\n`);
@@ -170,7 +170,7 @@ describe('output', () => {
   });
 
   it('27: --fields picks members of a block too, and says where there are none', async () => {
-    assert.equal((await gatewayctl('widget get a -o list --fields name,kind')).out, 'name: corner\nkind: square\n');
+    assert.equal((await gatewayctl('widget get a -o list --fields name,kind')).out, 'name: corner\nkind: (square)\n');
     for (const format of ['table', 'wide', 'csv', 'tsv', 'name']) {
       const { exit, err } = await gatewayctl(`widget list -o ${format} --fields name`);
       assert.equal(exit, 2, format);
