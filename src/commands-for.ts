@@ -19,6 +19,7 @@ export const loaders: Readonly<Record<string, Load>> = {
   user: async () => (await import('./users/user.operations.ts')).userOperations,
   model: async () => (await import('./models/model.operations.ts')).modelOperations,
   spend: async () => (await import('./spend/spend.operations.ts')).spendOperations,
+  audit: async () => (await import('./audit/audit.operations.ts')).auditOperations,
 };
 
 /**

@@ -1,4 +1,5 @@
 import type { Services } from './app.ts';
+import { auditOperations } from './audit/audit.operations.ts';
 import type { AnyOperation } from './kernel/operation.ts';
 import { keyOperations } from './keys/key.operations.ts';
 import { modelOperations } from './models/model.operations.ts';
@@ -15,4 +16,5 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...userOperations,
   ...modelOperations,
   ...spendOperations,
+  ...auditOperations,
 ];

@@ -165,3 +165,30 @@ describe('the audit log', () => {
     }
   });
 });
+
+describe('the audit log, as it is read', () => {
+  for (const way of ways) {
+    test(`list shows the newest change first and filters by object and actor, by ${way}`, async () => {
+      const run = (line: string) => gateway.gatewayctl(line, way);
+      const made = JSON.parse((await run(`team create --alias read-${way} --json`)).out);
+      await run(`team update read-${way} --max-budget 7`);
+      const entries = JSON.parse((await run(`audit list --object team --object-id ${made.team_id} --json`)).out);
+      assert.deepEqual(
+        entries.map(({ action }: { action: string }) => action),
+        ['updated', 'created'],
+      );
+      const shown = JSON.parse((await run(`audit show ${entries[0].id} --json`)).out);
+      assert.equal(shown.before.max_budget, null);
+      assert.equal(shown.after.max_budget, 7);
+      const mine = JSON.parse((await run(`audit list --actor ${entries[0].actor} --since 1h --json`)).out);
+      assert.ok(mine.some(({ id }: { id: string }) => id === entries[0].id));
+      assert.equal((await run('audit list --actor nobody-at-all')).out, '');
+      assert.equal((await run('audit show no-such-entry')).exit, 3);
+    });
+  }
+
+  test('a key that is no administrator’s does not read it', async () => {
+    const secret = (await gateway.gatewayctl('key generate -q')).out.trim();
+    assert.equal((await gateway.request('GET', '/audit', { key: secret })).status, 403);
+  });
+});

@@ -1,9 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { actorName, type Work } from '../db/work.ts';
+import { actorName, given, type Work } from '../db/work.ts';
+import { GatewayError } from '../kernel/errors.ts';
+import { offsetOf, type Page } from '../kernel/page.ts';
 import { AuditEntry } from './audit.entity.ts';
+import type { AuditObject } from './audit.wire.ts';
 
 export type AuditAction = 'created' | 'updated' | 'deleted' | 'blocked' | 'unblocked' | 'rotated';
-export type AuditObject = 'key' | 'team' | 'team_member' | 'user' | 'model' | 'organization';
+
+export interface AuditFilter extends Page {
+  readonly objectType?: AuditObject | undefined;
+  readonly objectId?: string | undefined;
+  readonly actor?: string | undefined;
+  readonly since?: Date | undefined;
+  readonly until?: Date | undefined;
+}
 
 export interface AuditChange {
   readonly action: AuditAction;
@@ -35,6 +45,27 @@ export class AuditService {
       objectId: id,
       before: before ?? null,
       after: after ?? null,
+    });
+  }
+
+  /** The newest first. */
+  async list({ page, size, since, until, ...filter }: AuditFilter): Promise<{ entries: AuditEntry[]; total: number }> {
+    const at = given({ $gte: since, $lt: until });
+    const where = { ...given(filter), ...(Object.keys(at).length > 0 && { at }) };
+    const [entries, total] = await this.#work.em.findAndCount(AuditEntry, where, {
+      orderBy: { at: 'desc', id: 'asc' },
+      limit: size,
+      offset: offsetOf({ page, size }),
+    });
+    return { entries, total };
+  }
+
+  async get(id: string): Promise<AuditEntry> {
+    const entry = await this.#work.em.findOne(AuditEntry, { id });
+    if (entry) return entry;
+    throw new GatewayError('notFound', 'not_found_error', `No audit entry "${id}"`, {
+      param: 'id',
+      hint: 'Which entries there are: gatewayctl audit list',
     });
   }
 }

@@ -5,6 +5,7 @@ Access     key           Virtual keys: issue, limit, rotate, block
            team          Teams, their members and limits
            user          People and their roles
 Money      spend         What was spent, by whom and on what
+           audit         Who changed what, and when
 Routing    model         Models and the deployments behind them
 Daemon     db            Look after the database
            migrate       Bring the database schema up to date

@@ -1,10 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
-import { parseDuration, toMilliseconds } from '../kernel/duration.ts';
-import { GatewayError } from '../kernel/errors.ts';
 import { label } from '../kernel/fields.ts';
 import { usd } from '../kernel/money.ts';
-import { type Flag, operation } from '../kernel/operation.ts';
+import { operation } from '../kernel/operation.ts';
+import { dateFlags, dates } from '../kernel/period.ts';
 import { answer, timestamp, wire } from '../kernel/wire.ts';
 import type { KeyService } from '../keys/key.service.ts';
 import type { TeamService } from '../teams/team.service.ts';
@@ -22,42 +21,6 @@ interface Needs {
   keys: KeyService;
   teams: TeamService;
 }
-
-/** A date, or a moment, or LiteLLM's plain day. */
-const moment = z.codec(
-  z.union([z.iso.date(), z.iso.datetime({ offset: true })]).meta({ format: 'date-time' }),
-  z.date(),
-  {
-    decode: (text) => new Date(text),
-    encode: (date) => date.toISOString(),
-  },
-);
-
-/** `--since 30d` or `--since 2026-11-01`. */
-const ago = (name: string, field: string): Flag => ({
-  name,
-  placeholder: 'when',
-  description: `${name === 'since' ? 'From' : 'Up to'} then: 24h or 30d ago, or a date such as 2026-11-01`,
-  parse: (text) => {
-    const duration = parseDuration(text);
-    if (duration) return { [field]: new Date(Date.now() - toMilliseconds(duration)).toISOString() };
-    if (/^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?$/.test(text) && !Number.isNaN(Date.parse(text))) {
-      return { [field]: new Date(text).toISOString() };
-    }
-    throw new GatewayError(
-      'usage',
-      'invalid_flag',
-      `--${name}: "${text}" is neither a duration such as 30d nor a date`,
-    );
-  },
-});
-
-const dates = {
-  startDate: moment.optional().describe('From this day or moment on'),
-  endDate: moment.optional().describe('Before this day or moment'),
-};
-
-const dateFlags = { start_date: ago('since', 'start_date'), end_date: ago('until', 'end_date') };
 
 const count = z.codec(z.int(), z.string(), { decode: String, encode: Number });
 

@@ -146,6 +146,7 @@ const indexes = [
   'create index models_name on models (name)',
   'create index audit_log_object on audit_log (object_type, object_id, at)',
   'create index audit_log_at on audit_log (at)',
+  'create index audit_log_actor on audit_log (actor, at)',
 ];
 
 /**

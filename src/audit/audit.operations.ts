@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import { label } from '../kernel/fields.ts';
+import { type CommandLine, operation } from '../kernel/operation.ts';
+import { pageFields, pagesFor } from '../kernel/page.ts';
+import { dateFlags, dates } from '../kernel/period.ts';
+import { answer, wire } from '../kernel/wire.ts';
+import type { AuditService } from './audit.service.ts';
+import { auditEntry, auditObjects, describeEntry } from './audit.wire.ts';
+
+interface Needs {
+  audit: AuditService;
+}
+
+const shown: Partial<CommandLine> = {
+  columns: ['at', 'actor', 'via', 'action', 'object_type', 'object_id'],
+  wide: ['changed_by', 'id', 'before', 'after'],
+  headings: { at: 'TIME', object_type: 'OBJECT', object_id: 'ID', changed_by: 'FOR', id: 'ENTRY' },
+  id: 'id',
+};
+
+export const listAudit = operation({
+  command: ['audit', 'list'],
+  aliases: ['ls'],
+  route: ['GET', '/audit'],
+  summary: 'List who changed what, the newest first',
+  input: wire({
+    ...pageFields({ default: 50, max: 100 }),
+    objectType: z.enum(auditObjects).optional().describe('Only changes of this kind of object'),
+    objectId: label.optional().describe('Only changes of this object, by its id'),
+    actor: label.optional().describe('Only changes made by this one'),
+    ...dates,
+  }),
+  output: answer({
+    entries: z.array(auditEntry).describe('The changes'),
+    totalCount: z.int().describe('How many there are on all pages'),
+    currentPage: z.int().describe('Which page this is'),
+    totalPages: z.int().describe('How many pages there are'),
+  }),
+  access: 'admin',
+  cli: {
+    ...shown,
+    result: 'entries',
+    pages: { page: 'page', size: 'size', total: 'total_count' },
+    flags: { size: 'limit', object_type: 'object', object_id: 'object-id', ...dateFlags },
+    examples: [
+      ['The changes of a day', 'gatewayctl audit list --since 24h'],
+      ['What was done to keys by one administrator', 'gatewayctl audit list --object key --actor anna'],
+    ],
+  },
+  run: async ({ audit }: Needs, { startDate: since, endDate: until, ...filter }) => {
+    const { entries, total } = await audit.list({ ...filter, since, until });
+    return {
+      entries: entries.map(describeEntry),
+      totalCount: total,
+      currentPage: filter.page,
+      totalPages: pagesFor(total, filter.size),
+    };
+  },
+});
+
+export const getAudit = operation({
+  command: ['audit', 'show'],
+  aliases: ['get', 'info'],
+  route: ['GET', '/audit/info'],
+  summary: 'Show one change, before and after',
+  input: wire({ id: label.describe('The entry, by its id') }),
+  output: auditEntry,
+  access: 'admin',
+  cli: {
+    ...shown,
+    args: ['id'],
+    examples: [['The whole entry as JSON', 'gatewayctl audit show 7b0f5c1e-5a54-4c1e-9f52-0d9f3a7e6b11 --json']],
+  },
+  run: async ({ audit }: Needs, { id }) => describeEntry(await audit.get(id)),
+});
+
+export const auditOperations = [listAudit, getAudit] as const;
