@@ -9,7 +9,9 @@ export function connectGateway(runtime: () => Runtime): Connect<Services> {
   return async (target, options) => {
     const surroundings = runtime();
     const stateDir = target.mode === 'server' ? '' : await defaultStateDir(surroundings);
-    const daemon = await reachDaemon(target, stateDir, options);
+    // A socket tells the daemon nothing of who opened it. The user's name is a claim, kept in the audit log as one.
+    const as = options.as ?? (target.mode === 'local' ? surroundings.operator : undefined);
+    const daemon = await reachDaemon(target, stateDir, { ...options, as });
     if (daemon) return daemon;
     const { openDirect } = await import('./direct.ts');
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server that was named has been reached above

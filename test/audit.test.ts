@@ -187,6 +187,13 @@ describe('the audit log, as it is read', () => {
     });
   }
 
+  test('a change by the admin socket bears the name its caller claims', async () => {
+    const made = JSON.parse((await gateway.gatewayctl('team create --alias claimed --json', 'socket')).out);
+    const [entry] = JSON.parse((await gateway.gatewayctl(`audit list --object-id ${made.team_id} --json`)).out);
+    assert.equal(entry.actor, 'admin-socket');
+    assert.equal(entry.changed_by, 'tester@host');
+  });
+
   test('a key that is no administrator’s does not read it', async () => {
     const secret = (await gateway.gatewayctl('key generate -q')).out.trim();
     assert.equal((await gateway.request('GET', '/audit', { key: secret })).status, 403);
