@@ -1,5 +1,6 @@
 import { ForeignKeyConstraintViolationException } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
+import { Authority } from './access/authority.ts';
 import { AuditEntry } from './audit/audit.entity.ts';
 import { AuditService } from './audit/audit.service.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
@@ -8,7 +9,7 @@ import type { Change } from './db/notify.ts';
 import type { Work } from './db/work.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
-import { type Actor, type AnyOperation, isAdmin } from './kernel/operation.ts';
+import type { Actor, AnyOperation } from './kernel/operation.ts';
 import { read } from './kernel/wire.ts';
 import { Key, RetiredToken } from './keys/key.entity.ts';
 import { KeyService } from './keys/key.service.ts';
@@ -72,13 +73,14 @@ export class App {
     given: unknown,
     caller: { readonly actor: Actor; readonly changedBy?: string | undefined },
   ): Promise<Record<string, unknown>> {
-    requireAccess(operation, caller.actor);
-    const input: unknown = read(operation.input, given, operation.unserved);
     const { orm, now, onChange } = this.#options;
     const changes: Change[] = [];
     try {
-      const output = await orm.em.fork().transactional((em) => {
-        const work = { em, now: now(), actor: caller.actor, changedBy: caller.changedBy, changes };
+      const output = await orm.em.fork().transactional(async (em) => {
+        const authority = await Authority.of(em, caller.actor);
+        authority.requireOperation(operation);
+        const input: unknown = read(operation.input, given, operation.unserved);
+        const work = { em, now: now(), actor: caller.actor, authority, changedBy: caller.changedBy, changes };
         return operation.run(this.#services(work), input, caller.actor);
       });
       await Promise.all(changes.map(async (change) => onChange?.(change)));
@@ -111,16 +113,6 @@ export class App {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#options.orm.close();
   }
-}
-
-function requireAccess({ access, route: [, path] }: AnyOperation<Services>, actor: Actor): void {
-  if (access === 'self' || isAdmin(actor)) return;
-  throw new GatewayError(
-    'forbidden',
-    'auth_error',
-    `Authentication Error, Only proxy admin can be used to generate, delete, update info for new keys/users/teams. Route=${path}`,
-    { hint: 'Use the master key, or the key of a user whose role is proxy_admin.' },
-  );
 }
 
 /** A row that names an owner who is not there. The database is asked, not the code before it, so that no race is lost. */

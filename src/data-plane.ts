@@ -166,6 +166,7 @@ function follower({ database, log }: DataPlaneParts, { cache, reload, metering }
   return (change) => {
     if (change.entity === 'model') return reload().catch(failed);
     const { entity, id } = change;
+    if (entity === 'budget' || entity === 'customer' || entity === 'tag') return cache.forgetAll();
     // The change may be one of what it has spent: a reset budget has room from the next call on.
     if (entity !== 'organization') metering.refresh(entity, id);
     if (entity === 'key') return cache.invalidate(change.hashes);

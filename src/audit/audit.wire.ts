@@ -2,7 +2,20 @@ import { z } from 'zod';
 import { answer, timestamp } from '../kernel/wire.ts';
 import type { AuditEntry } from './audit.entity.ts';
 
-export const auditObjects = ['key', 'team', 'team_member', 'user', 'model', 'organization'] as const;
+export const auditObjects = [
+  'key',
+  'team',
+  'team_member',
+  'user',
+  'model',
+  'organization',
+  'organization_member',
+  'budget',
+  'customer',
+  'tag',
+  'credential',
+  'invitation',
+] as const;
 export type AuditObject = (typeof auditObjects)[number];
 
 /** An entry of the audit log in answers. */

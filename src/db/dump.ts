@@ -7,13 +7,19 @@ import { SCHEMA } from './schema.ts';
 
 /** Every table, owners before what they own, so that a restore meets no missing reference. */
 const tables = [
-  'organizations',
   'budgets',
+  'organizations',
   'teams',
   'users',
   'team_members',
+  'organization_members',
+  'invitations',
+  'customers',
+  'tags',
   'keys',
   'retired_tokens',
+  'deleted_keys',
+  'deleted_teams',
   'models',
   'credentials',
   'audit_log',

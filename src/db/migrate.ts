@@ -4,6 +4,7 @@ import { Client, type Pool } from 'pg';
 import { GatewayError } from '../kernel/errors.ts';
 import { asDatabaseRefusal } from './errors.ts';
 import { Migration0001Initial } from './migrations/0001-initial.ts';
+import { Migration0002Management } from './migrations/0002-management.ts';
 import { SCHEMA } from './schema.ts';
 
 type MigrationClass = new (...args: ConstructorParameters<typeof Migration>) => Migration;
@@ -11,6 +12,7 @@ type MigrationClass = new (...args: ConstructorParameters<typeof Migration>) => 
 /** Numbered, forward only. Expand in one release, contract in a later one: old daemons serve on while new ones start. */
 const migrations: readonly { readonly name: string; readonly class: MigrationClass }[] = [
   { name: '0001-initial', class: Migration0001Initial },
+  { name: '0002-management', class: Migration0002Management },
 ];
 
 export interface MigrationStatus {

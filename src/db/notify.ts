@@ -10,6 +10,8 @@ const text = z.string();
 const Change = z.discriminatedUnion('entity', [
   z.object({ entity: z.literal('key'), id: text, hashes: z.array(text).readonly() }),
   z.object({ entity: z.enum(['team', 'user', 'organization']), id: text }),
+  // Who is affected by these is in no row of a key: everything that is cached is looked up again.
+  z.object({ entity: z.enum(['budget', 'customer', 'tag']), id: text }),
   z.object({ entity: z.literal('model') }),
 ]);
 export type Change = Readonly<z.output<typeof Change>>;

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Authority } from '../access/authority.ts';
 import type { Actor } from '../kernel/operation.ts';
 import type { Change } from './notify.ts';
 
@@ -7,6 +8,8 @@ export interface Work {
   readonly em: EntityManager;
   readonly now: Date;
   readonly actor: Actor;
+  /** What the caller may do, asked for each object. */
+  readonly authority: Authority;
   /** For whom the caller says it acts: the header `litellm-changed-by`. A claim, kept beside the actor. */
   readonly changedBy: string | undefined;
   /** What was announced, so that the process that made the change need not wait to hear of it. */

@@ -20,6 +20,13 @@ export function parseDuration(text: string): Duration | undefined {
   return count && unit ? { count: Number(count), unit: unit as Unit } : undefined;
 }
 
+/** A length of time that is kept as it was given, such as that of a budget. */
+export const durationText = z
+  .string()
+  .regex(pattern, durationHint)
+  .refine((text) => Number.parseInt(text, 10) > 0, 'must be longer than nothing')
+  .meta({ format: 'duration' });
+
 /** `30m`, `90d`, `1mo` on the way; a Duration here. */
 export const duration = z.codec(
   z.string().regex(pattern, durationHint).meta({ format: 'duration' }),

@@ -11,13 +11,12 @@ export type Actor =
       readonly hash: string;
       readonly userId: string | null;
       readonly teamId: string | null;
+      /** As it was when the key was looked up; what is decided by is read anew (see `access/authority.ts`). */
       readonly role: Role;
     };
 
 export const roles = ['proxy_admin', 'proxy_admin_viewer', 'internal_user', 'internal_user_viewer'] as const;
 export type Role = (typeof roles)[number];
-
-export const isAdmin = (actor: Actor): boolean => actor.type !== 'key' || actor.role === 'proxy_admin';
 
 /** A schema of an object that has one shape here and another on the way; see `wire`. */
 export type Wire = z.ZodType<object, object>;
@@ -112,8 +111,13 @@ export interface Operation<Services, Input extends Wire, Output extends Wire> {
   readonly output: Output;
   /** LiteLLM's fields that are not served: accepted only when null or empty. */
   readonly unserved?: readonly string[];
-  /** `admin`: administrators only. `self`: any valid key, and the operation itself narrows what it sees. */
-  readonly access: 'admin' | 'self';
+  /**
+   * `admin`: administrators; whoever may only look at everything may read. `scoped`: any valid credential, and the
+   * service asks the authority of the caller for each object.
+   */
+  readonly access: 'admin' | 'scoped';
+  /** Changes nothing although it is not asked by GET. */
+  readonly isRead?: true;
   /** Absent for a route that only LiteLLM's clients ask for, in a shape of theirs: then there is no command. */
   readonly cli?: CommandLine;
   readonly run: (services: Services, input: z.output<Input>, actor: Actor) => Promise<z.output<Output>>;
@@ -121,6 +125,10 @@ export interface Operation<Services, Input extends Wire, Output extends Wire> {
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a list of operations forgets what each one takes
 export type AnyOperation<Services> = Operation<Services, any, any>;
+
+/** Whether it leaves everything as it is: then whoever may only look may ask for it. */
+export const isReading = ({ route: [method], isRead }: Pick<AnyOperation<never>, 'route' | 'isRead'>): boolean =>
+  method === 'GET' || isRead === true;
 
 export function operation<Services, Input extends Wire, Output extends Wire>(
   definition: Operation<Services, Input, Output>,

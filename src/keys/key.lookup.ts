@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Authority } from '../access/authority.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import { type Actor, isAdmin } from '../kernel/operation.ts';
 import { keyReference } from '../kernel/secret.ts';
 import { Key, RetiredToken } from './key.entity.ts';
 
@@ -22,12 +22,6 @@ export async function findKey(em: EntityManager, reference: string): Promise<Key
   return first ?? null;
 }
 
-/** Administrators see every key; anybody else their own, and those of the same user. */
-export function maySee(actor: Actor, key: Key): boolean {
-  if (isAdmin(actor) || actor.type !== 'key') return true;
-  return (
-    actor.role === 'proxy_admin_viewer' ||
-    key.id === actor.keyId ||
-    (key.userId !== null && key.userId === actor.userId)
-  );
-}
+/** Whoever sees everything sees every key; anybody else their own, and those of the same user. */
+export const maySee = (authority: Authority, key: Key): boolean =>
+  authority.seesAll || key.id === authority.keyId || (key.userId !== null && key.userId === authority.userId);

@@ -147,7 +147,7 @@ export const getKey = operation({
     key: z.string().describe('The hash of the key'),
     info: answer(keyInfo).describe('The key'),
   }),
-  access: 'self',
+  access: 'scoped',
   cli: {
     ...shown,
     args: ['key'],

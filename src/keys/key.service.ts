@@ -176,7 +176,7 @@ export class KeyService {
   async get(reference: string): Promise<Key> {
     const key = await findKey(this.#work.em, reference);
     // Who may not see a key learns nothing from trying: the answer is that of a key that is not there.
-    if (key && maySee(this.#work.actor, key)) return key;
+    if (key && maySee(this.#work.authority, key)) return key;
     throw unknownKey(reference);
   }
 

@@ -132,7 +132,7 @@ describe('completion', () => {
       summary: 'List users',
       input: wire({}),
       output: answer({ widgets: z.array(answer({ name: z.string() })).describe('Users') }),
-      access: 'self',
+      access: 'scoped',
       cli: { result: 'widgets', columns: ['name', 'kind'], id: 'id', examples: [] },
       run: () => Promise.reject(new Error('never')),
     });

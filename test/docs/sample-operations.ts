@@ -40,7 +40,7 @@ const list = operation({
     teamId: z.string().describe('Only keys of this team'),
   }),
   output: answer({ keys: z.array(answer(info)).describe('The keys') }),
-  access: 'self',
+  access: 'scoped',
   cli: { examples: [] },
   run: nobody,
 });

@@ -99,7 +99,7 @@ const listWidgets = operation({
     widgets: z.array(z.union([z.string(), answer(widget)])).describe('The widgets'),
     totalCount: z.int().describe('How many there are'),
   }),
-  access: 'self',
+  access: 'scoped',
   cli: {
     result: 'widgets',
     columns: ['name', 'kind', 'spend', 'max_budget', 'expires'],
@@ -120,7 +120,7 @@ const getWidget = operation({
   summary: 'Show a widget',
   input: wire({ widget: reference }),
   output: answer(widget),
-  access: 'self',
+  access: 'scoped',
   cli: {
     args: ['widget'],
     keyStdin: 'widget',
@@ -197,7 +197,7 @@ const listCrates = operation({
     crates: z.array(answer({ name: z.string().describe('The name') })).describe('The crates'),
     total: z.int().describe('How many there are'),
   }),
-  access: 'self',
+  access: 'scoped',
   cli: {
     result: 'crates',
     columns: ['name'],
@@ -230,7 +230,7 @@ const oddRoute = operation({
   summary: 'Only for clients',
   input: wire({}),
   output: answer({}),
-  access: 'self',
+  access: 'scoped',
   run: never,
 });
 

@@ -1,0 +1,247 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { SCHEMA } from '../db/schema.ts';
+import { GatewayError } from '../kernel/errors.ts';
+import type { Grant, HeldGrant } from '../kernel/grant.ts';
+import { type Actor, type AnyOperation, isReading, type Role } from '../kernel/operation.ts';
+import { letsRoute } from '../kernel/route-groups.ts';
+
+/** Teams or organizations one caller can be responsible for: the most a list of ids is made of. */
+const IDS_AT_MOST = 10_000;
+
+/** LiteLLM's role of whoever administers an organization. */
+export type OrganizationRole = 'org_admin' | 'internal_user' | 'internal_user_viewer';
+
+interface GrantRow {
+  readonly models: string[];
+  readonly max_budget: string | null;
+  readonly tpm_limit: string | null;
+  readonly rpm_limit: string | null;
+  readonly max_parallel_requests: number | null;
+}
+
+interface CallerRow extends GrantRow {
+  readonly id: string;
+  readonly team_id: string | null;
+  readonly organization_id: string | null;
+  readonly allowed_routes: string[];
+  readonly expires_at: Date | null;
+  readonly user_id: string | null;
+  readonly user_role: Role | null;
+}
+
+/**
+ * What a caller may do, read in the transaction in which it is then done, so that a role taken away a moment ago counts.
+ *
+ * The key that was used bounds its user: a key of one team touches nothing of another, whatever its user administers
+ * there; a key without a user administers nothing.
+ */
+export class Authority {
+  readonly #em: EntityManager;
+  readonly #caller: CallerRow | undefined;
+  readonly isAdmin: boolean;
+
+  private constructor(em: EntityManager, actor: Actor, caller: CallerRow | undefined) {
+    this.#em = em;
+    this.#caller = caller;
+    this.isAdmin = actor.type !== 'key' || caller?.user_role === 'proxy_admin';
+  }
+
+  /** @throws GatewayError 401 when the caller's key was deleted since it was authenticated */
+  static async of(em: EntityManager, actor: Actor): Promise<Authority> {
+    if (actor.type !== 'key') return new Authority(em, actor, undefined);
+    const [caller] = await em.execute<CallerRow[]>(
+      `select k.id, k.team_id, k.organization_id, k.models, k.max_budget, k.tpm_limit, k.rpm_limit,
+              k.max_parallel_requests, k.allowed_routes, k.expires_at, u.id as user_id, u.role as user_role
+       from ${SCHEMA}.keys k left join ${SCHEMA}.users u on u.id = k.user_id where k.id = ?`,
+      [actor.keyId],
+    );
+    if (caller) return new Authority(em, actor, caller);
+    throw new GatewayError('unauthenticated', 'auth_error', 'Authentication Error, the key was deleted');
+  }
+
+  /** Undefined for the master key and for operators. */
+  get keyId(): string | undefined {
+    return this.#caller?.id;
+  }
+
+  get userId(): string | null {
+    return this.#caller?.user_id ?? null;
+  }
+
+  /** A key without a user is a service's: it works, and administers nothing. */
+  get role(): Role | 'service' {
+    if (!this.#caller) return 'proxy_admin';
+    return this.#caller.user_role ?? 'service';
+  }
+
+  /** Administrators, and whoever may look at everything. */
+  get seesAll(): boolean {
+    return this.isAdmin || this.role === 'proxy_admin_viewer';
+  }
+
+  /** Whether the caller may change anything at all. */
+  get mayWrite(): boolean {
+    return this.isAdmin || this.role === 'internal_user';
+  }
+
+  /** @throws GatewayError 403 when the caller may not ask for the operation, whatever the object */
+  requireOperation(operation: Pick<AnyOperation<never>, 'access' | 'route' | 'alsoAt' | 'isRead'>): void {
+    const paths = [operation.route, ...(operation.alsoAt ?? [])].map(([, path]) => path);
+    const allowed = this.#caller?.allowed_routes ?? [];
+    if (!paths.some((path) => letsRoute(allowed, path))) throw routeNotAllowed(allowed, paths[0] ?? '');
+    if (this.isAdmin) return;
+    if (isReading(operation) ? operation.access === 'scoped' || this.seesAll : this.#mayAsk(operation)) return;
+    throw adminOnly(paths[0] ?? '', this.role);
+  }
+
+  #mayAsk({ access }: Pick<AnyOperation<never>, 'access'>): boolean {
+    return access === 'scoped' && this.mayWrite;
+  }
+
+  /** What the caller is in a team, as far as its key reaches: the organization's administrator counts as the team's. */
+  async teamRole(teamId: string): Promise<'admin' | 'user' | undefined> {
+    if (!this.#reachesTeam(teamId)) return undefined;
+    const [row] = await this.#em.execute<{ role: 'admin' | 'user' | null; is_org_admin: boolean }[]>(
+      `select m.role, (o.role is not null) as is_org_admin from ${SCHEMA}.teams t
+       left join ${SCHEMA}.team_members m on m.team_id = t.id and m.user_id = ?
+       left join ${SCHEMA}.organization_members o
+         on o.organization_id = t.organization_id and o.user_id = ? and o.role = 'org_admin'
+       where t.id = ?`,
+      [this.userId, this.#isTeamBound ? null : this.userId, teamId],
+    );
+    return row?.is_org_admin ? 'admin' : (row?.role ?? undefined);
+  }
+
+  async administersTeam(teamId: string | null | undefined): Promise<boolean> {
+    return this.isAdmin || (teamId !== null && teamId !== undefined && (await this.teamRole(teamId)) === 'admin');
+  }
+
+  /** Whether the team allows its plain members an operation of this route. */
+  async isAllowedByTeam(teamId: string | null | undefined, route: string): Promise<boolean> {
+    if (teamId === null || teamId === undefined || !this.#reachesTeam(teamId) || this.userId === null) return false;
+    const rows = await this.#em.execute<unknown[]>(
+      `select 1 from ${SCHEMA}.team_members m join ${SCHEMA}.teams t on t.id = m.team_id
+       where m.team_id = ? and m.user_id = ? and ? = any (t.member_permissions)`,
+      [teamId, this.userId, route],
+    );
+    return rows.length > 0;
+  }
+
+  async organizationRole(organizationId: string): Promise<OrganizationRole | undefined> {
+    if (!this.#reachesOrganization(organizationId)) return undefined;
+    const [row] = await this.#em.execute<{ role: OrganizationRole }[]>(
+      `select role from ${SCHEMA}.organization_members where organization_id = ? and user_id = ?`,
+      [organizationId, this.userId],
+    );
+    return row?.role;
+  }
+
+  async administersOrganization(organizationId: string | null | undefined): Promise<boolean> {
+    if (this.isAdmin) return true;
+    if (organizationId === null || organizationId === undefined) return false;
+    return (await this.organizationRole(organizationId)) === 'org_admin';
+  }
+
+  /** Whether the user is in an organization that the caller administers. */
+  async administersUser(userId: string): Promise<boolean> {
+    if (this.isAdmin) return true;
+    const ids = await this.administeredOrganizations();
+    if (ids.length === 0) return false;
+    const rows = await this.#em.execute<unknown[]>(
+      `select 1 from ${SCHEMA}.organization_members where user_id = ? and organization_id = any (?) limit 1`,
+      [userId, ids],
+    );
+    return rows.length > 0;
+  }
+
+  /** Ids of the teams the caller is responsible for; those of its organizations among them. For the scope of lists. */
+  async administeredTeams(): Promise<string[]> {
+    const { userId } = this;
+    if (userId === null || !this.mayWrite) return [];
+    const rows = await this.#em.execute<{ id: string }[]>(
+      `select team_id as id from ${SCHEMA}.team_members where user_id = ? and role = 'admin'
+       union select id from ${SCHEMA}.teams where organization_id = any (?) limit ${IDS_AT_MOST}`,
+      [userId, await this.administeredOrganizations()],
+    );
+    return rows.map(({ id }) => id).filter((id) => this.#reachesTeam(id));
+  }
+
+  async administeredOrganizations(): Promise<string[]> {
+    if (this.userId === null || this.#isTeamBound) return [];
+    const rows = await this.#em.execute<{ id: string }[]>(
+      `select organization_id as id from ${SCHEMA}.organization_members
+       where user_id = ? and role = 'org_admin' limit ${IDS_AT_MOST}`,
+      [this.userId],
+    );
+    return rows.map(({ id }) => id).filter((id) => this.#reachesOrganization(id));
+  }
+
+  /** Ids of the teams the caller belongs to, as far as its key reaches. */
+  async memberTeams(): Promise<string[]> {
+    if (this.userId === null) return [];
+    const rows = await this.#em.execute<{ id: string }[]>(
+      `select team_id as id from ${SCHEMA}.team_members where user_id = ? limit ${IDS_AT_MOST}`,
+      [this.userId],
+    );
+    return rows.map(({ id }) => id).filter((id) => this.#reachesTeam(id));
+  }
+
+  /** What the key that was used may do itself: nobody is given more with it. Undefined for administrators. */
+  get ownGrant(): HeldGrant | undefined {
+    if (this.isAdmin || !this.#caller) return undefined;
+    const { allowed_routes: allowedRoutes, expires_at: expiresAt } = this.#caller;
+    return { grant: { ...grantOf(this.#caller), allowedRoutes, expiresAt }, isInherited: false };
+  }
+
+  /** What an owner holds, read as it is now. Limits an owner has are looked at with every call of its keys. */
+  async grantOf(owner: 'team' | 'user' | 'organization', id: string): Promise<HeldGrant | undefined> {
+    const [row] = await this.#em.execute<GrantRow[]>(
+      `select models, max_budget, tpm_limit, rpm_limit, max_parallel_requests from ${SCHEMA}.${owner}s where id = ?`,
+      [id],
+    );
+    return row && { grant: grantOf(row), isInherited: true };
+  }
+
+  get #isTeamBound(): boolean {
+    return (this.#caller?.team_id ?? null) !== null;
+  }
+
+  #reachesTeam(teamId: string): boolean {
+    if (this.userId === null) return false;
+    return !this.#isTeamBound || this.#caller?.team_id === teamId;
+  }
+
+  #reachesOrganization(organizationId: string): boolean {
+    if (this.userId === null || this.#isTeamBound) return false;
+    const bound = this.#caller?.organization_id ?? null;
+    return bound === null || bound === organizationId;
+  }
+}
+
+const routeNotAllowed = (allowed: readonly string[], path: string) =>
+  new GatewayError(
+    'forbidden',
+    'auth_error',
+    `Virtual key is not allowed to call this route. Only allowed to call routes: [${allowed.join(', ')}]. Tried to call route: ${path}`,
+    { hint: 'Use another key, or have an administrator change its allowed_routes.' },
+  );
+
+const adminOnly = (path: string, role: string) =>
+  new GatewayError(
+    'forbidden',
+    'auth_error',
+    `Authentication Error, Only proxy admin can be used to generate, delete, update info for new keys/users/teams. Route=${path}. Your role=${role}`,
+    { hint: 'Use the master key, or the key of a user whose role is proxy_admin.' },
+  );
+
+const count = (text: string | null): number | null => (text === null ? null : Number(text));
+
+const grantOf = (row: GrantRow): Grant => ({
+  models: row.models,
+  maxBudget: row.max_budget === null ? null : BigInt(row.max_budget),
+  tpmLimit: count(row.tpm_limit),
+  rpmLimit: count(row.rpm_limit),
+  maxParallelRequests: row.max_parallel_requests,
+  allowedRoutes: [],
+  expiresAt: null,
+});

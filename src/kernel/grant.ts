@@ -1,0 +1,105 @@
+import { coversRoute } from './route-groups.ts';
+
+/** What a key, user, team or organization may do, as far as one can be given more of it than another. */
+export interface Grant {
+  /** Empty is every model of whoever owns it. Patterns and the special names of LiteLLM included. */
+  readonly models: readonly string[];
+  readonly maxBudget: bigint | null;
+  readonly tpmLimit: number | null;
+  readonly rpmLimit: number | null;
+  readonly maxParallelRequests: number | null;
+  /** Empty is every route of the role. */
+  readonly allowedRoutes: readonly string[];
+  readonly expiresAt: Date | null;
+}
+
+/** Nothing is limited: what an administrator holds. */
+export const everything: Grant = {
+  models: [],
+  maxBudget: null,
+  tpmLimit: null,
+  rpmLimit: null,
+  maxParallelRequests: null,
+  allowedRoutes: [],
+  expiresAt: null,
+};
+
+export type GrantField = keyof Grant;
+
+/** LiteLLM's names in a list of models that stand for no model. */
+const TEAM_MODELS = 'all-team-models';
+const ALL_MODELS = 'all-proxy-models';
+const NO_MODELS = 'no-default-models';
+
+/** `*` stands for any run of characters; nothing else is special, so a list cannot hold a slow regular expression. */
+export function matchesPattern(pattern: string, text: string): boolean {
+  const parts = pattern.split('*');
+  const first = parts.shift() ?? '';
+  const last = parts.pop();
+  if (last === undefined) return first === text;
+  if (!text.startsWith(first) || !text.endsWith(last) || text.length < first.length + last.length) return false;
+  let position = first.length;
+  for (const part of parts) {
+    const found = text.indexOf(part, position);
+    if (found === -1) return false;
+    position = found + part.length;
+  }
+  return position <= text.length - last.length;
+}
+
+/**
+ * Whether a list lets through all that another entry stands for. A pattern is covered by one that matches it letter by
+ * letter: whatever its own `*` stands for is then part of what the other's stands for.
+ */
+function covers(held: readonly string[], wanted: string): boolean {
+  if (wanted === NO_MODELS || wanted === TEAM_MODELS) return true;
+  return held.some((entry) => entry === ALL_MODELS || (wanted !== ALL_MODELS && matchesPattern(entry, wanted)));
+}
+
+export interface HeldGrant {
+  readonly grant: Grant;
+  /**
+   * Whether what is left open stays within this grant by itself, because it is looked at with every call: the owner's
+   * limits are. Those of the key that was used to ask are not, so there everything must be named.
+   */
+  readonly isInherited: boolean;
+}
+
+/** The first field in which a grant would be wider than one of those held, or undefined. */
+export function excessOf(wanted: Partial<Grant>, held: readonly HeldGrant[]): GrantField | undefined {
+  for (const { grant, isInherited } of held) {
+    const field = excessOver(wanted, grant, isInherited);
+    if (field) return field;
+  }
+  return undefined;
+}
+
+const amounts = ['maxBudget', 'tpmLimit', 'rpmLimit', 'maxParallelRequests'] as const;
+
+function excessOver(wanted: Partial<Grant>, held: Grant, isInherited: boolean): GrantField | undefined {
+  if (wanted.models && isWider(wanted.models, held.models, isInherited, covers)) return 'models';
+  if (wanted.allowedRoutes && isWider(wanted.allowedRoutes, held.allowedRoutes, isInherited, coversRoute)) {
+    return 'allowedRoutes';
+  }
+  for (const field of amounts) {
+    const limit = held[field];
+    const value = wanted[field];
+    if (limit === null || value === undefined) continue;
+    if (value === null ? !isInherited : value > limit) return field;
+  }
+  const { expiresAt } = wanted;
+  if (held.expiresAt === null || expiresAt === undefined) return undefined;
+  const isLonger = expiresAt === null ? !isInherited : expiresAt > held.expiresAt;
+  return isLonger ? 'expiresAt' : undefined;
+}
+
+function isWider(
+  wanted: readonly string[],
+  held: readonly string[],
+  isInherited: boolean,
+  covered: (held: readonly string[], entry: string) => boolean,
+): boolean {
+  if (held.length === 0) return false;
+  if (wanted.length === 0) return !isInherited;
+  return !wanted.every((entry) => covered(held, entry));
+}

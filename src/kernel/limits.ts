@@ -1,0 +1,106 @@
+import { z } from 'zod';
+import { durationText } from './duration.ts';
+import { usd } from './money.ts';
+import { resetAt } from './window.ts';
+import { timestamp } from './wire.ts';
+
+/** Calls or tokens: a double holds every whole number up to 2^53, so no limit is rounded on its way. */
+const count = z.int('must be a whole number').nonnegative('must not be negative').max(Number.MAX_SAFE_INTEGER);
+const slots = z.int('must be a whole number').nonnegative('must not be negative').max(1_000_000);
+
+const modelName = z.string().min(1).max(255);
+const perModel = z.record(modelName, count);
+
+/** LiteLLM's spelling inside, because it is kept and given back as it is. */
+const modelBudget = z.strictObject({
+  budget_limit: z.number().nonnegative('must not be negative').max(1e9),
+  time_period: durationText,
+});
+
+export type ModelBudgets = Record<string, z.output<typeof modelBudget>>;
+
+/** What any holder of a budget can be limited by, for input: absent leaves, a value sets, null clears. */
+export const limitFields = {
+  softBudget: usd.nullable().optional().describe('US dollars after which a warning is given; null is none'),
+  budgetDuration: durationText
+    .nullable()
+    .optional()
+    .describe(
+      'How long a budget is for: 1d from midnight, 7d from Monday, 30d or 1mo from the first; null is for good',
+    ),
+  tpmLimit: count.nullable().optional().describe('Tokens per minute; null is no limit'),
+  rpmLimit: count.nullable().optional().describe('Requests per minute; null is no limit'),
+  maxParallelRequests: slots.nullable().optional().describe('Requests under way at once; null is no limit'),
+  modelMaxBudget: z
+    .record(modelName, modelBudget)
+    .nullable()
+    .optional()
+    .describe('Budgets by model, such as {"gpt-4o": {"budget_limit": 5, "time_period": "1d"}}'),
+  modelRpmLimit: perModel.nullable().optional().describe('Requests per minute by model, such as {"gpt-4o": 60}'),
+  modelTpmLimit: perModel.nullable().optional().describe('Tokens per minute by model, such as {"gpt-4o": 90000}'),
+};
+
+export type LimitChanges = { [K in keyof typeof limitFields]?: z.output<(typeof limitFields)[K]> };
+
+/** The same in answers. */
+export const limitInfo = {
+  softBudget: usd.nullable().describe('US dollars after which a warning is given'),
+  budgetDuration: z.string().nullable().describe('How long the budget is for; null is for good'),
+  budgetResetAt: timestamp.nullable().describe('When the budget begins anew; null is never'),
+  tpmLimit: z.int().nullable().describe('Tokens per minute'),
+  rpmLimit: z.int().nullable().describe('Requests per minute'),
+  maxParallelRequests: z.int().nullable().describe('Requests under way at once'),
+  modelMaxBudget: z.record(z.string(), z.unknown()).describe('Budgets by model'),
+  modelRpmLimit: z.record(z.string(), z.int()).describe('Requests per minute by model'),
+  modelTpmLimit: z.record(z.string(), z.int()).describe('Tokens per minute by model'),
+};
+
+/** The limits as an entity keeps them; see `db/limit-columns.ts`. */
+export interface Limits {
+  softBudget?: bigint | null | undefined;
+  budgetDuration?: string | null | undefined;
+  tpmLimit?: number | null | undefined;
+  rpmLimit?: number | null | undefined;
+  maxParallelRequests?: number | null | undefined;
+  modelMaxBudget: ModelBudgets;
+  modelRpmLimit: Record<string, number>;
+  modelTpmLimit: Record<string, number>;
+}
+
+export const describeLimits = (limits: Limits, now: Date) => ({
+  softBudget: limits.softBudget ?? null,
+  budgetDuration: limits.budgetDuration ?? null,
+  budgetResetAt: resetAt(limits.budgetDuration, now),
+  tpmLimit: limits.tpmLimit ?? null,
+  rpmLimit: limits.rpmLimit ?? null,
+  maxParallelRequests: limits.maxParallelRequests ?? null,
+  modelMaxBudget: limits.modelMaxBudget,
+  modelRpmLimit: limits.modelRpmLimit,
+  modelTpmLimit: limits.modelTpmLimit,
+});
+
+/** The limits of something new: what was not given is no limit. */
+export const newLimits = ({ modelMaxBudget, modelRpmLimit, modelTpmLimit, ...plain }: LimitChanges): Limits => ({
+  softBudget: plain.softBudget ?? null,
+  budgetDuration: plain.budgetDuration ?? null,
+  tpmLimit: plain.tpmLimit ?? null,
+  rpmLimit: plain.rpmLimit ?? null,
+  maxParallelRequests: plain.maxParallelRequests ?? null,
+  modelMaxBudget: modelMaxBudget ?? {},
+  modelRpmLimit: modelRpmLimit ?? {},
+  modelTpmLimit: modelTpmLimit ?? {},
+});
+
+/** Changes as they are assigned to an entity: null clears, and clears limits by model to none. */
+export function limitChanges(changes: LimitChanges): Partial<Limits> {
+  const assigned: Partial<Record<keyof LimitChanges, unknown>> = {};
+  for (const name of limitNames) {
+    const value = changes[name];
+    if (value !== undefined) assigned[name] = value ?? (name.startsWith('model') ? {} : null);
+  }
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the names and what they hold are those of the fields
+  return assigned as Partial<Limits>;
+}
+
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of a literal
+export const limitNames = Object.keys(limitFields) as (keyof LimitChanges)[];
