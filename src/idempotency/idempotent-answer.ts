@@ -9,7 +9,7 @@ import { type Derived, derive, requireIdempotencyKey, rowId } from './idempotenc
 const KEPT = '24 hours';
 
 /** How long one call waits for another with the same key before it is told to come again. */
-const PATIENCE_MS = 3_000;
+const PATIENCE_MS = 1_000;
 
 /** Expired rows deleted when a new one is written: more than come in, and no long statement. */
 const FORGOTTEN_AT_ONCE = 100;

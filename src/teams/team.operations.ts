@@ -108,8 +108,9 @@ export const createTeam = operation({
     find: async ({ teams }: Needs, { teamId, teamAlias }) => {
       const byId = teamId ? await ifThere(teams.get(teamId)) : undefined;
       const byAlias = teamAlias ? await ifThere(teams.get(teamAlias)) : undefined;
-      const found = byId?.id === teamId ? byId : byAlias?.alias === teamAlias ? byAlias : undefined;
-      return found && describeOne(teams, found);
+      // A team is looked up by either name: what is given as an id must not find another team by its alias.
+      if (byId && byId.id === teamId) return describeOne(teams, byId);
+      return byAlias && byAlias.alias === teamAlias ? describeOne(teams, byAlias) : undefined;
     },
     compare: { members_with_roles: comparing(({ wanted, found }) => areMembers(wanted, found['members_with_roles'])) },
   },
