@@ -126,6 +126,15 @@ describe('a rehearsed command', () => {
     assert.equal(table.out.trimEnd().split('\n').length, 4);
   });
 
+  test('looks first for what exists when it is told to', async () => {
+    const run = (line: string) => gateway.gatewayctl(`${line} --if-not-exists --dry-run`);
+    const there = await run('team create --id t --max-budget 5');
+    assert.deepEqual([there.exit, there.out], [0, '']);
+    assert.match(there.err, /Nothing was changed\. There is nothing to change\./);
+    assert.equal((await run('team create --id t --max-budget 6')).exit, 6);
+    assert.match((await run('team create --id t9')).out, /^created\tteam\tt9\t/);
+  });
+
   test('fails as the change would, and needs something to change', async () => {
     for (const [line, exit] of [
       ['team create --id t --dry-run', 6],

@@ -10,23 +10,24 @@ export const idempotencyKeyField = 'idempotency-key';
 /** The flags that every change takes, and those of a change that makes something with a name. */
 export function changeFlags(operation: AnyOperation<never>): readonly Parameter[] {
   if (isReading(operation)) return [];
-  return [...changeOptionsOf(operation).map((name) => optionFlags[name]), idempotencyKeyFlag];
+  return [...changeOptionsOf(operation).map(optionFlag), idempotencyKeyFlag];
 }
 
-const { properties = {} } = wireSchema(z.object(changeOptions));
+const options = z.object(changeOptions);
 
-const optionFlag = (field: ChangeOption, description: string): Parameter => ({
+/** Shorter than what the API says of them: a line of help is not much. */
+const descriptions: Readonly<Record<ChangeOption, string>> = {
+  dry_run: 'Change nothing, and show what would be changed',
+  if_not_exists: 'Succeed when it is there with these values; exit 6 when it has others',
+};
+
+const optionFlag = (field: ChangeOption): Parameter => ({
   field,
   name: field.replaceAll('_', '-'),
-  shape: describeField(properties[field] ?? {}),
-  description,
+  shape: describeField(wireSchema(options).properties?.[field] ?? {}),
+  description: descriptions[field],
   isRequired: false,
 });
-
-const optionFlags: Readonly<Record<ChangeOption, Parameter>> = {
-  dry_run: optionFlag('dry_run', 'Change nothing, and show what would be changed'),
-  if_not_exists: optionFlag('if_not_exists', 'Succeed when it is there with these values; exit 6 when it has others'),
-};
 
 export const idempotencyKeyFlag: Parameter = {
   field: idempotencyKeyField,
