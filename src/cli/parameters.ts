@@ -2,6 +2,7 @@ import type { Flag } from '../kernel/operation.ts';
 import type { Commandable } from './commandable.ts';
 import { describeField, wireSchema } from '../kernel/wire.ts';
 import type { LocalCommand } from './local-command.ts';
+import { changeFlags, idempotencyKeyField } from './change-flags.ts';
 import type { Parameter } from './parameter.ts';
 
 /** What a command takes: first by position, then as flags. */
@@ -42,7 +43,8 @@ export function parametersOf(operation: Commandable<never>): Parameters {
     return found.shape.type === 'array' && field !== keyStdin ? { ...found, isRequired: true } : found;
   });
   const named = all.filter(({ field }) => !args.includes(field));
-  return { args: positional, flags: [...named, ...(pages ? [allPages] : []), ...(keyStdin ? [keyFromStdin] : [])] };
+  const special = [...(pages ? [allPages] : []), ...(keyStdin ? [keyFromStdin] : [])];
+  return { args: positional, flags: [...named, ...special, ...changeFlags(operation)] };
 }
 
 const isFlag = (flag: string | Flag | false | undefined): flag is Flag => typeof flag === 'object';
@@ -73,7 +75,7 @@ export const pageSize = 100;
 /** The attributes under which flags are kept that are no fields; no field can have these names. */
 export const keyStdinField = 'key-stdin';
 export const allField = 'all-pages';
-export const isField = (field: string): boolean => field !== keyStdinField && field !== allField;
+export const isField = (field: string): boolean => ![keyStdinField, allField, idempotencyKeyField].includes(field);
 
 const allPages: Parameter = {
   field: allField,

@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { GatewayError } from '../kernel/errors.ts';
+import { ifThere } from '../kernel/existing.ts';
 import { label, text } from '../kernel/fields.ts';
 import { type CommandLine, operation } from '../kernel/operation.ts';
 import { pageFields, pagesFor } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
+import { fullName, modelComparisons } from './model.compare.ts';
 import type { ModelService } from './model.service.ts';
 import {
   deploymentInfo,
@@ -75,6 +77,20 @@ export const createModel = operation({
   }),
   output: answer(deploymentInfo),
   access: 'admin',
+  existing: {
+    names: ['model_name'],
+    find: async ({ models }: Needs, { modelName, litellmParams: params, modelInfo: info, ...flat }) => {
+      const { model, api_base: base } = merged(params, flat);
+      const found = (await ifThere(models.get(info.id ?? modelName)))?.map(describeDeployment) ?? [];
+      const isNamed = ({ modelId }: (typeof found)[number]) => info.id === undefined || modelId === info.id;
+      const candidates = found.filter(isNamed);
+      // A name may have several upstreams: the one that is meant, else any, to say in what it differs.
+      const sameUpstream = candidates.filter(({ upstream }) => model !== undefined && upstream === fullName(model));
+      const sameBase = sameUpstream.find(({ litellmParams: { api_base: is } }) => (is ?? null) === (base ?? null));
+      return sameBase ?? sameUpstream[0] ?? candidates[0];
+    },
+    compare: modelComparisons,
+  },
   cli: {
     ...shown,
     args: ['model_name'],

@@ -105,6 +105,14 @@ export class ModelService {
     throw unknownModel(reference);
   }
 
+  /** Whether a deployment of the database is called with this key; null is none. */
+  async hasApiKey(id: string, apiKey: string | null): Promise<boolean> {
+    const model = await this.#work.em.findOne(Model, { id });
+    const kept = model?.apiKey ?? null;
+    if (kept === null || apiKey === null || environmentName(kept)) return kept === apiKey;
+    return this.#vault.open(kept, { table: 'models', column: 'api_key', row: id }) === apiKey;
+  }
+
   async list({ page, size, modelName }: ModelFilter): Promise<{ models: Deployment[]; total: number }> {
     const configured = this.#configured.filter(({ name }) => modelName === undefined || name === modelName);
     const offset = offsetOf({ page, size });
