@@ -5,6 +5,8 @@ import { keyOperations } from './keys/key.operations.ts';
 import { modelOperations } from './models/model.operations.ts';
 import { spendOperations } from './spend/spend.operations.ts';
 import { memberOperations } from './teams/member.operations.ts';
+import { teamListOperations } from './teams/team-list.operations.ts';
+import { teamSettingsOperations } from './teams/team-settings.operations.ts';
 import { teamOperations } from './teams/team.operations.ts';
 import { userOperations } from './users/user.operations.ts';
 
@@ -12,6 +14,8 @@ import { userOperations } from './users/user.operations.ts';
 export const operations: readonly AnyOperation<Services>[] = [
   ...keyOperations,
   ...teamOperations,
+  ...teamListOperations,
+  ...teamSettingsOperations,
   ...memberOperations,
   ...userOperations,
   ...modelOperations,

@@ -104,3 +104,55 @@ export function limitChanges(changes: LimitChanges): Partial<Limits> {
 
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of a literal
 export const limitNames = Object.keys(limitFields) as (keyof LimitChanges)[];
+
+/** One of several budgets that count side by side, in LiteLLM's words, because it is kept and given back as it is. */
+export interface BudgetWindow {
+  readonly budget_duration: string;
+  /** US dollars. */
+  readonly max_budget: number;
+}
+
+export const budgetLimits = z
+  .array(
+    z.strictObject({
+      budget_duration: durationText.describe('How long the budget is for'),
+      max_budget: z
+        .number()
+        .nonnegative('must not be negative')
+        .max(1e9)
+        .describe('US dollars that may be spent in that time'),
+      reset_at: z.null().optional().describe('Follows from the clock: leave it out'),
+    }),
+  )
+  .max(20)
+  .nullable()
+  .optional()
+  .describe('Further budgets that count side by side, such as {"budget_duration": "1d", "max_budget": 5}');
+
+export const budgetLimitsInfo = z
+  .array(
+    z.object({
+      budget_duration: z.string().describe('How long the budget is for'),
+      max_budget: z.number().describe('US dollars that may be spent in that time'),
+      reset_at: z.string().nullable().describe('When it begins anew'),
+    }),
+  )
+  .describe('Further budgets that count side by side');
+
+export const describeBudgetLimits = (windows: readonly BudgetWindow[], now: Date) =>
+  windows.map(({ budget_duration: duration, max_budget: most }) => ({
+    budget_duration: duration,
+    max_budget: most,
+    reset_at: resetAt(duration, now)?.toISOString() ?? null,
+  }));
+
+/** Budgets as they are kept: without what follows from the clock. */
+export const keptBudgetLimits = (windows: readonly BudgetWindow[]): BudgetWindow[] =>
+  windows.map(({ budget_duration: duration, max_budget: most }) => ({ budget_duration: duration, max_budget: most }));
+
+export const throughputTypes = ['guaranteed_throughput', 'best_effort_throughput'] as const;
+export type ThroughputType = (typeof throughputTypes)[number];
+
+export const throughputType = z.enum(throughputTypes, {
+  error: ({ input }) => (input === 'dynamic' ? 'dynamic throughput is not served yet' : undefined),
+});

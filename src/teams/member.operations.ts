@@ -1,16 +1,27 @@
 import { z } from 'zod';
+import type { Authority } from '../access/authority.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { id, text } from '../kernel/fields.ts';
 import { operation } from '../kernel/operation.ts';
+import { pageFields, pagesFor } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
+import type { KeyService } from '../keys/key.service.ts';
+import type { User } from '../users/user.entity.ts';
 import type { UserService } from '../users/user.service.ts';
-import { describeOne } from './team.operations.ts';
+import type { MemberService } from './member.service.ts';
+import type { Team } from './team.entity.ts';
+import { memberLimits, memberRole, newMembers } from './team.fields.ts';
+import type { TeamStanding } from './team.policy.ts';
 import type { TeamService } from './team.service.ts';
-import { describeMembership, memberRole, membershipInfo, newMembers, teamInfo } from './team.wire.ts';
+import { describeMembership, membershipInfo, teamInfo } from './team.wire.ts';
 
 interface Needs {
   teams: TeamService;
+  members: MemberService;
   users: UserService;
+  keys: KeyService;
+  authority: Authority;
+  now: Date;
 }
 
 const team = id.describe('The team, by id or alias');
@@ -20,57 +31,167 @@ const who = {
   userEmail: z.email().nullable().optional().describe('The user, by e-mail address'),
 };
 
-const unserved = ['max_budget_in_team', 'tpm_limit', 'rpm_limit', 'budget_duration'] as const;
+interface Person {
+  readonly userId?: string | null | undefined;
+  readonly userEmail?: string | null | undefined;
+}
 
-const table = {
-  result: 'members_with_roles',
-  columns: ['user_id', 'user_email', 'role'],
-  headings: { user_id: 'USER', user_email: 'EMAIL' },
-  id: 'user_id',
+const columns = ['user_id', 'user_email', 'role'];
+const headings = { user_id: 'USER', user_email: 'EMAIL', max_budget_in_team: 'BUDGET' };
+
+/** Users are made by those above the team: its own administrator must not fill the list of users. */
+async function userFor({ users }: Needs, person: Person, standing: TeamStanding): Promise<User> {
+  if (standing === 'admin' || standing === 'organization') return users.named(person);
+  return users.existing(person);
+}
+
+/** Everybody that was named, each in the team or none. */
+async function addAll(
+  needs: Needs,
+  { found, standing }: { found: Team; standing: TeamStanding },
+  added: readonly (Person & Parameters<MemberService['add']>[2])[],
+) {
+  const memberships = [];
+  for (const { userId, userEmail, ...settings } of added) {
+    memberships.push(await needs.members.add(found, await userFor(needs, { userId, userEmail }, standing), settings));
+  }
+  return memberships;
+}
+
+/** The answer of LiteLLM to whoever adds members. */
+async function answerWith({ teams, now }: Needs, found: Team, memberships: Awaited<ReturnType<typeof addAll>>) {
+  return {
+    ...(await teams.describe(found)),
+    updatedUsers: memberships.map(({ member }) => member.userId),
+    updatedTeamMemberships: memberships.map((each) => describeMembership(each, found, now)),
+  };
+}
+
+const added = {
+  ...teamInfo,
+  updatedUsers: z.array(z.string()).describe('The users that were added'),
+  updatedTeamMemberships: z.array(answer(membershipInfo)).describe('Their memberships'),
 };
 
 export const addTeamMember = operation({
   command: ['team', 'member', 'add'],
   route: ['POST', '/team/member_add'],
   summary: 'Add users to a team',
-  description: 'A user that is not there yet is made.',
+  description: 'A user that is not there yet is made, unless the caller administers no more than the team.',
   input: wire({
     teamId: team,
     member: newMembers.optional().describe('The member or members'),
     userIds: z.array(id).max(500).optional().describe('The users, by id or e-mail address, in place of member'),
     role: memberRole.default('user').describe('What the users may do in the team'),
+    ...memberLimits,
   }),
-  output: answer({
-    ...teamInfo,
-    updatedUsers: z.array(z.string()).describe('The users that were added'),
-    updatedTeamMemberships: z.array(answer(membershipInfo)).describe('Their memberships'),
-  }),
-  unserved,
-  access: 'admin',
+  output: answer(added),
+  access: 'scoped',
   cli: {
-    ...table,
+    result: 'updated_team_memberships',
+    columns,
+    headings,
+    id: 'user_id',
     args: ['team_id', 'user_ids'],
     completes: { team_id: 'team', user_ids: 'user' },
-    flags: { member: false },
+    flags: { member: false, max_budget_in_team: 'max-budget' },
     done: ({ updated_users: users }, { team_id: teamId }) =>
       `${Array.isArray(users) ? users.join(', ') : ''} added to team ${text(teamId)}`,
-    examples: [['An administrator of the team', 'gatewayctl team member add platform anna --role admin']],
+    examples: [
+      ['An administrator of the team', 'gatewayctl team member add platform anna --role admin'],
+      ['A member with a budget', 'gatewayctl team member add platform ben --max-budget 20 --budget-duration 30d'],
+    ],
   },
-  run: async ({ teams, users }: Needs, { teamId, member, userIds = [], role }) => {
-    const found = await teams.lock(teamId);
+  run: async (needs: Needs, { teamId, member, userIds = [], role, ...limits }) => {
+    const { team: found, standing } = await needs.teams.lock(teamId, 'manager');
     const given = member === undefined ? [] : [member].flat();
     const named = userIds.map((name) => ({ userId: name, userEmail: undefined, role }));
     if (given.length + named.length === 0) {
       throw new GatewayError('invalid', 'invalid_request_error', 'member: no user was named', { param: 'member' });
     }
-    const memberships = [];
-    for (const each of [...given, ...named]) {
-      memberships.push(await teams.addMember(found, await users.named(each), each.role));
+    const people = [...given, ...named].map((person) => Object.assign(person, limits));
+    return answerWith(needs, found, await addAll(needs, { found, standing }, people));
+  },
+});
+
+export const addTeamMembers = operation({
+  command: ['team', 'member', 'add-all'],
+  route: ['POST', '/team/bulk_member_add'],
+  summary: 'Add many users to a team, or all there are',
+  description: 'All of them or, when one cannot be added, none. Whoever is in the team already stays as it is.',
+  input: wire({
+    teamId: team,
+    members: z
+      .array(wire({ ...who, role: memberRole.default('user').describe('What the user may do in the team') }))
+      .max(500)
+      .default([])
+      .describe('The members'),
+    allUsers: z.boolean().default(false).describe('Every user there is, at most 500; administrators only'),
+    ...memberLimits,
+  }),
+  output: answer(added),
+  access: 'scoped',
+  cli: {
+    result: 'updated_team_memberships',
+    columns,
+    headings,
+    id: 'user_id',
+    args: ['team_id'],
+    completes: { team_id: 'team' },
+    flags: { max_budget_in_team: 'max-budget' },
+    done: ({ updated_users: users }, { team_id: teamId }) =>
+      `${Array.isArray(users) ? users.length : 0} added to team ${text(teamId)}`,
+    examples: [['Everybody', 'gatewayctl team member add-all platform --all-users']],
+  },
+  run: async (needs: Needs, { teamId, members: listed, allUsers, ...limits }) => {
+    const { team: found, standing } = await needs.teams.lock(teamId, allUsers ? 'admin' : 'manager');
+    const everybody = allUsers ? await needs.users.all(500) : [];
+    const named = [...listed, ...everybody.map(({ id: userId }) => ({ userId, role: 'user' as const }))];
+    const people = [];
+    for (const person of named) {
+      const user = await userFor(needs, person, standing);
+      if (!(await needs.members.isMember(found.id, user.id))) {
+        people.push({ userId: user.id, role: person.role, ...limits });
+      }
     }
+    return answerWith(needs, found, await addAll(needs, { found, standing }, people));
+  },
+});
+
+export const listTeamMembers = operation({
+  command: ['team', 'member', 'list'],
+  aliases: ['ls'],
+  route: ['GET', '/team/member_list'],
+  summary: 'List who belongs to a team',
+  input: wire({ teamId: team, ...pageFields({ default: 50, max: 100 }) }),
+  output: answer({
+    members: z.array(answer(membershipInfo)).describe('The members, the oldest first'),
+    totalCount: z.int().describe('How many there are on all pages'),
+    currentPage: z.int().describe('Which page this is'),
+    totalPages: z.int().describe('How many pages there are'),
+  }),
+  access: 'scoped',
+  cli: {
+    result: 'members',
+    columns: [...columns, 'spend', 'max_budget_in_team'],
+    wide: ['tpm_limit', 'rpm_limit', 'joined_at'],
+    headings,
+    id: 'user_id',
+    args: ['team_id'],
+    completes: { team_id: 'team' },
+    pages: { page: 'page', size: 'size', total: 'total_count' },
+    flags: { size: 'limit' },
+    examples: [['With what they have spent', 'gatewayctl team member list platform']],
+  },
+  run: async ({ teams, members, now }: Needs, { teamId, page, size }) => {
+    const found = await teams.get(teamId);
+    await teams.access.requireRead(found, teamId);
+    const { members: listed, total } = await members.list(found, { page, size });
     return {
-      ...(await describeOne(teams, found)),
-      updatedUsers: memberships.map(({ userId }) => userId),
-      updatedTeamMemberships: memberships.map(describeMembership),
+      members: listed.map((each) => describeMembership(each, found, now)),
+      totalCount: total,
+      currentPage: page,
+      totalPages: pagesFor(total, size),
     };
   },
 });
@@ -78,30 +199,32 @@ export const addTeamMember = operation({
 export const updateTeamMember = operation({
   command: ['team', 'member', 'update'],
   route: ['POST', '/team/member_update'],
-  summary: 'Change what a user may do in a team',
-  input: wire({ teamId: team, ...who, role: memberRole.describe('What the user may do in the team') }),
-  output: answer({
-    teamId: z.string().describe('The team'),
-    userId: z.string().describe('The user'),
-    userEmail: z.string().nullable().describe('The address of the user'),
-    role: memberRole.describe('What the user may do in the team now'),
+  summary: 'Change what a user may do or spend in a team',
+  input: wire({
+    teamId: team,
+    ...who,
+    role: memberRole.optional().describe('What the user may do in the team'),
+    ...memberLimits,
   }),
-  unserved,
-  access: 'admin',
+  output: answer(membershipInfo),
+  access: 'scoped',
   cli: {
     args: ['team_id', 'user_id'],
     completes: { team_id: 'team', user_id: 'user' },
-    columns: ['user_id', 'user_email', 'role'],
-    headings: table.headings,
+    columns: [...columns, 'spend', 'max_budget_in_team'],
+    headings,
     id: 'user_id',
-    done: ({ user_id: user, role }) => `User ${text(user)} is now ${text(role)}`,
-    examples: [['Make an administrator of a member', 'gatewayctl team member update platform anna --role admin']],
+    flags: { max_budget_in_team: 'max-budget' },
+    done: ({ user_id: user, role }) => `User ${text(user)} is ${text(role)} of the team`,
+    examples: [
+      ['Make an administrator of a member', 'gatewayctl team member update platform anna --role admin'],
+      ['A budget', 'gatewayctl team member update platform anna --max-budget 25'],
+    ],
   },
-  run: async ({ teams, users }: Needs, { teamId, role, ...person }) => {
-    const found = await teams.lock(teamId);
-    const user = await users.existing(person);
-    await teams.updateMember(found, user.id, role);
-    return { teamId: found.id, userId: user.id, userEmail: user.email ?? null, role };
+  run: async ({ teams, members, users, now }: Needs, { teamId, userId, userEmail, ...changes }) => {
+    const { team: found, standing } = await teams.lock(teamId, 'manager');
+    const user = await users.existing({ userId, userEmail });
+    return describeMembership(await members.update(found, user, { changes, standing }), found, now);
   },
 });
 
@@ -110,24 +233,41 @@ export const removeTeamMember = operation({
   aliases: ['remove', 'rm'],
   route: ['POST', '/team/member_delete'],
   summary: 'Take a user out of a team',
-  description: 'Keys the user has in the team stay with the team.',
-  input: wire({ teamId: team, ...who }),
-  output: answer(teamInfo),
-  access: 'admin',
+  description: 'Keys the user holds in the team are deleted: they would work on for somebody who left.',
+  input: wire({
+    teamId: team,
+    ...who,
+    keepKeys: z.boolean().default(false).describe('Leave the keys of the user in the team to it, as keys of nobody'),
+  }),
+  output: answer({ ...teamInfo, deletedKeys: z.array(z.string()).describe('The hashes of the keys that went too') }),
+  access: 'scoped',
   cli: {
-    ...table,
+    result: 'members_with_roles',
+    columns,
+    headings,
+    id: 'user_id',
     args: ['team_id', 'user_id'],
     completes: { team_id: 'team', user_id: 'user' },
     confirm: 'moderate',
-    done: (_, { team_id: teamId, user_id: user }) => `User ${text(user)} taken out of team ${text(teamId)}`,
+    done: ({ deleted_keys: keys }, { team_id: teamId, user_id: user }) =>
+      `User ${text(user)} taken out of team ${text(teamId)}, with ${Array.isArray(keys) ? keys.length : 0} keys`,
     examples: [['In a script', 'gatewayctl team member delete platform anna --yes']],
   },
-  run: async ({ teams, users }: Needs, { teamId, ...person }) => {
-    const found = await teams.lock(teamId);
+  run: async ({ teams, members, users, keys }: Needs, { teamId, keepKeys, ...person }) => {
+    const { team: found } = await teams.lock(teamId, 'manager');
     const user = await users.existing(person);
-    await teams.removeMember(found, user.id);
-    return describeOne(teams, found);
+    await members.remove(found, user);
+    const held = { teamId: found.id, userId: user.id };
+    const deletedKeys = keepKeys ? [] : await keys.removeOf(held);
+    if (keepKeys) await keys.leaveToTeam(held);
+    return { ...(await teams.describe(found)), deletedKeys };
   },
 });
 
-export const memberOperations = [addTeamMember, updateTeamMember, removeTeamMember] as const;
+export const memberOperations = [
+  addTeamMember,
+  addTeamMembers,
+  listTeamMembers,
+  updateTeamMember,
+  removeTeamMember,
+] as const;

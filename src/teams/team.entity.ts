@@ -1,4 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
+import { limitColumns } from '../db/limit-columns.ts';
+import type { BudgetWindow } from '../kernel/limits.ts';
 
 const TeamSchema = defineEntity({
   name: 'Team',
@@ -8,8 +10,21 @@ const TeamSchema = defineEntity({
     alias: p.text().nullable(),
     organizationId: p.text().nullable(),
     models: p.array(),
+    aliases: p.json<Record<string, string>>(),
+    tags: p.array(),
     metadata: p.json<Record<string, unknown>>(),
     maxBudget: p.bigint().nullable(),
+    ...limitColumns(),
+    budgetLimits: p.json<BudgetWindow[]>(),
+    /** Routes of keys that plain members may ask for too. */
+    memberPermissions: p.array(),
+    /** What a member has that was given no limits of its own. */
+    memberMaxBudget: p.bigint().nullable(),
+    memberBudgetDuration: p.text().nullable(),
+    memberTpmLimit: p.bigint('number').nullable(),
+    memberRpmLimit: p.bigint('number').nullable(),
+    /** The life of keys that members make, where they name none. */
+    memberKeyDuration: p.text().nullable(),
     spend: p.bigint(),
     blocked: p.boolean(),
     gen: p.bigint(),
@@ -32,6 +47,9 @@ const TeamMemberSchema = defineEntity({
     userId: p.text().primary(),
     role: p.enum(['admin', 'user']),
     maxBudget: p.bigint().nullable(),
+    budgetDuration: p.text().nullable(),
+    tpmLimit: p.bigint('number').nullable(),
+    rpmLimit: p.bigint('number').nullable(),
     spend: p.bigint(),
     createdAt: p.datetime(),
   },
@@ -40,3 +58,22 @@ const TeamMemberSchema = defineEntity({
 /** Who belongs to a team: the only record of it. */
 export class TeamMember extends TeamMemberSchema.class {}
 TeamMemberSchema.setClass(TeamMember);
+
+const DeletedTeamSchema = defineEntity({
+  name: 'DeletedTeam',
+  tableName: 'deleted_teams',
+  properties: {
+    id: p.text().primary(),
+    deletedAt: p.datetime().primary(),
+    alias: p.text().nullable(),
+    organizationId: p.text().nullable(),
+    createdAt: p.datetime(),
+    record: p.json<unknown>(),
+    deletedBy: p.text(),
+    litellmChangedBy: p.text().nullable(),
+  },
+});
+
+/** What a team was, who deleted it and when. */
+export class DeletedTeam extends DeletedTeamSchema.class {}
+DeletedTeamSchema.setClass(DeletedTeam);

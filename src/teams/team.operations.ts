@@ -1,28 +1,24 @@
 import { z } from 'zod';
+import type { Authority } from '../access/authority.ts';
 import { comparing, ifThere } from '../kernel/existing.ts';
 import { id, label, text } from '../kernel/fields.ts';
 import { type CommandLine, operation } from '../kernel/operation.ts';
-import { pageFields, pagesFor } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import type { KeyService } from '../keys/key.service.ts';
 import { describeKey, keyInfo } from '../keys/key.wire.ts';
 import type { UserService } from '../users/user.service.ts';
-import type { Team } from './team.entity.ts';
+import type { MemberService } from './member.service.ts';
+import { newTeamFields, teamChanges, unservedTeamFields } from './team.fields.ts';
 import type { TeamService } from './team.service.ts';
-import {
-  describeMembership,
-  describeTeam,
-  membershipInfo,
-  newTeamFields,
-  teamChanges,
-  teamInfo,
-  unservedTeamFields,
-} from './team.wire.ts';
+import { shownTeam, teamFlags as flags } from './team.shown.ts';
+import { bareTeam, describeMembership, describeTeam, inTeam, membershipInfo, teamInfo } from './team.wire.ts';
 
 interface Needs {
   teams: TeamService;
+  members: MemberService;
   users: UserService;
   keys: KeyService;
+  authority: Authority;
   now: Date;
 }
 
@@ -30,28 +26,6 @@ interface Needs {
 const KEYS_AT_MOST = 1_000;
 
 const reference = id.describe('The team, by id or alias');
-
-export const describeOne = async (teams: TeamService, team: Team) => {
-  const [whole = { team, members: [] }] = await teams.withMembers([team]);
-  return describeTeam(whole);
-};
-
-const flags: CommandLine['flags'] = {
-  team_alias: 'alias',
-  team_id: 'id',
-  organization_id: 'org',
-  members_with_roles: false,
-  models: { name: 'models', placeholder: 'model,…', completes: 'model' },
-};
-
-/** `anna (admin), bob (user)` */
-const membersAsText = (members: unknown): string =>
-  teamMembers
-    .parse(members)
-    .map(({ user_id: user, role }) => `${user} (${role})`)
-    .join(', ');
-
-const teamMembers = z.array(z.looseObject({ user_id: z.string(), role: z.string() })).catch([]);
 
 const memberList = z.array(
   z.object({
@@ -78,20 +52,6 @@ const amount = (list: unknown, one: string, many: string): string => {
   return `${length.toLocaleString('en-US')} ${length === 1 ? one : many}`;
 };
 
-export const shownTeam: Partial<CommandLine> = {
-  columns: ['team_alias', 'team_id', 'organization_id', 'spend', 'max_budget', 'blocked'],
-  wide: ['models', 'members_with_roles', 'created_at', 'created_by'],
-  headings: {
-    team_alias: 'ALIAS',
-    team_id: 'ID',
-    organization_id: 'ORG',
-    max_budget: 'BUDGET',
-    members_with_roles: 'MEMBERS',
-  },
-  cells: { members_with_roles: membersAsText },
-  id: 'team_id',
-};
-
 const nameOf = ({ team_alias: alias, team_id: teamId }: Record<string, unknown>) => text(alias ?? teamId);
 
 export const createTeam = operation({
@@ -102,15 +62,15 @@ export const createTeam = operation({
   input: wire(newTeamFields),
   output: answer(teamInfo),
   unserved: unservedTeamFields,
-  access: 'admin',
+  access: 'scoped',
   existing: {
     names: ['team_id', 'team_alias'],
     find: async ({ teams }: Needs, { teamId, teamAlias }) => {
       const byId = teamId ? await ifThere(teams.get(teamId)) : undefined;
       const byAlias = teamAlias ? await ifThere(teams.get(teamAlias)) : undefined;
       // A team is looked up by either name: what is given as an id must not find another team by its alias.
-      if (byId && byId.id === teamId) return describeOne(teams, byId);
-      return byAlias && byAlias.alias === teamAlias ? describeOne(teams, byAlias) : undefined;
+      if (byId && byId.id === teamId) return teams.describe(byId);
+      return byAlias && byAlias.alias === teamAlias ? teams.describe(byAlias) : undefined;
     },
     compare: { members_with_roles: comparing(({ wanted, found }) => areMembers(wanted, found['members_with_roles'])) },
   },
@@ -120,85 +80,17 @@ export const createTeam = operation({
     done: (team) => `Team ${nameOf(team)} created`,
     examples: [['A team with a budget', 'gatewayctl team create --alias platform --max-budget 500 --models gpt-4o']],
   },
-  run: async ({ teams, users }: Needs, { membersWithRoles, ...fields }) => {
+  run: async ({ teams, members, users, authority }: Needs, { membersWithRoles, ...fields }) => {
     const team = await teams.create(fields);
     for (const { userId, userEmail, role } of membersWithRoles) {
-      await teams.addMember(team, await users.named({ userId, userEmail }), role);
+      await members.add(team, await users.named({ userId, userEmail }), { role });
     }
-    return describeOne(teams, team);
-  },
-});
-
-export const listTeams = operation({
-  command: ['team', 'list'],
-  aliases: ['ls'],
-  route: ['GET', '/v2/team/list'],
-  summary: 'List teams',
-  input: wire({
-    page: pageFields({ default: 10, max: 100 }).page,
-    pageSize: pageFields({ default: 10, max: 100 }).size,
-    teamId: label.optional().describe('Only the team with this id'),
-    teamAlias: label.optional().describe('Only the team with this alias'),
-    organizationId: label.optional().describe('Only teams of this organization'),
-    userId: label.optional().describe('Only teams this user belongs to'),
-    sortBy: z.enum(['created_at', 'team_alias']).default('created_at').describe('What the list is sorted by'),
-    sortOrder: z.enum(['asc', 'desc']).default('desc').describe('In which direction it is sorted'),
-  }),
-  output: answer({
-    teams: z.array(answer(teamInfo)).describe('The teams'),
-    total: z.int().describe('How many teams there are on all pages'),
-    page: z.int().describe('Which page this is'),
-    pageSize: z.int().describe('Teams on a page'),
-    totalPages: z.int().describe('How many pages there are'),
-  }),
-  access: 'admin',
-  cli: {
-    ...shownTeam,
-    result: 'teams',
-    pages: { page: 'page', size: 'page_size', total: 'total' },
-    completes: { team_alias: 'team', team_id: 'team' },
-    flags: {
-      ...flags,
-      page_size: 'limit',
-      sort_by: 'sort',
-      sort_order: 'order',
-      user_id: { name: 'user', placeholder: 'user', completes: 'user' },
-    },
-    examples: [['The teams of a user', 'gatewayctl team list --user anna']],
-  },
-  run: async ({ teams }: Needs, { pageSize: size, ...filter }) => {
-    const { teams: found, total } = await teams.list({ size, ...filter });
-    return {
-      teams: (await teams.withMembers(found)).map(describeTeam),
-      total,
-      page: filter.page,
-      pageSize: size,
-      totalPages: pagesFor(total, size),
-    };
-  },
-});
-
-/** LiteLLM's older list: no pages, so it ends at a number instead. */
-export const listAllTeams = operation({
-  command: ['team', 'list-all'],
-  route: ['GET', '/team/list'],
-  summary: 'List teams without pages',
-  description: 'The first 1,000 teams by alias; /v2/team/list has pages.',
-  input: wire({
-    userId: label.optional().describe('Only teams this user belongs to'),
-    organizationId: label.optional().describe('Only teams of this organization'),
-  }),
-  output: z.array(answer(teamInfo)),
-  access: 'admin',
-  run: async ({ teams }: Needs, filter) => {
-    const { teams: found } = await teams.list({
-      ...filter,
-      page: 1,
-      size: 1_000,
-      sortBy: 'team_alias',
-      sortOrder: 'asc',
-    });
-    return (await teams.withMembers(found)).map(describeTeam);
+    // Whoever makes a team without being above all of them is its first administrator.
+    const { isAdmin, userId } = authority;
+    if (!isAdmin && userId !== null && !(await members.isMember(team.id, userId))) {
+      await members.add(team, await users.named({ userId }), { role: 'admin' });
+    }
+    return teams.describe(team);
   },
 });
 
@@ -214,7 +106,7 @@ export const getTeam = operation({
     keys: z.array(answer(keyInfo)).describe('Its newest keys, at most 1,000'),
     teamMemberships: z.array(answer(membershipInfo)).describe('What its members have spent'),
   }),
-  access: 'admin',
+  access: 'scoped',
   cli: {
     ...shownTeam,
     args: ['team_id'],
@@ -222,14 +114,20 @@ export const getTeam = operation({
     result: 'team_info',
     examples: [['By its alias', 'gatewayctl team get platform']],
   },
-  run: async ({ teams, keys, now }: Needs, { teamId }) => {
+  run: async ({ teams, members, keys, authority, now }: Needs, { teamId }) => {
     const team = await teams.get(teamId);
-    const [whole = { team, members: [] }] = await teams.withMembers([team]);
+    const [whole] = await teams.withMembers([team], KEYS_AT_MOST);
+    // A plain member sees of the team what is its own: not what others spend, nor their keys.
+    const isWhole = authority.seesAll || (await teams.access.standing(team)) !== 'member';
+    const own = isWhole || authority.userId === null ? undefined : await members.of(team, authority.userId);
+    const shown = isWhole ? (whole?.members ?? []) : own ? [own] : [];
+    const userId = isWhole ? undefined : (authority.userId ?? undefined);
+    const found = await keys.of({ teamId: team.id, ...(userId !== undefined && { userId }) }, KEYS_AT_MOST);
     return {
       teamId: team.id,
-      teamInfo: describeTeam(whole),
-      keys: (await keys.of({ teamId: team.id }, KEYS_AT_MOST)).map((key) => describeKey(key, now)),
-      teamMemberships: whole.members.map(({ member }) => describeMembership(member)),
+      teamInfo: { ...describeTeam(whole ?? bareTeam(team), now), membersWithRoles: shown.map(inTeam) },
+      keys: found.map((key) => describeKey(key, now)),
+      teamMemberships: shown.map((each) => describeMembership(each, team, now)),
     };
   },
 });
@@ -245,7 +143,7 @@ export const updateTeam = operation({
     data: answer(teamInfo).describe('The team as it is now'),
   }),
   unserved: unservedTeamFields,
-  access: 'admin',
+  access: 'scoped',
   cli: {
     ...shownTeam,
     args: ['team_id'],
@@ -257,7 +155,7 @@ export const updateTeam = operation({
   },
   run: async ({ teams }: Needs, { teamId, ...changes }) => {
     const team = await teams.update(teamId, changes);
-    return { teamId: team.id, data: await describeOne(teams, team) };
+    return { teamId: team.id, data: await teams.describe(team) };
   },
 });
 
@@ -273,7 +171,7 @@ export const deleteTeams = operation({
     deletedTeams: z.array(answer(teamInfo)).describe('The teams as they were'),
     deletedKeys: z.array(z.string()).describe('The hashes of the keys that went with them'),
   }),
-  access: 'admin',
+  access: 'scoped',
   cli: {
     ...shownTeam,
     args: ['team_ids'],
@@ -293,8 +191,8 @@ export const deleteTeams = operation({
   run: async ({ teams, keys }: Needs, { teamIds }) => {
     const deletedTeams = [];
     const deletedKeys = [];
-    for (const team of await teams.lockAll(teamIds)) {
-      deletedTeams.push(await describeOne(teams, team));
+    for (const team of await teams.lockAll(teamIds, 'organization')) {
+      deletedTeams.push(await teams.describe(team));
       deletedKeys.push(...(await keys.removeOf({ teamId: team.id })));
       await teams.remove(team);
     }
@@ -309,7 +207,7 @@ const blocking = (verb: 'block' | 'unblock', summary: string) =>
     summary,
     input: wire({ teamId: reference }),
     output: answer(teamInfo),
-    access: 'admin',
+    access: 'scoped',
     cli: {
       ...shownTeam,
       args: ['team_id'],
@@ -317,19 +215,10 @@ const blocking = (verb: 'block' | 'unblock', summary: string) =>
       done: (team) => `Team ${nameOf(team)} ${verb}ed`,
       examples: [['By its alias', `gatewayctl team ${verb} platform`]],
     },
-    run: async ({ teams }: Needs, { teamId }) => describeOne(teams, await teams.setBlocked(teamId, verb === 'block')),
+    run: async ({ teams }: Needs, { teamId }) => teams.describe(await teams.setBlocked(teamId, verb === 'block')),
   });
 
 export const blockTeam = blocking('block', 'Refuse all keys of a team for now');
 export const unblockTeam = blocking('unblock', 'Let the keys of a blocked team work again');
 
-export const teamOperations = [
-  createTeam,
-  listTeams,
-  listAllTeams,
-  getTeam,
-  updateTeam,
-  deleteTeams,
-  blockTeam,
-  unblockTeam,
-] as const;
+export const teamOperations = [createTeam, getTeam, updateTeam, deleteTeams, blockTeam, unblockTeam] as const;

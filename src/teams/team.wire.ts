@@ -1,10 +1,11 @@
 import { z } from 'zod';
-import { grantChanges, grantFields, grantInfo, id, label, stampInfo } from '../kernel/fields.ts';
+import { grantInfo, stampInfo } from '../kernel/fields.ts';
+import { budgetLimitsInfo, describeBudgetLimits, describeLimits, limitInfo } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
-import { answer, timestamp, wire } from '../kernel/wire.ts';
+import { resetAt } from '../kernel/window.ts';
+import { answer, timestamp } from '../kernel/wire.ts';
 import type { Team, TeamMember } from './team.entity.ts';
-
-export const memberRole = z.enum(['admin', 'user']);
+import { memberRole } from './team.fields.ts';
 
 const memberInfo = {
   userId: z.string().describe('The user'),
@@ -17,27 +18,72 @@ export const teamInfo = {
   teamId: z.string().describe('Names the team'),
   teamAlias: z.string().nullable().describe('What the team is called; unique'),
   organizationId: z.string().nullable().describe('The organization the team belongs to'),
-  membersWithRoles: z.array(answer(memberInfo)).describe('Who belongs to the team'),
+  membersWithRoles: z.array(answer(memberInfo)).describe('Who belongs to the team, the first ones where they are many'),
+  membersCount: z.int().describe('How many belong to the team'),
+  keysCount: z.int().describe('How many keys the team has'),
   ...grantInfo,
+  ...limitInfo,
+  budgetLimits: budgetLimitsInfo,
+  modelAliases: z.record(z.string(), z.string()).describe('Models by the names that clients send'),
+  litellmModelTable: answer({
+    modelAliases: z.record(z.string(), z.string()).describe('The same, where LiteLLM has it'),
+  })
+    .nullable()
+    .describe('The aliases where LiteLLM has them; null without any'),
+  tags: z.array(z.string()).describe('Tags that the spend of the team is booked under'),
+  teamMemberPermissions: z.array(z.string()).describe('Routes of keys that plain members may ask for too'),
+  teamMemberBudget: usd.nullable().describe('US dollars a member may spend that has no budget of its own'),
+  teamMemberBudgetDuration: z.string().nullable().describe('How long that budget is for'),
+  teamMemberTpmLimit: z.int().nullable().describe('Tokens per minute of a member that has no limit of its own'),
+  teamMemberRpmLimit: z.int().nullable().describe('Requests per minute of a member that has no limit of its own'),
+  teamMemberKeyDuration: z.string().nullable().describe('How long keys work that members make and name no end for'),
   blocked: z.boolean().describe('Whether all keys of the team are refused for now'),
+  status: z.enum(['active', 'blocked']).describe('Whether its keys work'),
   ...stampInfo,
 };
 
-export interface TeamWithMembers {
-  readonly team: Team;
-  readonly members: readonly { readonly member: TeamMember; readonly email: string | null }[];
+export interface Membership {
+  readonly member: TeamMember;
+  readonly email: string | null;
 }
 
-export const describeTeam = ({ team, members }: TeamWithMembers) => ({
+export interface TeamWithMembers {
+  readonly team: Team;
+  /** The first ones; see `membersCount`. */
+  readonly members: readonly Membership[];
+  readonly membersCount: number;
+  readonly keysCount: number;
+}
+
+/** A team of which nobody has asked who is in it. */
+export const bareTeam = (team: Team): TeamWithMembers => ({ team, members: [], membersCount: 0, keysCount: 0 });
+
+export const inTeam = ({ member: { userId, role }, email }: Membership) => ({ userId, userEmail: email, role });
+
+export const describeTeam = ({ team, members, membersCount, keysCount }: TeamWithMembers, now: Date) => ({
   teamId: team.id,
   teamAlias: team.alias ?? null,
   organizationId: team.organizationId ?? null,
-  membersWithRoles: members.map(({ member: { userId, role }, email }) => ({ userId, userEmail: email, role })),
+  membersWithRoles: members.map(inTeam),
+  membersCount,
+  keysCount,
   models: team.models,
   maxBudget: team.maxBudget ?? null,
   spend: team.spend,
   metadata: team.metadata,
+  ...describeLimits(team, now),
+  budgetLimits: describeBudgetLimits(team.budgetLimits, now),
+  modelAliases: team.aliases,
+  litellmModelTable: Object.keys(team.aliases).length > 0 ? { modelAliases: team.aliases } : null,
+  tags: team.tags,
+  teamMemberPermissions: team.memberPermissions,
+  teamMemberBudget: team.memberMaxBudget ?? null,
+  teamMemberBudgetDuration: team.memberBudgetDuration ?? null,
+  teamMemberTpmLimit: team.memberTpmLimit ?? null,
+  teamMemberRpmLimit: team.memberRpmLimit ?? null,
+  teamMemberKeyDuration: team.memberKeyDuration ?? null,
   blocked: team.blocked,
+  status: team.blocked ? ('blocked' as const) : ('active' as const),
   createdAt: team.createdAt,
   createdBy: team.createdBy,
   updatedAt: team.updatedAt,
@@ -49,75 +95,53 @@ const row = answer(teamInfo);
 /** A team as it travels: what administrators see, and what the audit log keeps. */
 export const encodeTeam = (info: ReturnType<typeof describeTeam>) => row.encode(info);
 
-/** What a member has spent through the team's keys. */
+const memberBudget = answer({
+  maxBudget: usd.nullable().describe('US dollars the member may spend in the team, by its own limit or the team’s'),
+  budgetDuration: z.string().nullable().describe('How long that budget is for'),
+  budgetResetAt: timestamp.nullable().describe('When it begins anew'),
+  tpmLimit: z.int().nullable().describe('Tokens per minute'),
+  rpmLimit: z.int().nullable().describe('Requests per minute'),
+});
+
+/** What a member may spend and has spent through the team's keys. */
 export const membershipInfo = {
   userId: z.string().describe('The user'),
+  userEmail: z.string().nullable().describe('The address of the user'),
   teamId: z.string().describe('The team'),
+  role: memberRole.describe('What the user may do in the team'),
   spend: usd.describe('US dollars the user has spent through keys of the team'),
+  maxBudgetInTeam: usd.nullable().describe('US dollars the member may spend, by a limit of its own'),
+  budgetDuration: z.string().nullable().describe('How long its own budget is for'),
+  tpmLimit: z.int().nullable().describe('Tokens per minute, by a limit of its own'),
+  rpmLimit: z.int().nullable().describe('Requests per minute, by a limit of its own'),
+  litellmBudgetTable: memberBudget.describe('The limits that count: its own, else those the team has for members'),
   joinedAt: timestamp.describe('When the user joined the team'),
 };
 
-export const describeMembership = (member: TeamMember) => ({
-  userId: member.userId,
-  teamId: member.teamId,
-  spend: member.spend,
-  joinedAt: member.createdAt,
-});
+export function describeMembership({ member, email }: Membership, team: Team, now: Date) {
+  const budgetDuration = member.budgetDuration ?? team.memberBudgetDuration ?? null;
+  return {
+    userId: member.userId,
+    userEmail: email,
+    teamId: member.teamId,
+    role: member.role,
+    spend: member.spend,
+    maxBudgetInTeam: member.maxBudget ?? null,
+    budgetDuration: member.budgetDuration ?? null,
+    tpmLimit: member.tpmLimit ?? null,
+    rpmLimit: member.rpmLimit ?? null,
+    litellmBudgetTable: {
+      maxBudget: member.maxBudget ?? team.memberMaxBudget ?? null,
+      budgetDuration,
+      budgetResetAt: resetAt(budgetDuration, now),
+      tpmLimit: member.tpmLimit ?? team.memberTpmLimit ?? null,
+      rpmLimit: member.rpmLimit ?? team.memberRpmLimit ?? null,
+    },
+    joinedAt: member.createdAt,
+  };
+}
 
-const newMember = wire({
-  role: memberRole.default('user').describe('What the user may do in the team'),
-  userId: id.nullable().optional().describe('The user, by id; made if it is not there'),
-  userEmail: z.email().nullable().optional().describe('The user, by e-mail address'),
-});
+const membershipRow = answer(membershipInfo);
 
-/** One member or several, as LiteLLM takes them. */
-export const newMembers = z.union([newMember, z.array(newMember).min(1).max(500)]);
-
-export const newTeamFields = {
-  teamAlias: label.nullable().optional().describe('What the team is called; unique'),
-  teamId: id.nullable().optional().describe('Names the team; made up when absent'),
-  organizationId: id.nullable().optional().describe('The organization the team belongs to'),
-  membersWithRoles: z.array(newMember).max(500).default([]).describe('Who belongs to the team from the start'),
-  ...grantFields,
-  blocked: z.boolean().default(false).describe('Whether all keys of the team are refused from the start'),
-};
-
-export const teamChanges = {
-  teamAlias: label.nullable().optional().describe('What the team is called; unique'),
-  organizationId: id.nullable().optional().describe('The organization the team belongs to'),
-  ...grantChanges,
-  blocked: z.boolean().optional().describe('Whether all keys of the team are refused for now'),
-};
-
-/** LiteLLM's fields of a team that have no effect here yet. */
-export const unservedTeamFields = [
-  'admins',
-  'members',
-  'team_member_permissions',
-  'tpm_limit',
-  'rpm_limit',
-  'soft_budget',
-  'budget_duration',
-  'budget_limits',
-  'max_parallel_requests',
-  'router_settings',
-  'access_group_ids',
-  'model_aliases',
-  'tags',
-  'guardrails',
-  'policies',
-  'prompts',
-  'object_permission',
-  'allowed_passthrough_routes',
-  'secret_manager_settings',
-  'model_rpm_limit',
-  'model_tpm_limit',
-  'rpm_limit_type',
-  'tpm_limit_type',
-  'team_member_budget',
-  'team_member_budget_duration',
-  'team_member_rpm_limit',
-  'team_member_tpm_limit',
-  'team_member_key_duration',
-  'allowed_vector_store_indexes',
-] as const;
+/** A membership as it travels, for the audit log. */
+export const encodeMembership = (info: ReturnType<typeof describeMembership>) => membershipRow.encode(info);

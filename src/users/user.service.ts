@@ -161,6 +161,16 @@ export class UserService {
     await this.#work.em.flush();
   }
 
+  /** Everybody, when they are not too many. */
+  async all(most: number): Promise<User[]> {
+    const users = await this.#work.em.find(User, {}, { orderBy: { id: 'asc' }, limit: most + 1 });
+    if (users.length <= most) return users;
+    throw new GatewayError('invalid', 'too_many_users', `There are more than ${most} users`, {
+      param: 'all_users',
+      hint: 'Name them, at most 500 at a time.',
+    });
+  }
+
   async list({ page, size, sortBy, sortOrder, ...filter }: UserFilter): Promise<{ users: User[]; total: number }> {
     const where: FilterQuery<User> = {
       ...given({

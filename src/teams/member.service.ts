@@ -1,0 +1,163 @@
+import type { AuditAction, AuditService } from '../audit/audit.service.ts';
+import { given, type Work } from '../db/work.ts';
+import { GatewayError } from '../kernel/errors.ts';
+import { requireChange } from '../kernel/fields.ts';
+import { offsetOf, type Page } from '../kernel/page.ts';
+import { User } from '../users/user.entity.ts';
+import { type Team, TeamMember } from './team.entity.ts';
+import { fieldNotAllowed, type TeamStanding } from './team.policy.ts';
+import type { TeamService } from './team.service.ts';
+import { describeMembership, encodeMembership, type Membership } from './team.wire.ts';
+
+type Maybe<T> = T | null | undefined;
+
+export interface MemberChanges {
+  role?: 'admin' | 'user' | undefined;
+  maxBudgetInTeam?: Maybe<bigint>;
+  budgetDuration?: Maybe<string>;
+  tpmLimit?: Maybe<number>;
+  rpmLimit?: Maybe<number>;
+}
+
+/** Who belongs to teams. The caller has locked the team and asked whether it may be changed. */
+export class MemberService {
+  readonly #work: Work;
+  readonly #audit: AuditService;
+  readonly #teams: TeamService;
+
+  constructor(work: Work, { audit, teams }: { audit: AuditService; teams: TeamService }) {
+    this.#work = work;
+    this.#audit = audit;
+    this.#teams = teams;
+  }
+
+  async isMember(teamId: string, userId: string): Promise<boolean> {
+    return (await this.#work.em.count(TeamMember, { teamId, userId })) > 0;
+  }
+
+  /** @throws GatewayError 400 when the user is in the team already, 403 when the limits are wider than the team's */
+  async add(team: Team, user: User, { role = 'user', ...limits }: MemberChanges = {}): Promise<Membership> {
+    const { em, now } = this.#work;
+    if (await this.isMember(team.id, user.id)) throw alreadyThere(team, user, role);
+    requireWithin(team, limits);
+    const member = em.create(TeamMember, {
+      teamId: team.id,
+      userId: user.id,
+      spend: 0n,
+      createdAt: now,
+      ...columnsOf(limits),
+      role,
+    });
+    await em.flush();
+    return this.#changed(team, { member, email: user.email ?? null }, 'created');
+  }
+
+  async update(
+    team: Team,
+    user: User,
+    { changes, standing }: { changes: MemberChanges; standing: TeamStanding },
+  ): Promise<Membership> {
+    requireChange(changes);
+    const member = await this.#member(team, user.id);
+    const membership = { member, email: user.email ?? null };
+    const before = this.#encode(team, membership);
+    requireWithin(team, changes);
+    if (standing === 'manager') requireLess(member, changes);
+    this.#work.em.assign(member, columnsOf(changes));
+    await this.#work.em.flush();
+    return this.#changed(team, membership, 'updated', before);
+  }
+
+  async remove(team: Team, user: User): Promise<void> {
+    const membership = { member: await this.#member(team, user.id), email: user.email ?? null };
+    const before = this.#encode(team, membership);
+    this.#work.em.remove(membership.member);
+    await this.#work.em.flush();
+    await this.#changed(team, membership, 'deleted', before);
+  }
+
+  async list(team: Team, page: Page): Promise<{ members: Membership[]; total: number }> {
+    const { em } = this.#work;
+    const [members, total] = await em.findAndCount(
+      TeamMember,
+      { teamId: team.id },
+      { orderBy: { createdAt: 'asc', userId: 'asc' }, limit: page.size, offset: offsetOf(page) },
+    );
+    const users = await em.find(User, { id: { $in: members.map(({ userId }) => userId) } });
+    const emails = new Map(users.map(({ id, email }) => [id, email ?? null]));
+    return { members: members.map((member) => ({ member, email: emails.get(member.userId) ?? null })), total };
+  }
+
+  async of(team: Team, userId: string): Promise<Membership | undefined> {
+    const member = await this.#work.em.findOne(TeamMember, { teamId: team.id, userId });
+    const user = member && (await this.#work.em.findOne(User, { id: userId }));
+    return member ? { member, email: user?.email ?? null } : undefined;
+  }
+
+  async #member(team: Team, userId: string): Promise<TeamMember> {
+    const member = await this.#work.em.findOne(TeamMember, { teamId: team.id, userId });
+    if (member) return member;
+    throw new GatewayError('notFound', 'not_found_error', `User ${userId} is not in team ${team.alias ?? team.id}`, {
+      param: 'user_id',
+      // LiteLLM answers 400 for a member that is not there.
+      status: 400,
+    });
+  }
+
+  /** Whoever was removed or made less loses it with the next call: the keys of the user and of the team are looked up anew. */
+  async #changed(team: Team, membership: Membership, action: AuditAction, before?: unknown): Promise<Membership> {
+    await this.#teams.touched(team);
+    this.#audit.record({
+      action,
+      object: 'team_member',
+      id: `${team.id}/${membership.member.userId}`,
+      before,
+      after: action === 'deleted' ? undefined : this.#encode(team, membership),
+    });
+    return membership;
+  }
+
+  #encode(team: Team, membership: Membership): unknown {
+    return encodeMembership(describeMembership(membership, team, this.#work.now));
+  }
+}
+
+const columnsOf = ({ role, maxBudgetInTeam, budgetDuration, tpmLimit, rpmLimit }: MemberChanges) =>
+  given({ role, maxBudget: maxBudgetInTeam, budgetDuration, tpmLimit, rpmLimit });
+
+/** A member's limit above the team's would never be reached, and is mostly a mistake; LiteLLM refuses it for tpm and rpm. */
+function requireWithin(team: Team, { maxBudgetInTeam, tpmLimit, rpmLimit }: MemberChanges): void {
+  const limits = [
+    ['maxBudgetInTeam', maxBudgetInTeam, team.maxBudget],
+    ['tpmLimit', tpmLimit, team.tpmLimit],
+    ['rpmLimit', rpmLimit, team.rpmLimit],
+  ] as const;
+  for (const [name, wanted, most] of limits) {
+    if (typeof wanted === 'object' || wanted === undefined || typeof most === 'object' || most === undefined) continue;
+    if (wanted > most) throw fieldNotAllowed(name, `it is more than team ${team.alias ?? team.id} has`);
+  }
+}
+
+/** The team's administrator lowers what members may spend; raising it is for those above. */
+function requireLess(member: TeamMember, changes: MemberChanges): void {
+  const limits = [
+    ['maxBudgetInTeam', changes.maxBudgetInTeam, member.maxBudget],
+    ['tpmLimit', changes.tpmLimit, member.tpmLimit],
+    ['rpmLimit', changes.rpmLimit, member.rpmLimit],
+  ] as const;
+  for (const [name, wanted, held] of limits) {
+    if (wanted === undefined || typeof held === 'object' || held === undefined) continue;
+    if (wanted === null || wanted > held) throw fieldNotAllowed(name, 'the team’s administrator may only lower it');
+  }
+  const { budgetDuration: duration } = changes;
+  if (duration !== undefined && duration !== (member.budgetDuration ?? null)) {
+    throw fieldNotAllowed('budgetDuration', 'only somebody above the team may change it');
+  }
+}
+
+const alreadyThere = (team: Team, user: User, role: string) =>
+  new GatewayError('conflict', 'team_member_already_in_team', `User ${user.id} is already in team ${team.id}`, {
+    param: 'user_id',
+    status: 400,
+    hint: `Change the role instead: gatewayctl team member update ${team.alias ?? team.id} ${user.id} --role ${role}`,
+  });

@@ -1,0 +1,110 @@
+import type { Work } from '../db/work.ts';
+import { GatewayError } from '../kernel/errors.ts';
+import { excessOf, type Grant, type HeldGrant } from '../kernel/grant.ts';
+import type { Team } from './team.entity.ts';
+import { fieldNotAllowed, ruleFor, standings, type teamPolicy, type TeamStanding } from './team.policy.ts';
+
+export const unknownTeam = (reference: string) =>
+  new GatewayError('notFound', 'not_found_error', `Team not found, passed team_id=${reference}`, {
+    param: 'team_id',
+    hint: 'Which teams there are: gatewayctl team list',
+  });
+
+const fields = ['models', 'maxBudget', 'tpmLimit', 'rpmLimit', 'maxParallelRequests'] as const;
+
+/** What a team may do, of that of which one can have more than another. */
+export const teamGrant = (team: Pick<Team, (typeof fields)[number]>): Grant => ({
+  models: team.models,
+  maxBudget: team.maxBudget ?? null,
+  tpmLimit: team.tpmLimit ?? null,
+  rpmLimit: team.rpmLimit ?? null,
+  maxParallelRequests: team.maxParallelRequests ?? null,
+  allowedRoutes: [],
+  expiresAt: null,
+});
+
+/** Of a grant what was asked to be changed: the rest may be more than the caller holds, and stays. */
+const changed = (grant: Grant, changes: object): Partial<Grant> =>
+  Object.fromEntries(Object.entries(grant).filter(([name]) => Object.hasOwn(changes, name)));
+
+/** What the caller is to a team, and what follows from it. Asked in the transaction of the change, on the locked row. */
+export class TeamAccess {
+  readonly #work: Work;
+
+  constructor(work: Work) {
+    this.#work = work;
+  }
+
+  async standing(team: Team): Promise<TeamStanding | undefined> {
+    const { authority } = this.#work;
+    if (authority.isAdmin) return 'admin';
+    if (await authority.administersOrganization(team.organizationId)) return 'organization';
+    const role = await authority.teamRole(team.id);
+    if (role === 'admin') return 'manager';
+    return role === 'user' ? 'member' : undefined;
+  }
+
+  async mayRead(team: Team): Promise<boolean> {
+    return this.#work.authority.seesAll || (await this.standing(team)) !== undefined;
+  }
+
+  /** What a plain member may not see of its own team: what the others spend. */
+  async requireRead(team: Team, reference: string): Promise<void> {
+    if (!this.#work.authority.seesAll) await this.require(team, 'manager', reference);
+  }
+
+  /**
+   * @param reference how the team was named
+   * @throws GatewayError 404 when the caller may not know of the team, 403 when it is less to it than needed
+   */
+  async require(team: Team, least: TeamStanding, reference: string): Promise<TeamStanding> {
+    const standing = await this.standing(team);
+    if (!standing) throw this.#work.authority.seesAll ? notTheirs(team) : unknownTeam(reference);
+    if (standings.indexOf(standing) < standings.indexOf(least)) throw notTheirs(team);
+    return standing;
+  }
+
+  /**
+   * @param changes what is asked for; `next` is the team as it would be
+   * @throws GatewayError 403 naming the first field the caller may not change so
+   */
+  async requireFields(
+    { before, next, standing }: { before: Grant; next: Team; standing: TeamStanding },
+    changes: object,
+  ): Promise<void> {
+    if (standing === 'admin') return;
+    for (const [name, value] of Object.entries(changes)) {
+      if (value === undefined) continue;
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- changes are made of the fields of the policy
+      const rule = ruleFor(name as keyof typeof teamPolicy, standing);
+      if (rule === 'refused') throw fieldNotAllowed(name, 'only somebody above the team may change it');
+    }
+    const own = standing === 'manager' ? [{ grant: before, isInherited: false }] : [];
+    await this.#requireWithin(next.organizationId, { wanted: changed(teamGrant(next), changes), own });
+  }
+
+  /** A new team, or one changed from above, holds no more than its organization and the key that was used. */
+  async requireNew(team: Team): Promise<void> {
+    if (this.#work.authority.isAdmin) return;
+    await this.#requireWithin(team.organizationId, { wanted: teamGrant(team), own: [] });
+  }
+
+  async #requireWithin(
+    organizationId: string | null | undefined,
+    { wanted, own }: { wanted: Partial<Grant>; own: readonly HeldGrant[] },
+  ): Promise<void> {
+    const { authority } = this.#work;
+    const above = organizationId ? await authority.grantOf('organization', organizationId) : undefined;
+    const held = [...own, ...(above ? [above] : []), ...(authority.ownGrant ? [authority.ownGrant] : [])];
+    const excess = excessOf(wanted, held);
+    if (excess) throw fieldNotAllowed(excess, 'it would be more than you may give');
+  }
+}
+
+const notTheirs = (team: Team) =>
+  new GatewayError(
+    'forbidden',
+    'auth_error',
+    `Call not allowed. User not proxy admin OR team admin. team_id=${team.id}`,
+    { param: 'team_id', hint: 'Ask an administrator of the team.' },
+  );

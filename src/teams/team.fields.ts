@@ -1,0 +1,116 @@
+import { z } from 'zod';
+import { durationText } from '../kernel/duration.ts';
+import { grantChanges, grantFields, id, label } from '../kernel/fields.ts';
+import { budgetLimits, limitFields } from '../kernel/limits.ts';
+import { usd } from '../kernel/money.ts';
+import { wire } from '../kernel/wire.ts';
+
+/** What a list of teams can be sorted by: each has an index. */
+export const teamSorts = ['created_at', 'team_alias', 'spend'] as const;
+
+export const memberRole = z.enum(['admin', 'user']);
+
+/** Routes that a team may open to its plain members. */
+export const memberRoutes = [
+  '/key/info',
+  '/key/list',
+  '/key/generate',
+  '/key/service-account/generate',
+  '/key/update',
+  '/key/delete',
+  '/key/regenerate',
+  '/key/block',
+  '/key/unblock',
+] as const;
+
+export const memberPermissions = z
+  .array(
+    z.enum(memberRoutes, {
+      error: ({ input }) => `${JSON.stringify(input)} cannot be given to members; ${memberRoutes.join(', ')} can`,
+    }),
+  )
+  .max(memberRoutes.length);
+
+const rate = limitFields.rpmLimit;
+
+/** The limits of one member in one team. */
+export const memberLimits = {
+  maxBudgetInTeam: usd
+    .nullable()
+    .optional()
+    .describe('US dollars the member may spend in the team; null is the default of the team'),
+  budgetDuration: durationText
+    .nullable()
+    .optional()
+    .describe('How long that budget is for; null is the default of the team'),
+  tpmLimit: rate.describe('Tokens per minute of the member in the team; null is the default of the team'),
+  rpmLimit: rate.describe('Requests per minute of the member in the team; null is the default of the team'),
+};
+
+const newMember = wire({
+  role: memberRole.default('user').describe('What the user may do in the team'),
+  userId: id.nullable().optional().describe('The user, by id; made if it is not there'),
+  userEmail: z.email().nullable().optional().describe('The user, by e-mail address'),
+});
+
+/** One member or several, as LiteLLM takes them. */
+export const newMembers = z.union([newMember, z.array(newMember).min(1).max(500)]);
+
+/** What is said of a new team and of one there is in the same way: absent leaves or is nothing, null clears. */
+const settings = {
+  ...limitFields,
+  budgetLimits,
+  modelAliases: z
+    .record(z.string().min(1).max(255), z.string().min(1).max(255))
+    .nullable()
+    .optional()
+    .describe('Models by the names that clients send, such as {"fast": "gpt-4o-mini"}'),
+  tags: z.array(label).max(100).nullable().optional().describe('Tags that the spend of the team is booked under'),
+  teamMemberPermissions: memberPermissions
+    .nullable()
+    .optional()
+    .describe('Routes of keys that plain members may ask for too, such as /key/generate'),
+  teamMemberBudget: usd.nullable().optional().describe('US dollars a member may spend that has no budget of its own'),
+  teamMemberBudgetDuration: durationText.nullable().optional().describe('How long that budget is for'),
+  teamMemberTpmLimit: rate.describe('Tokens per minute of a member that has no limit of its own'),
+  teamMemberRpmLimit: rate.describe('Requests per minute of a member that has no limit of its own'),
+  teamMemberKeyDuration: durationText
+    .nullable()
+    .optional()
+    .describe('How long keys work that members make and name no end for'),
+};
+
+export const newTeamFields = {
+  teamAlias: label.nullable().optional().describe('What the team is called; unique'),
+  teamId: id.nullable().optional().describe('Names the team; made up when absent'),
+  organizationId: id.nullable().optional().describe('The organization the team belongs to'),
+  membersWithRoles: z.array(newMember).max(500).default([]).describe('Who belongs to the team from the start'),
+  ...grantFields,
+  ...settings,
+  blocked: z.boolean().default(false).describe('Whether all keys of the team are refused from the start'),
+};
+
+export const teamChanges = {
+  teamAlias: label.nullable().optional().describe('What the team is called; unique'),
+  organizationId: id.nullable().optional().describe('The organization the team belongs to'),
+  ...grantChanges,
+  ...settings,
+  blocked: z.boolean().optional().describe('Whether all keys of the team are refused for now'),
+};
+
+/** LiteLLM's fields of a team that have no effect here yet. `admins` and `members` are older than members_with_roles. */
+export const unservedTeamFields = [
+  'admins',
+  'members',
+  'router_settings',
+  'access_group_ids',
+  'guardrails',
+  'policies',
+  'prompts',
+  'object_permission',
+  'allowed_passthrough_routes',
+  'secret_manager_settings',
+  'rpm_limit_type',
+  'tpm_limit_type',
+  'allowed_vector_store_indexes',
+] as const;

@@ -1,0 +1,103 @@
+import { LockMode } from '@mikro-orm/core';
+import { SCHEMA } from '../db/schema.ts';
+import type { Work } from '../db/work.ts';
+import { type TeamAccess, unknownTeam } from './team.access.ts';
+import { Team, TeamMember } from './team.entity.ts';
+import type { TeamWithMembers } from './team.wire.ts';
+
+/** Members shown with a team of a list, and with one that is asked for by itself. `team member list` shows all. */
+export const membersShown = { inList: 50, alone: 1_000 } as const;
+
+interface MemberRow {
+  readonly team_id: string;
+  readonly user_id: string;
+  readonly email: string | null;
+}
+
+/** Finds teams by whatever names they go, as far as the caller may know of them. */
+export class TeamLookup {
+  readonly #work: Work;
+  readonly #access: TeamAccess;
+
+  constructor(work: Work, access: TeamAccess) {
+    this.#work = work;
+    this.#access = access;
+  }
+
+  /** By id or, when no team has that id, by alias; whether or not the caller may know of it. */
+  async find(reference: string): Promise<Team | undefined> {
+    const found = await this.#work.em.find(Team, { $or: [{ id: reference }, { alias: reference }] }, { limit: 2 });
+    return found.find(({ id }) => id === reference) ?? found[0];
+  }
+
+  /** Who may not know of a team learns nothing from trying: the answer is that of a team that is not there. */
+  async get(reference: string): Promise<Team> {
+    const team = await this.find(reference);
+    if (team && (await this.#access.mayRead(team))) return team;
+    throw unknownTeam(reference);
+  }
+
+  async lock(reference: string): Promise<Team> {
+    const found = await this.find(reference);
+    if (!found) throw unknownTeam(reference);
+    const locked = await this.#work.em.findOne(
+      Team,
+      { id: found.id },
+      { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true },
+    );
+    if (locked) return locked;
+    // Deleted between the look and the lock.
+    throw unknownTeam(reference);
+  }
+
+  /** Each once, however often and by whatever names; in one order, so that two deletions cannot lock each other out. */
+  async lockAll(references: readonly string[]): Promise<{ team: Team; reference: string }[]> {
+    const named = new Map<string, string>();
+    for (const reference of references) {
+      const team = await this.find(reference);
+      if (!team) throw unknownTeam(reference);
+      named.set(team.id, named.get(team.id) ?? reference);
+    }
+    const locked: { team: Team; reference: string }[] = [];
+    for (const [id, reference] of [...named].toSorted()) locked.push({ team: await this.lock(id), reference });
+    return locked;
+  }
+
+  /** Teams with their first members and with counts: four statements, however many teams. */
+  async withMembers(teams: readonly Team[], most: number = membersShown.inList): Promise<TeamWithMembers[]> {
+    const { em } = this.#work;
+    const ids = teams.map(({ id }) => id);
+    const rows = await em.execute<MemberRow[]>(
+      `select shown.team_id, shown.user_id, u.email from unnest(?::text[]) as t (id)
+       cross join lateral (
+         select m.team_id, m.user_id, m.created_at from ${SCHEMA}.team_members m
+          where m.team_id = t.id order by m.created_at, m.user_id limit ?
+       ) shown join ${SCHEMA}.users u on u.id = shown.user_id`,
+      [ids, most],
+    );
+    const emails = new Map(rows.map(({ user_id: user, email }) => [user, email]));
+    const members = await em.find(
+      TeamMember,
+      { $or: rows.map(({ team_id: teamId, user_id: userId }) => ({ teamId, userId })) },
+      { orderBy: { createdAt: 'asc', userId: 'asc' } },
+    );
+    const counts = await this.#counts(ids);
+    const byTeam = Map.groupBy(rows.length > 0 ? members : [], ({ teamId }) => teamId);
+    return teams.map((team) => ({
+      team,
+      members: (byTeam.get(team.id) ?? []).map((member) => ({ member, email: emails.get(member.userId) ?? null })),
+      membersCount: counts.get(team.id)?.members ?? 0,
+      keysCount: counts.get(team.id)?.keys ?? 0,
+    }));
+  }
+
+  async #counts(ids: readonly string[]): Promise<ReadonlyMap<string, { members: number; keys: number }>> {
+    const rows = await this.#work.em.execute<{ id: string; members: string; keys: string }[]>(
+      `select t.id, (select count(*) from ${SCHEMA}.team_members m where m.team_id = t.id) as members,
+              (select count(*) from ${SCHEMA}.keys k where k.team_id = t.id) as keys
+       from unnest(?::text[]) as t (id)`,
+      [ids],
+    );
+    return new Map(rows.map(({ id, members, keys }) => [id, { members: Number(members), keys: Number(keys) }]));
+  }
+}
