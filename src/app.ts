@@ -1,8 +1,11 @@
 import { ForeignKeyConstraintViolationException } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { Authority } from './access/authority.ts';
+import { callableBy } from './access/callable.ts';
 import { AuditEntry } from './audit/audit.entity.ts';
 import { AuditService } from './audit/audit.service.ts';
+import { Credential } from './credentials/credential.entity.ts';
+import { CredentialService } from './credentials/credential.service.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
 import { openOrm } from './db/orm.ts';
 import type { Change } from './db/notify.ts';
@@ -14,8 +17,10 @@ import { read } from './kernel/wire.ts';
 import { Key, RetiredToken } from './keys/key.entity.ts';
 import { KeyService } from './keys/key.service.ts';
 import type { Deployment } from './models/deployment.ts';
+import { AccessGroupService } from './models/access-group.service.ts';
 import { Model } from './models/model.entity.ts';
 import { ModelService } from './models/model.service.ts';
+import type { KnownModel } from './models/model.wire.ts';
 import { Organization } from './organizations/organization.entity.ts';
 import type { SpendReads } from './spend/spend.operations.ts';
 import { spendRows, spendSums } from './spend/spend.queries.ts';
@@ -32,6 +37,8 @@ export interface Services {
   readonly teams: TeamService;
   readonly keys: KeyService;
   readonly models: ModelService;
+  readonly accessGroups: AccessGroupService;
+  readonly credentials: CredentialService;
   readonly spend: SpendReads;
 }
 
@@ -47,7 +54,7 @@ export interface AppOptions {
 
 /** Opens the database with everything the gateway keeps in it. */
 export function openGatewayOrm(url: string, poolSize: number, applicationName: string): Promise<MikroORM> {
-  const entities = [Organization, User, Team, TeamMember, Key, RetiredToken, Model, AuditEntry];
+  const entities = [Organization, User, Team, TeamMember, Key, RetiredToken, Model, Credential, AuditEntry];
   return openOrm({ url, entities, poolSize, applicationName });
 }
 
@@ -97,7 +104,13 @@ export class App {
     const users = new UserService(work, audit);
     const teams = new TeamService(work, audit);
     const keys = new KeyService(work, { audit, teams, users });
-    const models = new ModelService(work, audit, vault, configured);
+    const models = new ModelService(work, {
+      audit,
+      vault,
+      configured,
+      catalogue: () => catalogueAt(work.now),
+      mayCall: once(() => callableBy(work.authority, work.actor)),
+    });
     return {
       now: work.now,
       em: work.em,
@@ -106,6 +119,8 @@ export class App {
       teams,
       keys,
       models,
+      accessGroups: new AccessGroupService(models),
+      credentials: new CredentialService(work, audit, vault),
       spend: { rows: spendRows, sums: spendSums },
     };
   }
@@ -113,6 +128,19 @@ export class App {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#options.orm.close();
   }
+}
+
+const once = <T>(make: () => Promise<T>): (() => Promise<T>) => {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
+};
+
+/** Loaded by the first operation that shows models: the catalogue takes some 50 ms. */
+const loadPrices = once(async () => (await import('./metering/prices.ts')).Prices.load());
+
+async function catalogueAt(at: Date): Promise<(deployment: Deployment) => KnownModel> {
+  const prices = await loadPrices();
+  return (deployment) => prices.known(deployment, at);
 }
 
 /** A row that names an owner who is not there. The database is asked, not the code before it, so that no race is lost. */

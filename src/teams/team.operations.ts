@@ -5,6 +5,7 @@ import { pageFields, pagesFor } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import type { KeyService } from '../keys/key.service.ts';
 import { describeKey, keyInfo } from '../keys/key.wire.ts';
+import type { ModelService } from '../models/model.service.ts';
 import type { UserService } from '../users/user.service.ts';
 import type { Team } from './team.entity.ts';
 import type { TeamService } from './team.service.ts';
@@ -22,6 +23,7 @@ interface Needs {
   teams: TeamService;
   users: UserService;
   keys: KeyService;
+  models: ModelService;
   now: Date;
 }
 
@@ -258,12 +260,13 @@ export const deleteTeams = operation({
       `${Array.isArray(teams) ? teams.length : 0} deleted, with ${Array.isArray(keys) ? keys.length : 0} keys`,
     examples: [['In a script', 'gatewayctl team delete web --confirm web']],
   },
-  run: async ({ teams, keys }: Needs, { teamIds }) => {
+  run: async ({ teams, keys, models }: Needs, { teamIds }) => {
     const deletedTeams = [];
     const deletedKeys = [];
     for (const team of await teams.lockAll(teamIds)) {
       deletedTeams.push(await describeOne(teams, team));
       deletedKeys.push(...(await keys.removeOf({ teamId: team.id })));
+      await models.removeOf(team.id);
       await teams.remove(team);
     }
     return { deletedTeams, deletedKeys };
