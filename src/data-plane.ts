@@ -174,7 +174,7 @@ function follower({ database, log }: DataPlaneParts, { cache, reload, metering, 
     if (entity === 'budget' || entity === 'customer' || entity === 'tag') return cache.forgetAll();
     // The change may be one of what it has spent: a reset budget has room from the next call on.
     if (entity !== 'organization') metering.refresh(entity, id);
-    if (entity === 'key') return cache.invalidate(change.hashes);
+    if (entity === 'key') return change.isNew ? cache.welcome(change.hashes) : cache.invalidate(change.hashes);
     cache.invalidateOwner(entity, id, () => tokensOf(database.pool, entity, id).catch(failed));
     // A deleted team took its models with it.
     return entity === 'team' && deployments.hasTeam(id) ? reload().catch(failed) : undefined;

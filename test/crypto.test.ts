@@ -62,7 +62,15 @@ const ctl = (line: string, env: Record<string, string> = {}) =>
 async function killAfter(rows: number): Promise<void> {
   const child = spawn(
     process.execPath,
-    [bin, 'crypto', 'rotate', '--new-key-file', files.next, '--database-url', `@${join(gateway.stateDir, 'database-url')}`],
+    [
+      bin,
+      'crypto',
+      'rotate',
+      '--new-key-file',
+      files.next,
+      '--database-url',
+      `@${join(gateway.stateDir, 'database-url')}`,
+    ],
     { env: cleanEnv({ GATEWAYCTL_ENCRYPTION_KEY_FILE: files.old }), stdio: 'ignore' },
   );
   const ended = once(child, 'exit');
@@ -146,7 +154,10 @@ describe('crypto', () => {
     const stateDir = await aStateDir();
     const secret = randomBytes(32).toString('hex');
     const env = { GATEWAYCTL_MASTER_KEY: `sk-${secret}`, GATEWAYCTL_ENCRYPTION_KEY: secret };
-    await assert.rejects(startDaemon({ stateDir, databaseUrl: gateway.databaseUrl, env }), /ended with 78[^]*is the master key/);
+    await assert.rejects(
+      startDaemon({ stateDir, databaseUrl: gateway.databaseUrl, env }),
+      /ended with 78[^]*is the master key/,
+    );
     await rm(stateDir, { recursive: true });
   });
 });

@@ -21,6 +21,12 @@ export interface KeyCacheOptions {
   readonly shared?: SharedCache | undefined;
 }
 
+/** How much had changed when a look-up began; see `store`. */
+export interface Fence {
+  readonly changes: number;
+  readonly arrivals: number;
+}
+
 /** A principal and when its row was read, by the clock of the database. */
 export interface Snapshot {
   readonly principal: Principal;
@@ -63,7 +69,8 @@ export class KeyCache {
   readonly #entries: BoundedMap<Entry>;
   /** Keys that are not known, and until when that is believed by this process's clock. */
   readonly #unknown: BoundedMap<number>;
-  #fence = 0;
+  #changes = 0;
+  #arrivals = 0;
   #trusted = false;
   /** Shared entries of rows read before this are not believed. The database's clock, so that no two clocks are compared. */
   #since = never;
@@ -86,8 +93,8 @@ export class KeyCache {
   }
 
   /** Taken before the database is read; see `store`. */
-  get fence(): number {
-    return this.#fence;
+  get fence(): Fence {
+    return { changes: this.#changes, arrivals: this.#arrivals };
   }
 
   /** What this process knows: 0.4 µs, which is what the warm path pays. */
@@ -130,13 +137,10 @@ export class KeyCache {
   }
 
   /** @param snapshot as it was read from the database; what came from the shared tier is only kept here */
-  async store(
-    hash: string,
-    cached: Cached,
-    { fence, snapshot }: { fence: number; snapshot?: Snapshot },
-  ): Promise<void> {
-    if (!this.#trusted || fence !== this.#fence) return;
+  async store(hash: string, cached: Cached, { fence, snapshot }: { fence: Fence; snapshot?: Snapshot }): Promise<void> {
+    if (!this.#trusted || fence.changes !== this.#changes) return;
     if (cached === 'unknown') {
+      if (fence.arrivals !== this.#arrivals) return;
       this.#unknown.set(hash, performance.now() + this.#options.negativeTtl);
       return;
     }
@@ -144,12 +148,21 @@ export class KeyCache {
     if (!snapshot || !this.#options.shared) return;
     await this.#options.shared.set(hash, snapshot);
     // Invalidated while it was being written: the deletion may have overtaken it.
-    if (fence !== this.#fence) await this.#options.shared.delete([hash]);
+    if (fence.changes !== this.#changes) await this.#options.shared.delete([hash]);
+  }
+
+  /**
+   * A key was made: that it is unknown is no longer true. What is known of others stays, also what is being looked up,
+   * or nothing could be cached while a script makes a thousand keys.
+   */
+  welcome(hashes: readonly string[]): void {
+    this.#arrivals++;
+    for (const hash of hashes) this.#unknown.delete(hash);
   }
 
   /** Drops hashes everywhere we reach. Every daemon hears of the change and does the same. */
   invalidate(hashes: readonly string[]): void {
-    this.#fence++;
+    this.#changes++;
     for (const hash of hashes) this.#forget(hash);
     void this.#dropShared(hashes);
   }
@@ -161,7 +174,7 @@ export class KeyCache {
    * @param hashes all keys of the owner, or undefined when they cannot be found out
    */
   invalidateOwner(entity: Owner, id: string, hashes: () => Promise<readonly string[] | undefined>): void {
-    this.#fence++;
+    this.#changes++;
     const name = ownerName(entity, id);
     for (const entries of [this.#entries, this.#aside?.entries ?? []]) {
       for (const [hash, { value }] of entries) {
@@ -208,7 +221,7 @@ export class KeyCache {
   }
 
   #begin(since: number): void {
-    this.#fence++;
+    this.#changes++;
     this.#since = since;
     this.#sinceMs = performance.now();
     this.#entries.clear();

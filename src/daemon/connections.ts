@@ -16,7 +16,7 @@ const tooMany = () =>
 export class Connections {
   readonly #open = new Map<string, number>();
   readonly #refused = new WeakSet<Socket>();
-  readonly #answering = new WeakMap<Socket, ServerResponse>();
+  readonly #answering = new WeakMap<Socket, { response: ServerResponse; requests: number }>();
 
   watch(server: Server): void {
     server.maxConnections = limits.connections;
@@ -31,7 +31,12 @@ export class Connections {
   }
 
   answering(socket: Socket, response: ServerResponse): void {
-    this.#answering.set(socket, response);
+    const answering = this.#answering.get(socket) ?? { response, requests: 0 };
+    answering.response = response;
+    this.#answering.set(socket, answering);
+    if (++answering.requests < limits.requestsPerConnection) return;
+    // Node says `connection: close` in the last answer, and leaves a pipelined connection open until it has idled for 65 s.
+    response.once('finish', () => socket.end());
   }
 
   #count(socket: Socket): void {
@@ -53,7 +58,7 @@ export class Connections {
   #failed(error: Error, stream: Duplex): void {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server on the network, or on a path, has sockets
     const socket = stream as Socket;
-    const response = this.#answering.get(socket);
+    const response = this.#answering.get(socket)?.response;
     const isAnswered = response !== undefined && response.headersSent && !response.writableFinished;
     // In the middle of an answer another one would be taken for its end.
     if (!socket.writable || isAnswered || this.#refused.has(socket)) socket.destroy();

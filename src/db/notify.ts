@@ -8,7 +8,13 @@ const text = z.string();
 
 /** Something that daemons hold in memory has changed. Ids only: the payload of a notification ends at 8,000 bytes. */
 const Change = z.discriminatedUnion('entity', [
-  z.object({ entity: z.literal('key'), id: text, hashes: z.array(text).readonly() }),
+  z.object({
+    entity: z.literal('key'),
+    id: text,
+    hashes: z.array(text).readonly(),
+    /** It was not there before, so nobody can know anything of it that is no longer true. */
+    isNew: z.literal(true).optional(),
+  }),
   z.object({ entity: z.enum(['team', 'user', 'organization']), id: text }),
   // Who is affected by these is in no row of a key: everything that is cached is looked up again.
   z.object({ entity: z.enum(['budget', 'customer', 'tag']), id: text }),

@@ -280,7 +280,8 @@ export class KeyService {
     const forgotten = await this.#forgetExpired(key);
     const retired = await this.#work.em.find(RetiredToken, { keyId: key.id });
     const hashes = new Set([key.token, ...oldHashes, ...forgotten, ...retired.map(({ token }) => token)]);
-    await announce(this.#work, { entity: 'key', id: key.id, hashes: [...hashes] });
+    const isNew = action === 'created' ? true : undefined;
+    await announce(this.#work, { entity: 'key', id: key.id, hashes: [...hashes], isNew });
     const afterwards = action === 'deleted' ? undefined : this.#encode(key);
     this.#audit.record({ action, object: 'key', id: key.id, before, after: afterwards });
   }

@@ -16,8 +16,7 @@ function answerList(exchange: Exchange): void {
   const query = new URLSearchParams(request.url?.split('?')[1]);
   const isAsked = (name: string): boolean => query.get(name)?.toLowerCase() === 'true';
   const teamId = teamAskedFor(query.get('team_id'), principal);
-  const asking = { ...principal, teamId };
-  const allows = (name: string): boolean => context.deps.allows(asking, name);
+  const allows = (name: string): boolean => context.deps.allows(principal, name);
   const wildcards = isAsked('return_wildcard_routes') ? deployments.patterns(teamId) : [];
   const hasOnlyGroups = isAsked('only_model_access_groups');
   const names = hasOnlyGroups ? [] : [...deployments.names(teamId), ...wildcards].filter(allows);

@@ -133,7 +133,7 @@ describe('a method', () => {
   });
 });
 
-describe('what is no request', () => {
+describe('what is no request', { concurrency: true }, () => {
   test('is answered with the envelope when it is not HTTP', async () => {
     for (const text of ['nonsense\n\n', 'GET / HTTP/1.1\nHost: a\nbad header\n\n', 'GET / HTTP/9.9\n\n']) {
       const answer = await raw(text);
