@@ -10,10 +10,10 @@ import { asDatabaseTrouble } from './db/errors.ts';
 import { openOrm } from './db/orm.ts';
 import type { Change } from './db/notify.ts';
 import type { Work } from './db/work.ts';
+import { readAsked } from './kernel/change-options.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
-import type { Actor, AnyOperation } from './kernel/operation.ts';
-import { read } from './kernel/wire.ts';
+import type { AnyOperation } from './kernel/operation.ts';
 import { Key, RetiredToken } from './keys/key.entity.ts';
 import { KeyService } from './keys/key.service.ts';
 import type { Deployment } from './models/deployment.ts';
@@ -22,6 +22,7 @@ import { Model } from './models/model.entity.ts';
 import { ModelService } from './models/model.service.ts';
 import type { KnownModel } from './models/model.wire.ts';
 import { Organization } from './organizations/organization.entity.ts';
+import { type Caller, perform, type Request, wasMadeMeanwhile } from './perform.ts';
 import type { SpendReads } from './spend/spend.operations.ts';
 import { spendRows, spendSums } from './spend/spend.queries.ts';
 import { Team, TeamMember } from './teams/team.entity.ts';
@@ -75,27 +76,32 @@ export class App {
    * One operation is one unit of work is one transaction, its audit row and its announcement inside it. Takes and gives
    * what travels, so that a caller near and a caller far get the same, errors included.
    */
-  async run(
-    operation: AnyOperation<Services>,
-    given: unknown,
-    caller: { readonly actor: Actor; readonly changedBy?: string | undefined },
-  ): Promise<Record<string, unknown>> {
-    const { orm, now, onChange } = this.#options;
-    const changes: Change[] = [];
+  async run(operation: AnyOperation<Services>, given: unknown, caller: Caller): Promise<Record<string, unknown>> {
+    const request = { operation, given, caller, asked: readAsked(operation, given) };
     try {
-      const output = await orm.em.fork().transactional(async (em) => {
-        const authority = await Authority.of(em, caller.actor);
-        authority.requireOperation(operation);
-        const input: unknown = read(operation.input, given, operation.unserved);
-        const work = { em, now: now(), actor: caller.actor, authority, changedBy: caller.changedBy, changes };
-        return operation.run(this.#services(work), input, caller.actor);
+      return await this.#attempt(request).catch((thrown: unknown) => {
+        if (wasMadeMeanwhile(request.asked, thrown)) return this.#attempt(request);
+        throw thrown;
       });
-      await Promise.all(changes.map(async (change) => onChange?.(change)));
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what an output schema encodes is JSON
-      return operation.output.encode(output) as Record<string, unknown>;
     } catch (thrown) {
       throw asDatabaseTrouble(asMissingOwner(thrown));
     }
+  }
+
+  async #attempt(request: Request): Promise<Record<string, unknown>> {
+    const { orm, now, onChange } = this.#options;
+    const { operation, asked, caller } = request;
+    const changes: Change[] = [];
+    const work = async (em: EntityManager) => {
+      const { actor, changedBy } = caller;
+      const authority = await Authority.of(em, actor);
+      authority.requireOperation(operation);
+      return perform(request, this.#services({ em, now: now(), actor, authority, changedBy, changes }));
+    };
+    if (asked.isDryRun) return rolledBack(orm.em.fork(), work);
+    const answer = await orm.em.fork().transactional(work);
+    await Promise.all(changes.map(async (change) => onChange?.(change)));
+    return answer;
   }
 
   #services(work: Work): Services {
@@ -141,6 +147,16 @@ const loadPrices = once(async () => (await import('./metering/prices.ts')).Price
 async function catalogueAt(at: Date): Promise<(deployment: Deployment) => KnownModel> {
   const prices = await loadPrices();
   return (deployment) => prices.known(deployment, at);
+}
+
+/** Does everything up to the commit, and then nothing of it: what was announced in the transaction is not delivered either. */
+async function rolledBack<T>(em: EntityManager, work: (em: EntityManager) => Promise<T>): Promise<T> {
+  await em.begin();
+  try {
+    return await work(em);
+  } finally {
+    await em.rollback();
+  }
 }
 
 /** A row that names an owner who is not there. The database is asked, not the code before it, so that no race is lost. */

@@ -15,7 +15,7 @@ import { configuredDeployments } from './serve.ts';
 export async function openDirect(
   target: Exclude<Target, { mode: 'server' }>,
   runtime: Runtime,
-  { as, isPassive }: ConnectOptions,
+  { as, isPassive, idempotencyKey, onReplay }: ConnectOptions,
 ): Promise<Connection<Services>> {
   const settings = loadSettings({
     ...runtime,
@@ -44,7 +44,7 @@ export async function openDirect(
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
   const kept = opened.move();
   return {
-    invoke: (operation, input) => app.run(operation, input, { actor, changedBy: as }),
+    invoke: (operation, input) => app.run(operation, input, { actor, changedBy: as, idempotencyKey, onReplay }),
     describe: database.isEmbedded ? `embedded database · ${settings.stateDir}` : describeTarget(target),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };

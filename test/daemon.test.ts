@@ -303,7 +303,8 @@ describe('the schema', () => {
   test('is planned, then made once by eight that come at the same time, and then is up to date', async () => {
     const url = await anEmptyDatabase('fresh');
     const pending = await direct('migrate status', url);
-    assert.deepEqual([pending.exit, pending.out], [1, '0001-initial\tpending\n']);
+    assert.equal(pending.exit, 1);
+    assert.match(pending.out, /^0001-initial\tpending\n(?:\d{4}-[a-z-]+\tpending\n)+$/);
     const plan = await direct('migrate plan', url);
     assert.match(plan.out, /create table keys/);
     assert.equal(
@@ -315,7 +316,8 @@ describe('the schema', () => {
     const outcomes = await Promise.all(Array.from({ length: 8 }, () => direct('migrate up', url)));
     for (const { exit, err } of outcomes) assert.equal(exit, 0, err);
     assert.equal(outcomes.filter(({ err }) => /Applied 0001-initial/.test(err)).length, 1);
-    assert.deepEqual(await direct('migrate status', url), { out: '0001-initial\tapplied\n', err: '', exit: 0 });
+    const applied = pending.out.replaceAll('pending', 'applied');
+    assert.deepEqual(await direct('migrate status', url), { out: applied, err: '', exit: 0 });
     assert.equal((await direct('migrate plan', url)).out, '');
     assert.equal((await direct('key list', url)).exit, 0);
   });

@@ -27,25 +27,39 @@ export interface AuditChange {
 /** Keeps a row of every change. A change whose row cannot be written does not happen: both are one transaction. */
 export class AuditService {
   readonly #work: Work;
+  readonly #recorded: AuditChange[] = [];
 
   constructor(work: Work) {
     this.#work = work;
   }
 
-  record({ action, object, id, before, after }: AuditChange): void {
+  record(change: AuditChange): void {
+    this.#recorded.push(change);
+  }
+
+  /** What was changed in this transaction, in order. */
+  get recorded(): readonly AuditChange[] {
+    return this.#recorded;
+  }
+
+  /** Writes what was recorded, just before the commit. */
+  async seal(): Promise<void> {
     const { em, now, actor, changedBy } = this.#work;
-    em.create(AuditEntry, {
-      id: randomUUID(),
-      at: now,
-      actor: actorName(actor),
-      via: actor.type === 'operator' ? actor.via : `api-${actor.type}`,
-      changedBy: changedBy ?? null,
-      action,
-      objectType: object,
-      objectId: id,
-      before: before ?? null,
-      after: after ?? null,
-    });
+    for (const { action, object, id, before, after } of this.#recorded) {
+      em.create(AuditEntry, {
+        id: randomUUID(),
+        at: now,
+        actor: actorName(actor),
+        via: actor.type === 'operator' ? actor.via : `api-${actor.type}`,
+        changedBy: changedBy ?? null,
+        action,
+        objectType: object,
+        objectId: id,
+        before: before ?? null,
+        after: after ?? null,
+      });
+    }
+    await em.flush();
   }
 
   /** The newest first. */

@@ -15,6 +15,10 @@ export interface ConnectOptions {
   readonly timeoutMs: number;
   /** In whose name (`--as`). */
   readonly as?: string | undefined;
+  /** Sent with every change (`--idempotency-key`), so that the command can be run again without doing it again. */
+  readonly idempotencyKey?: string | undefined;
+  /** Told when a change was answered with what an earlier one did. */
+  readonly onReplay?: (() => void) | undefined;
   /** The command being run, for the help in an error: `key list`. */
   readonly command?: string | undefined;
   /** Take what is there and start nothing: a TAB must not boot a database. */

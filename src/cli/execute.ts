@@ -1,15 +1,17 @@
 import type { Command } from 'commander';
-import type { Invoke } from '../kernel/operation.ts';
+import { changeOptions } from '../kernel/change-options.ts';
+import { type CommandLine, type Invoke, isReading } from '../kernel/operation.ts';
 import { memberAt } from './answer.ts';
 import type { Commandable } from './commandable.ts';
+import { asDryRun, rehearsed } from './dry-run.ts';
 import { maskSecret } from '../kernel/mask.ts';
 import { ask, needsAnswer, stakes } from './confirm.ts';
 import type { Connection } from './connection.ts';
 import { exact } from './cell.ts';
-import { type Fields, keyField, readInput, valueOf } from './input.ts';
+import { type Fields, idempotencyKeyOf, keyField, readInput, valueOf } from './input.ts';
 import { isField, keyStdinField, type Parameters, parametersOf } from './parameters.ts';
 import { type Parameter, placeholderOf } from './parameter.ts';
-import { choosePresentation, type Presentation } from './presentation.ts';
+import { choosePresentation, isSecretAlone, type Presentation } from './presentation.ts';
 import { type Prompt, promptOn } from './prompt.ts';
 import { type Extent, extentOf, gathered, isStreamed, walk } from './pages.ts';
 import { countLine, render, type Rendering } from './render.ts';
@@ -28,7 +30,8 @@ export async function execute<Services>(
   session: Session<Services>,
 ): Promise<void> {
   const { io, flags, argv } = session;
-  const presentation = choosePresentation(operation, flags, io);
+  const isDryRun = command.opts<Fields>()['dry_run'] === true;
+  const presentation = choosePresentation(isDryRun ? asDryRun(operation, flags) : operation, flags, io);
   const parameters = parametersOf(operation);
   const prompt = session.canAsk ? promptOn(io) : undefined;
   const { input, names } = await gather({ operation, command, parameters, session, prompt });
@@ -36,11 +39,16 @@ export async function execute<Services>(
   const extent = extentOf(operation, command, input);
   const isTerminal = io.stdinIsTTY && io.stderrIsTTY;
   const question = { operation, flags, argv, prompt, names, isTerminal };
-  const isOpen = needsAnswer(question);
+  const isOpen = !isDryRun && needsAnswer(question);
+  const idempotencyKey = await idempotencyKeyOf(command, session.sources);
 
-  await using opened = await session.connect({ command: operation.command.join(' ') });
+  await using opened = await session.connect({
+    command: operation.command.join(' '),
+    idempotencyKey,
+    onReplay: () => flags.quiet || io.err('It was done the first time with this idempotency key, and not again now.\n'),
+  });
   const connection = { ...opened, invoke: suggesting(opened.invoke, session.operations) };
-  const isChange = operation.route[0] !== 'GET';
+  const isChange = !isReading(operation);
   if (flags.verbose || (isChange && io.stderrIsTTY && !flags.quiet))
     io.err(`${session.ink.dim(connection.describe)}\n`);
   const { operations } = session;
@@ -52,6 +60,7 @@ export async function execute<Services>(
   const sent = { ...input, ...extent.input, ...operation.cli.fixed };
   const showing = { operation, presentation, connection, session, input, extent };
   if (extent.isWhole) return showWhole(showing, walk(connection.invoke, operation, sent));
+  if (isDryRun) return showDryRun({ ...showing, answer: await connection.invoke(operation, sent) });
   await show({ ...showing, answer: await connection.invoke(operation, sent) });
 }
 
@@ -71,14 +80,18 @@ async function showWhole<Services>(showing: Showing<Services>, pages: ReturnType
 
 /** Mostly a mistyped line: the object is named, and nothing of it. */
 function refuseNoChange({ command, cli }: Commandable<never>, { flags }: Parameters, input: Fields): void {
-  if (command.at(-1) !== 'update' || Object.keys(input).some((field) => !cli.args?.includes(field))) return;
-  const names = flags.filter(({ field }) => isField(field)).map(({ name }) => `--${name}`);
+  if (command.at(-1) !== 'update' || Object.keys(input).some((field) => !isAbout(field, cli))) return;
+  const names = flags.filter(({ field }) => isField(field) && !isAbout(field, cli)).map(({ name }) => `--${name}`);
   throw usage(
     'nothing_to_change',
     `${command.join(' ')}: nothing to change was given.`,
     `Name at least one of ${names.join(' ')}`,
   );
 }
+
+/** Whether a field says which object is meant, or how; and not what it should become. */
+const isAbout = (field: string, { args }: CommandLine): boolean =>
+  args?.includes(field) === true || Object.hasOwn(changeOptions, field);
 
 interface Gathering<Services> {
   readonly operation: Commandable<Services>;
@@ -204,18 +217,41 @@ const renderingOf = <Services>(
   answer: Answer,
 ): Rendering => ({ operation, presentation, answer, io, out: outInk, baseUrl: connection.baseUrl, extent });
 
+/** A list of what would be changed, and a sentence that nothing was. */
+async function showDryRun<Services>({
+  answer,
+  ...showing
+}: Showing<Services> & { readonly answer: Answer }): Promise<void> {
+  const { io, flags } = showing.session;
+  const { shown, sentence } = rehearsed(answer, flags);
+  await render(renderingOf({ ...showing, operation: asDryRun(showing.operation, flags) }, shown));
+  if (!flags.quiet) io.err(`${sentence}\n`);
+}
+
 /** After a change: one sentence to a person, and then what there is to print. */
 async function show<Services>({ answer, ...showing }: Showing<Services> & { readonly answer: Answer }): Promise<void> {
   const { operation, presentation, session, input } = showing;
   const { io, flags, ink } = session;
   const { done, secret } = operation.cli;
-  const isChange = operation.route[0] !== 'GET';
-  if (done && !flags.quiet) io.err(`${ink.green(ink.done)} ${visible(done(answer, input))}\n`);
+  const isChange = !isReading(operation);
+  const isThere = answer['created'] === false && input['if_not_exists'] === true;
+  if (isThere) sayThere(operation, session);
+  else if (done && !flags.quiet) io.err(`${ink.green(ink.done)} ${visible(done(answer, input))}\n`);
 
   const saidItAll = done !== undefined && isChange && secret === undefined;
   if (saidItAll && io.stdoutIsTTY && !presentation.isChosen && !flags.quiet) return;
+  // An id or an empty value in its place would be taken for the secret.
+  if (isThere && secret !== undefined && isSecretAlone(presentation)) return;
   await render(renderingOf(showing, answer));
-  await requireWritten(io, isChange ? lossOf(operation, answer) : undefined);
+  await requireWritten(io, isChange && !isThere ? lossOf(operation, answer) : undefined);
+}
+
+/** Also under -q where a secret was hoped for: nothing else tells why there is none. */
+function sayThere<Services>({ command, cli }: Commandable<Services>, { io, flags }: Session<Services>): void {
+  if (flags.quiet && cli.secret === undefined) return;
+  const noun = command.slice(0, -1).join(' ');
+  const secret = cli.secret === undefined ? '' : ' Its secret cannot be shown again.';
+  io.err(`The ${noun} is there already, with these values; nothing was changed.${secret}\n`);
 }
 
 /** What to do when a change was made and its answer is lost. */

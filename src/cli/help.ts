@@ -138,10 +138,12 @@ const standardExits = (command: Command): readonly string[] =>
   aboutOf(command)?.operation ? ['0 done', '2 used wrongly', '3 not found', '9 refused'] : ['0 done', '2 used wrongly'];
 
 function prints(command: Command): readonly string[] {
-  const cli = aboutOf(command)?.operation?.cli;
-  if (!cli) return [];
+  const operation = aboutOf(command)?.operation;
+  if (!operation) return [];
+  const { cli, existing } = operation;
   const lines = [
     cli.secret ? 'Prints the new secret once (-q: only the secret).' : undefined,
+    cli.secret && existing ? 'Is it there already (--if-not-exists), -q prints nothing: no secret is left.' : undefined,
     cli.columns && !cli.secret
       ? `Columns: ${cli.columns.join(' ')}${cli.wide ? ` [${cli.wide.join(' ')}]` : ''}`
       : undefined,

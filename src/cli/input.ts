@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { GatewayError } from '../kernel/errors.ts';
+import { idempotencyKeyField, idempotencyKeyFlag } from './change-flags.ts';
 import { type Parameter } from './parameter.ts';
 import { isField, type Parameters } from './parameters.ts';
 import type { Sources } from './sources.ts';
@@ -117,4 +118,12 @@ export async function keyField(field: string, args: readonly Parameter[], secret
   const hash = hashSecret(oneLine(secret, '--key-stdin'));
   const isList = args.some((each) => each.field === field && each.shape.type === 'array');
   return { [field]: isList ? [hash] : hash };
+}
+
+/** What the line says of the change itself, or the file or standard input it names. */
+export async function idempotencyKeyOf(command: Command, sources: Sources): Promise<string | undefined> {
+  const given = command.opts<Fields>()[idempotencyKeyField];
+  if (typeof given !== 'string') return undefined;
+  const read = await valueOf(idempotencyKeyFlag, `--${idempotencyKeyFlag.name}`, [given], sources);
+  return String(read[idempotencyKeyField]);
 }

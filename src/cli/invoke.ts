@@ -18,15 +18,18 @@ const largestAnswer = 256 * 1024 * 1024;
  * Runs operations in a daemon, through its admin API. `node:http` and not `fetch`: it takes Unix sockets, and starts
  * in half the time.
  *
- * Reads are tried three times. Changes are sent once: an answer that was lost does not mean that nothing happened.
+ * Reads are tried three times. Changes are sent once: an answer that was lost does not mean that nothing happened. With
+ * an idempotency key they are tried like reads: the gateway does nothing twice.
  */
 export function remote(address: Address, options: ConnectOptions): Invoke<never> {
   return async ({ route }, input) => {
     const request = requestFor(route, input);
-    const attempts = route[0] === 'GET' ? retries + 1 : 1;
+    const attempts = route[0] === 'GET' || options.idempotencyKey !== undefined ? retries + 1 : 1;
     for (let attempt = 1; ; attempt++) {
       try {
-        return read(await exchange(address, request, options));
+        const answer = await exchange(address, request, options);
+        if (answer.isReplayed) options.onReplay?.();
+        return read(answer);
       } catch (error) {
         if (attempt >= attempts || !isPassing(error)) throw error;
         await pause(50 * 2 ** attempt * (0.5 + Math.random()));
@@ -73,6 +76,7 @@ interface Answer {
   readonly status: number;
   readonly text: string;
   readonly requestId: string | undefined;
+  readonly isReplayed: boolean;
 }
 
 function read({ status, text: received, requestId }: Answer): Record<string, unknown> {
@@ -143,6 +147,7 @@ async function send(address: Address, { method, path, body }: Request, options: 
   const headers: Record<string, string> = { accept: 'application/json', 'user-agent': `gatewayctl/${clientVersion()}` };
   if ('url' in address && address.key) headers['authorization'] = `Bearer ${address.key}`;
   if (options.as) headers['litellm-changed-by'] = options.as;
+  if (options.idempotencyKey !== undefined && method !== 'GET') headers['idempotency-key'] = options.idempotencyKey;
   if (body !== undefined) {
     headers['content-type'] = 'application/json';
     headers['content-length'] = String(Buffer.byteLength(body));
@@ -193,6 +198,7 @@ async function collect(incoming: IncomingMessage): Promise<Answer> {
     status: incoming.statusCode ?? 0,
     text: Buffer.concat(chunks).toString('utf8'),
     requestId: typeof requestId === 'string' ? requestId : undefined,
+    isReplayed: incoming.headers['idempotent-replayed'] === 'true',
   };
 }
 

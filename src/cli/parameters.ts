@@ -2,6 +2,7 @@ import type { Flag } from '../kernel/operation.ts';
 import type { Commandable } from './commandable.ts';
 import { describeField, wireSchema } from '../kernel/wire.ts';
 import type { LocalCommand } from './local-command.ts';
+import { changeFlags, idempotencyKeyField } from './change-flags.ts';
 import type { Parameter } from './parameter.ts';
 
 /** What a command takes: first by position, then as flags. */
@@ -43,7 +44,7 @@ export function parametersOf(operation: Commandable<never>): Parameters {
   });
   const named = all.filter(({ field }) => !args.includes(field));
   const more = [...(values ? valueFlags : []), ...(pages ? [allPages] : []), ...(keyStdin ? [keyFromStdin] : [])];
-  return { args: positional, flags: [...named, ...more] };
+  return { args: positional, flags: [...named, ...more, ...changeFlags(operation)] };
 }
 
 const isFlag = (flag: string | Flag | false | undefined): flag is Flag => typeof flag === 'object';
@@ -76,7 +77,12 @@ export const keyStdinField = 'key-stdin';
 export const allField = 'all-pages';
 export const valueFields = { file: 'value-file', env: 'value-env', stdin: 'value-stdin' } as const;
 
-const noFields: ReadonlySet<string> = new Set([keyStdinField, allField, ...Object.values(valueFields)]);
+const noFields: ReadonlySet<string> = new Set([
+  keyStdinField,
+  allField,
+  idempotencyKeyField,
+  ...Object.values(valueFields),
+]);
 export const isField = (field: string): boolean => !noFields.has(field);
 
 const valueFlag = (name: string, placeholder: string, description: string): Parameter => ({

@@ -80,6 +80,10 @@ function showsSecret(secret: string, { fields, columns }: GlobalFlags, format: F
   return format !== 'name';
 }
 
+/** Whether the secret is all that is printed, for a program to take as it is. */
+export const isSecretAlone = ({ isQuiet, format, hasOwnColumns }: Presentation): boolean =>
+  isQuiet || format === 'env' || (format === 'tsv' && !hasOwnColumns);
+
 function refuseUnknown(command: string, what: string, asked: readonly string[], known: readonly string[]): void {
   // A schema that lists no members leaves it to the data.
   if (known.length === 0) return;

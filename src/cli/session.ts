@@ -22,7 +22,9 @@ export interface Session<Services> {
   readonly operations: readonly Commandable<Services>[];
   readonly target: () => Promise<Target>;
   readonly connect: (
-    options: Pick<ConnectOptions, 'command' | 'isPassive'> & { readonly target?: Target | undefined },
+    options: Pick<ConnectOptions, 'command' | 'isPassive' | 'idempotencyKey' | 'onReplay'> & {
+      readonly target?: Target | undefined;
+    },
   ) => Promise<Connection<Services>>;
 }
 
@@ -41,12 +43,11 @@ export function beginSession<Services>({ connect, ...rest }: Beginning<Services>
     sources,
     canAsk: canAsk(io, flags),
     target,
-    connect: async ({ target: given, command, isPassive }) =>
+    connect: async ({ target: given, ...asked }) =>
       connect(given ?? (await target()), {
+        ...asked,
         timeoutMs: flags.timeoutMs,
         as: flags.as,
-        command,
-        isPassive,
         trace:
           flags.verbose || flags.debug ? (exchange) => io.err(ink.dim(traceLines(exchange, flags.debug))) : undefined,
       }),

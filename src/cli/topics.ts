@@ -112,6 +112,18 @@ const scripting: Topic = {
     'Without a terminal nothing is ever asked: what needs an answer ends with 2 and has done nothing. Pass --yes, or --confirm <name> for what cannot be undone. --no-input does the same on a terminal.',
     'A new key, and nothing else:',
     [['KEY=$(gatewayctl key generate --alias ci -q)', 'the secret alone, into a variable']],
+    '--dry-run works with every change: it prints what would be changed, one line for each object, and changes nothing. Errors and exit status are those of the change itself. -o json prints changes and counts. Nothing is asked.',
+    '--if-not-exists works with every command that creates something with a name. Is it there with the values given, the command ends with 0 and has changed nothing; has it others, it ends with 6 and lists them. What is not given is not compared. A length of time such as --expires 90d is counted from when the key was made.',
+    'A key that is there already has no secret to show: with -q, -o env and into a pipe nothing is printed then, never an id in its place, so that an empty output means that there is nothing new to store. -o json says created: false, and key: null.',
+    [
+      ['KEY=$(gatewayctl key generate --alias ci --max-budget 25 --if-not-exists -q) || exit', 'a key, or nothing'],
+      ['[ -z "$KEY" ] || store "$KEY"', 'only a new one is stored'],
+    ],
+    '--idempotency-key <uuid> makes a change that can be run again for 24 hours: it is then answered with what the first run answered, a new secret included, and nothing is done twice. The same value with another command or other values ends with 6. Use a new UUID for each change (uuidgen), and keep it as you keep a secret: with it, whoever may call the gateway as you gets the answer. @file and - (standard input) work too.',
+    [
+      ['ID=$(uuidgen)', 'once, before the first attempt'],
+      ['gatewayctl key rotate ci --yes -q --idempotency-key "$ID"', 'as often as it takes to get an answer'],
+    ],
     'Errors: the exit status says which kind (gatewayctl help exit-codes). With -o json an error is one JSON object on stderr: code, message, hint, exit_code, request_id.',
     'No secret belongs on a command line, and gatewayctl refuses one: give it in a file, on standard input, or in the environment.',
   ],

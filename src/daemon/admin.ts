@@ -1,8 +1,11 @@
 import type { IncomingMessage } from 'node:http';
+import type { ParsedUrlQuery } from 'node:querystring';
 import { Router } from '@koa/router';
 import type { Middleware } from 'koa';
+import { z } from 'zod';
 import type { Principal } from '../access/principal.ts';
 import type { App, Services } from '../app.ts';
+import { changeOptions, changeOptionsOf } from '../kernel/change-options.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Actor, AnyOperation } from '../kernel/operation.ts';
 import { jsonBody } from './body.ts';
@@ -40,11 +43,21 @@ export function adminRoutes({ app, operations, authenticate }: AdminParts): Admi
           identify,
           jsonBody,
           async (ctx) => {
-            const given = method === 'GET' ? readQuery(operation.input, ctx.query) : ctx.state.body;
-            const changedBy = ctx.get('litellm-changed-by').slice(0, 200) || undefined;
-            // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- jsonBody and readQuery make nothing but objects
-            const input = { ...(given as object), ...ctx.params };
-            ctx.body = await app.run(operation, input, { actor: ctx.state.actor, changedBy });
+            const given =
+              method === 'GET'
+                ? readQuery(operation.input, ctx.query)
+                : // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- jsonBody makes nothing but objects
+                  { ...optionsInQuery(operation, ctx.query), ...(ctx.state.body as object) };
+            ctx.body = await app.run(
+              operation,
+              { ...given, ...ctx.params },
+              {
+                actor: ctx.state.actor,
+                changedBy: ctx.get('litellm-changed-by').slice(0, 200) || undefined,
+                idempotencyKey: idempotencyKeyOf(ctx.req),
+                onReplay: () => ctx.set('idempotent-replayed', 'true'),
+              },
+            );
             ctx.set('cache-control', 'no-store');
           },
         ],
@@ -56,6 +69,19 @@ export function adminRoutes({ app, operations, authenticate }: AdminParts): Admi
     middleware: router.routes() as unknown as Middleware<State>,
     methodsAt: (path) => router.match(path, '').path.flatMap(({ methods }) => methods),
   };
+}
+
+/** What may be said with every change may stand in the query too; anything else there is passed over, as in LiteLLM. */
+function optionsInQuery(operation: AnyOperation<Services>, query: ParsedUrlQuery): Record<string, unknown> {
+  const names = changeOptionsOf(operation);
+  const given = Object.fromEntries(names.map((name) => [name, query[name]]));
+  return readQuery(z.object(changeOptions), given);
+}
+
+/** An empty one is not an absent one: it is mostly a variable that was never set, and has to be refused. */
+function idempotencyKeyOf({ headers }: IncomingMessage): string | undefined {
+  const key = headers['idempotency-key'];
+  return Array.isArray(key) ? key.join(', ') : key;
 }
 
 /** A page in a browser has no business here, and a rebound DNS name must not give it any. */

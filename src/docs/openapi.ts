@@ -1,4 +1,6 @@
-import type { AnyOperation, Route } from '../kernel/operation.ts';
+import { z } from 'zod';
+import { type ChangeOption, changeOptions, changeOptionsOf, dryRunAnswer } from '../kernel/change-options.ts';
+import { type AnyOperation, isReading, type Route } from '../kernel/operation.ts';
 import { describeField, type WireField, type WireSchema, wireSchema } from '../kernel/wire.ts';
 import { dataPlanePaths, dataPlaneTags } from './data-plane.ts';
 import { errorResponses, errorSchema, errorsOf } from './openapi-errors.ts';
@@ -19,12 +21,12 @@ export interface OpenApiDocument {
 /** The OpenAPI document of the admin API: each operation at all of its routes, and what the data plane serves. */
 export function openapi(operations: readonly AnyOperation<never>[], details: OpenApiDetails): OpenApiDocument {
   const paths: Record<string, Record<string, unknown>> = {};
-  const schemas: Record<string, unknown> = { Error: errorSchema };
+  const schemas: Record<string, unknown> = { Error: errorSchema, DryRun: schemaOf(dryRunAnswer) };
   for (const operation of operations) {
     const names = nameSchemas(operation);
     if (schemas[names.response]) throw new Error(`${operation.command.join(' ')} is the name of two operations`);
-    schemas[names.response] = schemaOf(operation.output);
-    if (hasWholeBody(operation)) schemas[names.request] = schemaOf(operation.input);
+    schemas[names.response] = responseOf(operation);
+    if (hasWholeBody(operation)) schemas[names.request] = requestOf(operation);
     for (const route of routesOf(operation)) {
       const item = (paths[toTemplate(route[1])] ??= {});
       const method = route[0].toLowerCase();
@@ -52,7 +54,7 @@ export function openapi(operations: readonly AnyOperation<never>[], details: Ope
     paths: { ...sorted(paths), ...dataPlanePaths },
     components: {
       schemas: sorted(schemas),
-      parameters: { ChangedBy: changedBy },
+      parameters: { ChangedBy: changedBy, IdempotencyKey: idempotencyKey, ...optionParameters },
       responses: errorResponses,
       securitySchemes,
     },
@@ -81,7 +83,41 @@ const changedBy = {
   schema: { type: 'string', maxLength: 200 },
 };
 
+const idempotencyKey = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  description:
+    'Sent again within 24 hours by the same caller with the same route and body, it gets the answer of the first time, with the header idempotent-replayed, and nothing is done again; with another route or body it is refused with 409. Only this value can open the stored answer, which may hold a new key: use a UUID, and no fewer than 16 characters',
+  schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[ -~]+$' },
+};
+
 type Operation = AnyOperation<never>;
+
+const { properties: optionFields = {} } = wireSchema(z.object(changeOptions));
+
+const refOfOption: Readonly<Record<ChangeOption, string>> = { dry_run: 'DryRun', if_not_exists: 'IfNotExists' };
+
+/** What may be said with a change stands in the body or in the query. */
+const optionParameters = Object.fromEntries(
+  Object.entries(refOfOption).map(([name, ref]) => [ref, parameter('query', name, optionFields[name] ?? {}, false)]),
+);
+
+/** The schema of a body: the operation's own fields, and what may be said with the change. */
+function requestOf(operation: Operation): WireSchema {
+  const schema = schemaOf(operation.input);
+  const options = changeOptionsOf(operation).map((name) => [name, optionFields[name] ?? {}] as const);
+  return { ...schema, properties: { ...schema.properties, ...Object.fromEntries(options) } };
+}
+
+const created: WireField = {
+  type: 'boolean',
+  description: 'Whether it was made now; there when if_not_exists was asked for',
+};
+
+function responseOf(operation: Operation): WireSchema {
+  const schema = schemaOf(operation.output);
+  return operation.existing ? { ...schema, properties: { ...schema.properties, created } } : schema;
+}
 
 const routesOf = ({ route, alsoAt = [] }: Operation): readonly Route[] => [route, ...alsoAt];
 
@@ -120,10 +156,15 @@ function entry(operation: Operation, route: Route): Record<string, unknown> {
       .filter(Boolean)
       .join('\n\n'),
     ...parametersAndBody(operation, route),
-    responses: { 200: { description: 'Done', content: json(answer) }, ...errorsOf('admin') },
+    responses: { 200: { description: doneText(operation), content: json(answer) }, ...errorsOf('admin') },
     ...(unserved && unserved.length > 0 ? { 'x-accepted-when-empty': unserved } : {}),
   };
 }
+
+const doneText = (operation: Operation): string =>
+  changeOptionsOf(operation).includes('dry_run')
+    ? 'Done; with dry_run nothing was, and the answer is #/components/schemas/DryRun'
+    : 'Done';
 
 const slug = ([method, path]: Route): string =>
   `${method.toLowerCase()}_${path.replace(/\W+/g, '_').replace(/^_|_$/g, '')}`;
@@ -138,7 +179,11 @@ function parametersAndBody(operation: Operation, route: Route): Record<string, u
   const parameters = inPath.map((name) => parameter('path', name, properties[name] ?? { type: 'string' }, true));
   if (method === 'GET') {
     parameters.push(...rest.map(([name, field]) => parameter('query', name, field, required.includes(name))));
-  } else parameters.push({ $ref: '#/components/parameters/ChangedBy' });
+  } else {
+    const options = changeOptionsOf(operation).map((name) => refOfOption[name]);
+    const names = isReading(operation) ? ['ChangedBy'] : ['ChangedBy', 'IdempotencyKey', ...options];
+    parameters.push(...names.map((each) => ({ $ref: `#/components/parameters/${each}` })));
+  }
   const hasBody = method !== 'GET' && rest.length > 0;
   return {
     ...(parameters.length > 0 ? { parameters } : {}),
@@ -174,7 +219,7 @@ function body(operation: Operation, route: Route, required: boolean): Record<str
     return { required, content: json({ $ref: `#/components/schemas/${nameSchemas(operation).request}` }) };
   }
   const inPath = namesInPath(route[1]);
-  const { properties = {}, required: names = [], ...schema } = schemaOf(operation.input);
+  const { properties = {}, required: names = [], ...schema } = requestOf(operation);
   const isLeft = (name: string) => !inPath.includes(name);
   const left = Object.entries(properties).filter(([name]) => isLeft(name));
   return {

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Comparison } from './existing.ts';
 
 /** Who is asking. */
 export type Actor =
@@ -94,6 +95,22 @@ export interface CommandLine {
   readonly examples: readonly (readonly [title: string, line: string])[];
 }
 
+/** How an operation that creates finds what is there already: what `if_not_exists` needs to know. */
+export interface Existing<Services, Input extends Wire, Output extends Wire> {
+  /** The fields that name the object, as they travel; one of them has to be given. */
+  readonly names: readonly string[];
+  /**
+   * The object the input names, as the operation would have answered it, with null for a secret that cannot be shown
+   * again. Nothing when there is none, or none that the caller may see.
+   */
+  readonly find: (services: Services, input: z.output<Input>) => Promise<z.output<Output> | undefined>;
+  /**
+   * Fields that are not simply compared with the member of their name, by wire name. A field that the answer does not
+   * have needs one.
+   */
+  readonly compare?: Readonly<Record<string, Comparison<Services>>>;
+}
+
 /**
  * Something the gateway can be asked to do, whoever asks and however.
  *
@@ -125,6 +142,8 @@ export interface Operation<Services, Input extends Wire, Output extends Wire> {
   readonly isRead?: true;
   /** Absent for a route that only LiteLLM's clients ask for, in a shape of theirs: then there is no command. */
   readonly cli?: CommandLine;
+  /** For an operation that creates something with a name. With it the operation takes `if_not_exists`. */
+  readonly existing?: Existing<Services, Input, Output>;
   readonly run: (services: Services, input: z.output<Input>, actor: Actor) => Promise<z.output<Output>>;
 }
 

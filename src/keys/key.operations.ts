@@ -1,14 +1,21 @@
 import { z } from 'zod';
 import { lifetime } from '../kernel/duration.ts';
+import { ifThere } from '../kernel/existing.ts';
 import { expiresFlag, grace, label, text } from '../kernel/fields.ts';
 import { type CommandLine, operation } from '../kernel/operation.ts';
 import { pageFields, pagesFor } from '../kernel/page.ts';
 import { answer, timestamp, wire } from '../kernel/wire.ts';
+import type { TeamService } from '../teams/team.service.ts';
+import type { UserService } from '../users/user.service.ts';
+import type { Key } from './key.entity.ts';
+import { keyComparisons } from './key.compare.ts';
 import type { KeyService } from './key.service.ts';
 import { describeKey, keyChanges, keyInfo, newKeyFields, unservedKeyFields } from './key.wire.ts';
 
 interface Needs {
   keys: KeyService;
+  teams: TeamService;
+  users: UserService;
   now: Date;
 }
 
@@ -18,6 +25,9 @@ const secretInfo = {
   key: z.string().describe('The key. It is never shown again'),
   tokenId: z.string().describe('The same as token'),
 };
+
+/** A key that is there already: its secret cannot be shown again. */
+const withoutSecret = (key: Key, now: Date) => ({ key: null, tokenId: key.token, ...describeKey(key, now) });
 
 const withSecret = ({ key, secret }: Awaited<ReturnType<KeyService['generate']>>, now: Date) => ({
   key: secret,
@@ -58,9 +68,21 @@ export const generateKey = operation({
   summary: 'Create a virtual key',
   description: 'The key is shown once. Only its hash is kept, so nobody can show it again; a lost key is rotated.',
   input: wire(newKeyFields),
-  output: answer({ ...secretInfo, ...keyInfo }),
+  output: answer({
+    ...secretInfo,
+    ...keyInfo,
+    key: secretInfo.key.nullable().describe('The key. It is never shown again; null when it was there already'),
+  }),
   unserved: unservedKeyFields,
   access: 'admin',
+  existing: {
+    names: ['key_alias'],
+    find: async ({ keys, now }: Needs, { keyAlias: alias }) => {
+      const key = alias ? await ifThere(keys.get(alias)) : undefined;
+      return key?.alias === alias && key ? withoutSecret(key, now) : undefined;
+    },
+    compare: keyComparisons,
+  },
   cli: {
     ...shown,
     secret: 'key',
@@ -73,6 +95,10 @@ export const generateKey = operation({
         'gatewayctl key generate --alias anna-laptop --max-budget 25 --expires 90d',
       ],
       ['Into a variable of a script', 'gatewayctl key generate --alias ci-runner --models gpt-4o,openai/* -q'],
+      [
+        'Once, however often the script runs: prints nothing when the key is there',
+        'gatewayctl key generate --alias ci-runner --max-budget 25 --if-not-exists -q',
+      ],
     ],
   },
   run: async ({ keys, now }: Needs, fields) => withSecret(await keys.generate(fields), now),

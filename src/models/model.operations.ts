@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { GatewayError } from '../kernel/errors.ts';
+import { ifThere } from '../kernel/existing.ts';
 import { label, text } from '../kernel/fields.ts';
 import { type CommandLine, operation } from '../kernel/operation.ts';
 import { pageFields, pagesFor } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
+import { fullName, modelComparisons } from './model.compare.ts';
 import type { ModelService } from './model.service.ts';
 import type { TeamService } from '../teams/team.service.ts';
 import type { Deployment } from './deployment.ts';
@@ -126,6 +128,21 @@ export const createModel = operation({
   }),
   output: answer(deploymentInfo),
   access: 'scoped',
+  existing: {
+    names: ['model_name'],
+    find: async ({ models, teams }: Needs, { modelName, litellmParams: params, modelInfo, ...flat }) => {
+      const { params: wanted, info } = await merged({ litellmParams: params, modelInfo }, flat, teams);
+      const { model, api_base: base } = wanted;
+      const found = await models.describe((await ifThere(models.get(info.id ?? modelName))) ?? []);
+      const isNamed = ({ modelId }: (typeof found)[number]) => info.id === undefined || modelId === info.id;
+      const candidates = found.filter(isNamed);
+      // A name may have several upstreams: the one that is meant, else any, to say in what it differs.
+      const sameUpstream = candidates.filter(({ upstream }) => model !== undefined && upstream === fullName(model));
+      const sameBase = sameUpstream.find(({ litellmParams: { api_base: is } }) => (is ?? null) === (base ?? null));
+      return sameBase ?? sameUpstream[0] ?? candidates[0];
+    },
+    compare: modelComparisons,
+  },
   cli: {
     ...shown,
     args: ['model_name'],

@@ -127,6 +127,16 @@ export class ModelService {
     throw unknownModel(reference);
   }
 
+  /** Whether a deployment of the database is called with this key; null is none. */
+  async hasApiKey(id: string, apiKey: string | null): Promise<boolean> {
+    const model = await this.#work.em.findOne(Model, { id });
+    // To anybody else the answer would tell whether a guess was right.
+    if (!(await this.#work.authority.administersTeam(model?.teamId))) return false;
+    const kept = model?.apiKey ?? null;
+    if (kept === null || apiKey === null || environmentName(kept)) return kept === apiKey;
+    return this.#parts.vault.open(kept, { table: 'models', column: 'api_key', row: id }) === apiKey;
+  }
+
   async list({ page, size, ...filter }: ModelFilter): Promise<{ models: Deployment[]; total: number }> {
     const offset = offsetOf({ page, size });
     if ((await this.#parts.mayCall()) !== undefined) {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { comparing, ifThere } from '../kernel/existing.ts';
 import { id, label, text } from '../kernel/fields.ts';
 import { type CommandLine, operation } from '../kernel/operation.ts';
 import { pageFields, pagesFor } from '../kernel/page.ts';
@@ -54,6 +55,26 @@ const membersAsText = (members: unknown): string =>
 
 const teamMembers = z.array(z.looseObject({ user_id: z.string(), role: z.string() })).catch([]);
 
+const memberList = z.array(
+  z.object({
+    user_id: z.string().nullish(),
+    user_email: z.string().toLowerCase().nullish(),
+    role: z.string().default('user'),
+  }),
+);
+
+/** Whether both lists hold the same people in the same roles, in any order and by id or address. */
+function areMembers(wanted: unknown, is: unknown): boolean {
+  const asked = memberList.parse(wanted);
+  const members = memberList.parse(is);
+  const isThere = ({ user_id: user, user_email: email, role }: (typeof asked)[number]) =>
+    members.some(
+      (each) =>
+        each.role === role && (user ? [each.user_id, each.user_email].includes(user) : each.user_email === email),
+    );
+  return asked.length === members.length && asked.every(isThere);
+}
+
 const amount = (list: unknown, one: string, many: string): string => {
   const { length } = Array.isArray(list) ? list : [];
   return `${length.toLocaleString('en-US')} ${length === 1 ? one : many}`;
@@ -84,6 +105,17 @@ export const createTeam = operation({
   output: answer(teamInfo),
   unserved: unservedTeamFields,
   access: 'admin',
+  existing: {
+    names: ['team_id', 'team_alias'],
+    find: async ({ teams }: Needs, { teamId, teamAlias }) => {
+      const byId = teamId ? await ifThere(teams.get(teamId)) : undefined;
+      const byAlias = teamAlias ? await ifThere(teams.get(teamAlias)) : undefined;
+      // A team is looked up by either name: what is given as an id must not find another team by its alias.
+      if (byId && byId.id === teamId) return describeOne(teams, byId);
+      return byAlias && byAlias.alias === teamAlias ? describeOne(teams, byAlias) : undefined;
+    },
+    compare: { members_with_roles: comparing(({ wanted, found }) => areMembers(wanted, found['members_with_roles'])) },
+  },
   cli: {
     ...shownTeam,
     flags,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { GatewayError } from '../kernel/errors.ts';
+import { type Comparison, comparing, ifThere, isSameValue } from '../kernel/existing.ts';
 import { id, label, text } from '../kernel/fields.ts';
 import { type CommandLine, operation, roles } from '../kernel/operation.ts';
 import { pageFields, pagesFor } from '../kernel/page.ts';
@@ -43,6 +44,32 @@ const shown: Partial<CommandLine> = {
   id: 'user_id',
 };
 
+const isOf = (userId: unknown): userId is string => typeof userId === 'string';
+
+/** What is said of a new user and stands in other objects than the user. */
+const userComparisons: Readonly<Record<string, Comparison<Needs>>> = {
+  user_email: comparing(({ wanted, found }) => text(wanted).toLowerCase() === text(found['user_email']).toLowerCase()),
+  teams: async ({ field, wanted, found, services: { teams } }) => {
+    const { user_id: userId } = found;
+    const is = isOf(userId) ? (await teams.of(userId)).map(({ id: team }) => team) : [];
+    const asked = await Promise.all(
+      z
+        .array(z.string())
+        .parse(wanted)
+        .map(async (team) => (await teams.get(team)).id),
+    );
+    return isSameValue(asked, is) ? [] : [{ field, wanted, is }];
+  },
+  // A key is made with the user and not later.
+  auto_create_key: () => [],
+  key_alias: async ({ field, wanted, found, services: { keys } }) => {
+    const { user_id: userId } = found;
+    if (wanted === null) return [];
+    const aliases = isOf(userId) ? (await keys.of({ userId }, 1_000)).map(({ alias }) => alias ?? null) : [];
+    return aliases.includes(text(wanted)) ? [] : [{ field, wanted, is: aliases }];
+  },
+};
+
 export const createUser = operation({
   command: ['user', 'create'],
   aliases: ['new'],
@@ -61,6 +88,15 @@ export const createUser = operation({
   }),
   unserved: [...unservedUserFields, 'team_id'],
   access: 'admin',
+  existing: {
+    names: ['user_id', 'user_email'],
+    find: async ({ users }: Needs, { userId, userEmail }) => {
+      const byId = userId ? await ifThere(users.get(userId)) : undefined;
+      const user = byId?.id === userId && byId ? byId : userEmail ? await ifThere(users.get(userEmail)) : undefined;
+      return user && { key: null, ...describeUser(user) };
+    },
+    compare: userComparisons,
+  },
   cli: {
     ...shown,
     completes: { teams: 'team' },

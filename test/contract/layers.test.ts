@@ -69,6 +69,7 @@ const arrows: Readonly<Record<string, (to: string, from: string) => boolean>> = 
         (from.endsWith('.operations.ts') && to.endsWith('.wire.ts')),
     ]),
   ),
+  idempotency: (to) => ['kernel', 'db'].includes(roomOf(to)),
   access: (to) => ['kernel', 'db'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
   metering: (to) => ['kernel', 'db', 'access'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
   proxy: (to) => ['kernel', 'metering', 'access'].includes(roomOf(to)) || to === 'models/deployment.ts',

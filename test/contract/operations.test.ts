@@ -4,7 +4,9 @@ import { z } from 'zod';
 import type { Services } from '../../src/app.ts';
 import { localCommands } from '../../src/commands.ts';
 import { builtInCommands } from '../../src/cli/commands/built-in.ts';
-import type { AnyOperation, Route } from '../../src/kernel/operation.ts';
+import { parametersOf } from '../../src/cli/parameters.ts';
+import { changeOptions, changeOptionsOf } from '../../src/kernel/change-options.ts';
+import { type AnyOperation, isReading as changesNothing, type Route } from '../../src/kernel/operation.ts';
 import { describeField, type WireField, wireSchema } from '../../src/kernel/wire.ts';
 import { operations } from '../../src/operations.ts';
 
@@ -93,6 +95,38 @@ for (const operation of operations) {
         [],
       );
       assert.deepEqual(twice(unserved), []);
+    });
+
+    test('leaves what may be said with every change to the one place that says it', () => {
+      const own = Object.keys(wireSchema(input).properties ?? {});
+      assert.deepEqual(
+        Object.keys(changeOptions).filter((name) => own.includes(name) || unserved.includes(name)),
+        [],
+      );
+      const isChange = !changesNothing(operation);
+      assert.equal(changeOptionsOf(operation).includes('dry_run'), isChange);
+      const isCreation = /^(create|generate)$/.test(operation.command.at(-1)!);
+      assert.equal(operation.existing !== undefined, isCreation);
+      assert.equal(changeOptionsOf(operation).includes('if_not_exists'), isCreation);
+      if (!cli) return;
+      const flags = new Set(parametersOf({ ...operation, cli }).flags.map(({ name }) => name));
+      assert.equal(flags.has('dry-run'), isChange);
+      assert.equal(flags.has('idempotency-key'), isChange);
+      assert.equal(flags.has('if-not-exists'), isCreation);
+    });
+
+    test('compares every field with what exists', () => {
+      const { existing } = operation;
+      if (!existing) return;
+      const fields = Object.keys(wireSchema(input).properties ?? {});
+      const compared = Object.keys(existing.compare ?? {});
+      const comparable = new Set([...Object.keys(asSchema(output).properties ?? {}), ...compared]);
+      assert.deepEqual(
+        fields.filter((name) => !comparable.has(name)),
+        [],
+      );
+      assert.ok(existing.names.length > 0);
+      for (const name of [...existing.names, ...compared]) assert.ok(fields.includes(name), name);
     });
 
     if (!cli) return;

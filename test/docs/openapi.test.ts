@@ -12,6 +12,10 @@ const make = (operations: readonly AnyOperation<never>[] = sampleOperations) =>
 // Through JSON, as everybody reads it: a member that is undefined is not there.
 const document = JSON.parse(JSON.stringify(make()));
 
+const ofEveryChange = ['ChangedBy', 'IdempotencyKey', 'DryRun'].map((name) => ({
+  $ref: `#/components/parameters/${name}`,
+}));
+
 describe('the OpenAPI document', () => {
   test('is valid OpenAPI 3.1', async () => {
     const { valid, errors } = await new Validator().validate(structuredClone(document));
@@ -38,15 +42,15 @@ describe('the OpenAPI document', () => {
     const { parameters, requestBody } = document.paths['/key/{key}/regenerate'].post;
     assert.deepEqual(parameters, [
       { name: 'key', in: 'path', description: 'The key', required: true, schema: { type: 'string' } },
-      { $ref: '#/components/parameters/ChangedBy' },
+      ...ofEveryChange,
     ]);
     const { schema } = requestBody.content['application/json'];
-    assert.deepEqual([Object.keys(schema.properties), schema.required], [['grace'], []]);
+    assert.deepEqual([Object.keys(schema.properties), schema.required], [['grace', 'dry_run'], []]);
   });
 
   test('keeps the whole body where the path names nothing', () => {
     const { parameters, requestBody } = document.paths['/key/regenerate'].post;
-    assert.deepEqual(parameters, [{ $ref: '#/components/parameters/ChangedBy' }]);
+    assert.deepEqual(parameters, ofEveryChange);
     assert.equal(requestBody.required, true);
     assert.equal(requestBody.content['application/json'].schema.$ref, '#/components/schemas/KeyRotateRequest');
     assert.deepEqual(document.components.schemas.KeyRotateRequest.required, ['key']);

@@ -1,0 +1,45 @@
+import { after, parseDuration } from '../kernel/duration.ts';
+import { type Comparison, comparing } from '../kernel/existing.ts';
+import type { TeamService } from '../teams/team.service.ts';
+import type { UserService } from '../users/user.service.ts';
+
+interface Needs {
+  teams: TeamService;
+  users: UserService;
+}
+
+const moment = (value: unknown): number => (typeof value === 'string' ? Date.parse(value) : Number.NaN);
+
+/** The same moment but for less than a second: clocks are read twice when a key is made. */
+const isSameMoment = (a: number, b: number): boolean => Math.abs(a - b) < 1_000;
+
+/** Fields in which a wanted key and the one there is are not simply compared by value. */
+export const keyComparisons: Readonly<Record<string, Comparison<Needs>>> = {
+  team_id: comparing(async ({ wanted, found, services: { teams } }) =>
+    typeof wanted === 'string' ? (await teams.get(wanted)).id === found['team_id'] : found['team_id'] === null,
+  ),
+  user_id: comparing(async ({ wanted, found, services: { users } }) => {
+    const is = found['user_id'];
+    if (wanted === is || typeof wanted !== 'string' || typeof is !== 'string') return wanted === is;
+    return wanted.includes('@') && (await users.get(is)).email?.toLowerCase() === wanted.toLowerCase();
+  }),
+  // As it was when the key was made: the same line run a week later means the same key, and not one that lives longer.
+  duration: comparing(
+    ({ wanted, found }) => {
+      const length = typeof wanted === 'string' ? parseDuration(wanted) : undefined;
+      if (!length) return found['expires'] === null;
+      return isSameMoment(after(new Date(moment(found['created_at'])), length).getTime(), moment(found['expires']));
+    },
+    { member: 'expires' },
+  ),
+  expires: comparing(({ wanted, found }) => isSameMoment(moment(wanted), moment(found['expires']))),
+  // `node:crypto` is loaded here because a command line reads this file and must not pay for it.
+  key: comparing(
+    async ({ wanted, found }) => {
+      if (typeof wanted !== 'string') return true;
+      const { hashSecret } = await import('../kernel/secret.ts');
+      return hashSecret(wanted) === found['token'];
+    },
+    { isSecret: true },
+  ),
+};

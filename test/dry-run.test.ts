@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { Client } from 'pg';
+import { type Gateway, startGateway, type Way, ways } from './support/gateway.ts';
+
+let gateway: Gateway;
+before(async () => {
+  gateway = await startGateway();
+});
+after(() => gateway[Symbol.asyncDispose]());
+
+/** A sum over every row of every table. */
+async function checksum(): Promise<string> {
+  const { rows: tables } = await gateway.pool.query<{ name: string }>(
+    `select c.oid::regclass::text as name from pg_class c
+     where c.relnamespace = 'gatewayctl'::regnamespace and c.relkind = 'r' order by 1`,
+  );
+  assert.ok(tables.length > 10);
+  const sums = tables.map(
+    ({ name }) =>
+      `select '${name}' as name, md5(coalesce(string_agg(t::text, E'\\n' order by t::text), '')) as sum from ${name} t`,
+  );
+  const { rows } = await gateway.pool.query(sums.join(' union all '));
+  return JSON.stringify(rows);
+}
+
+async function heard(work: () => Promise<unknown>): Promise<string[]> {
+  const client = new Client({ connectionString: gateway.databaseUrl });
+  await client.connect();
+  const payloads: string[] = [];
+  client.on('notification', ({ payload = '' }) => payloads.push(payload));
+  await client.query('listen gatewayctl');
+  await work();
+  await client.query('select 1');
+  await client.end();
+  return payloads;
+}
+
+/** Every kind of change, each with the objects it reaches. */
+const changes = (way: Way): readonly (readonly [line: string, reaches: readonly string[]])[] => [
+  ['key generate --alias new --max-budget 5', ['created key']],
+  [`key generate --alias new --team t --user new-${way}`, []],
+  ['key update k --max-budget 9', ['updated key']],
+  ['key block k', ['blocked key']],
+  ['key unblock k', ['unblocked key']],
+  ['key rotate k --grace 1h', ['rotated key']],
+  ['key delete k', ['deleted key']],
+  ['team create --alias new', ['created team']],
+  ['team update t --max-budget 9', ['updated team']],
+  ['team block t', ['blocked team']],
+  ['team unblock t', ['unblocked team']],
+  ['team member add t new-user', ['created team_member', 'created user']],
+  ['team member update t u --role admin', ['updated team_member']],
+  ['team member delete t u', ['deleted team_member']],
+  ['team delete t', ['deleted key', 'deleted key', 'deleted team']],
+  ['user create --id new', ['created user']],
+  ['user update u --max-budget 3', ['updated user']],
+  ['user delete u --cascade', ['deleted key', 'deleted user']],
+  ['model create new --provider-model mock/new', ['created model']],
+  ['model update m --provider-model mock/m2', ['updated model']],
+  ['model delete m', ['deleted model']],
+];
+
+describe('a rehearsed command', () => {
+  before(async () => {
+    for (const line of [
+      'team create --id t --max-budget 5',
+      'user create --id u',
+      'team member add t u',
+      'key generate --alias k --team t --user u --max-budget 5',
+      'key generate --alias k2 --team t',
+      'model create m --provider-model mock/m --info {"id":"m"}',
+    ]) {
+      const { exit, err } = await gateway.gatewayctl(line.split(' '));
+      assert.equal(exit, 0, err);
+    }
+  });
+
+  for (const way of ways) {
+    test(`shows every object it would change, announces nothing and leaves every table as it was, by ${way}`, async () => {
+      const untouched = await checksum();
+      const payloads = await heard(async () => {
+        for (const [line, reaches] of changes(way)) {
+          const run = await gateway.gatewayctl(`${line} --dry-run -o json --idempotency-key dry-run-${way}`, way);
+          if (reaches.length === 0) {
+            assert.equal(run.exit, 9, line);
+            continue;
+          }
+          assert.equal(run.exit, 0, `${line}: ${run.err}`);
+          assert.match(run.err, /Nothing was changed\. It would be: \d/);
+          const { dry_run: isDryRun, changes: listed, counts } = JSON.parse(run.out);
+          assert.equal(isDryRun, true);
+          const said = listed.map((each: Record<string, string>) => `${each['action']} ${each['object_type']}`);
+          assert.deepEqual(said.toSorted(), reaches, line);
+          assert.equal(
+            counts.reduce((sum: number, each: { count: number }) => sum + each.count, 0),
+            reaches.length,
+          );
+          assert.doesNotMatch(run.out, /sk-gw1_[0-9A-Za-z]{38}/, line);
+        }
+      });
+      assert.deepEqual(payloads, []);
+      assert.equal(await checksum(), untouched);
+      assert.equal((await heard(() => gateway.gatewayctl('key unblock k', way))).length, 1, 'a real change is heard');
+    });
+  }
+
+  test('covers every operation that changes something and has a command', async () => {
+    const { operations } = await import('../src/operations.ts');
+    const { isReading } = await import('../src/kernel/operation.ts');
+    const tried = changes('server').map(([line]) => line);
+    const left = operations
+      .filter((operation) => operation.cli && !isReading(operation))
+      .map(({ command }) => command.join(' '))
+      .filter((command) => !tried.some((line) => line.startsWith(`${command} `)));
+    assert.deepEqual(left, []);
+  });
+
+  test('prints a line for each object with what changes in it', async () => {
+    const { out, err } = await gateway.gatewayctl('key update k --max-budget 9 --dry-run');
+    const [action, type, , change] = out.trimEnd().split('\t');
+    assert.deepEqual([action, type, change], ['updated', 'key', 'max_budget: 5 -> 9']);
+    assert.match(err, /Nothing was changed\. It would be: 1 key updated\./);
+    const table = await gateway.gatewayctl('team delete t --dry-run -o table');
+    assert.match(table.out, /^ACTION +TYPE +ID +CHANGE\n/);
+    assert.equal(table.out.trimEnd().split('\n').length, 4);
+  });
+
+  test('looks first for what exists when it is told to', async () => {
+    const run = (line: string) => gateway.gatewayctl(`${line} --if-not-exists --dry-run`);
+    const there = await run('team create --id t --max-budget 5');
+    assert.deepEqual([there.exit, there.out], [0, '']);
+    assert.match(there.err, /Nothing was changed\. There is nothing to change\./);
+    assert.equal((await run('team create --id t --max-budget 6')).exit, 6);
+    assert.match((await run('team create --id t9')).out, /^created\tteam\tt9\t/);
+  });
+
+  test('fails as the change would, and needs something to change', async () => {
+    for (const [line, exit] of [
+      ['team create --id t --dry-run', 6],
+      ['key update nobody --max-budget 1 --dry-run', 3],
+      ['key update k --dry-run', 2],
+      ['key list --dry-run', 2],
+    ] as const) {
+      const run = await gateway.gatewayctl(line);
+      assert.equal(run.exit, exit, run.err);
+      assert.equal(run.out, '');
+    }
+  });
+});
+
+test('a rehearsed block leaves a key at work', async () => {
+  const { body } = await gateway.request('POST', '/key/generate', { body: { key_alias: 'works' } });
+  assert.equal((await gateway.chat(body.key, 'mock-gpt')).status, 200);
+  for (const [path, fields] of [
+    ['/key/block?dry_run=true', { key: 'works' }],
+    ['/key/block', { key: 'works', dry_run: true }],
+  ] as const) {
+    const blocked = await gateway.request('POST', path, { body: fields });
+    assert.deepEqual([blocked.status, blocked.body.dry_run], [200, true], blocked.text);
+  }
+  assert.equal((await gateway.chat(body.key, 'mock-gpt')).status, 200);
+  const { body: refused } = await gateway.request('POST', '/key/block', { body: { key: 'works', dry_run: 'yes' } });
+  assert.equal(refused.error.param, 'dry_run');
+  const { status } = await gateway.request('GET', '/key/list?dry_run=true');
+  assert.equal(status, 400);
+});
