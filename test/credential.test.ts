@@ -91,6 +91,15 @@ for (const way of ['server', 'database-url'] as const) {
       assert.equal((await run(`credential get ${way}`)).exit, 3);
     });
 
+    test('create --if-not-exists takes the one there is, if it has these values, and tells of no other', async () => {
+      const line = `credential create again-${way} --value-stdin api_key --if-not-exists`;
+      for (const exit of [0, 0]) assert.equal((await run(line, 'sk-first-canary-key-1')).exit, exit);
+      const other = await run(line, 'sk-other-canary-key-2');
+      assert.equal(other.exit, 6);
+      assert.match(other.err, /credential_values\.api_key: differs/);
+      assert.doesNotMatch(other.err, /canary/);
+    });
+
     test('a value on the command line, one from nowhere, and a credential nobody knows are refused', async () => {
       const typed = await run(`credential create x --value-file sk-typed-canary-secret-1`);
       assert.equal(typed.exit, 2);

@@ -1,8 +1,10 @@
 import { z } from 'zod';
+import { ifThere } from '../kernel/existing.ts';
 import { label, text } from '../kernel/fields.ts';
 import { type CommandLine, operation } from '../kernel/operation.ts';
 import { pageFields } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
+import { credentialComparisons } from './credential.compare.ts';
 import type { CredentialService } from './credential.service.ts';
 import {
   credentialChanges,
@@ -62,6 +64,14 @@ export const createCredential = operation({
   output: answer(change),
   unserved: ['model_id'],
   access: 'admin',
+  existing: {
+    names: ['credential_name'],
+    find: async ({ credentials }: Needs, { credentialName }) => {
+      const credential = await ifThere(credentials.get(credentialName));
+      return credential && changeOf('Credential is there already', credential);
+    },
+    compare: credentialComparisons,
+  },
   cli: {
     ...shown,
     args: ['credential_name'],

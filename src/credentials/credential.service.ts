@@ -109,6 +109,16 @@ export class CredentialService {
     });
   }
 
+  /** Names of the values that are others than these. */
+  async differing(name: string, values: Readonly<Record<string, unknown>>): Promise<string[]> {
+    const { id, credentialValues } = (await this.get(name)).credential;
+    return Object.entries(values).flatMap(([value, wanted]) => {
+      const sealed = credentialValues[value]?.sealed;
+      if (sealed === undefined || environmentName(sealed) !== undefined) return sealed === wanted ? [] : [value];
+      return this.#vault.open(sealed, credentialPlace(id, value)) === wanted ? [] : [value];
+    });
+  }
+
   async list({ page, size }: Page): Promise<{ credentials: CredentialWithUse[]; total: number }> {
     const [found, total] = await this.#work.em.findAndCount(
       Credential,

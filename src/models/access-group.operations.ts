@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ifThere } from '../kernel/existing.ts';
 import { label, text } from '../kernel/fields.ts';
 import { type CommandLine, operation } from '../kernel/operation.ts';
 import { answer, wire } from '../kernel/wire.ts';
@@ -54,6 +55,13 @@ export const createAccessGroup = operation({
   output: answer(changed),
   unserved: ['model_ids'],
   access: 'admin',
+  existing: {
+    names: ['access_group'],
+    find: async ({ accessGroups }: Needs, { accessGroup }) => {
+      const group = await ifThere(accessGroups.get(accessGroup));
+      return group && describeChange({ group, changed: 0 });
+    },
+  },
   cli: {
     ...shown,
     args: ['access_group'],
