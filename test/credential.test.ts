@@ -66,7 +66,7 @@ for (const way of ['server', 'database-url'] as const) {
       await gateway.chatUntil(200, key, `${way}-m`);
       assert.equal(lastAuthorization(), `Bearer sk-canary-of-${way}-9999`);
 
-      const { fingerprints: before } = await json(`credential get ${way}`);
+      const { fingerprints: earlier } = await json(`credential get ${way}`);
       const changed = await run(`credential update ${way} --value-stdin api_key`, `sk-second-canary-${way}\n`);
       assert.equal(changed.exit, 0, changed.err);
       const start = performance.now();
@@ -76,8 +76,8 @@ for (const way of ['server', 'database-url'] as const) {
       }, 1_000);
       assert.ok(performance.now() - start < 1_000);
       const { fingerprints: afterwards } = await json(`credential get ${way}`);
-      assert.notEqual(afterwards.api_key, before.api_key);
-      assert.equal(afterwards.api_base, before.api_base);
+      assert.notEqual(afterwards.api_key, earlier.api_key);
+      assert.equal(afterwards.api_base, earlier.api_base);
     });
 
     test('delete is refused while a model uses it, by name, and goes afterwards', async () => {

@@ -106,7 +106,7 @@ describe('crypto', () => {
   });
 
   test('kill -9 in the middle of a rotation leaves every secret under one of the two keys', async () => {
-    const before = new Map((await allSealed()).map(({ place, sealed }) => [JSON.stringify(place), sealed]));
+    const sealedBefore = new Map((await allSealed()).map(({ place, sealed }) => [JSON.stringify(place), sealed]));
     const both = createVault({ current: newKey, others: [oldKey] });
     for (const rows of [1, models / 3, (2 * models) / 3]) {
       await killAfter(rows);
@@ -122,7 +122,7 @@ describe('crypto', () => {
     assert.equal(rest.exit, 0, rest.err);
     for (const { sealed, place } of await allSealed()) {
       assert.equal(sealedWith(sealed), keyId(newKey));
-      assert.deepEqual(sealed.split(':').slice(4), before.get(JSON.stringify(place))?.split(':').slice(4));
+      assert.deepEqual(sealed.split(':').slice(4), sealedBefore.get(JSON.stringify(place))?.split(':').slice(4));
     }
     const again = await ctl(`crypto rotate --new-key-file ${files.next}`);
     assert.match(again.err, /^0 secrets were put under key/);

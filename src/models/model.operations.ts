@@ -62,13 +62,13 @@ async function merged({ litellmParams: params, modelInfo: info }: Nested, flat: 
   const teamId = flat.teamId ?? info.team_id;
   const owner = flat.teamId === null ? null : teamId && (await teams.get(teamId)).id;
   return {
-    params: { ...params, ...given(named) },
-    info: { ...info, ...given({ access_groups: flat.accessGroups, team_id: owner }) },
+    params: { ...params, ...present(named) },
+    info: { ...info, ...present({ access_groups: flat.accessGroups, team_id: owner }) },
   };
 }
 
 /** The properties that were given: `undefined` leaves what is there. */
-const given = (named: object) => Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined));
+const present = (named: object) => Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined));
 
 const describeOne = async (models: ModelService, deployment: Deployment) => {
   const [described] = await models.describe([deployment]);
@@ -130,8 +130,8 @@ export const createModel = operation({
   access: 'scoped',
   existing: {
     names: ['model_name'],
-    find: async ({ models, teams }: Needs, { modelName, litellmParams: params, modelInfo, ...flat }) => {
-      const { params: wanted, info } = await merged({ litellmParams: params, modelInfo }, flat, teams);
+    find: async ({ models, teams }: Needs, { modelName, litellmParams: params, modelInfo: given, ...flat }) => {
+      const { params: wanted, info } = await merged({ litellmParams: params, modelInfo: given }, flat, teams);
       const { model, api_base: base } = wanted;
       const found = await models.describe((await ifThere(models.get(info.id ?? modelName))) ?? []);
       const isNamed = ({ modelId }: (typeof found)[number]) => info.id === undefined || modelId === info.id;
