@@ -38,7 +38,14 @@ test('shortened, lengthened and foreign texts are errors', () => {
   const sealed = vault.seal('sk-canary', place);
   for (let length = 0; length < sealed.length; length++)
     assert.throws(() => vault.open(sealed.slice(0, length), place), GatewayError);
-  for (const text of [`${sealed}A`, `${sealed}\n`, ` ${sealed}`, 'sk-plain', sealed.replace(':2:', ':1:'), sealed.replace(':2:', ':3:')])
+  for (const text of [
+    `${sealed}A`,
+    `${sealed}\n`,
+    ` ${sealed}`,
+    'sk-plain',
+    sealed.replace(':2:', ':1:'),
+    sealed.replace(':2:', ':3:'),
+  ])
     assert.throws(() => vault.open(text, place), GatewayError);
 });
 
