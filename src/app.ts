@@ -1,8 +1,11 @@
 import { ForeignKeyConstraintViolationException } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { Authority } from './access/authority.ts';
+import { callableBy } from './access/callable.ts';
 import { AuditEntry } from './audit/audit.entity.ts';
 import { AuditService } from './audit/audit.service.ts';
+import { Credential } from './credentials/credential.entity.ts';
+import { CredentialService } from './credentials/credential.service.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
 import { openOrm } from './db/orm.ts';
 import type { Change } from './db/notify.ts';
@@ -14,13 +17,16 @@ import type { AnyOperation } from './kernel/operation.ts';
 import { Key, RetiredToken } from './keys/key.entity.ts';
 import { KeyService } from './keys/key.service.ts';
 import type { Deployment } from './models/deployment.ts';
+import { AccessGroupService } from './models/access-group.service.ts';
 import { Model } from './models/model.entity.ts';
 import { ModelService } from './models/model.service.ts';
+import type { KnownModel } from './models/model.wire.ts';
 import { Organization } from './organizations/organization.entity.ts';
 import { type Caller, perform, type Request, wasMadeMeanwhile } from './perform.ts';
 import type { SpendReads } from './spend/spend.operations.ts';
 import { spendRows, spendSums } from './spend/spend.queries.ts';
-import { Team, TeamMember } from './teams/team.entity.ts';
+import { MemberService } from './teams/member.service.ts';
+import { DeletedTeam, Team, TeamMember } from './teams/team.entity.ts';
 import { TeamService } from './teams/team.service.ts';
 import { User } from './users/user.entity.ts';
 import { UserService } from './users/user.service.ts';
@@ -28,11 +34,15 @@ import { UserService } from './users/user.service.ts';
 export interface Services {
   readonly now: Date;
   readonly em: EntityManager;
+  readonly authority: Authority;
   readonly audit: AuditService;
   readonly users: UserService;
   readonly teams: TeamService;
+  readonly members: MemberService;
   readonly keys: KeyService;
   readonly models: ModelService;
+  readonly accessGroups: AccessGroupService;
+  readonly credentials: CredentialService;
   readonly spend: SpendReads;
 }
 
@@ -48,7 +58,18 @@ export interface AppOptions {
 
 /** Opens the database with everything the gateway keeps in it. */
 export function openGatewayOrm(url: string, poolSize: number, applicationName: string): Promise<MikroORM> {
-  const entities = [Organization, User, Team, TeamMember, Key, RetiredToken, Model, AuditEntry];
+  const entities = [
+    Organization,
+    User,
+    Team,
+    TeamMember,
+    DeletedTeam,
+    Key,
+    RetiredToken,
+    Model,
+    Credential,
+    AuditEntry,
+  ];
   return openOrm({ url, entities, poolSize, applicationName });
 }
 
@@ -102,16 +123,27 @@ export class App {
     const audit = new AuditService(work);
     const users = new UserService(work, audit);
     const teams = new TeamService(work, audit);
+    const members = new MemberService(work, { audit, teams });
     const keys = new KeyService(work, { audit, teams, users });
-    const models = new ModelService(work, audit, vault, configured);
+    const models = new ModelService(work, {
+      audit,
+      vault,
+      configured,
+      catalogue: () => catalogueAt(work.now),
+      mayCall: once(() => callableBy(work.authority, work.actor)),
+    });
     return {
       now: work.now,
       em: work.em,
+      authority: work.authority,
       audit,
       users,
       teams,
+      members,
       keys,
       models,
+      accessGroups: new AccessGroupService(models),
+      credentials: new CredentialService(work, audit, vault),
       spend: { rows: spendRows, sums: spendSums },
     };
   }
@@ -119,6 +151,19 @@ export class App {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#options.orm.close();
   }
+}
+
+const once = <T>(make: () => Promise<T>): (() => Promise<T>) => {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
+};
+
+/** Loaded by the first operation that shows models: the catalogue takes some 50 ms. */
+const loadPrices = once(async () => (await import('./metering/prices.ts')).Prices.load());
+
+async function catalogueAt(at: Date): Promise<(deployment: Deployment) => KnownModel> {
+  const prices = await loadPrices();
+  return (deployment) => prices.known(deployment, at);
 }
 
 /** Does everything up to the commit, and then nothing of it: what was announced in the transaction is not delivered either. */

@@ -18,6 +18,8 @@ export const loaders: Readonly<Record<string, Load>> = {
   },
   user: async () => (await import('./users/user.operations.ts')).userOperations,
   model: async () => (await import('./models/model.operations.ts')).modelOperations,
+  'access-group': async () => (await import('./models/access-group.operations.ts')).accessGroupOperations,
+  credential: async () => (await import('./credentials/credential.operations.ts')).credentialOperations,
   spend: async () => (await import('./spend/spend.operations.ts')).spendOperations,
   audit: async () => (await import('./audit/audit.operations.ts')).auditOperations,
 };

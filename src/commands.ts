@@ -1,6 +1,7 @@
 import type { LocalCommand, LocalContext, LocalOption } from './cli/local-command.ts';
 import { settingNames, settingOf, typedFlag } from './config/settings.ts';
 import { yesNo } from './config/values.ts';
+import type * as cryptoWork from './crypto-work.ts';
 import type * as work from './local-work.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -42,6 +43,7 @@ const configOption: LocalOption = {
 };
 
 type Work = typeof work;
+type CryptoWork = typeof cryptoWork;
 
 /** The commands that are not operations. What they do is loaded when one of them runs. */
 export function localCommands(runtime: () => Runtime): readonly LocalCommand[] {
@@ -49,6 +51,10 @@ export function localCommands(runtime: () => Runtime): readonly LocalCommand[] {
     (choose: (all: Work) => (context: LocalContext, runtime: Runtime) => Promise<number | void>) =>
     async (context: LocalContext) =>
       choose(await import('./local-work.ts'))(context, runtime());
+  const crypto =
+    (choose: (all: CryptoWork) => (context: LocalContext, runtime: Runtime) => Promise<number>) =>
+    async (context: LocalContext) =>
+      choose(await import('./crypto-work.ts'))(context, runtime());
   return [
     {
       path: ['serve'],
@@ -87,6 +93,31 @@ export function localCommands(runtime: () => Runtime): readonly LocalCommand[] {
       summary: 'Print the SQL that migrate up would run',
       examples: [['To a file, for a reviewer', 'gatewayctl migrate plan']],
       run: run(({ showPlan }) => showPlan),
+    },
+    {
+      path: ['crypto', 'status'],
+      summary: 'Show which encryption key each stored secret is under',
+      description: 'Opens every one of them with the keys that are configured, and shows none.',
+      examples: [['Before a key is thrown away', 'gatewayctl crypto status']],
+      exits: [[1, 'a secret does not open, or is not under the present key']],
+      run: crypto(({ showCrypto }) => showCrypto),
+    },
+    {
+      path: ['crypto', 'rotate'],
+      summary: 'Put every stored secret under another encryption key',
+      description:
+        'Wraps the data keys anew and leaves what they encrypt as it is. It may be interrupted at any moment and run again: a secret is under the one key or the other. Every daemon must have both keys before, one of them as encryption_key_previous.',
+      options: [
+        {
+          name: 'new-key-file',
+          placeholder: 'path',
+          completes: 'file',
+          description: 'File with the new key; without it, encryption_key takes over from encryption_key_previous',
+        },
+      ],
+      examples: [['To a new key', 'gatewayctl crypto rotate --new-key-file /etc/gatewayctl/encryption-key.new']],
+      exits: [[1, 'a secret does not open, and stays as it is']],
+      run: crypto(({ rotateCrypto }) => rotateCrypto),
     },
     {
       path: ['db', 'url'],

@@ -74,8 +74,8 @@ export async function createDataPlane(parts: DataPlaneParts) {
     for (const problem of problems) log('warn', `Left out ${problem}`);
     deployments.replace([...configured, ...found]);
   });
-  const follow = follower(parts, { cache, reload, metering });
-  const listener = listen(parts, { cache, reload, metering, follow, outage });
+  const follow = follower(parts, { cache, reload, metering, deployments });
+  const listener = listen(parts, { cache, reload, metering, deployments, follow, outage });
   await reload();
   opened.use(listener);
   await listener.start();
@@ -84,8 +84,12 @@ export async function createDataPlane(parts: DataPlaneParts) {
   const proxy = opened.use(
     createProxy({
       authenticate: (request) => authenticator.authenticate(request, { mayBeStale: true }),
-      decide: (principal, model) => requireModel(principal, model, settings.modelAccessStatus),
-      allows,
+      decide: (principal, model) =>
+        requireModel(principal, model, {
+          status: settings.modelAccessStatus,
+          scope: deployments.scopeOf(model, principal.teamId),
+        }),
+      allows: (principal, model) => allows(principal, model, deployments.scopeOf(model, principal.teamId)),
       metering: refusingWith(metering, settings.budgetExceededStatus),
       deployments,
       now,
@@ -156,10 +160,11 @@ interface Kept {
   readonly cache: KeyCache;
   readonly reload: () => Promise<void>;
   readonly metering: Metering;
+  readonly deployments: DeploymentTable;
 }
 
 /** Drops what a change makes untrue. */
-function follower({ database, log }: DataPlaneParts, { cache, reload, metering }: Kept): Follow {
+function follower({ database, log }: DataPlaneParts, { cache, reload, metering, deployments }: Kept): Follow {
   const failed = (error: unknown): undefined => {
     log('error', 'A change could not be followed', { error });
   };
@@ -170,7 +175,9 @@ function follower({ database, log }: DataPlaneParts, { cache, reload, metering }
     // The change may be one of what it has spent: a reset budget has room from the next call on.
     if (entity !== 'organization') metering.refresh(entity, id);
     if (entity === 'key') return change.isNew ? cache.welcome(change.hashes) : cache.invalidate(change.hashes);
-    return cache.invalidateOwner(entity, id, () => tokensOf(database.pool, entity, id).catch(failed));
+    cache.invalidateOwner(entity, id, () => tokensOf(database.pool, entity, id).catch(failed));
+    // A deleted team took its models with it.
+    return entity === 'team' && deployments.hasTeam(id) ? reload().catch(failed) : undefined;
   };
 }
 

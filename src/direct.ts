@@ -1,7 +1,7 @@
 import { App, type Services } from './app.ts';
 import type { Connection, ConnectOptions } from './cli/connection.ts';
 import { describeTarget, type Target } from './cli/target.ts';
-import { resolveEncryptionKey } from './config/encryption-key.ts';
+import { resolveKeyRing } from './config/encryption-key.ts';
 import { loadSettings } from './config/load.ts';
 import { openDatabase } from './database.ts';
 import { runningEmbedded } from './db/embedded.ts';
@@ -38,7 +38,7 @@ export async function openDirect(
   const app = new App({
     orm: database.orm,
     now: () => new Date(),
-    vault: createVault(resolveEncryptionKey(settings, place)?.key),
+    vault: createVault(resolveKeyRing(settings, place)),
     configured: configuredDeployments(settings),
   });
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;

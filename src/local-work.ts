@@ -18,7 +18,7 @@ import type { Runtime } from './runtime.ts';
 import { serve } from './serve.ts';
 
 /** Settings as a local command sees them: its own flags, then those of the whole program, then everything else. */
-async function settingsOf({ options, global, target }: LocalContext, runtime: Runtime): Promise<Settings> {
+export async function settingsOf({ options, global, target }: LocalContext, runtime: Runtime): Promise<Settings> {
   const chosen = global.databaseUrl === undefined ? undefined : await target();
   const resolvedFlags = {
     'state-dir': global.stateDir,

@@ -1,7 +1,9 @@
 import type { Services } from './app.ts';
 import { auditOperations } from './audit/audit.operations.ts';
+import { credentialOperations } from './credentials/credential.operations.ts';
 import type { AnyOperation } from './kernel/operation.ts';
 import { keyOperations } from './keys/key.operations.ts';
+import { accessGroupOperations } from './models/access-group.operations.ts';
 import { modelOperations } from './models/model.operations.ts';
 import { spendOperations } from './spend/spend.operations.ts';
 import { memberOperations } from './teams/member.operations.ts';
@@ -19,6 +21,8 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...memberOperations,
   ...userOperations,
   ...modelOperations,
+  ...accessGroupOperations,
+  ...credentialOperations,
   ...spendOperations,
   ...auditOperations,
 ];

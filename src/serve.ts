@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { App } from './app.ts';
-import { resolveEncryptionKey } from './config/encryption-key.ts';
+import { refuseMasterKey, resolveKeyRing } from './config/encryption-key.ts';
 import type { Settings } from './config/load.ts';
 import { builtinMock } from './config/litellm.ts';
 import { resolveMasterKey } from './config/master-key.ts';
@@ -49,8 +49,9 @@ export async function serve(parts: ServeParts): Promise<void> {
   const database = opened.use(await openDatabase(settings, 'gatewayctl-serve'));
   const place = { stateDir: settings.stateDir, embedded: database.isEmbedded };
   const masterKey = resolveMasterKey(settings, place);
-  const encryptionKey = resolveEncryptionKey(settings, place)?.key;
-  const vault = createVault(encryptionKey);
+  const encryptionKeys = resolveKeyRing(settings, place);
+  if (encryptionKeys) refuseMasterKey(encryptionKeys, masterKey.secret);
+  const vault = createVault(encryptionKeys);
   await prepareSchema(database, settings, log);
 
   const configured = configuredDeployments(settings);
@@ -59,7 +60,7 @@ export async function serve(parts: ServeParts): Promise<void> {
       ...parts,
       database,
       masterKey: masterKey.secret,
-      sharedSecret: encryptionKey ?? masterKey.secret,
+      sharedSecret: encryptionKeys?.current ?? masterKey.secret,
       vault,
       configured,
     }),

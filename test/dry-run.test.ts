@@ -59,6 +59,12 @@ const changes = (way: Way): readonly (readonly [line: string, reaches: readonly 
   ['model create new --provider-model mock/new', ['created model']],
   ['model update m --provider-model mock/m2', ['updated model']],
   ['model delete m', ['deleted model']],
+  ['access-group create new --models m', ['updated model']],
+  ['access-group update g --models m,n', ['updated model']],
+  ['access-group delete g', ['updated model']],
+  ['credential create new --value-env api_key=PATH', ['created credential']],
+  ['credential update c --info {"a":1}', ['updated credential']],
+  ['credential delete c', ['deleted credential']],
 ];
 
 describe('a rehearsed command', () => {
@@ -70,6 +76,9 @@ describe('a rehearsed command', () => {
       'key generate --alias k --team t --user u --max-budget 5',
       'key generate --alias k2 --team t',
       'model create m --provider-model mock/m --info {"id":"m"}',
+      'model create n --provider-model mock/n --access-groups g',
+      'access-group update g --models m',
+      'credential create c --value-env api_key=PATH',
     ]) {
       const { exit, err } = await gateway.gatewayctl(line.split(' '));
       assert.equal(exit, 0, err);

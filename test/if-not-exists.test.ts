@@ -75,7 +75,7 @@ const objects = [
     differing: [
       ['model create m-WAY --provider-model mock/other', 'model: wanted mock/other, is openai/gpt'],
       ['model create m-WAY --api-key os.environ/OTHER', 'api_key: differs'],
-      ['model create m-WAY --info {"mode":"chat"}', 'model_info.mode: wanted chat, is none'],
+      ['model create m-WAY --info {"mode":"embedding"}', 'model_info.mode: wanted embedding, is chat'],
     ],
     isThere: ['models', `name = 'm-WAY'`],
   },

@@ -56,7 +56,7 @@ for (const way of ways) {
         assert.ok(!out.includes('api_key'), line);
       }
       const text = await kept(`${way}-s`);
-      assert.match(text, /gwenc:1:/);
+      assert.match(text, /gwenc:2:/);
       assert.ok(!text.includes('another-secret'));
     });
 

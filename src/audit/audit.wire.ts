@@ -15,6 +15,7 @@ export const auditObjects = [
   'tag',
   'credential',
   'invitation',
+  'encryption_key',
 ] as const;
 export type AuditObject = (typeof auditObjects)[number];
 

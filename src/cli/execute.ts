@@ -17,6 +17,7 @@ import { type Extent, extentOf, gathered, isStreamed, walk } from './pages.ts';
 import { countLine, render, type Rendering } from './render.ts';
 import type { Session } from './session.ts';
 import { commandLine } from './shell-words.ts';
+import { readValues } from './secret-values.ts';
 import { requireWritten } from './written.ts';
 import { suggesting } from './suggesting.ts';
 import { usage } from './usage.ts';
@@ -111,6 +112,7 @@ async function gather<Services>(gathering: Gathering<Services>): Promise<Gathere
   const { operation, command, parameters, session, prompt } = gathering;
   const { keyStdin } = operation.cli;
   const input = await readInput(command, parameters, session.sources, session.flags);
+  Object.assign(input, await readValues(operation, command.opts<Fields>(), session, input));
   if (keyStdin !== undefined && command.opts<Fields>()[keyStdinField] === true) {
     if (input[keyStdin] !== undefined) {
       throw usage(

@@ -33,6 +33,12 @@ const nouns: Readonly<Record<string, Noun>> = {
   spend: { summary: 'What was spent, by whom and on what', group: 'Money', row: 'row', plural: 'rows' },
   audit: { summary: 'Who changed what, and when', group: 'Money', plural: 'audit entries' },
   model: { summary: 'Models and the deployments behind them', group: 'Routing', aliases: ['models'] },
+  'model group': { summary: 'Public names, whatever stands behind them', group: 'Routing', aliases: ['groups'] },
+  'access-group': {
+    summary: 'Names that let several models through at once',
+    group: 'Routing',
+    aliases: ['access-groups'],
+  },
   credential: { summary: "Providers' credentials", group: 'Routing', aliases: ['credentials'] },
   passthrough: {
     summary: "Routes handed on to a provider's own API",
@@ -42,6 +48,7 @@ const nouns: Readonly<Record<string, Noun>> = {
   cache: { summary: 'What the daemon keeps in memory', group: 'Daemon' },
   daemon: { summary: 'Steer a running daemon', group: 'Daemon' },
   config: { summary: 'Check and show the configuration', group: 'Daemon' },
+  crypto: { summary: 'Look after the encryption of credentials', group: 'Daemon' },
   db: { summary: 'Look after the database', group: 'Daemon' },
   migrate: { summary: 'Bring the database schema up to date', group: 'Daemon' },
 };

@@ -15,7 +15,7 @@ const kebab = (field: string) => field.replaceAll('_', '-');
 
 /** What an operation takes on the command line, as its input schema and its `cli` say. */
 export function parametersOf(operation: Commandable<never>): Parameters {
-  const { args = [], flags = {}, fixed = {}, keyStdin, completes = {}, pages } = operation.cli;
+  const { args = [], flags = {}, fixed = {}, keyStdin, completes = {}, pages, values } = operation.cli;
   const { properties = {}, required = [] } = wireSchema(operation.input);
   const secrets = Object.keys(flags).filter((field) => isFlag(flags[field]) && flags[field].isSecret);
   const all = Object.entries(properties).flatMap(([field, description]): Parameter[] => {
@@ -43,8 +43,8 @@ export function parametersOf(operation: Commandable<never>): Parameters {
     return found.shape.type === 'array' && field !== keyStdin ? { ...found, isRequired: true } : found;
   });
   const named = all.filter(({ field }) => !args.includes(field));
-  const special = [...(pages ? [allPages] : []), ...(keyStdin ? [keyFromStdin] : [])];
-  return { args: positional, flags: [...named, ...special, ...changeFlags(operation)] };
+  const more = [...(values ? valueFlags : []), ...(pages ? [allPages] : []), ...(keyStdin ? [keyFromStdin] : [])];
+  return { args: positional, flags: [...named, ...more, ...changeFlags(operation)] };
 }
 
 const isFlag = (flag: string | Flag | false | undefined): flag is Flag => typeof flag === 'object';
@@ -75,7 +75,30 @@ export const pageSize = 100;
 /** The attributes under which flags are kept that are no fields; no field can have these names. */
 export const keyStdinField = 'key-stdin';
 export const allField = 'all-pages';
-export const isField = (field: string): boolean => ![keyStdinField, allField, idempotencyKeyField].includes(field);
+export const valueFields = { file: 'value-file', env: 'value-env', stdin: 'value-stdin' } as const;
+
+const noFields: ReadonlySet<string> = new Set([
+  keyStdinField,
+  allField,
+  idempotencyKeyField,
+  ...Object.values(valueFields),
+]);
+export const isField = (field: string): boolean => !noFields.has(field);
+
+const valueFlag = (name: string, placeholder: string, description: string): Parameter => ({
+  field: name,
+  name,
+  shape: { type: 'array', items: { type: 'string' }, nullable: false },
+  placeholder,
+  description,
+  isRequired: false,
+});
+
+const valueFlags: readonly Parameter[] = [
+  { ...valueFlag(valueFields.file, 'name=path', 'A value from a file'), completes: 'file' },
+  valueFlag(valueFields.env, 'name=VAR', 'A value from a variable of this command’s environment'),
+  valueFlag(valueFields.stdin, 'name', 'A value from standard input'),
+];
 
 const allPages: Parameter = {
   field: allField,

@@ -133,7 +133,15 @@ class ModelListReader {
     const info = this.#section(tree, 'model_info')?.entries ?? new Map<string, Entry>();
     for (const [name, { at }] of info)
       if (unserved['model_info']?.has(name)) this.#context.warn(at, `model_info.${name}`);
+    this.#checkGroups(info.get('access_groups'));
     return this.#values([...info, ...[...entries].filter(([name]) => isPrice(name))]);
+  }
+
+  /** A group that is not read as one would let nothing through, and nobody would know why. */
+  #checkGroups(entry: Entry | undefined): void {
+    if (!entry || (entry.value.kind === 'scalar' && entry.value.value === null)) return;
+    const isList = entry.value.kind === 'list' && entry.value.items.every(({ kind }) => kind === 'scalar');
+    if (!isList) this.#refuse(entry.value.at, 'access_groups must be a list of names');
   }
 
   #values(entries: readonly (readonly [string, Entry])[]): Record<string, unknown> {

@@ -1,3 +1,5 @@
+import { unservedInfo } from '../models/deployment.ts';
+
 /**
  * Names LiteLLM reads from its configuration and gatewayctl does not serve. They are warned of, by name and line; a
  * name that is neither here nor served is taken for a mistake. From LiteLLM's reference of all settings and its
@@ -82,12 +84,7 @@ export const unserved: Readonly<Record<string, ReadonlySet<string>>> = {
     verbosity modalities prediction audio service_tier store metadata dimensions encoding_format guardrails
     rules hf_model_name drop_system_messages roles initial_prompt_value final_prompt_value bos_token eos_token
   `),
-  model_info: words(`
-    access_groups access_windows team_id team_public_model_name member_auto_router blocked discoverable
-    health_check_model health_check_timeout health_check_max_tokens disable_background_health_check tier ptu_count
-    cost_per_ptu_per_hour ptu_effective_from ptu_effective_to allow_fail_open enable_tag_filtering
-    internal_router_model team_model_rpm_limit team_model_tpm_limit
-  `),
+  model_info: new Set(unservedInfo),
 };
 
 /** Parameters of providers that are not served; whole families of names. */
@@ -101,6 +98,6 @@ export const protective = words(`
   global_max_parallel_requests reject_clientside_metadata_tags max_budget max_end_user_budget
   max_internal_user_budget default_internal_user_params default_key_generate_params upperbound_key_generate_params
   key_generation_settings provider_budget_config tag_budget_config turn_off_message_logging
-  require_auth_for_metrics_endpoint access_groups access_windows team_id blocked default_team_params
+  require_auth_for_metrics_endpoint access_windows blocked default_team_params
   default_api_key_tpm_limit default_api_key_rpm_limit
 `);

@@ -109,6 +109,14 @@ export const settings = {
     secret: 'whole',
     description: 'Key that encrypts provider credentials in the database: 32 random bytes in base64 or hex',
   },
+  encryptionKeyPrevious: {
+    type: value.key256,
+    env: ['GATEWAYCTL_ENCRYPTION_KEY_PREVIOUS'],
+    flag: 'encryption-key-previous-file',
+    file: ['gatewayctl.encryption_key_previous'],
+    secret: 'whole',
+    description: 'Second key that opens provider credentials, while one takes the place of the other',
+  },
   keyHeaderName: {
     type: value.headerName,
     env: ['GATEWAYCTL_KEY_HEADER_NAME'],

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import { GatewayError } from './errors.ts';
 
 /** The database field a sealed text belongs to. It opens nowhere else. */
@@ -12,55 +12,96 @@ export interface SealedPlace {
 export type VaultPurpose = 'provider-credential' | 'idempotent-answer';
 
 export interface Vault {
+  /** Names the key that seals; undefined without one. */
+  readonly keyId: string | undefined;
   seal(text: string, place: SealedPlace): string;
   /** Throws a GatewayError for a text that was changed, moved, or sealed with another key. Never answers garbage. */
   open(sealed: string, place: SealedPlace): string;
+  /**
+   * The same text under the key that seals now, or undefined when it is there already. Of format 2 only the data key is
+   * wrapped anew; a text of format 1 is sealed again, because its content was bound to the key's name.
+   */
+  rewrap(sealed: string, place: SealedPlace): string | undefined;
+  /** Whether two texts are the same, for people: 16 hex digits, keyed, so that nobody can try texts against them. */
+  fingerprint(text: string): string;
+}
+
+/** The keys a vault has: it seals with the first and opens with all, so that one can take the place of another. */
+export interface KeyRing {
+  readonly current: Buffer;
+  readonly others?: readonly Buffer[];
 }
 
 const nonceBytes = 12;
 const tagBytes = 16;
 const keyBytes = 32;
 
-/** `gwenc:1:<key id>:<wrapped data key>:<nonce>:<ciphertext>:<tag>`, the last four in base64url. */
-const format = /^gwenc:1:([0-9a-f]{8}):([\w-]{80}):([\w-]{16}):([\w-]*):([\w-]{22})$/;
+/** `gwenc:2:<key id>:<wrapped data key>:<nonce>:<ciphertext>:<tag>`, the last four in base64url. */
+const format = /^gwenc:([12]):([0-9a-f]{8}):([\w-]{80}):([\w-]{16}):([\w-]*):([\w-]{22})$/;
+
+/** Which key a text was sealed with; undefined for what is no sealed text. Tells nothing of whether it opens. */
+export const sealedWith = (sealed: string): string | undefined => format.exec(sealed)?.[2];
+
+interface WrappingKey {
+  readonly kid: string;
+  readonly key: Buffer;
+}
 
 /**
  * Seals single database fields with AES-256-GCM: a random data key per text, wrapped by a key derived from the
  * operator's key-encryption key. Rotating that key therefore re-wraps 60 bytes and touches no ciphertext, and no data
  * key sees a second nonce.
  *
- * @param kek 32 random bytes; without one the vault exists, and the first use says what is missing
+ * @param keys 32 random bytes each; without any the vault exists, and the first use says what is missing
  */
-export function createVault(kek: Buffer | undefined, purpose: VaultPurpose = 'provider-credential'): Vault {
-  if (!kek) return { seal: noKey, open: noKey };
-  const wrappingKey = derive(kek, `gatewayctl ${purpose}`);
-  const kid = keyId(kek);
+export function createVault(keys: Buffer | KeyRing | undefined, purpose: VaultPurpose = 'provider-credential'): Vault {
+  if (!keys) return { keyId: undefined, seal: noKey, open: noKey, rewrap: noKey, fingerprint: noKey };
+  const { current, others = [] } = Buffer.isBuffer(keys) ? { current: keys } : keys;
+  const sealing = wrappingKey(current, purpose);
+  const ring = new Map(
+    [...others.map((other) => wrappingKey(other, purpose)), sealing].map((each) => [each.kid, each]),
+  );
+  const fingerprintKey = derive(current, `gatewayctl ${purpose} fingerprint`);
+  const { kid } = sealing;
 
   return {
+    keyId: kid,
+
     seal(text, place) {
-      const aad = boundTo(place, kid);
       const dataKey = randomBytes(keyBytes);
-      const wrapped = encrypt(wrappingKey, dataKey, aad);
-      const { nonce, ciphertext, tag } = encrypt(dataKey, Buffer.from(text, 'utf8'), aad);
+      const bound = boundTo(place, kid);
+      const wrap = encrypt(sealing.key, dataKey, bound.wrap);
+      const content = encrypt(dataKey, Buffer.from(text, 'utf8'), bound.content);
       dataKey.fill(0);
-      const wrap = Buffer.concat([wrapped.nonce, wrapped.ciphertext, wrapped.tag]);
-      return ['gwenc', '1', kid, ...[wrap, nonce, ciphertext, tag].map((part) => part.toString('base64url'))].join(':');
+      return toText(kid, join(wrap), content);
     },
 
     open(sealed, place) {
-      const [, sealedWith, ...parts] = format.exec(sealed) ?? [];
-      if (!sealedWith) throw damaged(place);
-      if (sealedWith !== kid) throw otherKey(place, sealedWith, kid);
-      const [wrap, nonce, ciphertext, tag] = parts.map((part) => canonical(part, place));
-      if (!wrap || !nonce || !ciphertext || !tag) throw damaged(place);
-      const aad = boundTo(place, kid);
-      const dataKey = decrypt(wrappingKey, unwrap(wrap), aad, place);
-      const text = decrypt(dataKey, { nonce, ciphertext, tag }, aad, place);
+      const { wrappedBy, wrap, content, bound } = parse(sealed, place, ring);
+      const dataKey = decrypt(wrappedBy.key, wrap, bound.wrap, place);
+      const text = decrypt(dataKey, content, bound.content, place);
       dataKey.fill(0);
       return text.toString('utf8');
     },
+
+    rewrap(sealed, place) {
+      const { version, wrappedBy, wrap, content, bound } = parse(sealed, place, ring);
+      if (version === '1') return this.seal(this.open(sealed, place), place);
+      if (wrappedBy.kid === kid) return undefined;
+      const dataKey = decrypt(wrappedBy.key, wrap, bound.wrap, place);
+      const anew = encrypt(sealing.key, dataKey, boundTo(place, kid).wrap);
+      dataKey.fill(0);
+      return toText(kid, join(anew), content);
+    },
+
+    fingerprint: (text) => createHmac('sha256', fingerprintKey).update(text).digest('hex').slice(0, 16),
   };
 }
+
+const wrappingKey = (kek: Buffer, purpose: VaultPurpose): WrappingKey => ({
+  kid: keyId(kek),
+  key: derive(kek, `gatewayctl ${purpose}`),
+});
 
 /** A name for a key-encryption key that tells nothing about it: which key sealed a row is visible in the row. */
 export function keyId(kek: Buffer): string {
@@ -75,9 +116,38 @@ interface Encrypted {
 
 const derive = (kek: Buffer, info: string): Buffer => Buffer.from(hkdfSync('sha256', kek, '', info, keyBytes));
 
-/** As JSON, because with a plain separator `a|b` and `c` would be bound like `a` and `b|c`. */
-const boundTo = ({ table, column, row }: SealedPlace, kid: string): Buffer =>
-  Buffer.from(JSON.stringify(['gwenc', 1, kid, table, column, row]));
+/**
+ * What a text is bound to: the wrapped data key also to the name of the key that wraps it, the content to its place alone.
+ * As JSON, because with a plain separator `a|b` and `c` would be bound like `a` and `b|c`.
+ */
+function boundTo({ table, column, row }: SealedPlace, kid: string) {
+  return {
+    wrap: Buffer.from(JSON.stringify(['gwenc', 2, 'data key', kid, table, column, row])),
+    content: Buffer.from(JSON.stringify(['gwenc', 2, 'content', table, column, row])),
+  };
+}
+
+/** In format 1 the content too was bound to the name of the key, so that no other key could take over. */
+function boundBefore({ table, column, row }: SealedPlace, kid: string) {
+  const both = Buffer.from(JSON.stringify(['gwenc', 1, kid, table, column, row]));
+  return { wrap: both, content: both };
+}
+
+function parse(sealed: string, place: SealedPlace, ring: ReadonlyMap<string, WrappingKey>) {
+  const [, version, kid, ...parts] = format.exec(sealed) ?? [];
+  if (!kid) throw damaged(place);
+  const wrappedBy = ring.get(kid);
+  if (!wrappedBy) throw otherKey(place, kid, [...ring.keys()]);
+  const [wrap, nonce, ciphertext, tag] = parts.map((part) => canonical(part, place));
+  if (!wrap || !nonce || !ciphertext || !tag) throw damaged(place);
+  const bound = version === '1' ? boundBefore(place, kid) : boundTo(place, kid);
+  return { version, wrappedBy, wrap: unwrap(wrap), content: { nonce, ciphertext, tag }, bound };
+}
+
+const join = ({ nonce, ciphertext, tag }: Encrypted): Buffer => Buffer.concat([nonce, ciphertext, tag]);
+
+const toText = (kid: string, wrap: Buffer, { nonce, ciphertext, tag }: Encrypted): string =>
+  ['gwenc', '2', kid, ...[wrap, nonce, ciphertext, tag].map((part) => part.toString('base64url'))].join(':');
 
 function encrypt(key: Buffer, plain: Buffer, aad: Buffer): Encrypted {
   const nonce = randomBytes(nonceBytes);
@@ -122,12 +192,12 @@ const damaged = (place: SealedPlace, cause?: unknown): GatewayError =>
     },
   );
 
-const otherKey = (place: SealedPlace, sealedWith: string, kid: string): GatewayError =>
+const otherKey = (place: SealedPlace, kid: string, known: readonly string[]): GatewayError =>
   new GatewayError(
     'config',
     'encryption_key_mismatch',
-    `The encrypted ${named(place)} was sealed with encryption key ${sealedWith}, and this gateway has ${kid}`,
-    { hint: 'Give the encryption key the database was filled with.' },
+    `The encrypted ${named(place)} was sealed with encryption key ${kid}, and this gateway has ${known.join(' and ')}`,
+    { hint: 'Give the encryption key the database was filled with, as encryption_key or encryption_key_previous.' },
   );
 
 function noKey(): never {

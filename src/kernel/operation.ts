@@ -22,7 +22,7 @@ export type Role = (typeof roles)[number];
 /** A schema of an object that has one shape here and another on the way; see `wire`. */
 export type Wire = z.ZodType<object, object>;
 
-export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export type Route = readonly [method: Method, path: `/${string}`];
 
 /** A flag whose spelling or meaning is not simply its field's. */
@@ -58,6 +58,11 @@ export interface CommandLine {
   readonly fixed?: Readonly<Record<string, unknown>>;
   /** Reads the field that names a key as a secret from standard input (`--key-stdin`); only its hash is sent. */
   readonly keyStdin?: string;
+  /**
+   * The field, an object, whose members hold secrets: each is read from a file, a variable or standard input
+   * (`--value-file name=path`, `--value-env name=VAR`, `--value-stdin name`).
+   */
+  readonly values?: string;
   /** The member of the answer that holds the object or the list, when it is not the answer itself. */
   readonly result?: string;
   /** Members shown in tables and TSV, in order: only ever appended to. `wide` adds its own behind them. */

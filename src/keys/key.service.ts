@@ -150,10 +150,22 @@ export class KeyService {
   }
 
   /** Deletes all keys of an owner and says which, by hash. */
-  async removeOf(owner: { teamId: string } | { userId: string }): Promise<string[]> {
+  async removeOf(owner: { teamId?: string; userId?: string }): Promise<string[]> {
     const keys = await this.#work.em.find(Key, owner, { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } });
     await this.#remove(keys);
     return keys.map(({ token }) => token);
+  }
+
+  /** The keys a user holds in a team become keys of nobody in it. */
+  async leaveToTeam(held: { teamId: string; userId: string }): Promise<void> {
+    const keys = await this.#work.em.find(Key, held, { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } });
+    for (const key of keys) {
+      const before = this.#encode(key);
+      key.userId = null;
+      this.#touch(key);
+      await this.#flush(key);
+      await this.#changed(key, 'updated', before);
+    }
   }
 
   /** Refuses when the user holds keys of a team: whoever works with them would stand still. */
@@ -208,7 +220,7 @@ export class KeyService {
     return { keys, total };
   }
 
-  async of(owner: { teamId: string } | { userId: string }, limit: number): Promise<Key[]> {
+  async of(owner: { teamId?: string; userId?: string }, limit: number): Promise<Key[]> {
     return this.#work.em.find(Key, owner, { orderBy: { createdAt: 'desc', id: 'asc' }, limit });
   }
 

@@ -1,6 +1,7 @@
 import type { ConditionalPrice, ModelPrice, PriceCalculationResult } from '@pydantic/genai-prices';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Deployment } from '../models/deployment.ts';
+import type { KnownModel } from '../models/model.wire.ts';
 import type { Settlement } from './call.ts';
 import {
   ATTO_DIGITS,
@@ -109,6 +110,29 @@ export class Prices {
     return resolved.price;
   }
 
+  /** What can be told of a deployment to people: its price as calls are booked, and what the catalogue knows of the model. */
+  known(deployment: Deployment, at: Date): KnownModel {
+    const listed = this.#lookUp(deployment, deployment.upstreamModel, at);
+    const rates = this.#ratesOf(deployment, at);
+    return {
+      key: listed?.model.id ?? null,
+      maxInputTokens: listed?.model.context_window ?? null,
+      inputCostPerToken: rates && dollars(rates.input),
+      outputCostPerToken: rates && dollars(rates.output),
+    };
+  }
+
+  #ratesOf(deployment: Deployment, at: Date): Rates | null {
+    try {
+      const { source, bands } = this.of(deployment, deployment.upstreamModel, at);
+      return source === 'unpriced' ? null : (bands[0]?.rates ?? null);
+    } catch (thrown) {
+      // A price that is none refuses calls, with its reason; a list of models is shown all the same.
+      if (thrown instanceof GatewayError && thrown.type === 'invalid_price') return null;
+      throw thrown;
+    }
+  }
+
   #resolve(deployment: Deployment, upstreamModel: string, at: Date): Resolved {
     const own = ownComponents(deployment);
     if (own) return { price: withTiers(own, deployment), untilMs: Number.POSITIVE_INFINITY };
@@ -198,6 +222,9 @@ export function worstCaseOfTiers(
   }
   return most;
 }
+
+/** Atto-dollars as the decimal number they are. */
+const dollars = (rate: bigint): number => Number(`${rate}e-${ATTO_DIGITS}`);
 
 function toPrice(source: Price['source'], components: Components): Price {
   const bands = toBands(components);

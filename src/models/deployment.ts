@@ -31,6 +31,48 @@ export function splitModel(model: string): { readonly provider: string; readonly
   return provider && { provider, upstreamModel: model.slice(slash + 1) };
 }
 
+const textIn = (info: Deployment['info'], name: string): string | undefined => {
+  const value = info[name];
+  return typeof value === 'string' && value !== '' ? value : undefined;
+};
+
+/** The team whose keys alone may call it. */
+export const teamOf = ({ info }: Pick<Deployment, 'info'>): string | undefined => textIn(info, 'team_id');
+
+/** The name clients ask for: a model of a team may have one that others have too. */
+export const publicNameOf = (deployment: Pick<Deployment, 'name' | 'info'>): string =>
+  (teamOf(deployment) === undefined ? undefined : textIn(deployment.info, 'team_public_model_name')) ?? deployment.name;
+
+/** Names that stand for this model, among others, in a list of models. */
+export function accessGroupsOf({ info }: Pick<Deployment, 'info'>): readonly string[] {
+  const groups = info['access_groups'];
+  return Array.isArray(groups)
+    ? groups.filter((group): group is string => typeof group === 'string' && group !== '')
+    : [];
+}
+
+/** What LiteLLM does with these members of model_info is not done here, so no value of them is taken. */
+export const unservedInfo = [
+  'access_windows',
+  'member_auto_router',
+  'blocked',
+  'discoverable',
+  'health_check_model',
+  'health_check_timeout',
+  'health_check_max_tokens',
+  'disable_background_health_check',
+  'tier',
+  'ptu_count',
+  'cost_per_ptu_per_hour',
+  'ptu_effective_from',
+  'ptu_effective_to',
+  'allow_fail_open',
+  'enable_tag_filtering',
+  'internal_router_model',
+  'team_model_rpm_limit',
+  'team_model_tpm_limit',
+] as const;
+
 /** The variable a setting names instead of a value: `os.environ/OPENAI_API_KEY`. */
 export function environmentName(value: string): string | undefined {
   return /^os\.environ\/([A-Za-z_][A-Za-z0-9_]*)$/.exec(value)?.[1];

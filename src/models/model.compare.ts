@@ -1,9 +1,11 @@
 import { type Compared, type Comparison, type Difference, isSameValue } from '../kernel/existing.ts';
 import { splitModel } from './deployment.ts';
+import type { TeamService } from '../teams/team.service.ts';
 import type { ModelService } from './model.service.ts';
 
 interface Needs {
   models: ModelService;
+  teams: TeamService;
 }
 
 const membersOf = (value: unknown): Readonly<Record<string, unknown>> => Object(value);
@@ -44,6 +46,11 @@ export const modelComparisons: Readonly<Record<string, Comparison<Needs>>> = {
   model: flat('model'),
   api_base: flat('api_base'),
   api_key: flat('api_key'),
+  credential: flat('litellm_credential_name'),
+  team_id: async ({ field, wanted, found, services: { teams } }) => {
+    const owner = typeof wanted === 'string' ? (await teams.get(wanted)).id : null;
+    return owner === found['team_id'] ? [] : [{ field, wanted, is: found['team_id'] }];
+  },
   input_cost_per_token: flat('input_cost_per_token'),
   output_cost_per_token: flat('output_cost_per_token'),
   litellm_params: async (compared) => {

@@ -10,6 +10,10 @@ const ModelSchema = defineEntity({
     /** Sealed (see kernel/encryption.ts), or a reference such as `os.environ/OPENAI_API_KEY`. */
     apiKey: p.text().nullable(),
     info: p.json<Record<string, unknown>>(),
+    /** The team whose keys alone may call it. */
+    teamId: p.text().nullable(),
+    /** Where its key and address come from instead. */
+    credentialName: p.text().nullable(),
     createdAt: p.datetime(),
     createdBy: p.text(),
     updatedAt: p.datetime(),

@@ -7,17 +7,21 @@ import { pageFields, pagesFor } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import { fullName, modelComparisons } from './model.compare.ts';
 import type { ModelService } from './model.service.ts';
+import type { TeamService } from '../teams/team.service.ts';
+import type { Deployment } from './deployment.ts';
+import { listModelGroups } from './model-group.operations.ts';
 import {
   deploymentInfo,
-  describeDeployment,
   flatParams,
   litellmParams,
   type LitellmParams,
   modelInfo,
+  type ModelInfo,
 } from './model.wire.ts';
 
 interface Needs {
   models: ModelService;
+  teams: TeamService;
 }
 
 const reference = label.describe('The deployment: its id, or its name when only one has it');
@@ -27,40 +31,86 @@ const nested = {
   modelInfo: modelInfo.default({}).describe('What is known of the model: id, mode, base_model, prices'),
 };
 
+const team = label.nullable().optional().describe('The team whose keys alone may call it; in model_info.team_id too');
+
 interface Flat {
   model?: string | undefined;
   apiBase?: string | null | undefined;
   apiKey?: string | null | undefined;
+  credential?: string | null | undefined;
+  accessGroups?: string[] | null | undefined;
   inputCostPerToken?: number | null | undefined;
   outputCostPerToken?: number | null | undefined;
+  teamId?: string | null | undefined;
 }
 
-/** The flat fields put where LiteLLM has them; they win over nested ones of the same name. */
-function merged(params: LitellmParams, flat: Flat): LitellmParams {
+interface Nested {
+  readonly litellmParams: LitellmParams;
+  readonly modelInfo: ModelInfo;
+}
+
+/** The flat fields put where LiteLLM has them; they win over nested ones of the same name. A team goes by its alias too. */
+async function merged({ litellmParams: params, modelInfo: info }: Nested, flat: Flat, teams: TeamService) {
   const named = {
     model: flat.model,
     api_base: flat.apiBase,
     api_key: flat.apiKey,
+    litellm_credential_name: flat.credential,
     input_cost_per_token: flat.inputCostPerToken,
     output_cost_per_token: flat.outputCostPerToken,
   };
+  const teamId = flat.teamId ?? info.team_id;
+  const owner = flat.teamId === null ? null : teamId && (await teams.get(teamId)).id;
   return {
-    ...params,
-    ...Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined)),
+    params: { ...params, ...present(named) },
+    info: { ...info, ...present({ access_groups: flat.accessGroups, team_id: owner }) },
   };
 }
+
+/** The properties that were given: `undefined` leaves what is there. */
+const present = (named: object) => Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined));
+
+const describeOne = async (models: ModelService, deployment: Deployment) => {
+  const [described] = await models.describe([deployment]);
+  if (!described) throw new Error('a deployment is described by one description');
+  return described;
+};
 
 const flags: CommandLine['flags'] = {
   model: { name: 'provider-model', placeholder: 'provider/model' },
   api_key: { name: 'api-key', placeholder: '@file|-|os.environ/NAME', isSecret: true },
+  credential: { name: 'credential', placeholder: 'credential|none' },
+  team_id: { name: 'team', placeholder: 'team|none', completes: 'team' },
   litellm_params: 'params',
   model_info: 'info',
 };
 
+const dollars = (value: unknown): string => (typeof value === 'number' ? money(value) : '');
+
+/** `$2.50`; below a cent as many digits as there are. */
+const money = (value: number): string => `$${value < 0.01 && value > 0 ? String(value) : value.toFixed(2)}`;
+
 const shown: Partial<CommandLine> = {
-  columns: ['model_name', 'model_id', 'upstream', 'source'],
-  wide: ['litellm_params', 'model_info'],
-  headings: { model_name: 'NAME', model_id: 'ID', litellm_params: 'PARAMS', model_info: 'INFO' },
+  columns: ['model_name', 'model_id', 'provider', 'upstream', 'source'],
+  wide: [
+    'input_cost_per_million',
+    'output_cost_per_million',
+    'team_id',
+    'access_groups',
+    'litellm_params',
+    'model_info',
+  ],
+  headings: {
+    model_name: 'NAME',
+    model_id: 'ID',
+    input_cost_per_million: 'IN $/M',
+    output_cost_per_million: 'OUT $/M',
+    team_id: 'TEAM',
+    access_groups: 'GROUPS',
+    litellm_params: 'PARAMS',
+    model_info: 'INFO',
+  },
+  cells: { input_cost_per_million: dollars, output_cost_per_million: dollars },
   id: 'model_id',
 };
 
@@ -73,15 +123,17 @@ export const createModel = operation({
   input: wire({
     modelName: label.describe('The name clients ask for; openai/* takes all names of that form'),
     ...flatParams,
+    teamId: team,
     ...nested,
   }),
   output: answer(deploymentInfo),
-  access: 'admin',
+  access: 'scoped',
   existing: {
     names: ['model_name'],
-    find: async ({ models }: Needs, { modelName, litellmParams: params, modelInfo: info, ...flat }) => {
-      const { model, api_base: base } = merged(params, flat);
-      const found = (await ifThere(models.get(info.id ?? modelName)))?.map(describeDeployment) ?? [];
+    find: async ({ models, teams }: Needs, { modelName, litellmParams: params, modelInfo: given, ...flat }) => {
+      const { params: wanted, info } = await merged({ litellmParams: params, modelInfo: given }, flat, teams);
+      const { model, api_base: base } = wanted;
+      const found = await models.describe((await ifThere(models.get(info.id ?? modelName))) ?? []);
       const isNamed = ({ modelId }: (typeof found)[number]) => info.id === undefined || modelId === info.id;
       const candidates = found.filter(isNamed);
       // A name may have several upstreams: the one that is meant, else any, to say in what it differs.
@@ -105,10 +157,16 @@ export const createModel = operation({
         'A server of your own',
         'gatewayctl model create llama --provider-model openai/llama-3 --api-base http://127.0.0.1:8000/v1',
       ],
+      [
+        'With a credential several models share, for one team',
+        'gatewayctl model create gpt-4o --provider-model openai/gpt-4o --credential openai --team platform',
+      ],
     ],
   },
-  run: async ({ models }: Needs, { modelName, litellmParams: params, modelInfo: info, ...flat }) =>
-    describeDeployment(await models.create({ modelName, params: merged(params, flat), info })),
+  run: async ({ models, teams }: Needs, { modelName, litellmParams: params, modelInfo: info, ...flat }) => {
+    const whole = await merged({ litellmParams: params, modelInfo: info }, flat, teams);
+    return describeOne(models, await models.create({ modelName, ...whole }));
+  },
 });
 
 export const listModels = operation({
@@ -119,6 +177,7 @@ export const listModels = operation({
   input: wire({
     ...pageFields({ default: 50, max: 100 }),
     modelName: label.optional().describe('Only upstreams behind this name'),
+    teamId: label.optional().describe('Only models of this team'),
   }),
   output: answer({
     data: z.array(answer(deploymentInfo)).describe('The deployments'),
@@ -127,19 +186,19 @@ export const listModels = operation({
     totalPages: z.int().describe('How many pages there are'),
     size: z.int().describe('Deployments on a page'),
   }),
-  access: 'admin',
+  access: 'scoped',
   cli: {
     ...shown,
     result: 'data',
     pages: { page: 'page', size: 'size', total: 'total_count' },
     completes: { model_name: 'model' },
-    flags: { size: 'limit', model_name: 'name' },
+    flags: { size: 'limit', model_name: 'name', team_id: { name: 'team', placeholder: 'team', completes: 'team' } },
     examples: [['All of them', 'gatewayctl model list']],
   },
   run: async ({ models }: Needs, filter) => {
     const { models: found, total } = await models.list(filter);
     return {
-      data: found.map(describeDeployment),
+      data: await models.describe(found),
       totalCount: total,
       currentPage: filter.page,
       totalPages: pagesFor(total, filter.size),
@@ -158,7 +217,7 @@ export const getModel = operation({
     litellmModelId: label.optional().describe('The deployment, by id or name; all of them when absent, at most 1,000'),
   }),
   output: answer({ data: z.array(answer(deploymentInfo)).describe('The deployments') }),
-  access: 'admin',
+  access: 'scoped',
   cli: {
     ...shown,
     args: ['litellm_model_id'],
@@ -168,7 +227,7 @@ export const getModel = operation({
   },
   run: async ({ models }: Needs, { litellmModelId: named }) => {
     const found = named === undefined ? (await models.list({ page: 1, size: 1_000 })).models : await models.get(named);
-    return { data: found.map(describeDeployment) };
+    return { data: await models.describe(found) };
   },
 });
 
@@ -182,10 +241,11 @@ export const updateModel = operation({
     id: reference.optional(),
     modelName: label.optional().describe('The name clients ask for'),
     ...flatParams,
+    teamId: team,
     ...nested,
   }),
   output: answer(deploymentInfo),
-  access: 'admin',
+  access: 'scoped',
   cli: {
     ...shown,
     args: ['id'],
@@ -194,16 +254,15 @@ export const updateModel = operation({
     done: ({ model_name: name }) => `Model ${text(name)} updated`,
     examples: [['Another key', 'gatewayctl model update gpt-4o --api-key @/run/secrets/openai']],
   },
-  run: async ({ models }: Needs, { id, modelName, litellmParams: params, modelInfo: info, ...flat }) => {
+  run: async ({ models, teams }: Needs, { id, modelName, litellmParams: params, modelInfo: info, ...flat }) => {
     const named = id ?? info.id;
     if (named === undefined) {
       throw new GatewayError('invalid', 'invalid_request_error', 'model_info.id: no deployment was named', {
         param: 'model_info.id',
       });
     }
-    return describeDeployment(
-      await models.update(named, { ...(modelName && { modelName }), params: merged(params, flat), info }),
-    );
+    const whole = await merged({ litellmParams: params, modelInfo: info }, flat, teams);
+    return describeOne(models, await models.update(named, { ...(modelName && { modelName }), ...whole }));
   },
 });
 
@@ -214,7 +273,7 @@ export const deleteModel = operation({
   summary: 'Take an upstream away from a model name',
   input: wire({ id: reference }),
   output: answer(deploymentInfo),
-  access: 'admin',
+  access: 'scoped',
   cli: {
     ...shown,
     args: ['id'],
@@ -224,7 +283,7 @@ export const deleteModel = operation({
     done: ({ model_name: name, upstream }) => `Model ${text(name)} no longer leads to ${text(upstream)}`,
     examples: [['In a script', 'gatewayctl model delete llama --yes']],
   },
-  run: async ({ models }: Needs, { id }) => describeDeployment(await models.delete(id)),
+  run: async ({ models }: Needs, { id }) => describeOne(models, await models.delete(id)),
 });
 
-export const modelOperations = [createModel, listModels, getModel, updateModel, deleteModel] as const;
+export const modelOperations = [createModel, listModels, getModel, updateModel, deleteModel, listModelGroups] as const;

@@ -1,12 +1,18 @@
 import type pg from 'pg';
 import { asDatabaseTrouble } from '../db/errors.ts';
 import { SCHEMA } from '../db/schema.ts';
-import type { Vault } from '../kernel/encryption.ts';
+import type { SealedPlace, Vault } from '../kernel/encryption.ts';
 import { type Deployment, environmentName } from './deployment.ts';
 import type { Model } from './model.entity.ts';
 import { deploymentOf } from './model.wire.ts';
 
-type Row = Pick<Model, 'id' | 'name' | 'params' | 'info'> & { api_key: string | null };
+interface Row extends Pick<Model, 'id' | 'name' | 'params' | 'info'> {
+  readonly api_key: string | null;
+  readonly team_id: string | null;
+  readonly credential_name: string | null;
+  readonly credential_id: string | null;
+  readonly credential_values: Readonly<Record<string, { readonly sealed: string }>> | null;
+}
 
 export interface LoadedModels {
   readonly deployments: readonly Deployment[];
@@ -14,23 +20,27 @@ export interface LoadedModels {
   readonly problems: readonly string[];
 }
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const statement = `
+  select m.id, m.name, m.params, m.info, m.api_key, m.team_id, m.credential_name,
+         c.id as credential_id, c.credential_values
+  from ${SCHEMA}.models m left join ${SCHEMA}.credentials c on c.name = m.credential_name
+  order by m.name, m.id`;
+
 /** All deployments of the database, their keys opened: what a daemon routes by. */
-export async function loadDeployments(
-  pool: pg.Pool,
-  vault: Vault,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<LoadedModels> {
-  const { rows } = await pool
-    .query<Row>(`select id, name, params, info, api_key from ${SCHEMA}.models order by name, id`)
-    .catch((thrown: unknown) => {
-      throw asDatabaseTrouble(thrown);
-    });
+export async function loadDeployments(pool: pg.Pool, vault: Vault, env: Environment): Promise<LoadedModels> {
+  const { rows } = await pool.query<Row>(statement).catch((thrown: unknown) => {
+    throw asDatabaseTrouble(thrown);
+  });
+  const open = (kept: string, place: SealedPlace): string => openKept(kept, place, { vault, env });
   const deployments: Deployment[] = [];
   const problems: string[] = [];
   for (const row of rows) {
     try {
+      const model = { ...row, teamId: row.team_id, credentialName: row.credential_name };
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the columns a deployment is made of
-      deployments.push(deploymentOf(row as unknown as Model, openKey(row, vault, env)));
+      deployments.push(deploymentOf(model as unknown as Model, secretsOf(row, open)));
     } catch (error) {
       problems.push(`model ${row.name} (${row.id}): ${error instanceof Error ? error.message : String(error)}`);
     }
@@ -38,14 +48,32 @@ export async function loadDeployments(
   return { deployments, problems };
 }
 
-function openKey(
-  { id, api_key: kept }: Row,
-  vault: Vault,
-  env: Readonly<Record<string, string | undefined>>,
-): string | undefined {
-  if (kept === null) return undefined;
+/** The model's own key comes before that of its credential, as its own address does. */
+function secretsOf(row: Row, open: (kept: string, place: SealedPlace) => string) {
+  const { credential_id: id, credential_values: values } = row;
+  const ofCredential = (name: string): string | undefined => {
+    const kept = values?.[name]?.sealed;
+    return id === null || kept === undefined ? undefined : open(kept, credentialPlace(id, name));
+  };
+  return {
+    apiKey:
+      row.api_key === null
+        ? ofCredential('api_key')
+        : open(row.api_key, { table: 'models', column: 'api_key', row: row.id }),
+    apiBase: ofCredential('api_base'),
+  };
+}
+
+/** Where a value of a credential is sealed: an address pasted into the place of a key must not open. */
+export const credentialPlace = (id: string, name: string): SealedPlace => ({
+  table: 'credentials',
+  column: `credential_values.${name}`,
+  row: id,
+});
+
+function openKept(kept: string, place: SealedPlace, { vault, env }: { vault: Vault; env: Environment }): string {
   const name = environmentName(kept);
-  if (name === undefined) return vault.open(kept, { table: 'models', column: 'api_key', row: id });
+  if (name === undefined) return vault.open(kept, place);
   const value = env[name];
   if (!value) throw new Error(`the variable ${name} is not set in the daemon's environment`);
   return value;

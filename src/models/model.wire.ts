@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { label } from '../kernel/fields.ts';
 import { answer } from '../kernel/wire.ts';
-import { type Deployment, splitModel } from './deployment.ts';
+import { accessGroupsOf, type Deployment, publicNameOf, splitModel, teamOf, unservedInfo } from './deployment.ts';
 import type { Model } from './model.entity.ts';
 
 const price = z.number().nonnegative('must not be negative').max(1_000_000);
@@ -16,15 +16,33 @@ const upstream = z
 
 const apiBase = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 
+/** Prices that calls are booked by (see metering/prices.ts), in LiteLLM's spelling. */
+const priceFields = [
+  'input_cost_per_token',
+  'output_cost_per_token',
+  'cache_read_input_token_cost',
+  'cache_creation_input_token_cost',
+  'output_cost_per_reasoning_token',
+  'input_cost_per_audio_token',
+  'output_cost_per_audio_token',
+  'input_cost_per_request',
+];
+const priceForms = ['', '_priority', '_flex', ...[128, 200, 256, 272].map((size) => `_above_${size}k_tokens`)];
+const prices: object = Object.fromEntries(
+  priceFields.flatMap((field) => priceForms.map((form) => [`${field}${form}`, price.nullable()])),
+);
+
+const seconds = z.number().positive('must be more than 0').max(86_400);
+
 /** What LiteLLM calls litellm_params, as far as it has an effect here. */
 const paramsShape = {
   model: upstream,
   api_base: apiBase.nullable(),
   api_key: z.string().min(1).nullable(),
-  input_cost_per_token: price.nullable(),
-  output_cost_per_token: price.nullable(),
-  cache_read_input_token_cost: price.nullable(),
-  cache_creation_input_token_cost: price.nullable(),
+  litellm_credential_name: label.nullable(),
+  timeout: seconds.nullable(),
+  stream_timeout: seconds.nullable(),
+  base_model: z.string().min(1).nullable(),
   mock_response: z.string(),
   mock_latency_ms: z.int().nonnegative().max(600_000),
   mock_chunk_interval_ms: z.int().nonnegative().max(600_000),
@@ -32,12 +50,32 @@ const paramsShape = {
   mock_completion_tokens: z.int().nonnegative(),
 };
 
-export const litellmParams = z.strictObject(paramsShape).partial();
-
-/** What LiteLLM calls model_info: free, because it is handed back as it came; prices and `id` have a meaning here. */
-export const modelInfo = z.looseObject({ id: label.optional() });
+export const litellmParams = z.strictObject({ ...prices, ...paramsShape }).partial();
 
 export type LitellmParams = z.output<typeof litellmParams>;
+
+const accessGroups = z.array(label).max(100);
+
+/**
+ * What LiteLLM calls model_info: free, because it is handed back as it came. The members named here, prices and limits of
+ * tokens have a meaning; those whose meaning is not served are refused.
+ */
+export const modelInfo = z
+  .looseObject({
+    id: label.optional(),
+    team_id: label.nullable().optional(),
+    team_public_model_name: label.nullable().optional(),
+    access_groups: accessGroups.nullable().optional(),
+  })
+  .superRefine((info, context) => {
+    for (const name of unservedInfo) {
+      const value = info[name];
+      if (value === undefined || value === null || value === false) continue;
+      context.addIssue({ code: 'custom', path: [name], message: 'has no effect in gatewayctl yet; leave it out' });
+    }
+  });
+
+export type ModelInfo = z.output<typeof modelInfo>;
 
 /** The settings people change most, beside the nested ones LiteLLM has. */
 export const flatParams = {
@@ -53,6 +91,14 @@ export const flatParams = {
     .describe(
       'Key for the upstream: os.environ/NAME names a variable of the daemon; anything else is stored encrypted and never shown',
     ),
+  credential: label
+    .nullable()
+    .optional()
+    .describe('Credential that has the key and the address; in litellm_params.litellm_credential_name too'),
+  accessGroups: accessGroups
+    .nullable()
+    .optional()
+    .describe('Names that let it through in lists of models; in model_info.access_groups too'),
   inputCostPerToken: price
     .nullable()
     .optional()
@@ -63,61 +109,118 @@ export const flatParams = {
     .describe('US dollars per output token; without one the price catalogue is asked'),
 };
 
+/** US dollars for a million tokens. */
+const perMillion = z.number().nullable();
+
 /** A deployment in answers, in LiteLLM's words. Never a key of an upstream. */
 export const deploymentInfo = {
   modelName: z.string().describe('The name clients ask for'),
   modelId: z.string().describe('Names the deployment; the same as model_info.id'),
+  provider: z.string().describe('Whose protocol is spoken upstream'),
   upstream: z.string().describe('Provider and upstream model'),
   source: z
     .enum(['config', 'database', 'builtin'])
     .describe('Where it is set up: only deployments of the database can be changed'),
+  teamId: z.string().nullable().describe('The team whose keys alone may call it; null is everybody’s'),
+  accessGroups: z.array(z.string()).describe('Names that let it through in lists of models'),
+  inputCostPerMillion: perMillion.describe('US dollars per million input tokens; null when no price is known'),
+  outputCostPerMillion: perMillion.describe('US dollars per million output tokens; null when no price is known'),
   litellmParams: z.record(z.string(), z.unknown()).describe('How the upstream is called, without its key'),
   modelInfo: z.record(z.string(), z.unknown()).describe('What is known of the model; id and db_model among it'),
 };
 
-export const describeDeployment = ({
-  id,
-  name,
-  provider,
-  upstreamModel,
-  apiBase: base,
-  source,
-  params,
-  info,
-}: Deployment) => ({
-  modelName: name,
-  modelId: id,
-  upstream: `${provider}/${upstreamModel}`,
-  source,
-  litellmParams: {
-    ...params,
-    model: `${provider}/${upstreamModel}`,
-    ...(base === undefined ? {} : { api_base: base }),
-  },
-  modelInfo: { ...info, id, db_model: source === 'database' },
-});
+/** What is known of a model beside what the operator says of it. */
+export interface KnownModel {
+  /** The name the price catalogue has for it. */
+  readonly key: string | null;
+  readonly maxInputTokens: number | null;
+  /** US dollars per token, as calls are booked. */
+  readonly inputCostPerToken: number | null;
+  readonly outputCostPerToken: number | null;
+}
+
+const unknown: KnownModel = { key: null, maxInputTokens: null, inputCostPerToken: null, outputCostPerToken: null };
+
+/** What every model of LiteLLM's has in its model_info; the operator's own members win. */
+function describeModel({ provider, info }: Deployment, known: KnownModel): Record<string, unknown> {
+  const own = Object.fromEntries(Object.entries(info).filter(([, value]) => value !== null && value !== undefined));
+  const maxInputTokens = own['max_input_tokens'] ?? known.maxInputTokens;
+  const maxOutputTokens = own['max_output_tokens'] ?? null;
+  return {
+    key: known.key,
+    max_tokens: maxOutputTokens ?? maxInputTokens,
+    max_input_tokens: maxInputTokens,
+    max_output_tokens: maxOutputTokens,
+    litellm_provider: provider,
+    // The one kind of call there is.
+    mode: 'chat',
+    ...own,
+    input_cost_per_token: known.inputCostPerToken,
+    output_cost_per_token: known.outputCostPerToken,
+  };
+}
+
+/** 2.5e-6 times a million is 2.5 and not 2.4999999999999996. */
+const million = (amount: number | null): number | null =>
+  amount === null ? null : Number((amount * 1_000_000).toPrecision(12));
+
+export type DescribedDeployment = z.output<z.ZodObject<typeof deploymentInfo>>;
+
+/** @param isWhole false for callers who may call it and not administer it: where it leads is none of their business */
+export function describeDeployment(
+  deployment: Deployment,
+  known: KnownModel = unknown,
+  isWhole = true,
+): DescribedDeployment {
+  const { id, name, provider, upstreamModel, apiBase: base, source, params, info } = deployment;
+  const model = `${provider}/${upstreamModel}`;
+  const told: Readonly<Record<string, unknown>> = known === unknown ? info : describeModel(deployment, known);
+  return {
+    modelName: isWhole ? name : publicNameOf(deployment),
+    modelId: id,
+    provider,
+    upstream: model,
+    source,
+    teamId: teamOf(deployment) ?? null,
+    accessGroups: [...accessGroupsOf(deployment)],
+    inputCostPerMillion: million(known.inputCostPerToken),
+    outputCostPerMillion: million(known.outputCostPerToken),
+    litellmParams: isWhole ? { ...params, model, ...(base === undefined ? {} : { api_base: base }) } : { model },
+    modelInfo: { ...told, id, db_model: source === 'database' },
+  };
+}
 
 const row = answer(deploymentInfo);
 
 /** A deployment as it travels: what administrators see, and what the audit log keeps. */
-export const encodeDeployment = (info: ReturnType<typeof describeDeployment>) => row.encode(info);
+export const encodeDeployment = (info: DescribedDeployment) => row.encode(info);
 
-/** A row of the database as a deployment, its key left out unless `apiKey` opens it. */
-export function deploymentOf({ id, name, params, info }: Model, apiKey?: string): Deployment {
+/** Where the key and the address of an upstream come from, opened. */
+export interface OpenedSecrets {
+  readonly apiKey?: string | undefined;
+  readonly apiBase?: string | undefined;
+}
+
+/** A row of the database as a deployment, without its secrets unless they are handed in, opened. */
+export function deploymentOf(
+  { id, name, params, info, teamId, credentialName }: Model,
+  secrets: OpenedSecrets = {},
+): Deployment {
   const { model, api_base: base, ...rest } = params;
   const { provider, upstreamModel } = splitModel(String(model)) ?? {
     provider: 'unknown',
     upstreamModel: String(model),
   };
+  const address = typeof base === 'string' ? base : secrets.apiBase;
   return {
     id,
     name,
     provider,
     upstreamModel,
-    apiBase: typeof base === 'string' ? base.replace(/\/+$/, '') : undefined,
-    apiKey,
+    apiBase: address?.replace(/\/+$/, ''),
+    apiKey: secrets.apiKey,
     source: 'database',
-    info,
-    params: rest,
+    info: { ...info, ...(teamId ? { team_id: teamId } : {}) },
+    params: { ...rest, ...(credentialName ? { litellm_credential_name: credentialName } : {}) },
   };
 }

@@ -1,3 +1,4 @@
+import type { Principal } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Exchange } from './exchange.ts';
 import { authenticate } from './pipeline.ts';
@@ -13,15 +14,47 @@ function answerList(exchange: Exchange): void {
   const { context, principal, request } = exchange;
   const { deployments } = context.deps;
   const query = new URLSearchParams(request.url?.split('?')[1]);
-  const wildcards = query.get('return_wildcard_routes')?.toLowerCase() === 'true' ? deployments.patterns : [];
-  const names = [...deployments.names, ...wildcards].filter((name) => context.deps.allows(principal, name));
-  exchange.answerJson(200, { object: 'list', data: names.map(describe) });
+  const isAsked = (name: string): boolean => query.get(name)?.toLowerCase() === 'true';
+  const teamId = teamAskedFor(query.get('team_id'), principal);
+  const allows = (name: string): boolean => context.deps.allows(principal, name);
+  const wildcards = isAsked('return_wildcard_routes') ? deployments.patterns(teamId) : [];
+  const hasOnlyGroups = isAsked('only_model_access_groups');
+  const names = hasOnlyGroups ? [] : [...deployments.names(teamId), ...wildcards].filter(allows);
+  const groups = hasOnlyGroups || isAsked('include_model_access_groups') ? groupsFor(exchange, teamId, allows) : [];
+  exchange.answerJson(200, { object: 'list', data: [...new Set([...names, ...groups])].map(describe) });
+}
+
+/** A group is shown to whoever may call all that is in it: to others it would tell of models they do not have. */
+function groupsFor(
+  { context: { deps } }: Exchange,
+  teamId: string | null,
+  allows: (name: string) => boolean,
+): readonly string[] {
+  const { deployments } = deps;
+  const members = new Map<string, boolean>();
+  for (const name of [...deployments.names(teamId), ...deployments.patterns(teamId)]) {
+    for (const group of deployments.scopeOf(name, teamId).groups) {
+      members.set(group, (members.get(group) ?? true) && allows(name));
+    }
+  }
+  return [...members].flatMap(([group, isWhole]) => (isWhole ? [group] : []));
+}
+
+/** Whose models are listed: those of the caller's own team or, for the master key, of any. */
+function teamAskedFor(teamId: string | null, principal: Principal): string | null {
+  if (teamId === null || teamId === '' || teamId === principal.teamId) return principal.teamId;
+  if (principal.kind === 'master') return teamId;
+  throw new GatewayError('forbidden', 'team_not_allowed', 'The key does not belong to that team', {
+    param: 'team_id',
+    hint: 'Leave team_id out, or use a key of the team.',
+  });
 }
 
 /** A model somebody may not call is not found, so that nobody learns which others there are. */
 function answerOne(exchange: Exchange): void {
   const { context, principal, parameter = '' } = exchange;
-  if (!context.deps.deployments.has(parameter) || !context.deps.allows(principal, parameter)) {
+  const isThere = context.deps.deployments.has(parameter, principal.teamId);
+  if (!isThere || !context.deps.allows(principal, parameter)) {
     throw new GatewayError('notFound', 'model_not_found', `The model ${JSON.stringify(parameter)} does not exist`, {
       param: 'model',
     });

@@ -72,7 +72,7 @@ function decide({ context, principal, chat }: Exchange): void {
 }
 
 function route(exchange: Exchange): void {
-  const target = exchange.context.deps.deployments.find(exchange.chat.model);
+  const target = exchange.context.deps.deployments.find(exchange.chat.model, exchange.principal.teamId);
   if (!target) throw unknownModel(exchange.chat.model);
   exchange.target = target;
 }

@@ -1,4 +1,5 @@
-import type { Deployment } from '../models/deployment.ts';
+import { type ModelScope, plainScope } from '../access/decide.ts';
+import { accessGroupsOf, type Deployment, publicNameOf, teamOf } from '../models/deployment.ts';
 
 /** Where a call goes. */
 export interface Target {
@@ -7,71 +8,128 @@ export interface Target {
   readonly upstreamModel: string;
 }
 
-interface Pattern {
+/** Deployments behind one name. Its scope is what `decide` has to know of the model. */
+interface Group {
+  readonly deployments: readonly Deployment[];
+  readonly scope: ModelScope;
+}
+
+interface Pattern extends Group {
   readonly name: string;
   readonly prefix: string;
   readonly suffix: string;
-  readonly deployments: Deployment[];
 }
 
-/** Which deployments stand behind which model names. Replaced whole, so that a call never sees half a change. */
+/** The names of everybody's deployments, or of one team's. */
+interface Names {
+  readonly exact: ReadonlyMap<string, Group>;
+  readonly patterns: readonly Pattern[];
+}
+
+const none: Names = { exact: new Map(), patterns: [] };
+
+/**
+ * Which deployments stand behind which model names. Replaced whole, so that a call never sees half a change. A team's own
+ * deployments are seen by its keys alone, and come before everybody's of the same name.
+ */
 export class DeploymentTable {
   #deployments: readonly Deployment[] = [];
-  #exact: ReadonlyMap<string, readonly Deployment[]> = new Map();
-  #patterns: readonly Pattern[] = [];
+  #shared: Names = none;
+  #teams: ReadonlyMap<string, Names> = new Map();
 
   constructor(deployments: readonly Deployment[] = []) {
     this.replace(deployments);
   }
 
   replace(deployments: readonly Deployment[]): void {
-    const byName = Map.groupBy(deployments, ({ name }) => name);
-    const patterns = [...byName].filter(([name]) => name.includes('*'));
+    const byTeam = Map.groupBy(deployments, (deployment) => teamOf(deployment));
     this.#deployments = Object.freeze([...deployments]);
-    this.#exact = new Map([...byName].filter(([name]) => !name.includes('*')));
-    this.#patterns = patterns
-      .map(([name, group]) => toPattern(name, group))
-      // The longer what must match literally, the more specific: `openai/gpt-*`, then `openai/*`, then `*`.
-      .toSorted((one, other) => other.name.length - one.name.length);
+    this.#shared = namesOf(byTeam.get(undefined) ?? []);
+    this.#teams = new Map(
+      [...byTeam].flatMap(([team, own]) => (team === undefined ? [] : [[team, namesOf(own)] as const])),
+    );
   }
 
   get all(): readonly Deployment[] {
     return this.#deployments;
   }
 
-  /** The model names that can be listed, in the order they were configured. */
-  get names(): readonly string[] {
-    return [...this.#exact.keys()];
+  /** The model names that can be listed, in the order they were configured; those of a team before everybody's. */
+  names(teamId: string | null = null): readonly string[] {
+    return this.#both(teamId, ({ exact }) => [...exact.keys()]);
   }
 
-  get patterns(): readonly string[] {
-    return this.#patterns.map(({ name }) => name);
+  patterns(teamId: string | null = null): readonly string[] {
+    return this.#both(teamId, ({ patterns }) => patterns.map(({ name }) => name));
   }
 
-  has(model: string): boolean {
-    return this.#exact.has(model) || this.#patterns.some((pattern) => matches(pattern, model));
+  hasTeam(teamId: string): boolean {
+    return this.#teams.has(teamId);
+  }
+
+  has(model: string, teamId: string | null = null): boolean {
+    return this.#group(model, teamId) !== undefined;
+  }
+
+  /** What is to be known of a model before anybody may call it. */
+  scopeOf(model: string, teamId: string | null): ModelScope {
+    return this.#group(model, teamId)?.scope ?? plainScope;
   }
 
   /** One of the deployments that serve a model: an exact name wins over a pattern, a longer pattern over a shorter. */
-  find(model: string): Target | undefined {
-    const exact = this.#exact.get(model);
-    if (exact) {
-      const deployment = pick(exact);
-      return deployment && { deployment, upstreamModel: deployment.upstreamModel };
-    }
-    const pattern = this.#patterns.find((candidate) => matches(candidate, model));
-    const deployment = pattern && pick(pattern.deployments);
+  find(model: string, teamId: string | null = null): Target | undefined {
+    const group = this.#group(model, teamId);
+    const deployment = group && pick(group.deployments);
     if (!deployment) return undefined;
-    const matched = model.slice(pattern.prefix.length, model.length - pattern.suffix.length);
+    if (!isPattern(group)) return { deployment, upstreamModel: deployment.upstreamModel };
+    const matched = model.slice(group.prefix.length, model.length - group.suffix.length);
     // A function, because in a replacement text `$&` and its kind have a meaning of their own.
     return { deployment, upstreamModel: deployment.upstreamModel.replace('*', () => matched) };
   }
+
+  #group(model: string, teamId: string | null): Group | Pattern | undefined {
+    const own = teamId === null ? undefined : this.#teams.get(teamId);
+    return (
+      own?.exact.get(model) ??
+      this.#shared.exact.get(model) ??
+      own?.patterns.find((pattern) => matches(pattern, model)) ??
+      this.#shared.patterns.find((pattern) => matches(pattern, model))
+    );
+  }
+
+  #both(teamId: string | null, of: (names: Names) => readonly string[]): readonly string[] {
+    const own = teamId === null ? undefined : this.#teams.get(teamId);
+    return own ? [...new Set([...of(own), ...of(this.#shared)])] : of(this.#shared);
+  }
 }
 
+function namesOf(deployments: readonly Deployment[]): Names {
+  const groups = [...Map.groupBy(deployments, publicNameOf)].map(([name, group]) => [name, groupOf(group)] as const);
+  return {
+    exact: new Map(groups.filter(([name]) => !name.includes('*'))),
+    patterns: groups
+      .filter(([name]) => name.includes('*'))
+      .map(([name, group]) => toPattern(name, group))
+      // The longer what must match literally, the more specific: `openai/gpt-*`, then `openai/*`, then `*`.
+      .toSorted((one, other) => other.name.length - one.name.length),
+  };
+}
+
+/** A group that one of the deployments behind a name is in lets the name through: what is decided on is the name. */
+const groupOf = (deployments: readonly Deployment[]): Group => ({
+  deployments,
+  scope: {
+    groups: new Set(deployments.flatMap(accessGroupsOf)),
+    isOfTeam: deployments.some((deployment) => teamOf(deployment) !== undefined),
+  },
+});
+
+const isPattern = (group: Group | Pattern): group is Pattern => 'prefix' in group;
+
 /** Only the first `*` of a name is one. */
-function toPattern(name: string, deployments: Deployment[]): Pattern {
+function toPattern(name: string, group: Group): Pattern {
   const star = name.indexOf('*');
-  return { name, prefix: name.slice(0, star), suffix: name.slice(star + 1), deployments };
+  return { name, prefix: name.slice(0, star), suffix: name.slice(star + 1), ...group };
 }
 
 function matches({ prefix, suffix }: Pattern, model: string): boolean {

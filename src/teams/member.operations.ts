@@ -150,7 +150,7 @@ export const addTeamMembers = operation({
     const people = [];
     for (const person of named) {
       const user = await userFor(needs, person, standing);
-      if (!(await needs.members.isMember(found.id, user.id))) {
+      if (!(await needs.teams.isMember(found.id, user.id))) {
         people.push({ userId: user.id, role: person.role, ...limits });
       }
     }
@@ -243,8 +243,8 @@ export const removeTeamMember = operation({
   access: 'scoped',
   cli: {
     result: 'members_with_roles',
-    columns,
-    headings,
+    columns: ['user_id', 'user_email', 'role'],
+    headings: { user_id: 'USER', user_email: 'EMAIL' },
     id: 'user_id',
     args: ['team_id', 'user_id'],
     completes: { team_id: 'team', user_id: 'user' },

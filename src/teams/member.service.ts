@@ -31,14 +31,10 @@ export class MemberService {
     this.#teams = teams;
   }
 
-  async isMember(teamId: string, userId: string): Promise<boolean> {
-    return (await this.#work.em.count(TeamMember, { teamId, userId })) > 0;
-  }
-
   /** @throws GatewayError 400 when the user is in the team already, 403 when the limits are wider than the team's */
   async add(team: Team, user: User, { role = 'user', ...limits }: MemberChanges = {}): Promise<Membership> {
     const { em, now } = this.#work;
-    if (await this.isMember(team.id, user.id)) throw alreadyThere(team, user, role);
+    if (await this.#teams.isMember(team.id, user.id)) throw alreadyThere(team, user, role);
     requireWithin(team, limits);
     const member = em.create(TeamMember, {
       teamId: team.id,

@@ -17,10 +17,15 @@ const reference = id.describe('The team, by id or alias');
 /** The last model taken away would let the team call every one. */
 function requireSome(rest: readonly string[], before: readonly string[]): void {
   if (rest.length > 0 || before.length === 0) return;
-  throw new GatewayError('invalid', 'invalid_request_error', 'models: nothing would be left, and an empty list is all', {
-    param: 'models',
-    hint: 'Name no-default-models to let the team call none: gatewayctl team update TEAM --models no-default-models',
-  });
+  throw new GatewayError(
+    'invalid',
+    'invalid_request_error',
+    'models: nothing would be left, and an empty list is all',
+    {
+      param: 'models',
+      hint: 'Name no-default-models to let the team call none: gatewayctl team update TEAM --models no-default-models',
+    },
+  );
 }
 
 const editing = (verb: 'add' | 'delete', summary: string) =>
@@ -30,15 +35,20 @@ const editing = (verb: 'add' | 'delete', summary: string) =>
     route: ['POST', `/team/model/${verb}`],
     summary,
     description: 'A team whose list is empty may call every model, so the first entry of a list takes all others away.',
-    input: wire({ teamId: reference, models: models.min(1).describe('The models, patterns such as openai/* included') }),
+    input: wire({
+      teamId: reference,
+      models: models.min(1).describe('The models, patterns such as openai/* included'),
+    }),
     output: answer(teamInfo),
     access: 'scoped',
     cli: {
       ...shownTeam,
+      ...(verb === 'delete' && { confirm: 'moderate' }),
       args: ['team_id', 'models'],
       completes: { team_id: 'team', models: 'model' },
-      done: ({ models: left }) => `The team may call ${Array.isArray(left) && left.length > 0 ? left.join(', ') : 'every model'}`,
-      examples: [[`By name`, `gatewayctl team model ${verb} platform gpt-4o`]],
+      done: ({ models: left }) =>
+        `The team may call ${Array.isArray(left) && left.length > 0 ? left.join(', ') : 'every model'}`,
+      examples: [[`By name`, `gatewayctl team model ${verb} platform gpt-4o${verb === 'delete' ? ' --yes' : ''}`]],
     },
     run: async ({ teams }: Needs, { teamId, models: named }) => {
       const { team } = await teams.lock(teamId, 'manager');

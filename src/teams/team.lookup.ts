@@ -8,6 +8,9 @@ import type { TeamWithMembers } from './team.wire.ts';
 /** Members shown with a team of a list, and with one that is asked for by itself. `team member list` shows all. */
 export const membersShown = { inList: 50, alone: 1_000 } as const;
 
+/** A list of ids as one parameter: MikroORM writes an array out as several, and an empty one as none at all. */
+const ids = 'jsonb_array_elements_text(?::jsonb)';
+
 interface MemberRow {
   readonly team_id: string;
   readonly user_id: string;
@@ -59,21 +62,23 @@ export class TeamLookup {
       named.set(team.id, named.get(team.id) ?? reference);
     }
     const locked: { team: Team; reference: string }[] = [];
-    for (const [id, reference] of [...named].toSorted()) locked.push({ team: await this.lock(id), reference });
+    for (const id of [...named.keys()].toSorted()) {
+      locked.push({ team: await this.lock(id), reference: named.get(id) ?? id });
+    }
     return locked;
   }
 
   /** Teams with their first members and with counts: four statements, however many teams. */
   async withMembers(teams: readonly Team[], most: number = membersShown.inList): Promise<TeamWithMembers[]> {
     const { em } = this.#work;
-    const ids = teams.map(({ id }) => id);
+    const teamIds = teams.map(({ id }) => id);
     const rows = await em.execute<MemberRow[]>(
-      `select shown.team_id, shown.user_id, u.email from unnest(?::text[]) as t (id)
+      `select shown.team_id, shown.user_id, u.email from ${ids} as t (id)
        cross join lateral (
          select m.team_id, m.user_id, m.created_at from ${SCHEMA}.team_members m
           where m.team_id = t.id order by m.created_at, m.user_id limit ?
        ) shown join ${SCHEMA}.users u on u.id = shown.user_id`,
-      [ids, most],
+      [JSON.stringify(teamIds), most],
     );
     const emails = new Map(rows.map(({ user_id: user, email }) => [user, email]));
     const members = await em.find(
@@ -81,7 +86,7 @@ export class TeamLookup {
       { $or: rows.map(({ team_id: teamId, user_id: userId }) => ({ teamId, userId })) },
       { orderBy: { createdAt: 'asc', userId: 'asc' } },
     );
-    const counts = await this.#counts(ids);
+    const counts = await this.#counts(teamIds);
     const byTeam = Map.groupBy(rows.length > 0 ? members : [], ({ teamId }) => teamId);
     return teams.map((team) => ({
       team,
@@ -91,12 +96,12 @@ export class TeamLookup {
     }));
   }
 
-  async #counts(ids: readonly string[]): Promise<ReadonlyMap<string, { members: number; keys: number }>> {
+  async #counts(teamIds: readonly string[]): Promise<ReadonlyMap<string, { members: number; keys: number }>> {
     const rows = await this.#work.em.execute<{ id: string; members: string; keys: string }[]>(
       `select t.id, (select count(*) from ${SCHEMA}.team_members m where m.team_id = t.id) as members,
               (select count(*) from ${SCHEMA}.keys k where k.team_id = t.id) as keys
-       from unnest(?::text[]) as t (id)`,
-      [ids],
+       from ${ids} as t (id)`,
+      [JSON.stringify(teamIds)],
     );
     return new Map(rows.map(({ id, members, keys }) => [id, { members: Number(members), keys: Number(keys) }]));
   }

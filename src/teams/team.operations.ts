@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import type { Authority } from '../access/authority.ts';
 import { comparing, ifThere } from '../kernel/existing.ts';
-import { id, label, text } from '../kernel/fields.ts';
-import { type CommandLine, operation } from '../kernel/operation.ts';
+import { id, text } from '../kernel/fields.ts';
+import { operation } from '../kernel/operation.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import type { KeyService } from '../keys/key.service.ts';
 import { describeKey, keyInfo } from '../keys/key.wire.ts';
+import type { ModelService } from '../models/model.service.ts';
 import type { UserService } from '../users/user.service.ts';
 import type { MemberService } from './member.service.ts';
 import { newTeamFields, teamChanges, unservedTeamFields } from './team.fields.ts';
@@ -19,6 +20,7 @@ interface Needs {
   users: UserService;
   keys: KeyService;
   authority: Authority;
+  models: ModelService;
   now: Date;
 }
 
@@ -87,7 +89,7 @@ export const createTeam = operation({
     }
     // Whoever makes a team without being above all of them is its first administrator.
     const { isAdmin, userId } = authority;
-    if (!isAdmin && userId !== null && !(await members.isMember(team.id, userId))) {
+    if (!isAdmin && userId !== null && !(await teams.isMember(team.id, userId))) {
       await members.add(team, await users.named({ userId }), { role: 'admin' });
     }
     return teams.describe(team);
@@ -188,12 +190,13 @@ export const deleteTeams = operation({
       `${Array.isArray(teams) ? teams.length : 0} deleted, with ${Array.isArray(keys) ? keys.length : 0} keys`,
     examples: [['In a script', 'gatewayctl team delete web --confirm web']],
   },
-  run: async ({ teams, keys }: Needs, { teamIds }) => {
+  run: async ({ teams, keys, models }: Needs, { teamIds }) => {
     const deletedTeams = [];
     const deletedKeys = [];
     for (const team of await teams.lockAll(teamIds, 'organization')) {
       deletedTeams.push(await teams.describe(team));
       deletedKeys.push(...(await keys.removeOf({ teamId: team.id })));
+      await models.removeOf(team.id);
       await teams.remove(team);
     }
     return { deletedTeams, deletedKeys };

@@ -7,7 +7,7 @@ import { GatewayError } from '../kernel/errors.ts';
 import { requireChange } from '../kernel/fields.ts';
 import { type BudgetWindow, keptBudgetLimits, type LimitChanges, limitChanges, newLimits } from '../kernel/limits.ts';
 import { TeamAccess, teamGrant } from './team.access.ts';
-import { DeletedTeam, Team } from './team.entity.ts';
+import { DeletedTeam, Team, TeamMember } from './team.entity.ts';
 import { type TeamFilter, TeamList } from './team.list.ts';
 import { membersShown, TeamLookup } from './team.lookup.ts';
 import { fieldNotAllowed, type TeamStanding } from './team.policy.ts';
@@ -58,13 +58,7 @@ export class TeamService {
     const organizationId = fields.organizationId ?? null;
     if (!(await authority.administersOrganization(organizationId))) throw notTheirOrganization();
     const team = this.#work.em.create(Team, {
-      models: [],
-      aliases: {},
-      tags: [],
-      metadata: {},
-      budgetLimits: [],
-      memberPermissions: [],
-      blocked: false,
+      ...untouched,
       ...newLimits(fields),
       ...columnsOf(fields),
       id: teamId ?? randomUUID(),
@@ -147,6 +141,10 @@ export class TeamService {
     return this.#lookup.withMembers(teams, most);
   }
 
+  async isMember(teamId: string, userId: string): Promise<boolean> {
+    return (await this.#work.em.count(TeamMember, { teamId, userId })) > 0;
+  }
+
   /** A team as it is shown to whoever administers it. */
   async describe(team: Team): Promise<ReturnType<typeof describeTeam>> {
     const [whole = bareTeam(team)] = await this.withMembers([team], membersShown.alone);
@@ -177,6 +175,17 @@ export class TeamService {
     }
   }
 }
+
+/** What a team is made with where nothing is said. */
+const untouched = {
+  models: [],
+  aliases: {},
+  tags: [],
+  metadata: {},
+  budgetLimits: [],
+  memberPermissions: [],
+  blocked: false,
+};
 
 /** The fields as the entity keeps them. Only what was given is in the answer; null clears. */
 function columnsOf(fields: TeamChanges) {

@@ -11,7 +11,7 @@ const membersAsText = (members: unknown): string =>
 
 const teamMembers = z.array(z.looseObject({ user_id: z.string(), role: z.string() })).catch([]);
 
-export const teamFlags: CommandLine['flags'] = {
+export const teamFlags: NonNullable<CommandLine['flags']> = {
   ...limitFlags,
   team_alias: 'alias',
   team_id: 'id',

@@ -7,6 +7,7 @@ import { pageFields, pagesFor } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import type { KeyService } from '../keys/key.service.ts';
 import { describeKey, keyInfo } from '../keys/key.wire.ts';
+import type { MemberService } from '../teams/member.service.ts';
 import type { TeamService } from '../teams/team.service.ts';
 import { describeTeam, teamInfo } from '../teams/team.wire.ts';
 import type { UserService } from './user.service.ts';
@@ -15,6 +16,7 @@ import { describeUser, newUserFields, unservedUserFields, userChanges, userInfo 
 interface Needs {
   users: UserService;
   teams: TeamService;
+  members: MemberService;
   keys: KeyService;
   now: Date;
 }
@@ -51,7 +53,7 @@ const userComparisons: Readonly<Record<string, Comparison<Needs>>> = {
   user_email: comparing(({ wanted, found }) => text(wanted).toLowerCase() === text(found['user_email']).toLowerCase()),
   teams: async ({ field, wanted, found, services: { teams } }) => {
     const { user_id: userId } = found;
-    const is = isOf(userId) ? (await teams.of(userId)).map(({ id: team }) => team) : [];
+    const is = isOf(userId) ? (await teams.of(userId, 1_000)).map(({ id: team }) => team) : [];
     const asked = await Promise.all(
       z
         .array(z.string())
@@ -110,9 +112,9 @@ export const createUser = operation({
       ],
     ],
   },
-  run: async ({ users, teams, keys }: Needs, { autoCreateKey, keyAlias, teams: named, ...fields }) => {
+  run: async ({ users, teams, members, keys }: Needs, { autoCreateKey, keyAlias, teams: named, ...fields }) => {
     const user = await users.create(fields);
-    for (const team of named) await teams.addMember(await teams.get(team), user, 'user');
+    for (const team of named) await members.add((await teams.lock(team, 'manager')).team, user);
     const made = autoCreateKey
       ? await keys.generate({ userId: user.id, keyAlias, models: [], metadata: {}, blocked: false })
       : undefined;
@@ -196,7 +198,7 @@ export const getUser = operation({
       userId: user.id,
       userInfo: describeUser(user),
       keys: (await keys.of({ userId: user.id }, 1_000)).map((key) => describeKey(key, now)),
-      teams: (await teams.withMembers(await teams.of(user.id))).map(describeTeam),
+      teams: (await teams.withMembers(await teams.of(user.id, 1_000))).map((team) => describeTeam(team, now)),
     };
   },
 });

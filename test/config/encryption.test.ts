@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { createVault, keyId } from '../../src/kernel/encryption.ts';
+import { refuseMasterKey } from '../../src/config/encryption-key.ts';
+import { createVault, keyId, sealedWith } from '../../src/kernel/encryption.ts';
 import { GatewayError } from '../../src/kernel/errors.ts';
 import { refusal } from './support.ts';
 
@@ -12,7 +13,7 @@ test('what was sealed opens in its place', () => {
   const vault = createVault(kek);
   for (const text of ['', 'sk-x', 'ключ \u{1F511}', 'x'.repeat(100_000)]) {
     const sealed = vault.seal(text, place);
-    assert.match(sealed, new RegExp(`^gwenc:1:${keyId(kek)}:[\\w-]+:[\\w-]{16}:[\\w-]*:[\\w-]{22}$`));
+    assert.match(sealed, new RegExp(`^gwenc:2:${keyId(kek)}:[\\w-]+:[\\w-]{16}:[\\w-]*:[\\w-]{22}$`));
     assert.equal(vault.open(sealed, place), text);
   }
 });
@@ -37,7 +38,14 @@ test('shortened, lengthened and foreign texts are errors', () => {
   const sealed = vault.seal('sk-canary', place);
   for (let length = 0; length < sealed.length; length++)
     assert.throws(() => vault.open(sealed.slice(0, length), place), GatewayError);
-  for (const text of [`${sealed}A`, `${sealed}\n`, ` ${sealed}`, 'sk-plain', sealed.replace(':1:', ':2:')])
+  for (const text of [
+    `${sealed}A`,
+    `${sealed}\n`,
+    ` ${sealed}`,
+    'sk-plain',
+    sealed.replace(':2:', ':1:'),
+    sealed.replace(':2:', ':3:'),
+  ])
     assert.throws(() => vault.open(text, place), GatewayError);
 });
 
@@ -52,6 +60,64 @@ test('a sealed text opens in no other row, column or table, and with no other ke
   const error = refusal(() => createVault(randomBytes(32)).open(sealed, place));
   assert.equal(error.type, 'encryption_key_mismatch');
   assert.equal(error.kind, 'config');
+});
+
+test('a second key opens and does not seal, so that one can take the place of the other', () => {
+  const later = Buffer.alloc(32, 2);
+  const sealed = createVault(kek).seal('sk-canary', place);
+  const both = createVault({ current: later, others: [kek] });
+  assert.equal(both.open(sealed, place), 'sk-canary');
+  assert.equal(sealedWith(both.seal('x', place)), keyId(later));
+  assert.equal(refusal(() => createVault(later).open(sealed, place)).type, 'encryption_key_mismatch');
+});
+
+test('wrapping a data key anew leaves what it encrypts as it is', () => {
+  const later = Buffer.alloc(32, 2);
+  const sealed = createVault(kek).seal('sk-canary', place);
+  const both = createVault({ current: later, others: [kek] });
+  const anew = both.rewrap(sealed, place);
+  assert.ok(anew !== undefined);
+  assert.deepEqual(anew.split(':').slice(4), sealed.split(':').slice(4));
+  assert.equal(createVault(later).open(anew, place), 'sk-canary');
+  assert.equal(both.rewrap(anew, place), undefined, 'once is enough');
+  // The content is bound to its place, and the data key to the key that wraps it: neither can be put elsewhere.
+  assert.equal(refusal(() => both.rewrap(sealed, { ...place, row: 'c' })).type, 'sealed_value_damaged');
+  const relabelled = sealed.replace(keyId(kek), keyId(later));
+  assert.equal(refusal(() => both.open(relabelled, place)).type, 'sealed_value_damaged');
+});
+
+test('a text of format 1 still opens, and becomes one of format 2 when the key changes', () => {
+  const old =
+    'gwenc:1:9fd3deea:WLg8njoIz3r_6Lkca7OnXzwdS1FywkvqsYNNQRymft-gCPifeKlRxm0qBKcaDycFUtvLfEHjuW1B6T7T:x0Go6PA6sZuZrxlf:fMPMyLriehIcMtWeTTs1orZayyCY:pQvEbbf_jaDaCC3OVdSCLQ';
+  assert.equal(createVault(kek).open(old, place), 'sk-canary of format 1');
+  assert.throws(() => createVault(kek).open(old, { ...place, row: 'c' }), GatewayError);
+  const later = Buffer.alloc(32, 2);
+  const anew = createVault({ current: later, others: [kek] }).rewrap(old, place) ?? '';
+  assert.match(anew, /^gwenc:2:/);
+  assert.equal(createVault(later).open(anew, place), 'sk-canary of format 1');
+});
+
+test('a fingerprint tells whether two texts are the same, to whoever has the key', () => {
+  const vault = createVault(kek);
+  assert.equal(vault.fingerprint('sk-canary'), vault.fingerprint('sk-canary'));
+  assert.notEqual(vault.fingerprint('sk-canary'), vault.fingerprint('sk-other'));
+  assert.notEqual(vault.fingerprint('sk-canary'), createVault(Buffer.alloc(32, 2)).fingerprint('sk-canary'));
+});
+
+test('an encryption key that is the master key is refused, in whichever form', () => {
+  const hex = kek.toString('hex');
+  const bytes = Buffer.from('sk-0123456789-0123456789-0123456');
+  for (const [key, masterKey] of [
+    [kek, `sk-${hex}`],
+    [kek, `sk-${kek.toString('base64')}`],
+    [bytes, bytes.toString()],
+    [Buffer.from(bytes.toString().slice(3).padEnd(32, 'x')), `sk-${bytes.toString().slice(3).padEnd(32, 'x')}`],
+  ] as const) {
+    assert.equal(refusal(() => refuseMasterKey({ current: key }, masterKey)).type, 'encryption_key_is_master_key');
+    const other = { current: randomBytes(32), others: [key] };
+    assert.equal(refusal(() => refuseMasterKey(other, masterKey)).kind, 'config');
+  }
+  refuseMasterKey({ current: kek }, `sk-${randomBytes(32).toString('hex')}`);
 });
 
 test('a vault without a key says so at its first use, and how to give one', () => {

@@ -130,7 +130,7 @@ environment_variables:
 model_list:
   - model_name: a
     litellm_params: {model: x, rpm: 5, aws_region_name: eu}
-    model_info: {access_groups: [g]}
+    model_info: {access_windows: [g]}
 `,
   );
   const shown = warnings.map(
@@ -142,7 +142,7 @@ model_list:
     ':7:1 guardrails restricts something in LiteLLM; gatewayctl does not serve it, and it restricts nothing here',
     ':12:32 litellm_params.rpm is LiteLLM’s; gatewayctl does not serve it, and it has no effect',
     ':12:40 litellm_params.aws_region_name is LiteLLM’s; gatewayctl does not serve it, and it has no effect',
-    ':13:18 model_info.access_groups restricts something in LiteLLM; gatewayctl does not serve it, and it restricts nothing here',
+    ':13:18 model_info.access_windows restricts something in LiteLLM; gatewayctl does not serve it, and it restricts nothing here',
     ':12:21 litellm_params.api_key is missing, and OPENAI_API_KEY is not set',
     ':9:24 environment_variables.LANGFUSE_SECRET_KEY is used by no os.environ/ reference in this file',
   ]);

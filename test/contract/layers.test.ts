@@ -50,6 +50,8 @@ const roomOf = (path: string): string => (path.includes('/') ? path.slice(0, pat
 
 /** Each noun stands on those before it. */
 const nouns = ['audit', 'organizations', 'users', 'teams', 'keys', 'spend'];
+/** Those that stand on others than these, or on fewer. */
+const beside: Readonly<Record<string, readonly string[]>> = { models: ['audit'], credentials: ['audit', 'models'] };
 const toTheLeft = (noun: string): string[] => nouns.slice(0, nouns.indexOf(noun));
 
 /** Whether a file of ours may load another of ours from a different room. */
@@ -58,11 +60,11 @@ const arrows: Readonly<Record<string, (to: string, from: string) => boolean>> = 
   config: (to) => roomOf(to) === 'kernel' || to === 'models/deployment.ts',
   db: (to) => roomOf(to) === 'kernel',
   ...Object.fromEntries(
-    [...nouns, 'models'].map((noun) => [
+    [...nouns, 'models', 'credentials'].map((noun) => [
       noun,
       (to: string, from: string) =>
         ['kernel', 'db'].includes(roomOf(to)) ||
-        (noun === 'models' ? ['audit'] : toTheLeft(noun)).includes(roomOf(to)) ||
+        (beside[noun] ?? toTheLeft(noun)).includes(roomOf(to)) ||
         // An answer may show objects of another noun: a team with its keys.
         (from.endsWith('.operations.ts') && to.endsWith('.wire.ts')),
     ]),
@@ -70,7 +72,7 @@ const arrows: Readonly<Record<string, (to: string, from: string) => boolean>> = 
   idempotency: (to) => ['kernel', 'db'].includes(roomOf(to)),
   access: (to) => ['kernel', 'db'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
   metering: (to) => ['kernel', 'db', 'access'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
-  proxy: (to) => ['kernel', 'metering', 'access'].includes(roomOf(to)),
+  proxy: (to) => ['kernel', 'metering', 'access'].includes(roomOf(to)) || to === 'models/deployment.ts',
   daemon: (to) => roomOf(to) === 'kernel' || to === 'operations.ts',
   cli: (to) => ['kernel', 'docs'].includes(roomOf(to)) || to === 'operations.ts',
   docs: (to) => roomOf(to) === 'kernel' || to === 'operations.ts',

@@ -1,0 +1,28 @@
+import type { Actor } from '../kernel/operation.ts';
+import type { Authority } from './authority.ts';
+import { allows, type ModelLists, type ModelScope } from './decide.ts';
+
+/** Whether a caller may call a model; what lists of models show to whoever may not see everything. */
+export type MayCall = (model: string, scope: ModelScope) => boolean;
+
+/**
+ * What the key of a caller may call, by the same rules that its calls are decided by.
+ *
+ * @returns undefined for whoever sees every model
+ */
+export async function callableBy(authority: Authority, actor: Actor): Promise<MayCall | undefined> {
+  if (authority.seesAll || actor.type !== 'key') return undefined;
+  const { teamId } = actor;
+  const [team, user] = await Promise.all([
+    teamId === null ? undefined : authority.grantOf('team', teamId),
+    authority.userId === null ? undefined : authority.grantOf('user', authority.userId),
+  ]);
+  const principal: ModelLists = {
+    kind: 'key',
+    models: authority.ownGrant?.grant.models ?? [],
+    teamId,
+    teamModels: team?.grant.models ?? [],
+    userModels: user?.grant.models ?? [],
+  };
+  return (model, scope) => allows(principal, model, scope);
+}

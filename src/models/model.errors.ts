@@ -1,0 +1,49 @@
+import { GatewayError } from '../kernel/errors.ts';
+
+export const idTaken = (id: string, cause?: unknown) =>
+  new GatewayError('conflict', 'bad_request_error', `A deployment with id ${id} already exists`, {
+    param: 'model_info.id',
+    status: 400,
+    hint: 'Leave the id out, and one is made up.',
+    cause,
+  });
+
+export const unknownModel = (reference: string) =>
+  new GatewayError('notFound', 'not_found_error', `No model "${reference}"`, {
+    param: 'id',
+    hint: 'Which models there are: gatewayctl model list',
+  });
+
+export const ambiguous = (reference: string) =>
+  new GatewayError('invalid', 'ambiguous_model', `More than one deployment is called ${reference}`, {
+    param: 'id',
+    hint: 'Name it by its id: gatewayctl model get ' + reference,
+  });
+
+export const notInDatabase = (name: string) =>
+  new GatewayError('conflict', 'model_not_in_database', `Model ${name} is set up in the configuration`, {
+    param: 'id',
+    status: 400,
+    hint: 'Change the configuration file and restart the daemon.',
+  });
+
+/** Of a model the caller may call: one it may not is not found. */
+export const notYours = (name: string | undefined) =>
+  new GatewayError(
+    'forbidden',
+    'auth_error',
+    name === undefined
+      ? 'Only administrators set up models for everybody, and administrators of a team those of the team'
+      : `Model ${name} is changed by administrators of the gateway or of its team only`,
+    {
+      param: name === undefined ? 'model_info.team_id' : 'id',
+      hint: 'Name a team you administer as model_info.team_id, or ask an administrator.',
+    },
+  );
+
+export const credentialMissing = (name: string, cause?: unknown) =>
+  new GatewayError('notFound', 'not_found_error', `No credential "${name}"`, {
+    param: 'litellm_params.litellm_credential_name',
+    hint: 'Which credentials there are: gatewayctl credential list',
+    cause,
+  });

@@ -1,0 +1,31 @@
+import { GatewayError } from '../kernel/errors.ts';
+import { environmentName } from './deployment.ts';
+import type { LitellmParams, ModelInfo } from './model.wire.ts';
+
+/**
+ * What whoever administers a team, and is no administrator of the gateway, may set of the team's models. Not where they
+ * are (`api_base`), not a credential of the gateway's, and nothing that calls are priced by: their budgets would be theirs.
+ */
+export const teamModelFields: Readonly<Record<'litellm_params' | 'model_info', readonly string[]>> = {
+  litellm_params: ['model', 'api_key', 'timeout', 'stream_timeout'],
+  model_info: ['id', 'team_id', 'team_public_model_name', 'access_groups', 'mode'],
+};
+
+/** @throws GatewayError 403 that names the first field only administrators may set */
+export function requireTeamFields(params: LitellmParams, info: ModelInfo): void {
+  const given = { litellm_params: params, model_info: info };
+  for (const section of ['litellm_params', 'model_info'] as const) {
+    const field = Object.entries(given[section]).find(
+      ([name, value]) => value !== undefined && !teamModelFields[section].includes(name),
+    )?.[0];
+    if (field) throw adminField(`${section}.${field}`);
+  }
+  // It names a variable of the daemon, whatever that holds.
+  if (params.api_key && environmentName(params.api_key)) throw adminField('litellm_params.api_key');
+}
+
+const adminField = (param: string) =>
+  new GatewayError('forbidden', 'field_not_allowed', `${param} may be set by administrators only`, {
+    param,
+    hint: `A team's administrator sets ${teamModelFields.litellm_params.join(', ')} and an api_key of the team's own.`,
+  });
