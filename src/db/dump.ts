@@ -23,6 +23,7 @@ const tables = [
   'credentials',
   'models',
   'audit_log',
+  'audit_heads',
   'spend_logs',
   'daily_spend',
 ] as const;
