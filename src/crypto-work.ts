@@ -128,7 +128,7 @@ async function rotate(
     if (done === 0) break;
   }
   const id = keyId(ring.current);
-  if (total > 0) await record(database, runtime, { id, rows: total });
+  if (total > 0) await record({ database, runtime, ring }, { id, rows: total });
   for (const problem of problems.slice(0, problemsAtMost)) context.io.err(`${problem}\n`);
   context.io.err(`${total} secrets were put under key ${id}; ${problems.length} could not be.\n`);
   return problems.length === 0 ? Exit.ok : Exit.no;
@@ -176,11 +176,16 @@ const recordRotation = operation({
 });
 
 async function record(
-  database: Database,
-  runtime: Runtime,
+  { database, runtime, ring }: { readonly database: Database; readonly runtime: Runtime; readonly ring: KeyRing },
   rotation: { readonly id: string; readonly rows: number },
 ): Promise<void> {
-  const app = new App({ orm: database.orm, now: () => new Date(), vault: createVault(undefined), configured: [] });
+  const app = new App({
+    orm: database.orm,
+    now: () => new Date(),
+    vault: createVault(undefined),
+    auditVault: createVault(ring, 'audit-mac'),
+    configured: [],
+  });
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
   await app.run(recordRotation, rotation, { actor });
 }

@@ -22,6 +22,7 @@ const tables = [
   'deleted_teams',
   'credentials',
   'models',
+  'audit_keys',
   'audit_log',
   'audit_heads',
   'spend_logs',

@@ -5,7 +5,7 @@ import { SCHEMA } from '../schema.ts';
 export class Migration0003Audit extends Migration {
   override up(): void {
     this.addSql(`set local search_path to ${SCHEMA}`);
-    for (const statement of [...columns, ...heads, ...appendOnly]) this.addSql(statement);
+    for (const statement of [...columns, ...chains, ...appendOnly]) this.addSql(statement);
   }
 }
 
@@ -22,8 +22,14 @@ const columns = [
   'create index audit_log_via on audit_log (via, at)',
 ];
 
-/** A head is updated with every row: pages with room keep its old versions from touching the index. */
-const heads = [
+const chains = [
+  // What chains are made with, as the vault seals it.
+  `create table audit_keys (
+    id text primary key,
+    sealed text not null,
+    created_at timestamptz not null
+  )`,
+  // A head is updated with every row: pages with room keep its old versions from touching the index.
   `create table audit_heads (
     key_id text not null,
     chain smallint not null,
@@ -42,6 +48,8 @@ const appendOnly = [
             hint = 'What has happened stays in it. See docs/security.md.';
   end $$`,
   `create trigger audit_log_append_only before update or delete or truncate on audit_log
+    for each statement execute function refuse_audit_change()`,
+  `create trigger audit_keys_append_only before delete or truncate on audit_keys
     for each statement execute function refuse_audit_change()`,
   `create trigger audit_heads_append_only before delete or truncate on audit_heads
     for each statement execute function refuse_audit_change()`,
