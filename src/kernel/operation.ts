@@ -3,7 +3,7 @@ import type { z } from 'zod';
 /** Who is asking. */
 export type Actor =
   /** Whoever holds the database URL, or may open the admin socket, already holds everything. */
-  | { readonly type: 'operator'; readonly name: string; readonly via: 'cli-direct' | 'admin-socket' }
+  | { readonly type: 'operator'; readonly name: string; readonly via: 'cli-direct' | 'admin-socket' | 'daemon' }
   | { readonly type: 'master' }
   | {
       readonly type: 'key';

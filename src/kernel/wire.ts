@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { GatewayError } from './errors.ts';
 import { suggest } from './suggest.ts';
 
-const snake = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+/** The name under which a field written in camelCase travels. */
+export const wireName = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 function rename(object: Record<string, unknown>, to: (key: string) => string): Record<string, unknown> {
   const renamed: Record<string, unknown> = {};
@@ -13,13 +14,13 @@ function rename(object: Record<string, unknown>, to: (key: string) => string): R
 type Shape = Record<string, z.ZodType>;
 
 function codec<const S extends Shape>(shape: S, object: (fields: Shape) => z.ZodObject) {
-  const camel = new Map(Object.keys(shape).map((key) => [snake(key), key]));
-  const fields = Object.fromEntries(Object.entries(shape).map(([key, field]) => [snake(key), field]));
+  const camel = new Map(Object.keys(shape).map((key) => [wireName(key), key]));
+  const fields = Object.fromEntries(Object.entries(shape).map(([key, field]) => [wireName(key), field]));
 
   return z.codec(object(fields), z.custom<z.output<z.ZodObject<S>>>(), {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the object schema has just checked every field
     decode: (json) => rename(json, (key) => camel.get(key) ?? key) as never,
-    encode: (value) => rename(value, snake),
+    encode: (value) => rename(value, wireName),
   });
 }
 
