@@ -11,7 +11,10 @@ import type { Vault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
 import type { Actor, AnyOperation } from './kernel/operation.ts';
 import { read } from './kernel/wire.ts';
-import { Key, RetiredToken } from './keys/key.entity.ts';
+import { KeyAccess } from './keys/key.access.ts';
+import { DeletedKey, Key, RetiredToken } from './keys/key.entity.ts';
+import { KeyList } from './keys/key.list.ts';
+import { KeyRules, type KeyRuleSettings } from './keys/key.rules.ts';
 import { KeyService } from './keys/key.service.ts';
 import type { Deployment } from './models/deployment.ts';
 import { Model } from './models/model.entity.ts';
@@ -31,6 +34,7 @@ export interface Services {
   readonly users: UserService;
   readonly teams: TeamService;
   readonly keys: KeyService;
+  readonly keyList: KeyList;
   readonly models: ModelService;
   readonly spend: SpendReads;
 }
@@ -41,13 +45,15 @@ export interface AppOptions {
   readonly vault: Vault;
   /** Deployments that are set up outside the database, so that lists show them too. */
   readonly configured: readonly Deployment[];
+  /** What the configuration says of keys. */
+  readonly keyRules: KeyRuleSettings;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
 }
 
 /** Opens the database with everything the gateway keeps in it. */
 export function openGatewayOrm(url: string, poolSize: number, applicationName: string): Promise<MikroORM> {
-  const entities = [Organization, User, Team, TeamMember, Key, RetiredToken, Model, AuditEntry];
+  const entities = [Organization, User, Team, TeamMember, Key, RetiredToken, DeletedKey, Model, AuditEntry];
   return openOrm({ url, entities, poolSize, applicationName });
 }
 
@@ -91,12 +97,25 @@ export class App {
     }
   }
 
+  /** Something the gateway does by itself, in one transaction as an operation is. */
+  async act<T>(actor: Extract<Actor, { type: 'operator' }>, action: (services: Services) => Promise<T>): Promise<T> {
+    const { orm, now, onChange } = this.#options;
+    const changes: Change[] = [];
+    const done = await orm.em.fork().transactional(async (em) => {
+      const authority = await Authority.of(em, actor);
+      return action(this.#services({ em, now: now(), actor, authority, changedBy: undefined, changes }));
+    });
+    await Promise.all(changes.map(async (change) => onChange?.(change)));
+    return done;
+  }
+
   #services(work: Work): Services {
-    const { vault, configured } = this.#options;
+    const { vault, configured, keyRules } = this.#options;
     const audit = new AuditService(work);
     const users = new UserService(work, audit);
     const teams = new TeamService(work, audit);
-    const keys = new KeyService(work, { audit, teams, users });
+    const access = new KeyAccess(work);
+    const keys = new KeyService(work, { audit, teams, users, access, rules: new KeyRules(keyRules, work.now) });
     const models = new ModelService(work, audit, vault, configured);
     return {
       now: work.now,
@@ -105,6 +124,7 @@ export class App {
       users,
       teams,
       keys,
+      keyList: new KeyList(work, access, teams),
       models,
       spend: { rows: spendRows, sums: spendSums },
     };
