@@ -11,6 +11,7 @@ import { memberOperations } from './teams/member.operations.ts';
 import { teamListOperations } from './teams/team-list.operations.ts';
 import { teamSettingsOperations } from './teams/team-settings.operations.ts';
 import { teamOperations } from './teams/team.operations.ts';
+import { userListOperations } from './users/user-list.operations.ts';
 import { userOperations } from './users/user.operations.ts';
 
 /** Everything the gateway can be asked to do. A line here is a route, a command and a manual page. */
@@ -21,6 +22,7 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...teamSettingsOperations,
   ...memberOperations,
   ...userOperations,
+  ...userListOperations,
   ...modelOperations,
   ...accessGroupOperations,
   ...credentialOperations,

@@ -173,10 +173,10 @@ describe('team, as LiteLLM’s clients ask for it', () => {
   });
 
   test('a field that does nothing here is refused by name, and so is one that nobody knows', async () => {
-    const limit = await post('/team/new', { tpm_limit: 100 });
+    const limit = await post('/team/new', { guardrails: ['pii'] });
     assert.equal(limit.status, 400);
     assert.equal(limit.body.error.type, 'unsupported_field');
-    assert.equal(limit.body.error.param, 'tpm_limit');
+    assert.equal(limit.body.error.param, 'guardrails');
 
     const typo = await post('/team/new', { max_bugdet: 1 });
     assert.equal(typo.status, 400);

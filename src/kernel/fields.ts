@@ -3,7 +3,7 @@ import { duration, parseDuration, durationHint } from './duration.ts';
 import { GatewayError } from './errors.ts';
 import { usd } from './money.ts';
 import type { Flag } from './operation.ts';
-import { timestamp } from './wire.ts';
+import { timestamp, wireName } from './wire.ts';
 
 /** A name people choose. Control characters are refused: they would reach terminals and logs. */
 export const label = z
@@ -82,3 +82,10 @@ export function requireChange(changes: object): void {
 
 /** A member of an answer as part of a sentence. */
 export const text = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
+
+/** A field the caller may not write, or not so; nothing of the change is done. */
+export const fieldNotAllowed = (field: string, why: string) =>
+  new GatewayError('forbidden', 'field_not_allowed', `${wireName(field)}: ${why}`, {
+    param: wireName(field),
+    hint: 'Leave the field out, or ask an administrator.',
+  });

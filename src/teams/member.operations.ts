@@ -10,10 +10,10 @@ import type { User } from '../users/user.entity.ts';
 import type { UserService } from '../users/user.service.ts';
 import type { MemberService } from './member.service.ts';
 import type { Team } from './team.entity.ts';
-import { memberLimits, memberRole, newMembers } from './team.fields.ts';
+import { memberLimits, newMembers } from './team.fields.ts';
 import type { TeamStanding } from './team.policy.ts';
 import type { TeamService } from './team.service.ts';
-import { describeMembership, membershipInfo, teamInfo } from './team.wire.ts';
+import { describeMembership, memberRole, membershipInfo, teamInfo } from './team.wire.ts';
 
 interface Needs {
   teams: TeamService;

@@ -1,11 +1,11 @@
 import type { AuditAction, AuditService } from '../audit/audit.service.ts';
 import { given, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import { requireChange } from '../kernel/fields.ts';
+import { fieldNotAllowed, requireChange } from '../kernel/fields.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
 import { User } from '../users/user.entity.ts';
 import { type Team, TeamMember } from './team.entity.ts';
-import { fieldNotAllowed, type TeamStanding } from './team.policy.ts';
+import type { TeamStanding } from './team.policy.ts';
 import type { TeamService } from './team.service.ts';
 import { describeMembership, encodeMembership, type Membership } from './team.wire.ts';
 

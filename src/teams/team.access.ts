@@ -1,8 +1,9 @@
 import type { Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import { fieldNotAllowed } from '../kernel/fields.ts';
 import { excessOf, type Grant, type HeldGrant } from '../kernel/grant.ts';
 import type { Team } from './team.entity.ts';
-import { fieldNotAllowed, ruleFor, standings, type teamPolicy, type TeamStanding } from './team.policy.ts';
+import { ruleFor, standings, type teamPolicy, type TeamStanding } from './team.policy.ts';
 
 export const unknownTeam = (reference: string) =>
   new GatewayError('notFound', 'not_found_error', `Team not found, passed team_id=${reference}`, {

@@ -4,11 +4,10 @@ import { grantChanges, grantFields, id, label } from '../kernel/fields.ts';
 import { budgetLimits, limitFields } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
 import { wire } from '../kernel/wire.ts';
+import { memberRole } from './team.wire.ts';
 
 /** What a list of teams can be sorted by: each has an index. */
 export const teamSorts = ['created_at', 'team_alias', 'spend'] as const;
-
-export const memberRole = z.enum(['admin', 'user']);
 
 /** Routes that a team may open to its plain members. */
 export const memberRoutes = [

@@ -1,5 +1,3 @@
-import { GatewayError } from '../kernel/errors.ts';
-import { wireName } from '../kernel/wire.ts';
 import type { teamChanges } from './team.fields.ts';
 
 /**
@@ -53,9 +51,3 @@ export function ruleFor(field: keyof typeof teamPolicy, standing: TeamStanding):
   if (rule === 'narrower') return rank(standing) >= rank('organization') ? 'free' : 'narrower';
   return rank(standing) >= rank(rule) ? 'free' : 'refused';
 }
-
-export const fieldNotAllowed = (field: string, why: string) =>
-  new GatewayError('forbidden', 'field_not_allowed', `${wireName(field)}: ${why}`, {
-    param: wireName(field),
-    hint: 'Leave the field out, or ask an administrator.',
-  });

@@ -4,13 +4,13 @@ import type { AuditAction, AuditService } from '../audit/audit.service.ts';
 import { announce } from '../db/notify.ts';
 import { actorName, createStamp, given, updateStamp, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import { requireChange } from '../kernel/fields.ts';
+import { fieldNotAllowed, requireChange } from '../kernel/fields.ts';
 import { type BudgetWindow, keptBudgetLimits, type LimitChanges, limitChanges, newLimits } from '../kernel/limits.ts';
 import { TeamAccess, teamGrant } from './team.access.ts';
 import { DeletedTeam, Team, TeamMember } from './team.entity.ts';
 import { type TeamFilter, TeamList } from './team.list.ts';
 import { membersShown, TeamLookup } from './team.lookup.ts';
-import { fieldNotAllowed, type TeamStanding } from './team.policy.ts';
+import type { TeamStanding } from './team.policy.ts';
 import { bareTeam, describeTeam, encodeTeam, type TeamWithMembers } from './team.wire.ts';
 
 type Maybe<T> = T | null | undefined;

@@ -5,7 +5,8 @@ import { usd } from '../kernel/money.ts';
 import { resetAt } from '../kernel/window.ts';
 import { answer, timestamp } from '../kernel/wire.ts';
 import type { Team, TeamMember } from './team.entity.ts';
-import { memberRole } from './team.fields.ts';
+
+export const memberRole = z.enum(['admin', 'user']);
 
 const memberInfo = {
   userId: z.string().describe('The user'),

@@ -1,4 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
+import { limitColumns } from '../db/limit-columns.ts';
 
 const UserSchema = defineEntity({
   name: 'User',
@@ -12,6 +13,10 @@ const UserSchema = defineEntity({
     models: p.array(),
     metadata: p.json<Record<string, unknown>>(),
     maxBudget: p.bigint().nullable(),
+    ...limitColumns(),
+    budgetId: p.text().nullable(),
+    blocked: p.boolean(),
+    ssoUserId: p.text().nullable(),
     spend: p.bigint(),
     gen: p.bigint(),
     createdAt: p.datetime(),

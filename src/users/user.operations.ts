@@ -1,50 +1,32 @@
 import { z } from 'zod';
+import type { Authority } from '../access/authority.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { type Comparison, comparing, ifThere, isSameValue } from '../kernel/existing.ts';
-import { id, label, text } from '../kernel/fields.ts';
-import { type CommandLine, operation, roles } from '../kernel/operation.ts';
-import { pageFields, pagesFor } from '../kernel/page.ts';
+import { fieldNotAllowed, id, label, text } from '../kernel/fields.ts';
+import { usd } from '../kernel/money.ts';
+import { operation } from '../kernel/operation.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import type { KeyService } from '../keys/key.service.ts';
 import { describeKey, keyInfo } from '../keys/key.wire.ts';
 import type { MemberService } from '../teams/member.service.ts';
 import type { TeamService } from '../teams/team.service.ts';
-import { describeTeam, teamInfo } from '../teams/team.wire.ts';
+import { describeTeam, memberRole, teamInfo } from '../teams/team.wire.ts';
+import type { User } from './user.entity.ts';
 import type { UserService } from './user.service.ts';
-import { describeUser, newUserFields, unservedUserFields, userChanges, userInfo } from './user.wire.ts';
+import { newUserFields, unservedUserFields, userChanges } from './user.fields.ts';
+import { shownUser as shown, userFlags as flags } from './user.shown.ts';
+import { describeUser, userInfo } from './user.wire.ts';
 
 interface Needs {
   users: UserService;
   teams: TeamService;
   members: MemberService;
   keys: KeyService;
+  authority: Authority;
   now: Date;
 }
 
 const reference = id.describe('The user, by id or e-mail address');
-
-const flags: CommandLine['flags'] = {
-  user_id: 'id',
-  user_email: 'email',
-  user_alias: 'alias',
-  user_role: 'role',
-  organization_id: 'org',
-  models: { name: 'models', placeholder: 'model,…', completes: 'model' },
-};
-
-const shown: Partial<CommandLine> = {
-  columns: ['user_id', 'user_email', 'user_role', 'organization_id', 'spend', 'max_budget'],
-  wide: ['user_alias', 'models', 'created_at', 'created_by'],
-  headings: {
-    user_id: 'ID',
-    user_email: 'EMAIL',
-    user_role: 'ROLE',
-    user_alias: 'ALIAS',
-    organization_id: 'ORG',
-    max_budget: 'BUDGET',
-  },
-  id: 'user_id',
-};
 
 const isOf = (userId: unknown): userId is string => typeof userId === 'string';
 
@@ -54,13 +36,20 @@ const userComparisons: Readonly<Record<string, Comparison<Needs>>> = {
   teams: async ({ field, wanted, found, services: { teams } }) => {
     const { user_id: userId } = found;
     const is = isOf(userId) ? (await teams.of(userId, 1_000)).map(({ id: team }) => team) : [];
+    const names = z.array(z.union([z.string(), z.looseObject({ team_id: z.string() })])).parse(wanted);
     const asked = await Promise.all(
-      z
-        .array(z.string())
-        .parse(wanted)
-        .map(async (team) => (await teams.get(team)).id),
+      names.map(async (each) => (await teams.get(typeof each === 'string' ? each : each.team_id)).id),
     );
     return isSameValue(asked, is) ? [] : [{ field, wanted, is }];
+  },
+  team_id: async ({ field, wanted, found, services: { teams } }) => {
+    if (wanted === null) return [];
+    const team = await teams.get(text(wanted));
+    return (await teams.isMember(team.id, text(found['user_id']))) ? [] : [{ field, wanted, is: 'no member' }];
+  },
+  organizations: async ({ field, wanted, found, services: { users } }) => {
+    const is = await users.organizationsOf(text(found['user_id']));
+    return isSameValue(wanted, is) ? [] : [{ field, wanted, is }];
   },
   // A key is made with the user and not later.
   auto_create_key: () => [],
@@ -72,6 +61,27 @@ const userComparisons: Readonly<Record<string, Comparison<Needs>>> = {
   },
 };
 
+/** A team of a new user with what it may do and spend there, as LiteLLM takes it. */
+const newMembership = wire({
+  teamId: id.describe('The team, by id or alias'),
+  userRole: memberRole.default('user').describe('What the user may do in the team'),
+  maxBudgetInTeam: usd.nullable().optional().describe('US dollars the user may spend in the team'),
+});
+
+/** Whoever is no administrator puts users into organizations of its own only. */
+async function joinOrganization({ users, authority }: Needs, user: User, organizationId: string): Promise<void> {
+  if (!(await authority.administersOrganization(organizationId))) {
+    throw fieldNotAllowed('organizations', `you do not administer ${organizationId}`);
+  }
+  await users.joinOrganization(user, organizationId);
+}
+
+const whichUser = () =>
+  new GatewayError('invalid', 'invalid_request_error', 'Which user? You did not come with the key of one', {
+    param: 'user_id',
+    hint: 'Name a user by its id or address.',
+  });
+
 export const createUser = operation({
   command: ['user', 'create'],
   aliases: ['new'],
@@ -80,7 +90,17 @@ export const createUser = operation({
   description: 'Over HTTP a key of the user is made too unless auto_create_key is false, as LiteLLM does.',
   input: wire({
     ...newUserFields,
-    teams: z.array(id).max(100).default([]).describe('Teams the user belongs to from the start, by id or alias'),
+    teams: z
+      .array(z.union([id, newMembership]))
+      .max(100)
+      .default([])
+      .describe('Teams the user belongs to from the start, by id or alias'),
+    teamId: id.nullable().optional().describe('One such team'),
+    organizations: z
+      .array(id)
+      .max(100)
+      .default([])
+      .describe('Organizations the user is a member of from the start, by id'),
     autoCreateKey: z.boolean().default(true).describe('Whether a key of the user is made too'),
     keyAlias: label.nullable().optional().describe('The name of that key'),
   }),
@@ -88,14 +108,14 @@ export const createUser = operation({
     key: z.string().nullable().describe('The key, if one was made. It is never shown again'),
     ...userInfo,
   }),
-  unserved: [...unservedUserFields, 'team_id'],
-  access: 'admin',
+  unserved: unservedUserFields,
+  access: 'scoped',
   existing: {
     names: ['user_id', 'user_email'],
-    find: async ({ users }: Needs, { userId, userEmail }) => {
+    find: async ({ users, now }: Needs, { userId, userEmail }) => {
       const byId = userId ? await ifThere(users.get(userId)) : undefined;
       const user = byId?.id === userId && byId ? byId : userEmail ? await ifThere(users.get(userEmail)) : undefined;
-      return user && { key: null, ...describeUser(user) };
+      return user && { key: null, ...describeUser(user, now) };
     },
     compare: userComparisons,
   },
@@ -112,63 +132,19 @@ export const createUser = operation({
       ],
     ],
   },
-  run: async ({ users, teams, members, keys }: Needs, { autoCreateKey, keyAlias, teams: named, ...fields }) => {
+  run: async (needs: Needs, { autoCreateKey, keyAlias, teams: named, teamId, organizations, ...fields }) => {
+    const { users, teams, members, keys, now } = needs;
     const user = await users.create(fields);
-    for (const team of named) await members.add((await teams.lock(team, 'manager')).team, user);
+    for (const organization of organizations) await joinOrganization(needs, user, organization);
+    for (const each of [...named, ...(teamId ? [teamId] : [])]) {
+      const { teamId: name, userRole, maxBudgetInTeam } = typeof each === 'string' ? { teamId: each } : each;
+      const { team } = await teams.lock(name, 'manager');
+      await members.add(team, user, { role: userRole, maxBudgetInTeam });
+    }
     const made = autoCreateKey
       ? await keys.generate({ userId: user.id, keyAlias, models: [], metadata: {}, blocked: false })
       : undefined;
-    return { key: made?.secret ?? null, ...describeUser(user) };
-  },
-});
-
-export const listUsers = operation({
-  command: ['user', 'list'],
-  aliases: ['ls'],
-  route: ['GET', '/user/list'],
-  summary: 'List users',
-  input: wire({
-    page: pageFields({ default: 25, max: 100 }).page,
-    pageSize: pageFields({ default: 25, max: 100 }).size,
-    role: z.enum(roles).optional().describe('Only users with this role'),
-    userIds: z.array(id).max(100).optional().describe('Only users with these ids'),
-    userEmail: label.optional().describe('Only users whose address contains this'),
-    organizationId: label.optional().describe('Only users of this organization'),
-    sortBy: z.enum(['user_id', 'created_at']).default('created_at').describe('What the list is sorted by'),
-    sortOrder: z.enum(['asc', 'desc']).default('asc').describe('In which direction it is sorted'),
-  }),
-  output: answer({
-    users: z.array(answer(userInfo)).describe('The users'),
-    total: z.int().describe('How many users there are on all pages'),
-    page: z.int().describe('Which page this is'),
-    pageSize: z.int().describe('Users on a page'),
-    totalPages: z.int().describe('How many pages there are'),
-  }),
-  access: 'admin',
-  cli: {
-    ...shown,
-    result: 'users',
-    pages: { page: 'page', size: 'page_size', total: 'total' },
-    completes: { user_ids: 'user' },
-    flags: {
-      page_size: 'limit',
-      user_ids: 'ids',
-      user_email: 'email-contains',
-      organization_id: 'org',
-      sort_by: 'sort',
-      sort_order: 'order',
-    },
-    examples: [['The administrators', 'gatewayctl user list --role proxy_admin']],
-  },
-  run: async ({ users }: Needs, { pageSize: size, ...filter }) => {
-    const { users: found, total } = await users.list({ size, ...filter });
-    return {
-      users: found.map(describeUser),
-      total,
-      page: filter.page,
-      pageSize: size,
-      totalPages: pagesFor(total, size),
-    };
+    return { key: made?.secret ?? null, ...describeUser(user, now) };
   },
 });
 
@@ -177,14 +153,14 @@ export const getUser = operation({
   aliases: ['info', 'show'],
   route: ['GET', '/user/info'],
   summary: 'Show one user',
-  input: wire({ userId: reference }),
+  input: wire({ userId: reference.optional() }),
   output: answer({
     userId: z.string().describe('Names the user'),
     userInfo: answer(userInfo).describe('The user'),
     keys: z.array(answer(keyInfo)).describe('The newest keys of the user, at most 1,000'),
     teams: z.array(answer(teamInfo)).describe('The teams the user belongs to'),
   }),
-  access: 'admin',
+  access: 'scoped',
   cli: {
     ...shown,
     args: ['user_id'],
@@ -192,13 +168,26 @@ export const getUser = operation({
     result: 'user_info',
     examples: [['By address', 'gatewayctl user get anna@example.com']],
   },
-  run: async ({ users, teams, keys, now }: Needs, { userId }) => {
+  run: async ({ users, teams, keys, authority, now }: Needs, { userId = authority.userId ?? undefined }) => {
+    if (userId === undefined) throw whichUser();
     const user = await users.get(userId);
+    // Whoever looks from an organization sees what lies in it; the user itself, and who sees all, see everything.
+    const isWhole = authority.seesAll || user.id === authority.userId;
+    const administered = authority.seesAll ? [] : await authority.administeredTeams();
+    const isSeen = (team: string | null | undefined) => isWhole || administered.includes(team ?? '');
+    const found = await keys.of({ userId: user.id }, 1_000);
+    const wholes = await teams.withMembers(await teams.of(user.id, 1_000));
     return {
       userId: user.id,
-      userInfo: describeUser(user),
-      keys: (await keys.of({ userId: user.id }, 1_000)).map((key) => describeKey(key, now)),
-      teams: (await teams.withMembers(await teams.of(user.id, 1_000))).map((team) => describeTeam(team, now)),
+      userInfo: describeUser(user, now),
+      keys: found.filter(({ teamId }) => isSeen(teamId)).map((key) => describeKey(key, now)),
+      teams: wholes
+        .filter(({ team }) => isSeen(team.id))
+        .map(({ members, ...whole }) => {
+          const isOpen = authority.seesAll || administered.includes(whole.team.id);
+          const shownMembers = isOpen ? members : members.filter(({ member }) => member.userId === user.id);
+          return describeTeam({ ...whole, members: shownMembers }, now);
+        }),
     };
   },
 });
@@ -215,7 +204,7 @@ export const updateUser = operation({
     data: answer(userInfo).describe('The user as it is now'),
   }),
   unserved: unservedUserFields,
-  access: 'admin',
+  access: 'scoped',
   cli: {
     ...shown,
     args: ['user_id'],
@@ -225,12 +214,12 @@ export const updateUser = operation({
     done: ({ user_id: user }) => `User ${text(user)} updated`,
     examples: [['Make an administrator', 'gatewayctl user update anna --role proxy_admin']],
   },
-  run: async ({ users }: Needs, { userId, userEmail, ...changes }) => {
+  run: async ({ users, now }: Needs, { userId, userEmail, ...changes }) => {
     const named = userId ?? userEmail;
     if (!named)
       throw new GatewayError('invalid', 'invalid_request_error', 'user_id: no user was named', { param: 'user_id' });
     const user = await users.update(named, { ...changes, userEmail: userId === undefined ? undefined : userEmail });
-    return { userId: user.id, data: describeUser(user) };
+    return { userId: user.id, data: describeUser(user, now) };
   },
 });
 
@@ -251,7 +240,7 @@ export const deleteUsers = operation({
     deletedUsers: z.array(answer(userInfo)).describe('The users as they were'),
     deletedKeys: z.array(z.string()).describe('The hashes of the keys that went with them'),
   }),
-  access: 'admin',
+  access: 'scoped',
   cli: {
     ...shown,
     args: ['user_ids'],
@@ -271,17 +260,17 @@ export const deleteUsers = operation({
       `${Array.isArray(users) ? users.length : 0} deleted, with ${Array.isArray(keys) ? keys.length : 0} keys`,
     examples: [['In a script', 'gatewayctl user delete anna --confirm anna']],
   },
-  run: async ({ users, keys }: Needs, { userIds, cascade }) => {
+  run: async ({ users, keys, now }: Needs, { userIds, cascade }) => {
     const deletedUsers = [];
     const deletedKeys = [];
     for (const user of await users.lockAll(userIds)) {
       if (!cascade) await keys.refuseTeamKeysOf(user.id);
       deletedKeys.push(...(await keys.removeOf({ userId: user.id })));
-      deletedUsers.push(describeUser(user));
+      deletedUsers.push(describeUser(user, now));
       await users.remove(user);
     }
     return { deletedUsers, deletedKeys };
   },
 });
 
-export const userOperations = [createUser, listUsers, getUser, updateUser, deleteUsers] as const;
+export const userOperations = [createUser, getUser, updateUser, deleteUsers] as const;

@@ -1,42 +1,42 @@
 import { randomUUID } from 'node:crypto';
-import { type FilterQuery, LockMode, raw, UniqueConstraintViolationException } from '@mikro-orm/core';
-import type { AuditService } from '../audit/audit.service.ts';
+import { LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
+import type { AuditAction, AuditService } from '../audit/audit.service.ts';
 import { announce } from '../db/notify.ts';
 import { SCHEMA } from '../db/schema.ts';
 import { actorName, createStamp, given, updateStamp, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { requireChange } from '../kernel/fields.ts';
+import { type LimitChanges, limitChanges, newLimits } from '../kernel/limits.ts';
 import type { Role } from '../kernel/operation.ts';
-import { offsetOf, type Page } from '../kernel/page.ts';
+import { unknownUser, UserAccess } from './user.access.ts';
 import { User } from './user.entity.ts';
+import { lowerEmail, type UserCounts, type UserFilter, UserList } from './user.list.ts';
+import type { UserStanding } from './user.policy.ts';
 import { describeUser, encodeUser } from './user.wire.ts';
 
-export interface NewUser {
-  userId?: string | null | undefined;
-  userEmail?: string | null | undefined;
-  userAlias?: string | null | undefined;
-  userRole: Role;
-  organizationId?: string | null | undefined;
-  models: string[];
-  metadata: Record<string, unknown>;
-  maxBudget?: bigint | null | undefined;
+type Maybe<T> = T | null | undefined;
+
+export interface UserChanges extends LimitChanges {
+  userEmail?: Maybe<string>;
+  userAlias?: Maybe<string>;
+  userRole?: Role | undefined;
+  organizationId?: Maybe<string>;
+  ssoUserId?: Maybe<string>;
+  models?: string[] | undefined;
+  metadata?: Record<string, unknown> | undefined;
+  maxBudget?: Maybe<bigint>;
+  budgetId?: Maybe<string>;
+  blocked?: boolean | undefined;
 }
 
-export type UserChanges = { [K in keyof Omit<NewUser, 'userId'>]?: NewUser[K] | undefined };
-
-export interface UserFilter extends Page {
-  role?: Role | undefined;
-  userIds?: string[] | undefined;
-  userEmail?: string | undefined;
-  organizationId?: string | undefined;
-  sortBy: 'user_id' | 'created_at';
-  sortOrder: 'asc' | 'desc';
+export interface NewUser extends UserChanges {
+  userId?: Maybe<string>;
 }
 
 /** A user as callers name one. */
 interface Person {
-  userId?: string | null | undefined;
-  userEmail?: string | null | undefined;
+  userId?: Maybe<string>;
+  userEmail?: Maybe<string>;
 }
 
 function requirePerson({ userId, userEmail }: Person): string {
@@ -50,27 +50,32 @@ function requirePerson({ userId, userEmail }: Person): string {
 export class UserService {
   readonly #work: Work;
   readonly #audit: AuditService;
+  readonly #list: UserList;
+  readonly access: UserAccess;
 
   constructor(work: Work, audit: AuditService) {
     this.#work = work;
     this.#audit = audit;
+    this.access = new UserAccess(work);
+    this.#list = new UserList(work);
   }
 
-  async create({ userId, userEmail, userAlias, userRole, organizationId, ...grants }: NewUser): Promise<User> {
+  /** @throws GatewayError 400 when a name is taken, 403 when the caller may not make it so */
+  async create({ userId, ...fields }: NewUser): Promise<User> {
     const user = this.#work.em.create(User, {
-      ...grants,
+      ...untouched,
+      ...newLimits(fields),
+      ...columnsOf(fields),
       id: userId ?? randomUUID(),
-      alias: userAlias ?? null,
-      email: userEmail ?? null,
-      role: userRole,
-      organizationId: organizationId ?? null,
-      maxBudget: grants.maxBudget ?? null,
+      organizationId: fields.organizationId ?? null,
       spend: 0n,
       gen: 1n,
       ...createStamp(this.#work),
     });
+    await this.access.requireNew(user);
     await this.#flush(user);
-    this.#created(user);
+    await this.joinOrganization(user, user.organizationId);
+    this.#record(user, 'created');
     return user;
   }
 
@@ -80,8 +85,8 @@ export class UserService {
   }
 
   /** The user a caller means by id or address; made when it is not there. */
-  async named({ userId, userEmail }: Person): Promise<User> {
-    const reference = requirePerson({ userId, userEmail });
+  async named(person: Person): Promise<User> {
+    const reference = requirePerson(person);
     const fields = reference.includes('@') ? { id: randomUUID(), email: reference } : { id: reference, email: null };
     return (await this.#find(reference)) ?? this.#make(fields);
   }
@@ -98,67 +103,87 @@ export class UserService {
        values (?, ?, ?, ?, ?, ?) on conflict do nothing returning id`,
       [id, email, now, by, now, by],
     );
-    const user = await this.get(email ?? id);
-    if (made.length > 0) this.#created(user);
+    const user = await this.#find(email ?? id);
+    if (!user) throw unknownUser(email ?? id);
+    if (made.length > 0) this.#record(user, 'created');
     return user;
   }
 
-  #created(user: User): void {
-    this.#audit.record({ action: 'created', object: 'user', id: user.id, after: encodeUser(describeUser(user)) });
-  }
-
+  /** The user by id or address, whoever asks: for those who may know by another reason. */
   async existing(person: Person): Promise<User> {
-    return this.get(requirePerson(person));
-  }
-
-  /** By id or e-mail address. */
-  async get(reference: string): Promise<User> {
+    const reference = requirePerson(person);
     const user = await this.#find(reference);
     if (user) return user;
-    throw new GatewayError('notFound', 'not_found_error', `No user "${reference}"`, {
-      param: 'user_id',
-      hint: 'Which users there are: gatewayctl user list',
-    });
+    throw unknownUser(reference);
   }
 
-  async lock(reference: string): Promise<User> {
-    const { id } = await this.get(reference);
-    return this.#work.em.findOneOrFail(User, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
+  /** By id or e-mail address. Who may not know of a user learns nothing from trying. */
+  async get(reference: string): Promise<User> {
+    const user = await this.#find(reference);
+    if (user && (await this.access.mayRead(user))) return user;
+    throw unknownUser(reference);
   }
 
-  /** Each once, however often and by whatever names it was named; in one order, so that two deletions cannot lock each other out. */
+  /** The row as it is now, kept so until the transaction ends, when the caller is at least this to the user. */
+  async lock(reference: string, least: UserStanding): Promise<{ user: User; standing: UserStanding }> {
+    const found = await this.#find(reference);
+    const user =
+      found &&
+      (await this.#work.em.findOne(User, { id: found.id }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true }));
+    if (!user) throw unknownUser(reference);
+    return { user, standing: await this.access.require(user, least, reference) };
+  }
+
+  /** Each once, however often and by whatever names; in one order, so that two deletions cannot lock each other out. */
   async lockAll(references: readonly string[]): Promise<User[]> {
     const ids = new Set<string>();
     for (const reference of references) ids.add((await this.get(reference)).id);
     const users: User[] = [];
-    for (const id of [...ids].toSorted()) users.push(await this.lock(id));
+    for (const id of [...ids].toSorted()) users.push((await this.lock(id, 'admin')).user);
     return users;
   }
 
-  async update(reference: string, { userEmail, userAlias, userRole, ...rest }: UserChanges): Promise<User> {
-    const changes = { email: userEmail, alias: userAlias, role: userRole, ...rest };
+  async update(reference: string, changes: UserChanges): Promise<User> {
     requireChange(changes);
-    const user = await this.lock(reference);
-    const before = encodeUser(describeUser(user));
-    this.#work.em.assign(user, { ...given(changes), gen: user.gen + 1n, ...updateStamp(this.#work) });
+    const { user, standing } = await this.lock(reference, 'self');
+    const before = this.#encode(user);
+    this.#work.em.assign(user, { ...columnsOf(changes), gen: user.gen + 1n, ...updateStamp(this.#work) });
+    await this.access.requireFields(user, { standing, changes });
     await this.#flush(user);
+    await this.joinOrganization(user, changes.organizationId);
+    const action = changes.blocked === undefined ? 'updated' : changes.blocked ? 'blocked' : 'unblocked';
     await announce(this.#work, { entity: 'user', id: user.id });
-    this.#audit.record({
-      action: 'updated',
-      object: 'user',
-      id: user.id,
-      before,
-      after: encodeUser(describeUser(user)),
-    });
+    this.#record(user, action, before);
     return user;
   }
 
   /** The caller has dealt with the user's keys; memberships go with the user. */
   async remove(user: User): Promise<void> {
     await announce(this.#work, { entity: 'user', id: user.id });
-    this.#audit.record({ action: 'deleted', object: 'user', id: user.id, before: encodeUser(describeUser(user)) });
+    this.#audit.record({ action: 'deleted', object: 'user', id: user.id, before: this.#encode(user) });
     this.#work.em.remove(user);
     await this.#work.em.flush();
+  }
+
+  /** Membership is what counts; a home without one is not possible. */
+  async joinOrganization(user: User, organizationId: Maybe<string>): Promise<void> {
+    if (organizationId === null || organizationId === undefined) return;
+    const joined = await this.#work.em.execute<unknown[]>(
+      `insert into ${SCHEMA}.organization_members (organization_id, user_id, role, created_at)
+       values (?, ?, 'internal_user', ?) on conflict do nothing returning user_id`,
+      [organizationId, user.id, this.#work.now],
+    );
+    if (joined.length === 0) return;
+    const id = `${organizationId}/${user.id}`;
+    this.#audit.record({ action: 'created', object: 'organization_member', id, after: { role: 'internal_user' } });
+  }
+
+  async organizationsOf(userId: string): Promise<string[]> {
+    const rows = await this.#work.em.execute<{ id: string }[]>(
+      `select organization_id as id from ${SCHEMA}.organization_members where user_id = ? order by 1 limit 1000`,
+      [userId],
+    );
+    return rows.map(({ id }) => id);
   }
 
   /** Everybody, when they are not too many. */
@@ -171,21 +196,12 @@ export class UserService {
     });
   }
 
-  async list({ page, size, sortBy, sortOrder, ...filter }: UserFilter): Promise<{ users: User[]; total: number }> {
-    const where: FilterQuery<User> = {
-      ...given({
-        role: filter.role,
-        organizationId: filter.organizationId,
-        id: filter.userIds && { $in: filter.userIds },
-      }),
-      ...(filter.userEmail && { [lowerEmail()]: { $like: `%${escapeLike(filter.userEmail.toLowerCase())}%` } }),
-    };
-    const [users, total] = await this.#work.em.findAndCount(User, where, {
-      orderBy: sortBy === 'user_id' ? { id: sortOrder } : { createdAt: sortOrder, id: 'asc' },
-      limit: size,
-      offset: offsetOf({ page, size }),
-    });
-    return { users, total };
+  list(filter: UserFilter): Promise<{ users: User[]; total: number }> {
+    return this.#list.list(filter);
+  }
+
+  counts(users: readonly User[]): Promise<ReadonlyMap<string, UserCounts>> {
+    return this.#list.counts(users);
   }
 
   async #find(reference: string): Promise<User | null> {
@@ -195,25 +211,55 @@ export class UserService {
     return em.findOne(User, { [lowerEmail()]: reference.toLowerCase() });
   }
 
+  #encode(user: User): unknown {
+    return encodeUser(describeUser(user, this.#work.now));
+  }
+
+  #record(user: User, action: AuditAction, before?: unknown): void {
+    this.#audit.record({ action, object: 'user', id: user.id, before, after: this.#encode(user) });
+  }
+
   async #flush(user: User): Promise<void> {
     try {
       await this.#work.em.flush();
     } catch (cause) {
       if (!(cause instanceof UniqueConstraintViolationException)) throw cause;
-      const [param, value] = /users_email/.test(cause.message) ? ['user_email', user.email] : ['user_id', user.id];
-      throw new GatewayError('conflict', 'bad_request_error', `User with ${param} ${value} already exists.`, {
-        param,
-        // LiteLLM's clients look for 400 where something exists already.
-        status: 400,
-        hint: `Change the user there is: gatewayctl user update ${value}`,
-        cause,
-      });
+      throw taken(user, cause);
     }
   }
 }
 
-/** Addresses are one whatever their case; both indexes are on this expression. */
-const lowerEmail = () => raw((alias) => `lower(${alias}.email)`);
+/** What a user is made with where nothing is said. */
+const untouched = { role: 'internal_user', models: [], metadata: {}, blocked: false };
 
-/** `%`, `_` and `\` are themselves: a search for `%%%%` must not become a scan that never ends (CVE-2026-25591). */
-export const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
+/** The fields as the entity keeps them. Only what was given is in the answer; null clears. */
+const columnsOf = (fields: UserChanges) =>
+  given({
+    email: fields.userEmail,
+    alias: fields.userAlias,
+    role: fields.userRole,
+    organizationId: fields.organizationId,
+    ssoUserId: fields.ssoUserId,
+    models: fields.models,
+    metadata: fields.metadata,
+    maxBudget: fields.maxBudget,
+    ...limitChanges(fields),
+    budgetId: fields.budgetId,
+    blocked: fields.blocked,
+  });
+
+function taken(user: User, cause: UniqueConstraintViolationException): GatewayError {
+  const names = [
+    [/users_email/, 'user_email', user.email],
+    [/users_sso_user_id/, 'sso_user_id', user.ssoUserId],
+    [/./, 'user_id', user.id],
+  ] as const;
+  const [, param = 'user_id', value = user.id] = names.find(([pattern]) => pattern.test(cause.message)) ?? [];
+  return new GatewayError('conflict', 'bad_request_error', `User with ${param} ${value} already exists.`, {
+    param,
+    // LiteLLM's clients look for 400 where something exists already.
+    status: 400,
+    hint: `Change the user there is: gatewayctl user update ${value}`,
+    cause,
+  });
+}

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { grantChanges, grantFields, grantInfo, id, label, stampInfo } from '../kernel/fields.ts';
-import { roles } from '../kernel/operation.ts';
+import { grantInfo, stampInfo } from '../kernel/fields.ts';
+import { describeLimits, limitInfo } from '../kernel/limits.ts';
 import { answer } from '../kernel/wire.ts';
 import type { User } from './user.entity.ts';
 
@@ -10,77 +10,45 @@ export const userInfo = {
   userEmail: z.string().nullable().describe('The address of the user'),
   userAlias: z.string().nullable().describe('What the user is called'),
   userRole: z.string().describe('What the user may do'),
-  organizationId: z.string().nullable().describe('The organization the user belongs to'),
+  organizationId: z.string().nullable().describe('The organization the user is at home in'),
+  ssoUserId: z.string().nullable().describe('How an identity provider knows the user'),
   ...grantInfo,
+  ...limitInfo,
+  budgetId: z.string().nullable().describe('The shared budget whose limits count where the user has none of its own'),
+  blocked: z.boolean().describe('Whether all keys of the user are refused for now'),
+  status: z.enum(['active', 'blocked']).describe('Whether its keys work'),
   ...stampInfo,
 };
 
-export const describeUser = (user: User) => ({
+export const describeUser = (user: User, now: Date) => ({
   userId: user.id,
   userEmail: user.email ?? null,
   userAlias: user.alias ?? null,
   userRole: user.role,
   organizationId: user.organizationId ?? null,
+  ssoUserId: user.ssoUserId ?? null,
   models: user.models,
   maxBudget: user.maxBudget ?? null,
   spend: user.spend,
   metadata: user.metadata,
+  ...describeLimits(user, now),
+  budgetId: user.budgetId ?? null,
+  blocked: user.blocked,
+  status: user.blocked ? ('blocked' as const) : ('active' as const),
   createdAt: user.createdAt,
   createdBy: user.createdBy,
   updatedAt: user.updatedAt,
   updatedBy: user.updatedBy,
 });
 
+/** A user in a list: with what is counted for a page at once. */
+export const listedUserInfo = {
+  ...userInfo,
+  keyCount: z.int().describe('How many keys the user has'),
+  teamCount: z.int().describe('How many teams the user belongs to'),
+};
+
 const row = answer(userInfo);
 
 /** A user as it travels: what administrators see, and what the audit log keeps. */
 export const encodeUser = (info: ReturnType<typeof describeUser>) => row.encode(info);
-
-const email = z.email('must be an e-mail address').max(254);
-
-const person = {
-  userEmail: email.nullable().optional().describe('The address of the user; unique'),
-  userAlias: label.nullable().optional().describe('What the user is called'),
-  organizationId: id.nullable().optional().describe('The organization the user belongs to'),
-};
-
-export const newUserFields = {
-  userId: id.nullable().optional().describe('Names the user; made up when absent'),
-  ...person,
-  userRole: z.enum(roles).default('internal_user').describe('What the user may do'),
-  ...grantFields,
-};
-
-export const userChanges = {
-  ...person,
-  userRole: z.enum(roles).optional().describe('What the user may do'),
-  ...grantChanges,
-};
-
-/** LiteLLM's fields of a user that have no effect here yet. */
-export const unservedUserFields = [
-  'soft_budget',
-  'budget_duration',
-  'budget_id',
-  'max_parallel_requests',
-  'tpm_limit',
-  'rpm_limit',
-  'model_rpm_limit',
-  'model_tpm_limit',
-  'model_max_budget',
-  'permissions',
-  'aliases',
-  'config',
-  'allowed_cache_controls',
-  'blocked',
-  'organizations',
-  'send_invite_email',
-  'sso_user_id',
-  'password',
-  'object_permission',
-  'guardrails',
-  'policies',
-  'spend',
-  'tags',
-  'duration',
-] as const;

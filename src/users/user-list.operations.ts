@@ -1,0 +1,113 @@
+import { z } from 'zod';
+import { id, label } from '../kernel/fields.ts';
+import { operation, roles } from '../kernel/operation.ts';
+import { pageFields, pagesFor } from '../kernel/page.ts';
+import { answer, wire } from '../kernel/wire.ts';
+import { userSorts } from './user.fields.ts';
+import type { UserCounts } from './user.list.ts';
+import type { UserService } from './user.service.ts';
+import { shownUser } from './user.shown.ts';
+import { describeUser, listedUserInfo } from './user.wire.ts';
+
+interface Needs {
+  users: UserService;
+  now: Date;
+}
+
+const withCounts = (user: ReturnType<typeof describeUser>, { keys, teams }: UserCounts = { keys: 0, teams: 0 }) =>
+  Object.assign(user, { keyCount: keys, teamCount: teams });
+
+export const listUsers = operation({
+  command: ['user', 'list'],
+  aliases: ['ls'],
+  route: ['GET', '/user/list'],
+  summary: 'List users',
+  input: wire({
+    page: pageFields({ default: 25, max: 100 }).page,
+    pageSize: pageFields({ default: 25, max: 100 }).size,
+    role: z.enum(roles).optional().describe('Only users with this role'),
+    userIds: z.array(id).max(100).optional().describe('Only users with these ids'),
+    userEmail: label.optional().describe('Only users whose address contains this'),
+    ssoUserIds: z.array(id).max(100).optional().describe('Only users an identity provider knows so'),
+    team: label.optional().describe('Only users of this team, by id'),
+    organizationIds: z.array(id).max(100).optional().describe('Only users of these organizations, by id'),
+    sortBy: z.enum(userSorts).default('created_at').describe('What the list is sorted by'),
+    sortOrder: z.enum(['asc', 'desc']).default('asc').describe('In which direction it is sorted'),
+  }),
+  output: answer({
+    users: z.array(answer(listedUserInfo)).describe('The users'),
+    total: z.int().describe('How many users there are on all pages'),
+    page: z.int().describe('Which page this is'),
+    pageSize: z.int().describe('Users on a page'),
+    totalPages: z.int().describe('How many pages there are'),
+  }),
+  access: 'scoped',
+  cli: {
+    ...shownUser,
+    columns: [...(shownUser.columns ?? []), 'team_count', 'key_count', 'status'],
+    headings: { ...shownUser.headings, team_count: 'TEAMS', key_count: 'KEYS' },
+    result: 'users',
+    pages: { page: 'page', size: 'page_size', total: 'total' },
+    completes: { user_ids: 'user' },
+    flags: {
+      page_size: 'limit',
+      user_ids: 'ids',
+      user_email: 'email-contains',
+      organization_ids: 'org',
+      sso_user_ids: false,
+      sort_by: 'sort',
+      sort_order: 'order',
+    },
+    examples: [['The administrators', 'gatewayctl user list --role proxy_admin']],
+  },
+  run: async ({ users, now }: Needs, { pageSize: size, ...filter }) => {
+    const { users: found, total } = await users.list({ size, ...filter });
+    const counts = await users.counts(found);
+    return {
+      users: found.map((user) => withCounts(describeUser(user, now), counts.get(user.id))),
+      total,
+      page: filter.page,
+      pageSize: size,
+      totalPages: pagesFor(total, size),
+    };
+  },
+});
+
+const meanings: Readonly<Record<string, string>> = {
+  proxy_admin: 'Administers everything',
+  proxy_admin_viewer: 'Sees everything and changes nothing',
+  internal_user: 'Calls models, and manages keys of its own',
+  internal_user_viewer: 'Sees its own keys and spend, and calls no model',
+};
+
+const organizationRoles: Readonly<Record<string, string>> = {
+  org_admin: 'Administers an organization; given by organization member add',
+};
+
+export const listRoles = operation({
+  command: ['user', 'list-roles'],
+  route: ['GET', '/user/available_roles'],
+  summary: 'List what users can be',
+  input: wire({}),
+  output: z
+    .record(
+      z.string(),
+      z.object({
+        description: z.string().describe('What it may do'),
+        ui_label: z.string().describe('The same as its name'),
+      }),
+    )
+    .describe('The roles'),
+  access: 'scoped',
+  run: () =>
+    Promise.resolve(
+      Object.fromEntries(
+        Object.entries({ ...meanings, ...organizationRoles }).map(([role, description]) => [
+          role,
+          { description, ui_label: role },
+        ]),
+      ),
+    ),
+});
+
+export const userListOperations = [listUsers, listRoles] as const;
