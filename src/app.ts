@@ -27,7 +27,9 @@ import type { KnownModel } from './models/model.wire.ts';
 import { Organization } from './organizations/organization.entity.ts';
 import { type Caller, perform, type Request, wasMadeMeanwhile } from './perform.ts';
 import type { SpendReads } from './spend/spend.operations.ts';
+import { activity } from './spend/activity.ts';
 import { spendRows, spendSums } from './spend/spend.queries.ts';
+import { requireSpender, spendScope } from './spend/spend.scope.ts';
 import { MemberService } from './teams/member.service.ts';
 import { DeletedTeam, Team, TeamMember } from './teams/team.entity.ts';
 import { TeamService } from './teams/team.service.ts';
@@ -165,7 +167,7 @@ export class App {
       models,
       accessGroups: new AccessGroupService(models),
       credentials: new CredentialService(work, audit, vault),
-      spend: { rows: spendRows, sums: spendSums },
+      spend: { rows: spendRows, sums: spendSums, activity, scope: spendScope, requireSpender },
     };
   }
 
