@@ -133,7 +133,10 @@ export class App {
     const changes: Change[] = [];
     const done = await orm.em.fork().transactional(async (em) => {
       const authority = await Authority.of(em, actor);
-      return action(this.#services({ em, now: now(), actor, authority, changedBy: undefined, changes }));
+      const services = this.#services({ em, now: now(), actor, authority, changedBy: undefined, changes });
+      const result = await action(services);
+      await services.audit.seal();
+      return result;
     });
     await Promise.all(changes.map(async (change) => onChange?.(change)));
     return done;
