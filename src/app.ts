@@ -3,7 +3,8 @@ import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { Authority } from './access/authority.ts';
 import { callableBy } from './access/callable.ts';
 import { AuditEntry } from './audit/audit.entity.ts';
-import { AuditService } from './audit/audit.service.ts';
+import { AuditKeys } from './audit/audit.keys.ts';
+import { AuditService, type Entry, writeEntries } from './audit/audit.service.ts';
 import { Credential } from './credentials/credential.entity.ts';
 import { CredentialService } from './credentials/credential.service.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
@@ -56,6 +57,8 @@ export interface AppOptions {
   readonly orm: MikroORM;
   readonly now: () => Date;
   readonly vault: Vault;
+  /** Opens the keys that the rows of the audit log are chained with. */
+  readonly auditVault: Vault;
   /** Deployments that are set up outside the database, so that lists show them too. */
   readonly configured: readonly Deployment[];
   /** What the configuration says of keys. */
@@ -90,9 +93,11 @@ export function openGatewayOrm(url: string, poolSize: number, applicationName: s
  */
 export class App {
   readonly #options: AppOptions;
+  readonly #auditKeys: AuditKeys;
 
   constructor(options: AppOptions) {
     this.#options = options;
+    this.#auditKeys = new AuditKeys(options.auditVault);
   }
 
   /**
@@ -116,10 +121,13 @@ export class App {
     const { operation, asked, caller } = request;
     const changes: Change[] = [];
     const work = async (em: EntityManager) => {
-      const { actor, changedBy } = caller;
+      const { actor, changedBy, requestId, client } = caller;
       const authority = await Authority.of(em, actor);
       authority.requireOperation(operation);
-      return perform(request, this.#services({ em, now: now(), actor, authority, changedBy, changes }));
+      return perform(
+        request,
+        this.#services({ em, now: now(), actor, authority, changedBy, requestId, client, changes }),
+      );
     };
     if (asked.isDryRun) return rolledBack(orm.em.fork(), work);
     const answer = await orm.em.fork().transactional(work);
@@ -133,7 +141,16 @@ export class App {
     const changes: Change[] = [];
     const done = await orm.em.fork().transactional(async (em) => {
       const authority = await Authority.of(em, actor);
-      const services = this.#services({ em, now: now(), actor, authority, changedBy: undefined, changes });
+      const services = this.#services({
+        em,
+        now: now(),
+        actor,
+        authority,
+        changedBy: undefined,
+        requestId: undefined,
+        client: undefined,
+        changes,
+      });
       const result = await action(services);
       await services.audit.seal();
       return result;
@@ -142,9 +159,14 @@ export class App {
     return done;
   }
 
+  /** Writes entries of the audit log that belong to no change, in a transaction of their own. */
+  async keep(entries: readonly Entry[]): Promise<void> {
+    await this.#options.orm.em.fork().transactional((em) => writeEntries(em, this.#auditKeys, entries));
+  }
+
   #services(work: Work): Services {
     const { vault, configured, keyRules } = this.#options;
-    const audit = new AuditService(work);
+    const audit = new AuditService(work, this.#auditKeys);
     const users = new UserService(work, audit);
     const teams = new TeamService(work, audit);
     const members = new MemberService(work, { audit, teams });
