@@ -14,8 +14,11 @@ import type { Work } from './db/work.ts';
 import { readAsked } from './kernel/change-options.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
-import type { AnyOperation } from './kernel/operation.ts';
-import { Key, RetiredToken } from './keys/key.entity.ts';
+import type { Actor, AnyOperation } from './kernel/operation.ts';
+import { KeyAccess } from './keys/key.access.ts';
+import { DeletedKey, Key, RetiredToken } from './keys/key.entity.ts';
+import { KeyList } from './keys/key.list.ts';
+import { KeyRules, type KeyRuleSettings } from './keys/key.rules.ts';
 import { KeyService } from './keys/key.service.ts';
 import type { Deployment } from './models/deployment.ts';
 import { AccessGroupService } from './models/access-group.service.ts';
@@ -25,7 +28,9 @@ import type { KnownModel } from './models/model.wire.ts';
 import { Organization } from './organizations/organization.entity.ts';
 import { type Caller, perform, type Request, wasMadeMeanwhile } from './perform.ts';
 import type { SpendReads } from './spend/spend.operations.ts';
+import { activity } from './spend/activity.ts';
 import { spendRows, spendSums } from './spend/spend.queries.ts';
+import { requireSpender, spendScope } from './spend/spend.scope.ts';
 import { MemberService } from './teams/member.service.ts';
 import { DeletedTeam, Team, TeamMember } from './teams/team.entity.ts';
 import { TeamService } from './teams/team.service.ts';
@@ -41,6 +46,7 @@ export interface Services {
   readonly teams: TeamService;
   readonly members: MemberService;
   readonly keys: KeyService;
+  readonly keyList: KeyList;
   readonly models: ModelService;
   readonly accessGroups: AccessGroupService;
   readonly credentials: CredentialService;
@@ -55,6 +61,8 @@ export interface AppOptions {
   readonly auditVault: Vault;
   /** Deployments that are set up outside the database, so that lists show them too. */
   readonly configured: readonly Deployment[];
+  /** What the configuration says of keys. */
+  readonly keyRules: KeyRuleSettings;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
 }
@@ -69,6 +77,7 @@ export function openGatewayOrm(url: string, poolSize: number, applicationName: s
     DeletedTeam,
     Key,
     RetiredToken,
+    DeletedKey,
     Model,
     Credential,
     AuditEntry,
@@ -126,18 +135,43 @@ export class App {
     return answer;
   }
 
+  /** Something the gateway does by itself, in one transaction as an operation is. */
+  async act<T>(actor: Extract<Actor, { type: 'operator' }>, action: (services: Services) => Promise<T>): Promise<T> {
+    const { orm, now, onChange } = this.#options;
+    const changes: Change[] = [];
+    const done = await orm.em.fork().transactional(async (em) => {
+      const authority = await Authority.of(em, actor);
+      const services = this.#services({
+        em,
+        now: now(),
+        actor,
+        authority,
+        changedBy: undefined,
+        requestId: undefined,
+        client: undefined,
+        changes,
+      });
+      const result = await action(services);
+      await services.audit.seal();
+      return result;
+    });
+    await Promise.all(changes.map(async (change) => onChange?.(change)));
+    return done;
+  }
+
   /** Writes entries of the audit log that belong to no change, in a transaction of their own. */
   async keep(entries: readonly Entry[]): Promise<void> {
     await this.#options.orm.em.fork().transactional((em) => writeEntries(em, this.#auditKeys, entries));
   }
 
   #services(work: Work): Services {
-    const { vault, configured } = this.#options;
+    const { vault, configured, keyRules } = this.#options;
     const audit = new AuditService(work, this.#auditKeys);
     const users = new UserService(work, audit);
     const teams = new TeamService(work, audit);
     const members = new MemberService(work, { audit, teams });
-    const keys = new KeyService(work, { audit, teams, users });
+    const access = new KeyAccess(work);
+    const keys = new KeyService(work, { audit, teams, users, access, rules: new KeyRules(keyRules, work.now) });
     const models = new ModelService(work, {
       audit,
       vault,
@@ -154,10 +188,11 @@ export class App {
       teams,
       members,
       keys,
+      keyList: new KeyList(work, access, teams),
       models,
       accessGroups: new AccessGroupService(models),
       credentials: new CredentialService(work, audit, vault),
-      spend: { rows: spendRows, sums: spendSums },
+      spend: { rows: spendRows, sums: spendSums, activity, scope: spendScope, requireSpender },
     };
   }
 
