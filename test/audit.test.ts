@@ -161,7 +161,7 @@ describe('the audit log', () => {
       'canary-of-a-cloud-0004',
       'canary-of-a-cloud-renewed-0005',
     ];
-    const changes: readonly (readonly [method: string, path: string, body: object])[] = [
+    const tour: readonly (readonly [method: string, path: string, body: object])[] = [
       ['POST', '/model/new', { model_name: 'x', litellm_params: { model: 'openai/x', api_key: provider[0] } }],
       ['PATCH', '/model/by-canary/update', { litellm_params: { api_key: provider[1] } }],
       ['POST', '/model/delete', { id: 'by-canary' }],
@@ -172,7 +172,7 @@ describe('the audit log', () => {
       ['POST', '/key/update', { key: own, max_budget: 5 }],
       ['POST', '/key/delete', { keys: [own] }],
     ];
-    for (const [method, path, body] of changes) {
+    for (const [method, path, body] of tour) {
       const named = path === '/model/new' ? { ...body, model_info: { id: 'by-canary' } } : body;
       const { status, text } = await gateway.request(method, path, { body: named });
       assert.equal(status, 200, `${path}: ${text}`);
