@@ -13,8 +13,11 @@ import type { Work } from './db/work.ts';
 import { readAsked } from './kernel/change-options.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
-import type { AnyOperation } from './kernel/operation.ts';
-import { Key, RetiredToken } from './keys/key.entity.ts';
+import type { Actor, AnyOperation } from './kernel/operation.ts';
+import { KeyAccess } from './keys/key.access.ts';
+import { DeletedKey, Key, RetiredToken } from './keys/key.entity.ts';
+import { KeyList } from './keys/key.list.ts';
+import { KeyRules, type KeyRuleSettings } from './keys/key.rules.ts';
 import { KeyService } from './keys/key.service.ts';
 import type { Deployment } from './models/deployment.ts';
 import { AccessGroupService } from './models/access-group.service.ts';
@@ -42,6 +45,7 @@ export interface Services {
   readonly teams: TeamService;
   readonly members: MemberService;
   readonly keys: KeyService;
+  readonly keyList: KeyList;
   readonly models: ModelService;
   readonly accessGroups: AccessGroupService;
   readonly credentials: CredentialService;
@@ -54,6 +58,8 @@ export interface AppOptions {
   readonly vault: Vault;
   /** Deployments that are set up outside the database, so that lists show them too. */
   readonly configured: readonly Deployment[];
+  /** What the configuration says of keys. */
+  readonly keyRules: KeyRuleSettings;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
 }
@@ -68,6 +74,7 @@ export function openGatewayOrm(url: string, poolSize: number, applicationName: s
     DeletedTeam,
     Key,
     RetiredToken,
+    DeletedKey,
     Model,
     Credential,
     AuditEntry,
@@ -120,13 +127,29 @@ export class App {
     return answer;
   }
 
+  /** Something the gateway does by itself, in one transaction as an operation is. */
+  async act<T>(actor: Extract<Actor, { type: 'operator' }>, action: (services: Services) => Promise<T>): Promise<T> {
+    const { orm, now, onChange } = this.#options;
+    const changes: Change[] = [];
+    const done = await orm.em.fork().transactional(async (em) => {
+      const authority = await Authority.of(em, actor);
+      const services = this.#services({ em, now: now(), actor, authority, changedBy: undefined, changes });
+      const result = await action(services);
+      await services.audit.seal();
+      return result;
+    });
+    await Promise.all(changes.map(async (change) => onChange?.(change)));
+    return done;
+  }
+
   #services(work: Work): Services {
-    const { vault, configured } = this.#options;
+    const { vault, configured, keyRules } = this.#options;
     const audit = new AuditService(work);
     const users = new UserService(work, audit);
     const teams = new TeamService(work, audit);
     const members = new MemberService(work, { audit, teams });
-    const keys = new KeyService(work, { audit, teams, users });
+    const access = new KeyAccess(work);
+    const keys = new KeyService(work, { audit, teams, users, access, rules: new KeyRules(keyRules, work.now) });
     const models = new ModelService(work, {
       audit,
       vault,
@@ -143,6 +166,7 @@ export class App {
       teams,
       members,
       keys,
+      keyList: new KeyList(work, access, teams),
       models,
       accessGroups: new AccessGroupService(models),
       credentials: new CredentialService(work, audit, vault),

@@ -57,7 +57,10 @@ const dayAgo = (name: string, field: string): Flag => ({
 export const dayFlags = { start_date: dayAgo('since', 'start_date'), end_date: dayAgo('until', 'end_date') };
 
 /** The day of a moment, in UTC. */
-export const dayOf = (moment: Date): string => moment.toISOString().slice(0, 10);
+export const dayOf = (at: Date): string => at.toISOString().slice(0, 10);
+
+const badPeriod = (message: string) =>
+  new GatewayError('invalid', 'invalid_request_error', message, { param: 'start_date' });
 
 /** @throws GatewayError when the first day is after the last, or there are more between them than `most` */
 export function daysBetween(
@@ -66,10 +69,8 @@ export function daysBetween(
 ): { readonly since: string; readonly until: string } {
   const until = endDate ?? dayOf(now);
   const since = startDate ?? dayOf(new Date(Date.parse(until) - 30 * DAY_MS));
-  const refuse = (message: string) =>
-    new GatewayError('invalid', 'invalid_request_error', message, { param: 'start_date' });
-  if (since > until) throw refuse(`start_date: ${since} is after ${until}`);
+  if (since > until) throw badPeriod(`start_date: ${since} is after ${until}`);
   const length = (Date.parse(until) - Date.parse(since)) / DAY_MS + 1;
-  if (length > most) throw refuse(`start_date: ${length} days are asked for, at most ${most} can be`);
+  if (length > most) throw badPeriod(`start_date: ${length} days are asked for, at most ${most} can be`);
   return { since, until };
 }

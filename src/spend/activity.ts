@@ -91,7 +91,7 @@ export async function activity(em: EntityManager, { scope, entity, ids, page, ..
     ...given.parts,
     ...(within ? [within.text] : []),
     // A call without an owner of this kind belongs to none of them.
-    ids ? `${entity}_id in (${idsIn})` : `${entity === 'user' ? 'true' : `${entity}_id <> ''`}`,
+    ids ? `${entity}_id in (${idsIn})` : entity === 'user' ? 'true' : `${entity}_id <> ''`,
   ]);
   const [total] = await em.execute<(Sums & { days: number })[]>(
     `select ${sums}, count(distinct date)::float8 as days from ${SCHEMA}.daily_spend ${where}`,

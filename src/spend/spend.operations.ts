@@ -199,8 +199,8 @@ export const reportSpend = operation({
   },
   run: async ({ spend, em, authority }: Needs, { groupBy: by, startDate, endDate, limit }) => {
     const scope = await spend.scope(em, authority);
-    const dates = { since: startDate, until: endDate };
-    return (await spend.sums(em, { by, dates, scope, limit })).map(describeSum);
+    const period = { since: startDate, until: endDate };
+    return (await spend.sums(em, { by, dates: period, scope, limit })).map(describeSum);
   },
 });
 
