@@ -12,6 +12,7 @@ import { teamListOperations } from './teams/team-list.operations.ts';
 import { teamSettingsOperations } from './teams/team-settings.operations.ts';
 import { teamOperations } from './teams/team.operations.ts';
 import { userListOperations } from './users/user-list.operations.ts';
+import { userStateOperations } from './users/user-state.operations.ts';
 import { userOperations } from './users/user.operations.ts';
 
 /** Everything the gateway can be asked to do. A line here is a route, a command and a manual page. */
@@ -23,6 +24,7 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...memberOperations,
   ...userOperations,
   ...userListOperations,
+  ...userStateOperations,
   ...modelOperations,
   ...accessGroupOperations,
   ...credentialOperations,
