@@ -3,6 +3,8 @@ import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { Authority } from './access/authority.ts';
 import { AuditEntry } from './audit/audit.entity.ts';
 import { AuditService } from './audit/audit.service.ts';
+import { Budget } from './budgets/budget.entity.ts';
+import { BudgetService } from './budgets/budget.service.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
 import { openOrm } from './db/orm.ts';
 import type { Change } from './db/notify.ts';
@@ -29,6 +31,7 @@ export interface Services {
   readonly now: Date;
   readonly em: EntityManager;
   readonly audit: AuditService;
+  readonly budgets: BudgetService;
   readonly users: UserService;
   readonly teams: TeamService;
   readonly keys: KeyService;
@@ -48,7 +51,7 @@ export interface AppOptions {
 
 /** Opens the database with everything the gateway keeps in it. */
 export function openGatewayOrm(url: string, poolSize: number, applicationName: string): Promise<MikroORM> {
-  const entities = [Organization, User, Team, TeamMember, Key, RetiredToken, Model, AuditEntry];
+  const entities = [Budget, Organization, User, Team, TeamMember, Key, RetiredToken, Model, AuditEntry];
   return openOrm({ url, entities, poolSize, applicationName });
 }
 
@@ -100,6 +103,7 @@ export class App {
   #services(work: Work): Services {
     const { vault, configured } = this.#options;
     const audit = new AuditService(work);
+    const budgets = new BudgetService(work, audit);
     const users = new UserService(work, audit);
     const teams = new TeamService(work, audit);
     const keys = new KeyService(work, { audit, teams, users });
@@ -108,6 +112,7 @@ export class App {
       now: work.now,
       em: work.em,
       audit,
+      budgets,
       users,
       teams,
       keys,

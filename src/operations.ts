@@ -1,5 +1,6 @@
 import type { Services } from './app.ts';
 import { auditOperations } from './audit/audit.operations.ts';
+import { budgetOperations } from './budgets/budget.operations.ts';
 import type { AnyOperation } from './kernel/operation.ts';
 import { keyOperations } from './keys/key.operations.ts';
 import { modelOperations } from './models/model.operations.ts';
@@ -14,6 +15,7 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...teamOperations,
   ...memberOperations,
   ...userOperations,
+  ...budgetOperations,
   ...modelOperations,
   ...spendOperations,
   ...auditOperations,
