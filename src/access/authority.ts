@@ -8,6 +8,9 @@ import { letsRoute } from '../kernel/route-groups.ts';
 /** Teams or organizations one caller can be responsible for: the most a list of ids is made of. */
 const IDS_AT_MOST = 10_000;
 
+/** A list of ids as one parameter: MikroORM writes an array out as several, and an empty one as none at all. */
+const idsIn = 'select jsonb_array_elements_text(?::jsonb)';
+
 /** LiteLLM's role of whoever administers an organization. */
 export type OrganizationRole = 'org_admin' | 'internal_user' | 'internal_user_viewer';
 
@@ -148,8 +151,8 @@ export class Authority {
     const ids = await this.administeredOrganizations();
     if (ids.length === 0) return false;
     const rows = await this.#em.execute<unknown[]>(
-      `select 1 from ${SCHEMA}.organization_members where user_id = ? and organization_id = any (?) limit 1`,
-      [userId, ids],
+      `select 1 from ${SCHEMA}.organization_members where user_id = ? and organization_id in (${idsIn}) limit 1`,
+      [userId, JSON.stringify(ids)],
     );
     return rows.length > 0;
   }
@@ -160,8 +163,8 @@ export class Authority {
     if (userId === null || !this.mayWrite) return [];
     const rows = await this.#em.execute<{ id: string }[]>(
       `select team_id as id from ${SCHEMA}.team_members where user_id = ? and role = 'admin'
-       union select id from ${SCHEMA}.teams where organization_id = any (?) limit ${IDS_AT_MOST}`,
-      [userId, await this.administeredOrganizations()],
+       union select id from ${SCHEMA}.teams where organization_id in (${idsIn}) limit ${IDS_AT_MOST}`,
+      [userId, JSON.stringify(await this.administeredOrganizations())],
     );
     return rows.map(({ id }) => id).filter((id) => this.#reachesTeam(id));
   }
@@ -171,6 +174,16 @@ export class Authority {
     const rows = await this.#em.execute<{ id: string }[]>(
       `select organization_id as id from ${SCHEMA}.organization_members
        where user_id = ? and role = 'org_admin' limit ${IDS_AT_MOST}`,
+      [this.userId],
+    );
+    return rows.map(({ id }) => id).filter((id) => this.#reachesOrganization(id));
+  }
+
+  /** Ids of the organizations the caller belongs to, as far as its key reaches. */
+  async memberOrganizations(): Promise<string[]> {
+    if (this.userId === null || this.#isTeamBound) return [];
+    const rows = await this.#em.execute<{ id: string }[]>(
+      `select organization_id as id from ${SCHEMA}.organization_members where user_id = ? limit ${IDS_AT_MOST}`,
       [this.userId],
     );
     return rows.map(({ id }) => id).filter((id) => this.#reachesOrganization(id));

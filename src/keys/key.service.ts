@@ -150,7 +150,7 @@ export class KeyService {
   }
 
   /** Deletes all keys of an owner and says which, by hash. */
-  async removeOf(owner: { teamId: string } | { userId: string }): Promise<string[]> {
+  async removeOf(owner: { teamId: string } | { userId: string } | { organizationId: string }): Promise<string[]> {
     const keys = await this.#work.em.find(Key, owner, { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } });
     await this.#remove(keys);
     return keys.map(({ token }) => token);

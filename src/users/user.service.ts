@@ -8,6 +8,7 @@ import { GatewayError } from '../kernel/errors.ts';
 import { requireChange } from '../kernel/fields.ts';
 import type { Role } from '../kernel/operation.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
+import type { OrganizationMemberService } from '../organizations/member.service.ts';
 import { User } from './user.entity.ts';
 import { describeUser, encodeUser } from './user.wire.ts';
 
@@ -50,10 +51,12 @@ function requirePerson({ userId, userEmail }: Person): string {
 export class UserService {
   readonly #work: Work;
   readonly #audit: AuditService;
+  readonly #members: OrganizationMemberService;
 
-  constructor(work: Work, audit: AuditService) {
+  constructor(work: Work, audit: AuditService, members: OrganizationMemberService) {
     this.#work = work;
     this.#audit = audit;
+    this.#members = members;
   }
 
   async create({ userId, userEmail, userAlias, userRole, organizationId, ...grants }: NewUser): Promise<User> {
@@ -71,6 +74,7 @@ export class UserService {
     });
     await this.#flush(user);
     this.#created(user);
+    if (user.organizationId) await this.#members.join(user.organizationId, user.id);
     return user;
   }
 
@@ -150,7 +154,27 @@ export class UserService {
       before,
       after: encodeUser(describeUser(user)),
     });
+    if (rest.organizationId) await this.#members.join(rest.organizationId, user.id);
     return user;
+  }
+
+  /** Without its membership an organization is nobody's home any more. */
+  async leaveHome(user: User): Promise<void> {
+    const before = encodeUser(describeUser(user));
+    this.#work.em.assign(user, { organizationId: null, gen: user.gen + 1n, ...updateStamp(this.#work) });
+    await announce(this.#work, { entity: 'user', id: user.id });
+    this.#audit.record({ action: 'updated', object: 'user', id: user.id, before, after: encodeUser(describeUser(user)) });
+    await this.#work.em.flush();
+  }
+
+  /** The same for everybody, in one order, so that two deletions cannot lock each other out. */
+  async leaveHomes(organizationId: string): Promise<void> {
+    const users = await this.#work.em.find(
+      User,
+      { organizationId },
+      { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } },
+    );
+    for (const user of users) await this.leaveHome(user);
   }
 
   /** The caller has dealt with the user's keys; memberships go with the user. */

@@ -1,0 +1,176 @@
+import { LockMode } from '@mikro-orm/core';
+import type { AuditService } from '../audit/audit.service.ts';
+import { announce } from '../db/notify.ts';
+import { SCHEMA } from '../db/schema.ts';
+import type { Work } from '../db/work.ts';
+import type { OrganizationRole } from '../access/authority.ts';
+import { GatewayError } from '../kernel/errors.ts';
+import { excessOf } from '../kernel/grant.ts';
+import { offsetOf, type Page } from '../kernel/page.ts';
+import { type Organization, OrganizationMember } from './organization.entity.ts';
+import { emailsOf } from './organization.queries.ts';
+import { describeMembership } from './organization.wire.ts';
+
+export interface Membership {
+  role: OrganizationRole;
+  maxBudget?: bigint | null | undefined;
+}
+
+/** Roles an organization's own administrator may give and take away. */
+const ownRoles: readonly OrganizationRole[] = ['internal_user', 'internal_user_viewer'];
+
+const notAdministered = () =>
+  new GatewayError('forbidden', 'auth_error', 'Only administrators of the organization may manage its members', {
+    hint: 'Ask an administrator of the organization, or use the key of one.',
+  });
+
+const notWritable = (param: string, why: string) =>
+  new GatewayError('forbidden', 'field_not_allowed', `${param}: ${why}`, { param });
+
+/** Who belongs to organizations. Decided by the authority of the caller, for each organization and role. */
+export class OrganizationMemberService {
+  readonly #work: Work;
+  readonly #audit: AuditService;
+
+  constructor(work: Work, audit: AuditService) {
+    this.#work = work;
+    this.#audit = audit;
+  }
+
+  /** @throws GatewayError 403 for whoever sees the organization and does not administer it */
+  async requireAdministration({ id }: Organization): Promise<void> {
+    if (!(await this.#work.authority.administersOrganization(id))) throw notAdministered();
+  }
+
+  /** @throws GatewayError 400 when the user is a member already, 403 when the caller may not give that much */
+  async add(organization: Organization, userId: string, { role, maxBudget }: Membership): Promise<OrganizationMember> {
+    await this.#requireGrant(organization, { role, maxBudget });
+    const { em, now } = this.#work;
+    if (await this.#find(organization.id, userId)) {
+      throw new GatewayError(
+        'conflict',
+        'bad_request_error',
+        `User ${userId} is already in organization ${organization.id}`,
+        {
+          param: 'user_id',
+          status: 400,
+          hint: `Change the membership instead: gatewayctl org member update ${organization.alias} ${userId} --role ${role}`,
+        },
+      );
+    }
+    const member = em.create(OrganizationMember, {
+      organizationId: organization.id,
+      userId,
+      role,
+      budgetId: null,
+      maxBudget: maxBudget ?? null,
+      budgetDuration: null,
+      spend: 0n,
+      createdAt: now,
+    });
+    await em.flush();
+    await this.#changed(member, 'created');
+    return member;
+  }
+
+  /** Whoever is at home in an organization is its member: the membership is made unless there is one. */
+  async join(organizationId: string, userId: string): Promise<void> {
+    const { em, now } = this.#work;
+    const made: unknown[] = await em.execute(
+      `insert into ${SCHEMA}.organization_members (organization_id, user_id, role, created_at)
+       values (?, ?, 'internal_user', ?) on conflict do nothing returning user_id`,
+      [organizationId, userId, now],
+    );
+    if (made.length === 0) return;
+    const after = { role: 'internal_user', max_budget: null };
+    this.#audit.record({ action: 'created', object: 'organization_member', id: `${organizationId}/${userId}`, after });
+  }
+
+  async update(
+    organization: Organization,
+    userId: string,
+    { role, maxBudget }: Partial<Membership>,
+  ): Promise<OrganizationMember> {
+    const member = await this.#lock(organization, userId);
+    await this.#requireGrant(organization, { role: member.role, maxBudget: undefined });
+    await this.#requireGrant(organization, { role: role ?? member.role, maxBudget });
+    const before = asRecord(member);
+    if (role !== undefined) member.role = role;
+    if (maxBudget !== undefined) member.maxBudget = maxBudget;
+    await this.#work.em.flush();
+    await this.#changed(member, 'updated', before);
+    return member;
+  }
+
+  async remove(organization: Organization, userId: string): Promise<OrganizationMember> {
+    const member = await this.#lock(organization, userId);
+    await this.#requireGrant(organization, { role: member.role, maxBudget: undefined });
+    await this.#changed(member, 'deleted', asRecord(member));
+    this.#work.em.remove(member);
+    await this.#work.em.flush();
+    return member;
+  }
+
+  /** By user id. To a plain member the only member there is. */
+  async list({ id }: Organization, page: Page): Promise<{ members: OrganizationMember[]; total: number }> {
+    const { em, authority } = this.#work;
+    const isWhole = authority.seesAll || (await authority.administersOrganization(id));
+    const where = { organizationId: id, ...(!isWhole && { userId: authority.userId ?? '' }) };
+    const [members, total] = await em.findAndCount(OrganizationMember, where, {
+      orderBy: { userId: 'asc' },
+      limit: page.size,
+      offset: offsetOf(page),
+    });
+    return { members, total };
+  }
+
+  async describe(members: readonly OrganizationMember[]) {
+    const emails = await emailsOf(
+      this.#work.em,
+      members.map(({ userId }) => userId),
+    );
+    return members.map((member) => describeMembership(member, emails.get(member.userId) ?? null));
+  }
+
+  async #find(organizationId: string, userId: string): Promise<OrganizationMember | null> {
+    return this.#work.em.findOne(OrganizationMember, { organizationId, userId });
+  }
+
+  async #lock({ id, alias }: Organization, userId: string): Promise<OrganizationMember> {
+    const member = await this.#work.em.findOne(
+      OrganizationMember,
+      { organizationId: id, userId },
+      { lockMode: LockMode.PESSIMISTIC_WRITE },
+    );
+    if (member) return member;
+    throw notMember(userId, alias);
+  }
+
+  async #requireGrant({ id }: Organization, { role, maxBudget }: Membership): Promise<void> {
+    const { authority } = this.#work;
+    if (authority.isAdmin) return;
+    if (!ownRoles.includes(role)) throw notWritable('role', 'only a proxy administrator makes or changes an org_admin');
+    if (maxBudget === undefined) return;
+    const held = [await authority.grantOf('organization', id), authority.ownGrant].filter((each) => each !== undefined);
+    if (excessOf({ maxBudget }, held)) throw notWritable('max_budget_in_organization', 'is more than you hold yourself');
+  }
+
+  async #changed(member: OrganizationMember, action: 'created' | 'updated' | 'deleted', before?: unknown): Promise<void> {
+    await announce(this.#work, { entity: 'user', id: member.userId });
+    const after = action === 'deleted' ? undefined : asRecord(member);
+    const id = `${member.organizationId}/${member.userId}`;
+    this.#audit.record({ action, object: 'organization_member', id, before, after });
+  }
+}
+
+/** The same for a user that is not there and for one that is in another organization. */
+export const notMember = (user: string, organization: string) =>
+  new GatewayError('notFound', 'not_found_error', `User ${user} is not in organization ${organization}`, {
+    param: 'user_id',
+    hint: `Who is: gatewayctl org member list ${organization}`,
+  });
+
+function asRecord(member: OrganizationMember): Record<string, unknown> {
+  const { userRole: role, maxBudget } = describeMembership(member, null);
+  return { role, max_budget: maxBudget === null ? null : Number(maxBudget) / 1e9 };
+}
