@@ -6,6 +6,7 @@ import type { Work } from '../db/work.ts';
 import type { OrganizationRole } from '../access/authority.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { excessOf } from '../kernel/grant.ts';
+import { toDollars } from '../kernel/money.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
 import { type Organization, OrganizationMember } from './organization.entity.ts';
 import { emailsOf } from './organization.queries.ts';
@@ -45,8 +46,7 @@ export class OrganizationMemberService {
   /** @throws GatewayError 400 when the user is a member already, 403 when the caller may not give that much */
   async add(organization: Organization, userId: string, { role, maxBudget }: Membership): Promise<OrganizationMember> {
     await this.#requireGrant(organization, { role, maxBudget });
-    const { em, now } = this.#work;
-    if (await this.#find(organization.id, userId)) {
+    if (!(await this.#insert(organization.id, userId, { role, maxBudget }))) {
       throw new GatewayError(
         'conflict',
         'bad_request_error',
@@ -58,30 +58,15 @@ export class OrganizationMemberService {
         },
       );
     }
-    const member = em.create(OrganizationMember, {
-      organizationId: organization.id,
-      userId,
-      role,
-      budgetId: null,
-      maxBudget: maxBudget ?? null,
-      budgetDuration: null,
-      spend: 0n,
-      createdAt: now,
-    });
-    await em.flush();
+    const member = await this.#lock(organization, userId);
     await this.#changed(member, 'created');
     return member;
   }
 
   /** Whoever is at home in an organization is its member: the membership is made unless there is one. */
   async join(organizationId: string, userId: string): Promise<void> {
-    const { em, now } = this.#work;
-    const made: unknown[] = await em.execute(
-      `insert into ${SCHEMA}.organization_members (organization_id, user_id, role, created_at)
-       values (?, ?, 'internal_user', ?) on conflict do nothing returning user_id`,
-      [organizationId, userId, now],
-    );
-    if (made.length === 0) return;
+    if (!(await this.#insert(organizationId, userId, { role: 'internal_user' }))) return;
+    await announce(this.#work, { entity: 'user', id: userId });
     const after = { role: 'internal_user', max_budget: null };
     this.#audit.record({ action: 'created', object: 'organization_member', id: `${organizationId}/${userId}`, after });
   }
@@ -132,8 +117,14 @@ export class OrganizationMemberService {
     return members.map((member) => describeMembership(member, emails.get(member.userId) ?? null));
   }
 
-  async #find(organizationId: string, userId: string): Promise<OrganizationMember | null> {
-    return this.#work.em.findOne(OrganizationMember, { organizationId, userId });
+  /** Whoever comes second waits for the first: an exception would have ended a transaction in which nothing was wrong. */
+  async #insert(organizationId: string, userId: string, { role, maxBudget }: Membership): Promise<boolean> {
+    const made: unknown[] = await this.#work.em.execute(
+      `insert into ${SCHEMA}.organization_members (organization_id, user_id, role, max_budget, created_at)
+       values (?, ?, ?, ?, ?) on conflict do nothing returning user_id`,
+      [organizationId, userId, role, maxBudget ?? null, this.#work.now],
+    );
+    return made.length > 0;
   }
 
   async #lock({ id, alias }: Organization, userId: string): Promise<OrganizationMember> {
@@ -172,5 +163,5 @@ export const notMember = (user: string, organization: string) =>
 
 function asRecord(member: OrganizationMember): Record<string, unknown> {
   const { userRole: role, maxBudget } = describeMembership(member, null);
-  return { role, max_budget: maxBudget === null ? null : Number(maxBudget) / 1e9 };
+  return { role, max_budget: maxBudget === null ? null : toDollars(maxBudget) };
 }
