@@ -18,7 +18,9 @@ import { KeyService } from './keys/key.service.ts';
 import type { Deployment } from './models/deployment.ts';
 import { Model } from './models/model.entity.ts';
 import { ModelService } from './models/model.service.ts';
-import { Organization } from './organizations/organization.entity.ts';
+import { OrganizationMemberService } from './organizations/member.service.ts';
+import { Organization, OrganizationMember } from './organizations/organization.entity.ts';
+import { OrganizationService } from './organizations/organization.service.ts';
 import { type Caller, perform, type Request, wasMadeMeanwhile } from './perform.ts';
 import type { SpendReads } from './spend/spend.operations.ts';
 import { spendRows, spendSums } from './spend/spend.queries.ts';
@@ -32,6 +34,8 @@ export interface Services {
   readonly em: EntityManager;
   readonly audit: AuditService;
   readonly budgets: BudgetService;
+  readonly organizations: OrganizationService;
+  readonly organizationMembers: OrganizationMemberService;
   readonly users: UserService;
   readonly teams: TeamService;
   readonly keys: KeyService;
@@ -51,7 +55,18 @@ export interface AppOptions {
 
 /** Opens the database with everything the gateway keeps in it. */
 export function openGatewayOrm(url: string, poolSize: number, applicationName: string): Promise<MikroORM> {
-  const entities = [Budget, Organization, User, Team, TeamMember, Key, RetiredToken, Model, AuditEntry];
+  const entities = [
+    Budget,
+    Organization,
+    OrganizationMember,
+    User,
+    Team,
+    TeamMember,
+    Key,
+    RetiredToken,
+    Model,
+    AuditEntry,
+  ];
   return openOrm({ url, entities, poolSize, applicationName });
 }
 
@@ -104,7 +119,9 @@ export class App {
     const { vault, configured } = this.#options;
     const audit = new AuditService(work);
     const budgets = new BudgetService(work, audit);
-    const users = new UserService(work, audit);
+    const organizations = new OrganizationService(work, audit, budgets);
+    const organizationMembers = new OrganizationMemberService(work, audit);
+    const users = new UserService(work, audit, organizationMembers);
     const teams = new TeamService(work, audit);
     const keys = new KeyService(work, { audit, teams, users });
     const models = new ModelService(work, audit, vault, configured);
@@ -113,6 +130,8 @@ export class App {
       em: work.em,
       audit,
       budgets,
+      organizations,
+      organizationMembers,
       users,
       teams,
       keys,

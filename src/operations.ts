@@ -4,6 +4,8 @@ import { budgetOperations } from './budgets/budget.operations.ts';
 import type { AnyOperation } from './kernel/operation.ts';
 import { keyOperations } from './keys/key.operations.ts';
 import { modelOperations } from './models/model.operations.ts';
+import { organizationMemberOperations } from './organizations/member.operations.ts';
+import { organizationOperations } from './organizations/organization.operations.ts';
 import { spendOperations } from './spend/spend.operations.ts';
 import { memberOperations } from './teams/member.operations.ts';
 import { teamOperations } from './teams/team.operations.ts';
@@ -15,6 +17,8 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...teamOperations,
   ...memberOperations,
   ...userOperations,
+  ...organizationOperations,
+  ...organizationMemberOperations,
   ...budgetOperations,
   ...modelOperations,
   ...spendOperations,

@@ -6,6 +6,7 @@ import { asDatabaseRefusal } from './errors.ts';
 import { Migration0001Initial } from './migrations/0001-initial.ts';
 import { Migration0002Management } from './migrations/0002-management.ts';
 import { Migration0004Idempotency } from './migrations/0004-idempotency.ts';
+import { Migration0009Owners } from './migrations/0009-owners.ts';
 import { SCHEMA } from './schema.ts';
 
 type MigrationClass = new (...args: ConstructorParameters<typeof Migration>) => Migration;
@@ -15,6 +16,7 @@ const migrations: readonly { readonly name: string; readonly class: MigrationCla
   { name: '0001-initial', class: Migration0001Initial },
   { name: '0002-management', class: Migration0002Management },
   { name: '0004-idempotency', class: Migration0004Idempotency },
+  { name: '0009-owners', class: Migration0009Owners },
 ];
 
 export interface MigrationStatus {

@@ -5,6 +5,7 @@ import { SCHEMA } from '../db/schema.ts';
 import type { Work } from '../db/work.ts';
 import type { OrganizationRole } from '../access/authority.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import { requireChange } from '../kernel/fields.ts';
 import { excessOf } from '../kernel/grant.ts';
 import { toDollars } from '../kernel/money.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
@@ -15,6 +16,12 @@ import { describeMembership } from './organization.wire.ts';
 export interface Membership {
   role: OrganizationRole;
   maxBudget?: bigint | null | undefined;
+}
+
+/** A user, and the name by which the caller said who is meant: an answer must not tell more than the question did. */
+interface Named {
+  readonly id: string;
+  readonly as: string;
 }
 
 /** Roles an organization's own administrator may give and take away. */
@@ -43,6 +50,11 @@ export class OrganizationMemberService {
     if (!(await this.#work.authority.administersOrganization(id))) throw notAdministered();
   }
 
+  /** Whether the caller may make a member of a user that is there. */
+  async mayTakeIn({ id }: { readonly id: string }): Promise<boolean> {
+    return this.#work.authority.administersUser(id);
+  }
+
   /** @throws GatewayError 400 when the user is a member already, 403 when the caller may not give that much */
   async add(organization: Organization, userId: string, { role, maxBudget }: Membership): Promise<OrganizationMember> {
     await this.#requireGrant(organization, { role, maxBudget });
@@ -58,7 +70,7 @@ export class OrganizationMemberService {
         },
       );
     }
-    const member = await this.#lock(organization, userId);
+    const member = await this.#lock(organization, { id: userId, as: userId });
     await this.#changed(member, 'created');
     return member;
   }
@@ -73,10 +85,11 @@ export class OrganizationMemberService {
 
   async update(
     organization: Organization,
-    userId: string,
-    { role, maxBudget }: Partial<Membership>,
+    user: Named,
+    { role, maxBudget }: { role?: OrganizationRole | undefined; maxBudget?: bigint | null | undefined },
   ): Promise<OrganizationMember> {
-    const member = await this.#lock(organization, userId);
+    requireChange({ role, maxBudget });
+    const member = await this.#lock(organization, user);
     await this.#requireGrant(organization, { role: member.role, maxBudget: undefined });
     await this.#requireGrant(organization, { role: role ?? member.role, maxBudget });
     const before = asRecord(member);
@@ -87,8 +100,8 @@ export class OrganizationMemberService {
     return member;
   }
 
-  async remove(organization: Organization, userId: string): Promise<OrganizationMember> {
-    const member = await this.#lock(organization, userId);
+  async remove(organization: Organization, user: Named): Promise<OrganizationMember> {
+    const member = await this.#lock(organization, user);
     await this.#requireGrant(organization, { role: member.role, maxBudget: undefined });
     await this.#changed(member, 'deleted', asRecord(member));
     this.#work.em.remove(member);
@@ -127,14 +140,14 @@ export class OrganizationMemberService {
     return made.length > 0;
   }
 
-  async #lock({ id, alias }: Organization, userId: string): Promise<OrganizationMember> {
+  async #lock({ id, alias }: Organization, user: Named): Promise<OrganizationMember> {
     const member = await this.#work.em.findOne(
       OrganizationMember,
-      { organizationId: id, userId },
+      { organizationId: id, userId: user.id },
       { lockMode: LockMode.PESSIMISTIC_WRITE },
     );
     if (member) return member;
-    throw notMember(userId, alias);
+    throw notMember(user.as, alias);
   }
 
   async #requireGrant({ id }: Organization, { role, maxBudget }: Membership): Promise<void> {
@@ -143,10 +156,15 @@ export class OrganizationMemberService {
     if (!ownRoles.includes(role)) throw notWritable('role', 'only a proxy administrator makes or changes an org_admin');
     if (maxBudget === undefined) return;
     const held = [await authority.grantOf('organization', id), authority.ownGrant].filter((each) => each !== undefined);
-    if (excessOf({ maxBudget }, held)) throw notWritable('max_budget_in_organization', 'is more than you hold yourself');
+    if (excessOf({ maxBudget }, held))
+      throw notWritable('max_budget_in_organization', 'is more than you hold yourself');
   }
 
-  async #changed(member: OrganizationMember, action: 'created' | 'updated' | 'deleted', before?: unknown): Promise<void> {
+  async #changed(
+    member: OrganizationMember,
+    action: 'created' | 'updated' | 'deleted',
+    before?: unknown,
+  ): Promise<void> {
     await announce(this.#work, { entity: 'user', id: member.userId });
     const after = action === 'deleted' ? undefined : asRecord(member);
     const id = `${member.organizationId}/${member.userId}`;

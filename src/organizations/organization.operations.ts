@@ -135,7 +135,10 @@ export const listOrganizations = operation({
     orgId: label.optional().describe('Only the organization with this id'),
     orgAlias: label.optional().describe('Only the organization with this alias'),
   }),
-  output: answer({ organizations: z.array(answer(sizedInfo)).describe('The organizations, the newest first'), ...pageInfo }),
+  output: answer({
+    organizations: z.array(answer(sizedInfo)).describe('The organizations, the newest first'),
+    ...pageInfo,
+  }),
   access: 'scoped',
   cli: {
     ...shownWithSizes,
@@ -182,8 +185,7 @@ export const getOrganization = operation({
     args: ['organization_id'],
     examples: [['By its alias', 'gatewayctl org get acme']],
   },
-  run: async (needs: Needs, { organizationId }) =>
-    describeWhole(needs, await needs.organizations.get(organizationId)),
+  run: async (needs: Needs, { organizationId }) => describeWhole(needs, await needs.organizations.get(organizationId)),
 });
 
 /** LiteLLM's look at several at once: one that is not there, or not for the caller, is left out. */
@@ -219,7 +221,9 @@ export const updateOrganization = operation({
     describeOne(needs, await needs.organizations.update(organizationId, changes)),
 });
 
-const sizes = z.looseObject({ team_count: z.number(), member_count: z.number() }).catch({ team_count: 0, member_count: 0 });
+const sizes = z
+  .looseObject({ team_count: z.number(), member_count: z.number() })
+  .catch({ team_count: 0, member_count: 0 });
 
 export const deleteOrganizations = operation({
   command: ['org', 'delete'],
@@ -250,7 +254,8 @@ export const deleteOrganizations = operation({
       field: 'organization_id',
       says: (organization, { cascade }) => {
         const { team_count: teams, member_count: members } = sizes.parse(organization);
-        const fate = cascade === true ? 'deletes its teams with their keys and ends its memberships' : 'has to be empty';
+        const fate =
+          cascade === true ? 'deletes its teams with their keys and ends its memberships' : 'has to be empty';
         return `${teams} ${teams === 1 ? 'team' : 'teams'} and ${members} ${members === 1 ? 'member' : 'members'}; ${fate}`;
       },
     },

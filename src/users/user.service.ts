@@ -163,7 +163,13 @@ export class UserService {
     const before = encodeUser(describeUser(user));
     this.#work.em.assign(user, { organizationId: null, gen: user.gen + 1n, ...updateStamp(this.#work) });
     await announce(this.#work, { entity: 'user', id: user.id });
-    this.#audit.record({ action: 'updated', object: 'user', id: user.id, before, after: encodeUser(describeUser(user)) });
+    this.#audit.record({
+      action: 'updated',
+      object: 'user',
+      id: user.id,
+      before,
+      after: encodeUser(describeUser(user)),
+    });
     await this.#work.em.flush();
   }
 
