@@ -5,12 +5,16 @@ import { AuditEntry } from './audit/audit.entity.ts';
 import { AuditService } from './audit/audit.service.ts';
 import { Budget } from './budgets/budget.entity.ts';
 import { BudgetService } from './budgets/budget.service.ts';
+import { Customer } from './customers/customer.entity.ts';
+import { CustomerService } from './customers/customer.service.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
 import { openOrm } from './db/orm.ts';
 import type { Change } from './db/notify.ts';
 import type { Work } from './db/work.ts';
 import { readAsked } from './kernel/change-options.ts';
 import type { Vault } from './kernel/encryption.ts';
+import { Invitation } from './invitations/invitation.entity.ts';
+import { InvitationService } from './invitations/invitation.service.ts';
 import { GatewayError } from './kernel/errors.ts';
 import type { AnyOperation } from './kernel/operation.ts';
 import { Key, RetiredToken } from './keys/key.entity.ts';
@@ -24,6 +28,8 @@ import { OrganizationService } from './organizations/organization.service.ts';
 import { type Caller, perform, type Request, wasMadeMeanwhile } from './perform.ts';
 import type { SpendReads } from './spend/spend.operations.ts';
 import { spendRows, spendSums } from './spend/spend.queries.ts';
+import { Tag } from './tags/tag.entity.ts';
+import { TagService } from './tags/tag.service.ts';
 import { Team, TeamMember } from './teams/team.entity.ts';
 import { TeamService } from './teams/team.service.ts';
 import { User } from './users/user.entity.ts';
@@ -34,6 +40,9 @@ export interface Services {
   readonly em: EntityManager;
   readonly audit: AuditService;
   readonly budgets: BudgetService;
+  readonly customers: CustomerService;
+  readonly tags: TagService;
+  readonly invitations: InvitationService;
   readonly organizations: OrganizationService;
   readonly organizationMembers: OrganizationMemberService;
   readonly users: UserService;
@@ -55,18 +64,8 @@ export interface AppOptions {
 
 /** Opens the database with everything the gateway keeps in it. */
 export function openGatewayOrm(url: string, poolSize: number, applicationName: string): Promise<MikroORM> {
-  const entities = [
-    Budget,
-    Organization,
-    OrganizationMember,
-    User,
-    Team,
-    TeamMember,
-    Key,
-    RetiredToken,
-    Model,
-    AuditEntry,
-  ];
+  const owners = [Budget, Customer, Tag, Organization, OrganizationMember, User, Invitation, Team, TeamMember];
+  const entities = [...owners, Key, RetiredToken, Model, AuditEntry];
   return openOrm({ url, entities, poolSize, applicationName });
 }
 
@@ -130,6 +129,9 @@ export class App {
       em: work.em,
       audit,
       budgets,
+      customers: new CustomerService(work, audit, budgets),
+      tags: new TagService(work, audit, budgets),
+      invitations: new InvitationService(work, audit),
       organizations,
       organizationMembers,
       users,

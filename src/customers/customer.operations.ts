@@ -116,8 +116,7 @@ export const getCustomer = operation({
     args: ['end_user_id'],
     examples: [['Its budget and spend', 'gatewayctl customer get acme-42']],
   },
-  run: async (needs: Needs, { endUserId }) =>
-    describeOne(needs, await needs.customers.get(endUserId, 'end_user_id')),
+  run: async (needs: Needs, { endUserId }) => describeOne(needs, await needs.customers.get(endUserId, 'end_user_id')),
 });
 
 export const updateCustomer = operation({
@@ -135,7 +134,9 @@ export const updateCustomer = operation({
     args: ['user_id'],
     flags: limitFlags,
     done: ({ user_id: customer }) => `Customer ${text(customer)} updated`,
-    examples: [['A shared budget in place of its own', 'gatewayctl customer update acme-42 --max-budget none --budget free']],
+    examples: [
+      ['A shared budget in place of its own', 'gatewayctl customer update acme-42 --max-budget none --budget free'],
+    ],
   },
   run: async (needs: Needs, { userId, ...changes }) =>
     describeOne(needs, await needs.customers.update(userId, changes)),

@@ -172,9 +172,7 @@ export class CustomerService {
   }
 
   async #encode(customer: Customer): Promise<unknown> {
-    return encodeCustomer(
-      describeCustomer(customer, await this.#budgets.get(customer.budgetId), this.#work.now),
-    );
+    return encodeCustomer(describeCustomer(customer, await this.#budgets.get(customer.budgetId), this.#work.now));
   }
 
   async #flush(customer: Customer): Promise<void> {
@@ -182,13 +180,18 @@ export class CustomerService {
       await this.#work.em.flush();
     } catch (cause) {
       if (!(cause instanceof UniqueConstraintViolationException)) throw cause;
-      throw new GatewayError('conflict', 'bad_request', `Customer already exists, passed user_id=${customer.id}. Please pass a new user_id.`, {
-        param: 'user_id',
-        // LiteLLM answers 400 here, and its clients' tests look for it.
-        status: 400,
-        hint: `Change the customer there is: gatewayctl customer update ${customer.id}`,
-        cause,
-      });
+      throw new GatewayError(
+        'conflict',
+        'bad_request',
+        `Customer already exists, passed user_id=${customer.id}. Please pass a new user_id.`,
+        {
+          param: 'user_id',
+          // LiteLLM answers 400 here, and its clients' tests look for it.
+          status: 400,
+          hint: `Change the customer there is: gatewayctl customer update ${customer.id}`,
+          cause,
+        },
+      );
     }
   }
 }
