@@ -66,7 +66,7 @@ export const getInvitation = operation({
   cli: {
     ...shown,
     args: ['invitation_id'],
-    examples: [['Whether it was accepted', 'gatewayctl invitation get 5f0c2a9e -o value:is_accepted']],
+    examples: [['Whether it was accepted', 'gatewayctl invitation get 5f0c2a9e --json']],
   },
   run: async ({ invitations }: Needs, { invitationId }) => describeInvitation(await invitations.get(invitationId)),
 });
