@@ -8,7 +8,8 @@ import { describePage, pageInfo, pageInput } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import type { User } from '../users/user.entity.ts';
 import type { UserService } from '../users/user.service.ts';
-import { notMember, type OrganizationMemberService } from './member.service.ts';
+import { notMember, notYours } from './member.errors.ts';
+import type { OrganizationMemberService } from './member.service.ts';
 import type { Organization } from './organization.entity.ts';
 import type { OrganizationService } from './organization.service.ts';
 import { describeMembership, membershipInfo, organizationRole } from './organization.wire.ts';
@@ -66,12 +67,7 @@ async function userToAdd({ users, organizationMembers }: Needs, person: Person):
   const there = await ifThere(users.existing(person));
   if (!there) return users.named(person);
   if (await organizationMembers.mayTakeIn(there)) return there;
-  throw new GatewayError(
-    'forbidden',
-    'auth_error',
-    `User ${person.userId ?? person.userEmail ?? ''} is not of an organization that you administer`,
-    { param: 'user_id', hint: 'A proxy administrator can add the user.' },
-  );
+  throw notYours(person.userId ?? person.userEmail ?? '');
 }
 
 /** A member by id or address; who is not in the organization is answered like who is nowhere. */

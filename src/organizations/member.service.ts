@@ -4,11 +4,11 @@ import { announce } from '../db/notify.ts';
 import { SCHEMA } from '../db/schema.ts';
 import type { Work } from '../db/work.ts';
 import type { OrganizationRole } from '../access/authority.ts';
-import { GatewayError } from '../kernel/errors.ts';
 import { requireChange } from '../kernel/fields.ts';
 import { excessOf } from '../kernel/grant.ts';
 import { toDollars } from '../kernel/money.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
+import { alreadyMember, notAdministered, notMember, notWritable } from './member.errors.ts';
 import { type Organization, OrganizationMember } from './organization.entity.ts';
 import { emailsOf } from './organization.queries.ts';
 import { describeMembership } from './organization.wire.ts';
@@ -26,14 +26,6 @@ interface Named {
 
 /** Roles an organization's own administrator may give and take away. */
 const ownRoles: readonly OrganizationRole[] = ['internal_user', 'internal_user_viewer'];
-
-const notAdministered = () =>
-  new GatewayError('forbidden', 'auth_error', 'Only administrators of the organization may manage its members', {
-    hint: 'Ask an administrator of the organization, or use the key of one.',
-  });
-
-const notWritable = (param: string, why: string) =>
-  new GatewayError('forbidden', 'field_not_allowed', `${param}: ${why}`, { param });
 
 /** Who belongs to organizations. Decided by the authority of the caller, for each organization and role. */
 export class OrganizationMemberService {
@@ -59,16 +51,7 @@ export class OrganizationMemberService {
   async add(organization: Organization, userId: string, { role, maxBudget }: Membership): Promise<OrganizationMember> {
     await this.#requireGrant(organization, { role, maxBudget });
     if (!(await this.#insert(organization.id, userId, { role, maxBudget }))) {
-      throw new GatewayError(
-        'conflict',
-        'bad_request_error',
-        `User ${userId} is already in organization ${organization.id}`,
-        {
-          param: 'user_id',
-          status: 400,
-          hint: `Change the membership instead: gatewayctl org member update ${organization.alias} ${userId} --role ${role}`,
-        },
-      );
+      throw alreadyMember(organization, userId, role);
     }
     const member = await this.#lock(organization, { id: userId, as: userId });
     await this.#changed(member, 'created');
@@ -171,13 +154,6 @@ export class OrganizationMemberService {
     this.#audit.record({ action, object: 'organization_member', id, before, after });
   }
 }
-
-/** The same for a user that is not there and for one that is in another organization. */
-export const notMember = (user: string, organization: string) =>
-  new GatewayError('notFound', 'not_found_error', `User ${user} is not in organization ${organization}`, {
-    param: 'user_id',
-    hint: `Who is: gatewayctl org member list ${organization}`,
-  });
 
 function asRecord(member: OrganizationMember): Record<string, unknown> {
   const { userRole: role, maxBudget } = describeMembership(member, null);

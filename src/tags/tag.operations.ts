@@ -6,7 +6,8 @@ import { type CommandLine, operation } from '../kernel/operation.ts';
 import { describePage, pageInfo, pageInput } from '../kernel/page.ts';
 import { answer, wire, wireSchema } from '../kernel/wire.ts';
 import type { Tag } from './tag.entity.ts';
-import { type TagService, unknownTag } from './tag.service.ts';
+import { unknownTag } from './tag.errors.ts';
+import type { TagService } from './tag.service.ts';
 import { describeTag, tagFields, tagInfo } from './tag.wire.ts';
 
 interface Needs {

@@ -11,6 +11,7 @@ import { requireChange } from '../kernel/fields.ts';
 import { type LimitChanges, limitChanges, newLimits } from '../kernel/limits.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
 import { Tag } from './tag.entity.ts';
+import { unknownTag } from './tag.errors.ts';
 import { describeTag, encodeTag } from './tag.wire.ts';
 
 interface Fields extends LimitChanges {
@@ -18,12 +19,6 @@ interface Fields extends LimitChanges {
   maxBudget?: bigint | null | undefined;
   budgetId?: string | null | undefined;
 }
-
-export const unknownTag = (name: string, param: string) =>
-  new GatewayError('notFound', 'not_found_error', `Tag ${name} not found`, {
-    param,
-    hint: 'Which tags there are: gatewayctl tag list',
-  });
 
 export class TagService {
   readonly #work: Work;
