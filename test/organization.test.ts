@@ -62,8 +62,12 @@ for (const way of ways.slice(0, 2)) {
       assert.equal(added.exit, 0, added.err);
       const said = async () =>
         (await json('org member list crew-WAY')).map(
-          ({ user_email: email, user_id: id, user_role: role, max_budget: max }: Record<string, unknown>) =>
-            `${email ?? id} ${role} ${max}`,
+          ({
+            user_email: email,
+            user_id: id,
+            user_role: role,
+            max_budget: max,
+          }: Record<string, string | number | null>) => `${email ?? id} ${role} ${max}`,
         );
       assert.deepEqual((await said()).toSorted(), [`anna-${way} org_admin 5`, `ben-${way}@example.com org_admin 5`]);
       assert.equal((await run('org member add crew-WAY anna-WAY')).exit, 6);

@@ -65,7 +65,7 @@ describe('tag, as LiteLLM’s clients ask for it', () => {
     const { rows } = await gateway.pool.query(
       `select action from gatewayctl.audit_log where object_type = 'tag' and object_id = 'wire'`,
     );
-    assert.deepEqual(rows.map(({ action }) => action).toSorted(), ['created', 'deleted', 'updated']);
+    assert.deepEqual(rows.map(({ action }) => String(action)).toSorted(), ['created', 'deleted', 'updated']);
   });
 
   test('is for administrators; whoever sees everything may read', async () => {

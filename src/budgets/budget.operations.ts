@@ -5,7 +5,8 @@ import { limitFlags } from '../kernel/limit-flags.ts';
 import { type CommandLine, operation } from '../kernel/operation.ts';
 import { describePage, pageInfo, pageInput } from '../kernel/page.ts';
 import { answer, describeField, wire, wireSchema } from '../kernel/wire.ts';
-import { holdersInWords } from './budget.holders.ts';
+import type { Budget } from './budget.entity.ts';
+import { type Holders, holdersInWords } from './budget.holders.ts';
 import type { BudgetService } from './budget.service.ts';
 import { budgetFields, budgetInfo, describeBudget, encodeBudget, newBudgetFields } from './budget.wire.ts';
 
@@ -26,6 +27,11 @@ const sharedInfo = {
   ...budgetInfo,
   usedBy: z.record(z.string(), z.int()).describe('How many of what share the budget'),
 };
+
+const describeShared = (budget: Budget, used: ReadonlyMap<string, Holders>, now: Date) => ({
+  ...describeBudget(budget, now),
+  usedBy: used.get(budget.id) ?? {},
+});
 
 const flags: CommandLine['flags'] = { max_parallel_requests: limitFlags.max_parallel_requests };
 
@@ -120,7 +126,7 @@ export const listBudgets = operation({
     const found = await budgets.list({ page: page.page, size: page.pageSize });
     const used = await budgets.holdersOf(found.map(({ id: budgetId }) => budgetId));
     return {
-      budgets: found.map((budget) => ({ ...describeBudget(budget, now), usedBy: used.get(budget.id) ?? {} })),
+      budgets: found.map((budget) => describeShared(budget, used, now)),
       ...describePage(await budgets.count(), page),
     };
   },
@@ -142,7 +148,7 @@ export const getBudget = operation({
   run: async ({ budgets, now }: Needs, { budgetId }) => {
     const budget = await budgets.require(budgetId);
     const used = await budgets.holdersOf([budget.id]);
-    return { ...describeBudget(budget, now), usedBy: used.get(budget.id) ?? {} };
+    return describeShared(budget, used, now);
   },
 });
 

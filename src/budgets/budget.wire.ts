@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { id, stampInfo } from '../kernel/fields.ts';
-import { describeLimits, limitFields, limitInfo, type LimitChanges } from '../kernel/limits.ts';
+import { limitFields, limitInfo, type LimitChanges } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
+import { resetAt } from '../kernel/window.ts';
 import { answer } from '../kernel/wire.ts';
 import type { Budget } from './budget.entity.ts';
 
@@ -41,7 +42,13 @@ export const budgetTable = answer(budgetInfo).nullable().describe('The shared bu
 export const describeBudget = (budget: Budget, now: Date) => ({
   budgetId: budget.id,
   maxBudget: budget.maxBudget ?? null,
-  ...withoutModelRates(describeLimits({ ...budget, modelRpmLimit: {}, modelTpmLimit: {} }, now)),
+  softBudget: budget.softBudget ?? null,
+  budgetDuration: budget.budgetDuration ?? null,
+  budgetResetAt: resetAt(budget.budgetDuration, now),
+  tpmLimit: budget.tpmLimit ?? null,
+  rpmLimit: budget.rpmLimit ?? null,
+  maxParallelRequests: budget.maxParallelRequests ?? null,
+  modelMaxBudget: budget.modelMaxBudget,
   createdAt: budget.createdAt,
   createdBy: budget.createdBy,
   updatedAt: budget.updatedAt,

@@ -25,7 +25,7 @@ interface Named {
 }
 
 /** Roles an organization's own administrator may give and take away. */
-const ownRoles: readonly OrganizationRole[] = ['internal_user', 'internal_user_viewer'];
+const ownRoles: ReadonlySet<OrganizationRole> = new Set(['internal_user', 'internal_user_viewer']);
 
 /** Who belongs to organizations. Decided by the authority of the caller, for each organization and role. */
 export class OrganizationMemberService {
@@ -136,7 +136,7 @@ export class OrganizationMemberService {
   async #requireGrant({ id }: Organization, { role, maxBudget }: Membership): Promise<void> {
     const { authority } = this.#work;
     if (authority.isAdmin) return;
-    if (!ownRoles.includes(role)) throw notWritable('role', 'only a proxy administrator makes or changes an org_admin');
+    if (!ownRoles.has(role)) throw notWritable('role', 'only a proxy administrator makes or changes an org_admin');
     if (maxBudget === undefined) return;
     const held = [await authority.grantOf('organization', id), authority.ownGrant].filter((each) => each !== undefined);
     if (excessOf({ maxBudget }, held))

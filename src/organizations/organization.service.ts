@@ -44,6 +44,9 @@ export const unknownOrganization = (reference: string) =>
     hint: 'Which organizations there are: gatewayctl org list',
   });
 
+const many = (count: number, word: string): string =>
+  `${count.toLocaleString('en-US')} ${word}${count === 1 ? '' : 's'}`;
+
 export class OrganizationService {
   readonly #work: Work;
   readonly #audit: AuditService;
@@ -123,7 +126,6 @@ export class OrganizationService {
   async refuseHoldings({ id, alias }: Organization): Promise<void> {
     const { teams, keys, members } = await holdingsOf(this.#work.em, id);
     if (teams + keys + members === 0) return;
-    const many = (count: number, word: string) => `${count.toLocaleString('en-US')} ${word}${count === 1 ? '' : 's'}`;
     throw new GatewayError(
       'conflict',
       'organization_in_use',

@@ -81,7 +81,7 @@ async function everything(): Promise<string> {
 describe('somebody of one organization', () => {
   for (const who of ['admin-a', 'member-a', 'bound-a', 'service']) {
     test(`${who} meets another as one that does not exist, to the letter, and changes nothing`, async () => {
-      const before = await everything();
+      const untouched = await everything();
       for (const other of ['org-b', 'alias-b']) {
         for (const [method, path, body] of scoped) {
           const key = keys[who] ?? '';
@@ -96,7 +96,7 @@ describe('somebody of one organization', () => {
           assert.equal(status, 403, `${method} ${path}`);
         }
       }
-      assert.equal(await everything(), before);
+      assert.equal(await everything(), untouched);
     });
 
     test(`${who} finds no other in a list`, async () => {
@@ -118,7 +118,7 @@ describe('somebody of one organization', () => {
   test('does not draw another’s user, or an administrator, into its own', async () => {
     await gateway.request('POST', '/user/new', { body: { user_id: 'boss', user_role: 'proxy_admin' } });
     await gateway.request('POST', '/user/new', { body: { user_id: 'free', user_email: 'free@example.com' } });
-    const before = await everything();
+    const untouched = await everything();
     for (const person of [
       { user_id: 'member-b' },
       { user_id: 'admin-b' },
@@ -132,7 +132,7 @@ describe('somebody of one organization', () => {
       });
       assert.equal(status, 403, JSON.stringify(person));
     }
-    assert.equal(await everything(), before);
+    assert.equal(await everything(), untouched);
   });
 
   test('cannot tell another’s user from nobody by the members of its own', async () => {
