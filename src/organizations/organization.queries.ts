@@ -9,15 +9,19 @@ export interface Size {
   readonly memberCount: number;
 }
 
-/** How many teams and members each of some organizations has: one statement, however many. */
+/** How many teams and members each of some organizations has: one statement, however many. One with neither is left out. */
 export async function sizesOf(em: EntityManager, ids: readonly string[]): Promise<Map<string, Size>> {
   if (ids.length === 0) return new Map();
+  const named = JSON.stringify(ids);
   const rows = await em.execute<{ id: string; teams: number; members: number }[]>(
-    `select o.id,
-            (select count(*)::int from ${SCHEMA}.teams t where t.organization_id = o.id) as teams,
-            (select count(*)::int from ${SCHEMA}.organization_members m where m.organization_id = o.id) as members
-     from ${SCHEMA}.organizations o where o.id in (${idsIn})`,
-    [JSON.stringify(ids)],
+    `select id, sum(teams)::int as teams, sum(members)::int as members from (
+       select organization_id as id, count(*) as teams, 0 as members from ${SCHEMA}.teams
+       where organization_id in (${idsIn}) group by organization_id
+       union all
+       select organization_id, 0, count(*) from ${SCHEMA}.organization_members
+       where organization_id in (${idsIn}) group by organization_id
+     ) as counted group by id`,
+    [named, named],
   );
   return new Map(rows.map(({ id, teams, members }) => [id, { teamCount: teams, memberCount: members }]));
 }
