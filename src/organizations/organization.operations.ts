@@ -1,96 +1,27 @@
 import { z } from 'zod';
 import { ifThere } from '../kernel/existing.ts';
 import { id, label, text } from '../kernel/fields.ts';
-import { limitColumnNames, limitFlags, limitHeadings } from '../kernel/limit-flags.ts';
-import { type CommandLine, operation } from '../kernel/operation.ts';
+import { operation } from '../kernel/operation.ts';
 import { describePage, pageInfo, pageInput } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
-import type { KeyService } from '../keys/key.service.ts';
-import type { TeamService } from '../teams/team.service.ts';
-import type { UserService } from '../users/user.service.ts';
-import type { OrganizationMemberService } from './member.service.ts';
-import type { Organization } from './organization.entity.ts';
-import type { OrganizationService } from './organization.service.ts';
 import {
-  describeOrganization,
-  membershipInfo,
-  newOrganizationFields,
-  organizationChanges,
-  organizationInfo,
-  ownTeamInfo,
-  sizeInfo,
-} from './organization.wire.ts';
-
-interface Needs {
-  organizations: OrganizationService;
-  organizationMembers: OrganizationMemberService;
-  teams: TeamService;
-  keys: KeyService;
-  users: UserService;
-  now: Date;
-}
-
-type Reading = Pick<Needs, 'organizations' | 'now'>;
-
-/** LiteLLM's lists without pages end at a number instead; so do members shown with an organization. */
-const ROWS_AT_MOST = 1_000;
+  describeAll,
+  describeOne,
+  describeWhole,
+  flags,
+  type Needs,
+  ROWS_AT_MOST,
+  shown,
+  shownWithSizes,
+  sizedInfo,
+  wholeInfo,
+} from './organization.answers.ts';
+import type { Organization } from './organization.entity.ts';
+import { newOrganizationFields, organizationChanges, organizationInfo } from './organization.wire.ts';
 
 const reference = id.describe('The organization, by id or alias');
 
 const unserved = ['object_permission'] as const;
-
-const flags: CommandLine['flags'] = {
-  organization_id: 'id',
-  organization_alias: 'alias',
-  models: { name: 'models', placeholder: 'model,…', completes: 'model' },
-  ...limitFlags,
-};
-
-const shown: Partial<CommandLine> = {
-  columns: ['organization_alias', 'organization_id', 'spend', 'max_budget', 'blocked'],
-  wide: ['models', ...limitColumnNames, 'budget_id', 'created_at', 'created_by'],
-  headings: { organization_alias: 'ALIAS', organization_id: 'ID', max_budget: 'BUDGET', ...limitHeadings },
-  id: 'organization_id',
-};
-
-const shownWithSizes: Partial<CommandLine> = {
-  ...shown,
-  columns: ['organization_alias', 'organization_id', 'team_count', 'member_count', 'spend', 'max_budget', 'blocked'],
-  headings: { ...shown.headings, team_count: 'TEAMS', member_count: 'MEMBERS' },
-};
-
-const sizedInfo = { ...organizationInfo, ...sizeInfo };
-
-const wholeInfo = {
-  ...sizedInfo,
-  members: z.array(answer(membershipInfo)).describe('Its members, at most 1,000; to a plain member itself alone'),
-  teams: z.array(answer(ownTeamInfo)).describe('Its teams, at most 1,000; to a plain member its own'),
-};
-
-/** Two statements more, however many organizations. */
-async function describeAll({ organizations, now }: Reading, found: readonly Organization[]) {
-  const budgets = await organizations.budgetsOf(found);
-  const sizes = await organizations.sizesOf(found);
-  return found.map((organization) => ({
-    ...describeOrganization(organization, budgets.get(organization.budgetId ?? ''), now),
-    ...(sizes.get(organization.id) ?? { teamCount: 0, memberCount: 0 }),
-  }));
-}
-
-async function describeOne({ organizations, now }: Reading, organization: Organization) {
-  const budgets = await organizations.budgetsOf([organization]);
-  return describeOrganization(organization, budgets.get(organization.budgetId ?? ''), now);
-}
-
-async function describeWhole(needs: Needs, organization: Organization) {
-  const [sized] = await describeAll(needs, [organization]);
-  const { members } = await needs.organizationMembers.list(organization, { page: 1, size: ROWS_AT_MOST });
-  return {
-    ...(sized ?? { ...(await describeOne(needs, organization)), teamCount: 0, memberCount: 0 }),
-    members: await needs.organizationMembers.describe(members),
-    teams: await needs.organizations.teamsOf(organization),
-  };
-}
 
 const nameOf = ({ organization_alias: alias }: Record<string, unknown>) => text(alias);
 
