@@ -24,7 +24,7 @@ type Reading = Pick<Needs, 'organizations' | 'now'>;
 /** LiteLLM's lists without pages end at a number instead; so do members shown with an organization. */
 export const ROWS_AT_MOST = 1_000;
 
-export const flags: CommandLine['flags'] = {
+export const flags: NonNullable<CommandLine['flags']> = {
   organization_id: 'id',
   organization_alias: 'alias',
   models: { name: 'models', placeholder: 'model,…', completes: 'model' },
