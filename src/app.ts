@@ -7,12 +7,18 @@ import { AuditKeys } from './audit/audit.keys.ts';
 import { AuditService, type Entry, writeEntries } from './audit/audit.service.ts';
 import { Credential } from './credentials/credential.entity.ts';
 import { CredentialService } from './credentials/credential.service.ts';
+import { Budget } from './budgets/budget.entity.ts';
+import { BudgetService } from './budgets/budget.service.ts';
+import { Customer } from './customers/customer.entity.ts';
+import { CustomerService } from './customers/customer.service.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
 import { openOrm } from './db/orm.ts';
 import type { Change } from './db/notify.ts';
 import type { Work } from './db/work.ts';
 import { readAsked } from './kernel/change-options.ts';
 import type { Vault } from './kernel/encryption.ts';
+import { Invitation } from './invitations/invitation.entity.ts';
+import { InvitationService } from './invitations/invitation.service.ts';
 import { GatewayError } from './kernel/errors.ts';
 import type { Actor, AnyOperation } from './kernel/operation.ts';
 import { KeyAccess } from './keys/key.access.ts';
@@ -25,7 +31,9 @@ import { AccessGroupService } from './models/access-group.service.ts';
 import { Model } from './models/model.entity.ts';
 import { ModelService } from './models/model.service.ts';
 import type { KnownModel } from './models/model.wire.ts';
-import { Organization } from './organizations/organization.entity.ts';
+import { Organization, OrganizationMember } from './organizations/organization.entity.ts';
+import { OrganizationMemberService } from './organizations/member.service.ts';
+import { OrganizationService } from './organizations/organization.service.ts';
 import { type Caller, perform, type Request, wasMadeMeanwhile } from './perform.ts';
 import type { SpendReads } from './spend/spend.operations.ts';
 import { activity } from './spend/activity.ts';
@@ -33,6 +41,8 @@ import { spendRows, spendSums } from './spend/spend.queries.ts';
 import { requireSpender, spendScope } from './spend/spend.scope.ts';
 import { MemberService } from './teams/member.service.ts';
 import { DeletedTeam, Team, TeamMember } from './teams/team.entity.ts';
+import { Tag } from './tags/tag.entity.ts';
+import { TagService } from './tags/tag.service.ts';
 import { TeamService } from './teams/team.service.ts';
 import { User } from './users/user.entity.ts';
 import { UserService } from './users/user.service.ts';
@@ -42,6 +52,12 @@ export interface Services {
   readonly em: EntityManager;
   readonly authority: Authority;
   readonly audit: AuditService;
+  readonly budgets: BudgetService;
+  readonly customers: CustomerService;
+  readonly tags: TagService;
+  readonly invitations: InvitationService;
+  readonly organizations: OrganizationService;
+  readonly organizationMembers: OrganizationMemberService;
   readonly users: UserService;
   readonly teams: TeamService;
   readonly members: MemberService;
@@ -69,19 +85,9 @@ export interface AppOptions {
 
 /** Opens the database with everything the gateway keeps in it. */
 export function openGatewayOrm(url: string, poolSize: number, applicationName: string): Promise<MikroORM> {
-  const entities = [
-    Organization,
-    User,
-    Team,
-    TeamMember,
-    DeletedTeam,
-    Key,
-    RetiredToken,
-    DeletedKey,
-    Model,
-    Credential,
-    AuditEntry,
-  ];
+  const owners = [Budget, Customer, Tag, Organization, OrganizationMember, User, Invitation];
+  const teams = [Team, TeamMember, DeletedTeam, Key, RetiredToken, DeletedKey];
+  const entities = [...owners, ...teams, Model, Credential, AuditEntry];
   return openOrm({ url, entities, poolSize, applicationName });
 }
 
@@ -167,7 +173,10 @@ export class App {
   #services(work: Work): Services {
     const { vault, configured, keyRules } = this.#options;
     const audit = new AuditService(work, this.#auditKeys);
-    const users = new UserService(work, audit);
+    const budgets = new BudgetService(work, audit);
+    const organizations = new OrganizationService(work, audit, budgets);
+    const organizationMembers = new OrganizationMemberService(work, audit);
+    const users = new UserService(work, audit, organizationMembers);
     const teams = new TeamService(work, audit);
     const members = new MemberService(work, { audit, teams });
     const access = new KeyAccess(work);
@@ -184,6 +193,12 @@ export class App {
       em: work.em,
       authority: work.authority,
       audit,
+      budgets,
+      customers: new CustomerService(work, audit, budgets),
+      tags: new TagService(work, audit, budgets),
+      invitations: new InvitationService(work, audit),
+      organizations,
+      organizationMembers,
       users,
       teams,
       members,

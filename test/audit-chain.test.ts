@@ -210,11 +210,15 @@ describe('audit verify', () => {
 
   test('is not disturbed by changes that are being made, few or many at once', async () => {
     await gateway.gatewayctl('team create --id busy');
-    const changes = Promise.all(
-      Array.from({ length: 210 }, () => gateway.request('POST', '/key/generate', { body: { team_id: 'busy' } })),
-    );
+    const client = async () => {
+      for (let n = 0; n < 30; n++) {
+        const { status, text } = await gateway.request('POST', '/key/generate', { body: { team_id: 'busy' } });
+        assert.equal(status, 200, text);
+      }
+    };
+    const changes = Promise.all(Array.from({ length: 7 }, client));
     for (let round = 0; round < 5; round++) assert.deepEqual((await verified()).broken, []);
-    assert.ok((await changes).every(({ status }) => status === 200));
+    await changes;
     const used = new Set((await rows()).map(({ chain }) => chain));
     assert.ok(used.size > 1, 'changes at once are in different chains');
     const { entries } = await verified();
