@@ -4,6 +4,7 @@ import { Authority } from './access/authority.ts';
 import { callableBy } from './access/callable.ts';
 import { AuditEntry } from './audit/audit.entity.ts';
 import { AuditKeys } from './audit/audit.keys.ts';
+import { Chains } from './audit/audit.append.ts';
 import { AuditService, type Entry, writeEntries } from './audit/audit.service.ts';
 import { Credential } from './credentials/credential.entity.ts';
 import { CredentialService } from './credentials/credential.service.ts';
@@ -99,11 +100,11 @@ export function openGatewayOrm(url: string, poolSize: number, applicationName: s
  */
 export class App {
   readonly #options: AppOptions;
-  readonly #auditKeys: AuditKeys;
+  readonly #chains: Chains;
 
   constructor(options: AppOptions) {
     this.#options = options;
-    this.#auditKeys = new AuditKeys(options.auditVault);
+    this.#chains = new Chains(new AuditKeys(options.auditVault));
   }
 
   /**
@@ -167,12 +168,12 @@ export class App {
 
   /** Writes entries of the audit log that belong to no change, in a transaction of their own. */
   async keep(entries: readonly Entry[]): Promise<void> {
-    await this.#options.orm.em.fork().transactional((em) => writeEntries(em, this.#auditKeys, entries));
+    await this.#options.orm.em.fork().transactional((em) => writeEntries(em, this.#chains, entries));
   }
 
   #services(work: Work): Services {
     const { vault, configured, keyRules } = this.#options;
-    const audit = new AuditService(work, this.#auditKeys);
+    const audit = new AuditService(work, this.#chains);
     const budgets = new BudgetService(work, audit);
     const organizations = new OrganizationService(work, audit, budgets);
     const organizationMembers = new OrganizationMemberService(work, audit);

@@ -17,6 +17,9 @@ before(async () => {
     assert.equal(made.exit, 0, made.err);
     await gateway.gatewayctl(`team update ${way} --max-budget 7`, way);
   }
+  // A command on the database itself knows no chain, and takes the first that is free.
+  for (const budget of [8, 9, 10]) await gateway.gatewayctl(`team update embedded --max-budget ${budget}`, 'embedded');
+  assert.equal((await rows()).filter(({ chain }) => chain === 0).length, 8, 'what is tampered with below');
 });
 after(() => gateway[Symbol.asyncDispose]());
 
@@ -62,7 +65,7 @@ describe('audit verify', () => {
       const { ok, entries, chains, unkeyed, before_chains: earlier, broken } = JSON.parse(out);
       assert.deepEqual(
         { ok, entries, unkeyed, earlier, broken },
-        { ok: true, entries: 8, unkeyed: 0, earlier: 0, broken: [] },
+        { ok: true, entries: 11, unkeyed: 0, earlier: 0, broken: [] },
       );
       assert.equal(chains, 16);
     });

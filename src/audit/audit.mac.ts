@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 
 /** One of the chains of one key. Without a key the id is empty. */
 export interface Chain {
@@ -56,7 +56,7 @@ export interface MacKey {
  * @param keys the first is for new rows
  */
 export function createAuditMac(keys: readonly MacKey[]): AuditMac {
-  const ring = new Map(keys.map(({ id, key }) => [id, key]));
+  const ring = new Map(keys.map(({ id, key }) => [id, createSecretKey(key)]));
 
   /** JSON, so that no two lists of values are the same text. */
   const code = (keyId: string, kind: 'chain' | 'row' | 'head', values: readonly unknown[]): Buffer => {

@@ -4,9 +4,8 @@ import { actorName, given, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Actor } from '../kernel/operation.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
-import { append } from './audit.append.ts';
+import type { Chains } from './audit.append.ts';
 import { AuditEntry } from './audit.entity.ts';
-import type { AuditKeys } from './audit.keys.ts';
 import type { Row } from './audit.mac.ts';
 import { verify, type Verdict } from './audit.verify.ts';
 import type { AuditAction, AuditObject, AuditWay } from './audit.wire.ts';
@@ -48,8 +47,8 @@ export interface Entry {
 }
 
 /** Writes entries, as the last thing before the commit of the transaction that is open. */
-export async function writeEntries(em: EntityManager, keys: AuditKeys, entries: readonly Entry[]): Promise<void> {
-  if (entries.length > 0) await append(em, await keys.forWriting(em), entries.map(rowOf));
+export async function writeEntries(em: EntityManager, chains: Chains, entries: readonly Entry[]): Promise<void> {
+  await chains.append(em, entries.map(rowOf));
 }
 
 const rowOf = (entry: Entry): Row => ({
@@ -73,12 +72,12 @@ const wayOf = (actor: Actor): AuditWay => (actor.type === 'operator' ? actor.via
 /** Keeps a row of every change. A change whose row cannot be written does not happen: both are one transaction. */
 export class AuditService {
   readonly #work: Work;
-  readonly #keys: AuditKeys;
+  readonly #chains: Chains;
   readonly #recorded: AuditChange[] = [];
 
-  constructor(work: Work, keys: AuditKeys) {
+  constructor(work: Work, chains: Chains) {
     this.#work = work;
-    this.#keys = keys;
+    this.#chains = chains;
   }
 
   record(change: AuditChange): void {
@@ -98,7 +97,7 @@ export class AuditService {
     const basis = { at: now, actor: actorName(actor), via: wayOf(actor), changedBy, requestId, client };
     await writeEntries(
       em,
-      this.#keys,
+      this.#chains,
       this.#recorded.map(({ object, id, ...change }) => ({ ...basis, ...change, objectType: object, objectId: id })),
     );
   }
@@ -127,6 +126,6 @@ export class AuditService {
   /** Whether every row is as it was written and in its place. */
   async verify(): Promise<Verdict> {
     const { em } = this.#work;
-    return verify(em, await this.#keys.forChecking(em));
+    return verify(em, await this.#chains.keys.forChecking(em));
   }
 }
