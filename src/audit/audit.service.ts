@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { countUpTo } from '../db/count.ts';
+import { SCHEMA } from '../db/schema.ts';
 import { actorName, given, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Actor } from '../kernel/operation.ts';
@@ -69,6 +71,21 @@ const rowOf = (entry: Entry): Row => ({
 
 const wayOf = (actor: Actor): AuditWay => (actor.type === 'operator' ? actor.via : `api-${actor.type}`);
 
+/** The rows of a list, to be counted. */
+function matching({ since, until, ...filter }: Omit<AuditFilter, keyof Page>) {
+  const conditions = Object.entries({
+    'object_type = ?': filter.objectType,
+    'object_id = ?': filter.objectId,
+    'actor = ?': filter.actor,
+    'action = ?': filter.action,
+    'via = ?': filter.via,
+    'at >= ?': since,
+    'at < ?': until,
+  }).filter(([, value]) => value !== undefined);
+  const where = conditions.length === 0 ? '' : `where ${conditions.map(([condition]) => condition).join(' and ')}`;
+  return { rows: `select 1 from ${SCHEMA}.audit_log ${where}`, values: conditions.map(([, value]) => value) };
+}
+
 /** Keeps a row of every change. A change whose row cannot be written does not happen: both are one transaction. */
 export class AuditService {
   readonly #work: Work;
@@ -104,14 +121,15 @@ export class AuditService {
 
   /** The newest first. */
   async list({ page, size, since, until, ...filter }: AuditFilter): Promise<{ entries: AuditEntry[]; total: number }> {
+    const { em } = this.#work;
     const at = given({ $gte: since, $lt: until });
     const where = { ...given(filter), ...(Object.keys(at).length > 0 && { at }) };
-    const [entries, total] = await this.#work.em.findAndCount(AuditEntry, where, {
+    const entries = await em.find(AuditEntry, where, {
       orderBy: { at: 'desc', id: 'asc' },
       limit: size,
       offset: offsetOf({ page, size }),
     });
-    return { entries, total };
+    return { entries, total: await countUpTo(em, matching({ since, until, ...filter })) };
   }
 
   async get(id: string): Promise<AuditEntry> {
