@@ -6,6 +6,7 @@ import { AuditEntry } from './audit/audit.entity.ts';
 import { AuditService } from './audit/audit.service.ts';
 import { Credential } from './credentials/credential.entity.ts';
 import { CredentialService } from './credentials/credential.service.ts';
+import type { UserSettings } from './config/user-settings.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
 import { openOrm } from './db/orm.ts';
 import type { Change } from './db/notify.ts';
@@ -60,6 +61,8 @@ export interface AppOptions {
   readonly configured: readonly Deployment[];
   /** What the configuration says of keys. */
   readonly keyRules: KeyRuleSettings;
+  /** What a new user has where its maker says nothing. */
+  readonly userDefaults: UserSettings;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
 }
@@ -143,9 +146,9 @@ export class App {
   }
 
   #services(work: Work): Services {
-    const { vault, configured, keyRules } = this.#options;
+    const { vault, configured, keyRules, userDefaults } = this.#options;
     const audit = new AuditService(work);
-    const users = new UserService(work, audit);
+    const users = new UserService(work, audit, userDefaults);
     const teams = new TeamService(work, audit);
     const members = new MemberService(work, { audit, teams });
     const access = new KeyAccess(work);

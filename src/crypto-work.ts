@@ -189,6 +189,7 @@ async function record(
     vault: createVault(undefined),
     configured: [],
     keyRules: keyRules(settings),
+    userDefaults: settings.userSettings,
   });
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
   await app.run(recordRotation, rotation, { actor });

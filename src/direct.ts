@@ -41,6 +41,7 @@ export async function openDirect(
     vault: createVault(resolveKeyRing(settings, place)),
     configured: configuredDeployments(settings),
     keyRules: keyRules(settings),
+    userDefaults: settings.userSettings,
   });
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
   const kept = opened.move();

@@ -81,6 +81,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     vault,
     configured,
     keyRules: keyRules(settings),
+    userDefaults: settings.userSettings,
     onChange: plane.follow,
   });
   if (settings.rotationSecretsDir !== undefined) {
