@@ -11,6 +11,7 @@ import { Budget } from './budgets/budget.entity.ts';
 import { BudgetService } from './budgets/budget.service.ts';
 import { Customer } from './customers/customer.entity.ts';
 import { CustomerService } from './customers/customer.service.ts';
+import type { UserSettings } from './config/user-settings.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
 import { openOrm } from './db/orm.ts';
 import type { Change } from './db/notify.ts';
@@ -79,6 +80,8 @@ export interface AppOptions {
   readonly configured: readonly Deployment[];
   /** What the configuration says of keys. */
   readonly keyRules: KeyRuleSettings;
+  /** What a new user has where its maker says nothing. */
+  readonly userDefaults: UserSettings;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
 }
@@ -171,12 +174,12 @@ export class App {
   }
 
   #services(work: Work): Services {
-    const { vault, configured, keyRules } = this.#options;
+    const { vault, configured, keyRules, userDefaults } = this.#options;
     const audit = new AuditService(work, this.#auditKeys);
     const budgets = new BudgetService(work, audit);
     const organizations = new OrganizationService(work, audit, budgets);
     const organizationMembers = new OrganizationMemberService(work, audit);
-    const users = new UserService(work, audit, organizationMembers);
+    const users = new UserService(work, { audit, members: organizationMembers, defaults: userDefaults });
     const teams = new TeamService(work, audit);
     const members = new MemberService(work, { audit, teams });
     const access = new KeyAccess(work);
