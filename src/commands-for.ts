@@ -25,13 +25,14 @@ export const loaders: Readonly<Record<string, Load>> = {
     return [...teamOperations, ...teamListOperations, ...teamSettingsOperations, ...memberOperations, ...activity];
   },
   user: async () => {
-    const [{ userOperations }, { userListOperations }, { userStateOperations }, { updateUsers }, activity] = await Promise.all([
-      import('./users/user.operations.ts'),
-      import('./users/user-list.operations.ts'),
-      import('./users/user-state.operations.ts'),
-      import('./users/user-bulk.operations.ts'),
-      activityOf('user'),
-    ]);
+    const [{ userOperations }, { userListOperations }, { userStateOperations }, { updateUsers }, activity] =
+      await Promise.all([
+        import('./users/user.operations.ts'),
+        import('./users/user-list.operations.ts'),
+        import('./users/user-state.operations.ts'),
+        import('./users/user-bulk.operations.ts'),
+        activityOf('user'),
+      ]);
     return [...userOperations, ...userListOperations, ...userStateOperations, updateUsers, ...activity];
   },
   org: async () => {
