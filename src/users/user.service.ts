@@ -184,21 +184,6 @@ export class UserService {
     return user;
   }
 
-  /** Each by itself: what cannot be done is undone, and the others stand. */
-  async updateEach(updates: readonly NewUser[]): Promise<Attempt<User>[]> {
-    const outcomes: Attempt<User>[] = [];
-    for (const { userId, ...changes } of updates) {
-      outcomes.push(await attempt(this.#work.em, () => this.updateNamed(userId, changes)));
-    }
-    return outcomes;
-  }
-
-  /** An address names the user where no id does, and is not changed then. */
-  updateNamed(userId: Maybe<string>, { userEmail, ...changes }: UserChanges): Promise<User> {
-    if (userId) return this.update(userId, { ...changes, userEmail });
-    return this.update(requirePerson({ userEmail }), changes);
-  }
-
   /** Without its membership an organization is nobody's home any more. */
   async leaveHome(user: User): Promise<void> {
     const before = this.#encode(user);
@@ -216,6 +201,21 @@ export class UserService {
       { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } },
     );
     for (const user of users) await this.leaveHome(user);
+  }
+
+  /** Each by itself: what cannot be done is undone, and the others stand. */
+  async updateEach(updates: readonly NewUser[]): Promise<Attempt<User>[]> {
+    const outcomes: Attempt<User>[] = [];
+    for (const { userId, ...changes } of updates) {
+      outcomes.push(await attempt(this.#work.em, () => this.updateNamed(userId, changes)));
+    }
+    return outcomes;
+  }
+
+  /** An address names the user where no id does, and is not changed then. */
+  updateNamed(userId: Maybe<string>, { userEmail, ...changes }: UserChanges): Promise<User> {
+    if (userId) return this.update(userId, { ...changes, userEmail });
+    return this.update(requirePerson({ userEmail }), changes);
   }
 
   /** The caller has dealt with the user's keys; memberships go with the user. */
