@@ -72,8 +72,8 @@ export class UserService {
   }
 
   /** @throws GatewayError 400 when a name is taken, 403 when the caller may not make it so */
-  async create({ userId, ...given }: NewUser): Promise<User> {
-    const fields = this.#withDefaults(given);
+  async create({ userId, ...asked }: NewUser): Promise<User> {
+    const fields = this.#withDefaults(asked);
     const user = this.#work.em.create(User, {
       ...untouched,
       ...newLimits(fields),

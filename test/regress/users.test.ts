@@ -103,7 +103,7 @@ test('CVE-2026-47102, GHSA-wpfp-gwwc-vwq6: no column but address and alias is on
     [],
     'a new column belongs into this test',
   );
-  const before = await world();
+  const untouched = await world();
   for (const [name, value] of Object.entries(fields)) {
     const { status, body } = await as('anna', '/user/update', { user_id: 'anna', [name]: value });
     assert.partialDeepStrictEqual({ status, ...body.error }, { status: 403, type: 'field_not_allowed', param: name });
@@ -118,14 +118,14 @@ test('CVE-2026-47102, GHSA-wpfp-gwwc-vwq6: no column but address and alias is on
     assert.equal(body.error.param, name);
   }
   assert.equal((await as('anna', '/user/update', { user_id: 'anna', user_alias: 'A', ...fields })).status, 403);
-  assert.deepEqual(await world(), before);
+  assert.deepEqual(await world(), untouched);
 
   const own = await as('anna', '/user/update', { user_id: 'anna', user_alias: 'Anna', user_email: 'a@example.com' });
   assert.partialDeepStrictEqual(own.body.data, { user_alias: 'Anna', user_email: 'a@example.com' });
 });
 
 test('CVE-2026-47102: of others one changes nothing and learns nothing', async () => {
-  const before = await world();
+  const untouched = await world();
   const swapped = async (caller: string, body: object) => {
     const there = await as(caller, '/user/update', { user_id: 'guest', ...body });
     const nowhere = await as(caller, '/user/update', { user_id: 'nobody', ...body });
@@ -140,11 +140,11 @@ test('CVE-2026-47102: of others one changes nothing and learns nothing', async (
   assert.equal((await as('anna', '/user/delete', { user_ids: ['guest'] })).status, 404);
   assert.equal((await as('anna', '/user/new', { user_role: 'proxy_admin' })).status, 403);
   assert.equal((await as('anna', '/user/block', { user_id: 'anna' })).status, 403);
-  assert.deepEqual(await world(), before);
+  assert.deepEqual(await world(), untouched);
 });
 
 test('CVE-2025-0628: who may only look changes nothing, and of others sees what the role says', async () => {
-  const before = await world();
+  const untouched = await world();
   for (const caller of ['viewer', 'watcher', 'service']) {
     for (const [path, body] of [
       ['/user/new', { user_id: 'made' }],
@@ -157,7 +157,7 @@ test('CVE-2025-0628: who may only look changes nothing, and of others sees what 
       assert.equal(status, 403, `${caller} ${path}`);
     }
   }
-  assert.deepEqual(await world(), before);
+  assert.deepEqual(await world(), untouched);
   const listed = async (caller: string) =>
     (await as(caller, '/user/list?page_size=100')).body.users.map(({ user_id: id }: { user_id: string }) => id);
   assert.deepEqual(await listed('viewer'), ['viewer']);
@@ -182,7 +182,7 @@ test('SEC-29: whoever administers an organization makes nobody more than the org
     ['/user/update', { user_id: 'homer', sso_user_id: 'boss' }, 'sso_user_id'],
     ['/user/update', { user_id: 'head', max_budget: 1 }, 'max_budget'],
   ];
-  const before = await world();
+  const untouched = await world();
   for (const [path, body, param] of refused) {
     const answer = await as('head', path, body);
     assert.deepEqual(
@@ -201,7 +201,7 @@ test('SEC-29: whoever administers an organization makes nobody more than the org
     assert.equal((await as('head', `/user/info?user_id=${hidden}`)).status, 404);
     assert.equal((await as('head', '/user/update', { user_id: hidden, user_email: 'mine@example.com' })).status, 404);
   }
-  assert.deepEqual(await world(), before);
+  assert.deepEqual(await world(), untouched);
   const made = await as('head', '/user/new', {
     user_id: 'made',
     organization_id: 'o1',
