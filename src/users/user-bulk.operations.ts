@@ -61,15 +61,16 @@ export const updateUsers = operation({
   },
   run: async ({ users, now }: Needs, { users: named, allUsers, userUpdates }) => {
     if (allUsers === (named !== undefined) || allUsers !== (userUpdates !== undefined)) throw oneOf();
-    const everybody = async () => (await users.all(mostUsers)).map(({ id: userId }) => ({ userId, ...userUpdates }));
+    const everybody = async () =>
+      (await users.all(mostUsers)).map(({ id: userId }) => Object.assign({ userId }, userUpdates));
     const updates = named ?? (await everybody());
     const outcomes = await users.updateEach(updates);
     const results = outcomes.map((outcome, index) => {
       const { userId, userEmail } = updates[index] ?? {};
       if ('failure' in outcome) {
         const { message } = outcome.failure;
-        const was = { userId: userId ?? null, userEmail: userId ? null : (userEmail ?? null) };
-        return { ...was, success: false, error: message, updatedUser: null };
+        const address = userId ? null : (userEmail ?? null);
+        return { userId: userId ?? null, userEmail: address, success: false, error: message, updatedUser: null };
       }
       const updatedUser = describeUser(outcome.done, now);
       return { userId: updatedUser.userId, userEmail: updatedUser.userEmail, success: true, error: null, updatedUser };
