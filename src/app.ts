@@ -27,6 +27,7 @@ import type { SpendReads } from './spend/spend.operations.ts';
 import { spendRows, spendSums } from './spend/spend.queries.ts';
 import { MemberService } from './teams/member.service.ts';
 import { DeletedTeam, Team, TeamMember } from './teams/team.entity.ts';
+import { TeamJoin } from './teams/team.join.ts';
 import { TeamService } from './teams/team.service.ts';
 import { User } from './users/user.entity.ts';
 import { UserService } from './users/user.service.ts';
@@ -39,6 +40,7 @@ export interface Services {
   readonly users: UserService;
   readonly teams: TeamService;
   readonly members: MemberService;
+  readonly joining: TeamJoin;
   readonly keys: KeyService;
   readonly models: ModelService;
   readonly accessGroups: AccessGroupService;
@@ -52,6 +54,8 @@ export interface AppOptions {
   readonly vault: Vault;
   /** Deployments that are set up outside the database, so that lists show them too. */
   readonly configured: readonly Deployment[];
+  /** Teams that everybody may join by themselves, by id or alias. */
+  readonly availableTeams?: readonly string[] | undefined;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
 }
@@ -119,11 +123,12 @@ export class App {
   }
 
   #services(work: Work): Services {
-    const { vault, configured } = this.#options;
+    const { vault, configured, availableTeams = [] } = this.#options;
     const audit = new AuditService(work);
     const users = new UserService(work, audit);
     const teams = new TeamService(work, audit);
-    const members = new MemberService(work, { audit, teams });
+    const members = new MemberService(work, { audit, teams, users });
+    const joining = new TeamJoin(work, { users, lookup: teams.lookup, available: availableTeams });
     const keys = new KeyService(work, { audit, teams, users });
     const models = new ModelService(work, {
       audit,
@@ -140,6 +145,7 @@ export class App {
       users,
       teams,
       members,
+      joining,
       keys,
       models,
       accessGroups: new AccessGroupService(models),

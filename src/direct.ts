@@ -40,6 +40,7 @@ export async function openDirect(
     now: () => new Date(),
     vault: createVault(resolveKeyRing(settings, place)),
     configured: configuredDeployments(settings),
+    availableTeams: settings.availableTeams,
   });
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
   const kept = opened.move();

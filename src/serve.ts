@@ -65,7 +65,14 @@ export async function serve(parts: ServeParts): Promise<void> {
       configured,
     }),
   );
-  const app = new App({ orm: database.orm, now: () => new Date(), vault, configured, onChange: plane.follow });
+  const app = new App({
+    orm: database.orm,
+    now: () => new Date(),
+    vault,
+    configured,
+    availableTeams: settings.availableTeams,
+    onChange: plane.follow,
+  });
   let isDraining = false;
   const daemon = createDaemon({
     app,

@@ -60,6 +60,9 @@ export const unserved: Readonly<Record<string, ReadonlySet<string>>> = {
     enable_loadbalancing_on_batch_endpoints responses_api_session_ttl priority_reservation priority_reservation_settings
     max_user_budget
   `),
+  'litellm_settings.default_internal_user_params': words(`
+    user_role max_budget budget_duration models teams rpm_limit tpm_limit organizations
+  `),
   router_settings: words(`
     routing_strategy routing_strategy_args routing_groups redis_host redis_port redis_password redis_db
     enable_pre_call_check enable_pre_call_checks content_policy_fallbacks context_window_fallbacks fallbacks

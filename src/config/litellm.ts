@@ -185,7 +185,8 @@ class Reader {
     const place = places.get(path);
     if (place) {
       if (isNull) return;
-      if (value.kind === 'scalar') this.#once(path, at, () => this.#set(place, value));
+      const single = settingOf(place.name).isList ? joined(value) : value;
+      if (single.kind === 'scalar') this.#once(path, at, () => this.#set(place, single));
       else this.#problems.add(value.at, `${path} must be a single value`);
     } else if (isGroup(path)) {
       if (!isNull) this.#section(path, value);
@@ -216,6 +217,14 @@ class Reader {
       : 'is LiteLLM’s; gatewayctl does not serve it, and it has no effect';
     this.#warnings.push({ where: showPlace(at), key, message: message ?? served });
   }
+}
+
+/** A list of single values as the text that a variable would hold. */
+function joined(value: Tree): Tree {
+  if (value.kind !== 'list' || value.items.length === 0 || value.items.some(({ kind }) => kind !== 'scalar'))
+    return value;
+  const text = value.items.flatMap((item) => (item.kind === 'scalar' ? [item.text] : [])).join(',');
+  return { kind: 'scalar', at: value.at, value: text, text };
 }
 
 const isGroup = (path: string): boolean => [...places.keys()].some((place) => place.startsWith(`${path}.`));
