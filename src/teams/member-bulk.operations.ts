@@ -10,7 +10,6 @@ import { memberLimits, memberNames, noneNamed, teamReference } from './team.fiel
 import type { Person, TeamJoin } from './team.join.ts';
 import type { TeamStanding } from './team.policy.ts';
 import type { TeamService } from './team.service.ts';
-import { memberHeadings } from './team.shown.ts';
 import { describeMembership, memberRole, membershipInfo, teamInfo } from './team.wire.ts';
 
 interface Needs {
@@ -73,7 +72,7 @@ export const addTeamMembers = operation({
   cli: {
     result: 'results',
     columns: ['user_id', 'user_email', 'success', 'error'],
-    headings: memberHeadings,
+    headings: { user_id: 'USER', user_email: 'EMAIL' },
     id: 'user_id',
     args: ['team_id'],
     completes: { team_id: 'team' },
