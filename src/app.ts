@@ -13,8 +13,11 @@ import type { Work } from './db/work.ts';
 import { readAsked } from './kernel/change-options.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
-import type { AnyOperation } from './kernel/operation.ts';
-import { Key, RetiredToken } from './keys/key.entity.ts';
+import type { Actor, AnyOperation } from './kernel/operation.ts';
+import { KeyAccess } from './keys/key.access.ts';
+import { DeletedKey, Key, RetiredToken } from './keys/key.entity.ts';
+import { KeyList } from './keys/key.list.ts';
+import { KeyRules, type KeyRuleSettings } from './keys/key.rules.ts';
 import { KeyService } from './keys/key.service.ts';
 import type { Deployment } from './models/deployment.ts';
 import { AccessGroupService } from './models/access-group.service.ts';
@@ -24,7 +27,9 @@ import type { KnownModel } from './models/model.wire.ts';
 import { Organization } from './organizations/organization.entity.ts';
 import { type Caller, perform, type Request, wasMadeMeanwhile } from './perform.ts';
 import type { SpendReads } from './spend/spend.operations.ts';
+import { activity } from './spend/activity.ts';
 import { spendRows, spendSums } from './spend/spend.queries.ts';
+import { requireSpender, spendScope } from './spend/spend.scope.ts';
 import { MemberService } from './teams/member.service.ts';
 import { DeletedTeam, Team, TeamMember } from './teams/team.entity.ts';
 import { TeamJoin } from './teams/team.join.ts';
@@ -42,6 +47,7 @@ export interface Services {
   readonly members: MemberService;
   readonly joining: TeamJoin;
   readonly keys: KeyService;
+  readonly keyList: KeyList;
   readonly models: ModelService;
   readonly accessGroups: AccessGroupService;
   readonly credentials: CredentialService;
@@ -56,6 +62,8 @@ export interface AppOptions {
   readonly configured: readonly Deployment[];
   /** Teams that everybody may join by themselves, by id or alias. */
   readonly availableTeams?: readonly string[] | undefined;
+  /** What the configuration says of keys. */
+  readonly keyRules: KeyRuleSettings;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
 }
@@ -70,6 +78,7 @@ export function openGatewayOrm(url: string, poolSize: number, applicationName: s
     DeletedTeam,
     Key,
     RetiredToken,
+    DeletedKey,
     Model,
     Credential,
     AuditEntry,
@@ -122,14 +131,30 @@ export class App {
     return answer;
   }
 
+  /** Something the gateway does by itself, in one transaction as an operation is. */
+  async act<T>(actor: Extract<Actor, { type: 'operator' }>, action: (services: Services) => Promise<T>): Promise<T> {
+    const { orm, now, onChange } = this.#options;
+    const changes: Change[] = [];
+    const done = await orm.em.fork().transactional(async (em) => {
+      const authority = await Authority.of(em, actor);
+      const services = this.#services({ em, now: now(), actor, authority, changedBy: undefined, changes });
+      const result = await action(services);
+      await services.audit.seal();
+      return result;
+    });
+    await Promise.all(changes.map(async (change) => onChange?.(change)));
+    return done;
+  }
+
   #services(work: Work): Services {
-    const { vault, configured, availableTeams = [] } = this.#options;
+    const { vault, configured, keyRules, availableTeams = [] } = this.#options;
     const audit = new AuditService(work);
     const users = new UserService(work, audit);
     const teams = new TeamService(work, audit);
     const members = new MemberService(work, { audit, teams, users });
     const joining = new TeamJoin(work, { users, lookup: teams.lookup, available: availableTeams });
-    const keys = new KeyService(work, { audit, teams, users });
+    const access = new KeyAccess(work);
+    const keys = new KeyService(work, { audit, teams, users, access, rules: new KeyRules(keyRules, work.now) });
     const models = new ModelService(work, {
       audit,
       vault,
@@ -147,10 +172,11 @@ export class App {
       members,
       joining,
       keys,
+      keyList: new KeyList(work, access, teams),
       models,
       accessGroups: new AccessGroupService(models),
       credentials: new CredentialService(work, audit, vault),
-      spend: { rows: spendRows, sums: spendSums },
+      spend: { rows: spendRows, sums: spendSums, activity, scope: spendScope, requireSpender },
     };
   }
 

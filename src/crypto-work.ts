@@ -14,6 +14,8 @@ import { Exit, GatewayError } from './kernel/errors.ts';
 import { operation } from './kernel/operation.ts';
 import { answer, wire } from './kernel/wire.ts';
 import { settingsOf } from './local-work.ts';
+import type { Settings } from './config/load.ts';
+import { keyRules } from './serve.ts';
 import type { Runtime } from './runtime.ts';
 
 interface Count {
@@ -29,6 +31,7 @@ interface Opened {
   readonly keys: KeyRing | undefined;
   /** Known where it is configured, or kept in the state directory. */
   readonly masterKey: string | undefined;
+  readonly settings: Settings;
 }
 
 async function opened(context: LocalContext, runtime: Runtime, act: (all: Opened) => Promise<number>): Promise<number> {
@@ -38,7 +41,7 @@ async function opened(context: LocalContext, runtime: Runtime, act: (all: Opened
   const place = { stateDir: settings.stateDir, embedded: database.isEmbedded };
   const masterKey = database.isEmbedded ? resolveMasterKey(settings, place).secret : settings.masterKey;
   // Awaited here: the database is held until the work has ended.
-  return await act({ database, masterKey, keys: resolveKeyRing(settings, place) });
+  return await act({ database, masterKey, settings, keys: resolveKeyRing(settings, place) });
 }
 
 export function showCrypto(context: LocalContext, runtime: Runtime): Promise<number> {
@@ -106,17 +109,17 @@ function vaultsOf(keys: KeyRing | undefined): VaultFor {
 const passesAtMost = 10;
 
 export function rotateCrypto(context: LocalContext, runtime: Runtime): Promise<number> {
-  return opened(context, runtime, async ({ database, keys, masterKey }) => {
+  return opened(context, runtime, async ({ keys, ...rest }) => {
     const ring = ringTo(context, runtime, keys);
-    if (masterKey !== undefined) refuseMasterKey(ring, masterKey);
-    return rotate(context, runtime, { database, ring });
+    if (rest.masterKey !== undefined) refuseMasterKey(ring, rest.masterKey);
+    return rotate(context, runtime, { ...rest, ring });
   });
 }
 
 async function rotate(
   context: LocalContext,
   runtime: Runtime,
-  { database, ring }: { readonly database: Database; readonly ring: KeyRing },
+  { database, settings, ring }: Pick<Opened, 'database' | 'settings'> & { readonly ring: KeyRing },
 ): Promise<number> {
   const vaultFor = vaultsOf(ring);
   let problems: string[] = [];
@@ -128,7 +131,7 @@ async function rotate(
     if (done === 0) break;
   }
   const id = keyId(ring.current);
-  if (total > 0) await record(database, runtime, { id, rows: total });
+  if (total > 0) await record({ database, settings }, runtime, { id, rows: total });
   for (const problem of problems.slice(0, problemsAtMost)) context.io.err(`${problem}\n`);
   context.io.err(`${total} secrets were put under key ${id}; ${problems.length} could not be.\n`);
   return problems.length === 0 ? Exit.ok : Exit.no;
@@ -176,11 +179,17 @@ const recordRotation = operation({
 });
 
 async function record(
-  database: Database,
+  { database, settings }: Pick<Opened, 'database' | 'settings'>,
   runtime: Runtime,
   rotation: { readonly id: string; readonly rows: number },
 ): Promise<void> {
-  const app = new App({ orm: database.orm, now: () => new Date(), vault: createVault(undefined), configured: [] });
+  const app = new App({
+    orm: database.orm,
+    now: () => new Date(),
+    vault: createVault(undefined),
+    configured: [],
+    keyRules: keyRules(settings),
+  });
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
   await app.run(recordRotation, rotation, { actor });
 }

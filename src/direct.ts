@@ -9,7 +9,7 @@ import { migrate, requireCurrent } from './db/migrate.ts';
 import { createVault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
 import type { Runtime } from './runtime.ts';
-import { configuredDeployments } from './serve.ts';
+import { configuredDeployments, keyRules } from './serve.ts';
 
 /** The gateway in this process, straight on the database: the same code that a daemon runs. */
 export async function openDirect(
@@ -41,6 +41,7 @@ export async function openDirect(
     vault: createVault(resolveKeyRing(settings, place)),
     configured: configuredDeployments(settings),
     availableTeams: settings.availableTeams,
+    keyRules: keyRules(settings),
   });
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
   const kept = opened.move();

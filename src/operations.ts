@@ -5,6 +5,7 @@ import type { AnyOperation } from './kernel/operation.ts';
 import { keyOperations } from './keys/key.operations.ts';
 import { accessGroupOperations } from './models/access-group.operations.ts';
 import { modelOperations } from './models/model.operations.ts';
+import { activityOperations } from './spend/activity.operations.ts';
 import { spendOperations } from './spend/spend.operations.ts';
 import { memberOperations } from './teams/member.operations.ts';
 import { teamListOperations } from './teams/team-list.operations.ts';
@@ -26,5 +27,6 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...accessGroupOperations,
   ...credentialOperations,
   ...spendOperations,
+  ...activityOperations,
   ...auditOperations,
 ];

@@ -18,6 +18,8 @@ import { toMilliseconds } from './kernel/duration.ts';
 import { createVault } from './kernel/encryption.ts';
 import { Exit, GatewayError } from './kernel/errors.ts';
 import type { Log } from './kernel/log.ts';
+import { findForRotation, nextRotationDue } from './keys/key.queries.ts';
+import { KeyRotation } from './keys/key.rotation.ts';
 import type { Deployment } from './models/deployment.ts';
 import { operations } from './operations.ts';
 import { readPackaged, type Runtime } from './runtime.ts';
@@ -33,6 +35,14 @@ export interface ServeParts {
 export function configuredDeployments({ deployments, configFile }: Settings): readonly Deployment[] {
   return configFile === undefined ? [builtinMock()] : deployments;
 }
+
+/** What the configuration says of keys. */
+export const keyRules = ({ keySettings, keyAliasFormat, rotationSecretsDir, rotationGrace }: Settings) => ({
+  ...keySettings,
+  hasAliasFormat: keyAliasFormat,
+  canRotate: rotationSecretsDir !== undefined,
+  rotationGrace,
+});
 
 /**
  * Runs the daemon until it is told to stop: everything is opened in the order in which it depends on each other, and
@@ -71,8 +81,12 @@ export async function serve(parts: ServeParts): Promise<void> {
     vault,
     configured,
     availableTeams: settings.availableTeams,
+    keyRules: keyRules(settings),
     onChange: plane.follow,
   });
+  if (settings.rotationSecretsDir !== undefined) {
+    opened.use(rotateKeys({ app, database, log: plane.log, directory: settings.rotationSecretsDir }));
+  }
   let isDraining = false;
   const daemon = createDaemon({
     app,
@@ -99,6 +113,25 @@ export async function serve(parts: ServeParts): Promise<void> {
   await endConnections(server, closing);
   const [cause] = faults;
   if (faults.length > 0) throw new GatewayError('internal', 'internal_error', 'A fault ended the daemon', { cause });
+}
+
+/** Rotates keys that are due in the name of nobody but the daemon. */
+function rotateKeys({ app, database: { pool }, log, directory }: RotationPlace): KeyRotation {
+  const actor = { type: 'operator', name: 'key-rotation', via: 'daemon' } as const;
+  return new KeyRotation({
+    directory,
+    log,
+    rotate: (keep) => app.act(actor, ({ keys }) => keys.rotateDue(keep)),
+    find: (id) => findForRotation(pool, id),
+    nextDue: () => nextRotationDue(pool),
+  });
+}
+
+interface RotationPlace {
+  readonly app: App;
+  readonly database: Database;
+  readonly log: Log;
+  readonly directory: string;
 }
 
 /** What an admin request may still take once the calls have ended, and a client that has stopped in the middle of one. */

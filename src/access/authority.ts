@@ -27,7 +27,8 @@ interface CallerRow extends GrantRow {
   readonly team_id: string | null;
   readonly organization_id: string | null;
   readonly allowed_routes: string[];
-  readonly expires_at: Date | null;
+  /** As text: so the ORM leaves moments in statements of our own. */
+  readonly expires_at: string | null;
   readonly user_id: string | null;
   readonly user_role: Role | null;
 }
@@ -54,9 +55,12 @@ export class Authority {
   static async of(em: EntityManager, actor: Actor): Promise<Authority> {
     if (actor.type !== 'key') return new Authority(em, actor, undefined);
     const [caller] = await em.execute<CallerRow[]>(
-      `select k.id, k.team_id, k.organization_id, k.models, k.max_budget, k.tpm_limit, k.rpm_limit,
-              k.max_parallel_requests, k.allowed_routes, k.expires_at, u.id as user_id, u.role as user_role
-       from ${SCHEMA}.keys k left join ${SCHEMA}.users u on u.id = k.user_id where k.id = ?`,
+      `select k.id, k.team_id, k.organization_id, k.models, coalesce(k.max_budget, b.max_budget) as max_budget,
+              coalesce(k.tpm_limit, b.tpm_limit) as tpm_limit, coalesce(k.rpm_limit, b.rpm_limit) as rpm_limit,
+              coalesce(k.max_parallel_requests, b.max_parallel_requests) as max_parallel_requests,
+              k.allowed_routes, k.expires_at, u.id as user_id, u.role as user_role
+       from ${SCHEMA}.keys k left join ${SCHEMA}.users u on u.id = k.user_id
+       left join ${SCHEMA}.budgets b on b.id = k.budget_id where k.id = ?`,
       [actor.keyId],
     );
     if (caller) return new Authority(em, actor, caller);
@@ -75,6 +79,11 @@ export class Authority {
   /** The route that was asked for, as it is registered: LiteLLM names it where it refuses. */
   get route(): string {
     return this.#route;
+  }
+
+  /** The team and the organization beyond which the key that was used does not reach, whatever its user may do there. */
+  get scope(): { readonly teamId: string | null; readonly organizationId: string | null } {
+    return { teamId: this.#caller?.team_id ?? null, organizationId: this.#caller?.organization_id ?? null };
   }
 
   /** A key without a user is a service's: it works, and administers nothing. */
@@ -116,8 +125,8 @@ export class Authority {
        left join ${SCHEMA}.team_members m on m.team_id = t.id and m.user_id = ?
        left join ${SCHEMA}.organization_members o
          on o.organization_id = t.organization_id and o.user_id = ? and o.role = 'org_admin'
-       where t.id = ?`,
-      [this.userId, this.#isTeamBound ? null : this.userId, teamId],
+       where t.id = ? and (?::text is null or t.organization_id = ?)`,
+      [this.userId, this.#isTeamBound ? null : this.userId, teamId, this.#boundOrganization, this.#boundOrganization],
     );
     return row?.is_org_admin ? 'admin' : (row?.role ?? undefined);
   }
@@ -131,8 +140,9 @@ export class Authority {
     if (teamId === null || teamId === undefined || !this.#reachesTeam(teamId) || this.userId === null) return false;
     const rows = await this.#em.execute<unknown[]>(
       `select 1 from ${SCHEMA}.team_members m join ${SCHEMA}.teams t on t.id = m.team_id
-       where m.team_id = ? and m.user_id = ? and ? = any (t.member_permissions)`,
-      [teamId, this.userId, route],
+       where m.team_id = ? and m.user_id = ? and ? = any (t.member_permissions)
+         and (?::text is null or t.organization_id = ?)`,
+      [teamId, this.userId, route, this.#boundOrganization, this.#boundOrganization],
     );
     return rows.length > 0;
   }
@@ -199,7 +209,8 @@ export class Authority {
   /** What the key that was used may do itself: nobody is given more with it. Undefined for administrators. */
   get ownGrant(): HeldGrant | undefined {
     if (this.isAdmin || !this.#caller) return undefined;
-    const { allowed_routes: allowedRoutes, expires_at: expiresAt } = this.#caller;
+    const { allowed_routes: allowedRoutes, expires_at: expires } = this.#caller;
+    const expiresAt = expires === null ? null : new Date(expires);
     return { grant: { ...grantOf(this.#caller), allowedRoutes, expiresAt }, isInherited: false };
   }
 
@@ -214,6 +225,11 @@ export class Authority {
 
   get #isTeamBound(): boolean {
     return (this.#caller?.team_id ?? null) !== null;
+  }
+
+  /** The organization of a key that is no team's: it reaches no team of another one. */
+  get #boundOrganization(): string | null {
+    return this.#isTeamBound ? null : (this.#caller?.organization_id ?? null);
   }
 
   #reachesTeam(teamId: string): boolean {

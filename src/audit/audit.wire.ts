@@ -24,7 +24,7 @@ const entryInfo = {
   id: z.string().describe('Names the entry'),
   at: timestamp.describe('When the change was made'),
   actor: z.string().describe('Who made it'),
-  via: z.string().describe('Which way: api-master, api-key, admin-socket or cli-direct'),
+  via: z.string().describe('Which way: api-master, api-key, admin-socket, cli-direct or daemon'),
   changedBy: z.string().nullable().describe('For whom the caller said to act'),
   action: z.string().describe('What was done'),
   objectType: z.string().describe('What kind of object it was done to'),

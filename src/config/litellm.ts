@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Deployment } from '../models/deployment.ts';
 import { readModelList, unknownKey } from './deployments.ts';
+import { keySettingPaths, readKeySettings, type KeySettings } from './key-settings.ts';
 import { protective, unserved, unservedSections } from './litellm-keys.ts';
 import { showName, showPlace, type Place, type Problems } from './problems.ts';
 import { Resolver, type Environment } from './resolver.ts';
@@ -29,6 +30,7 @@ export interface LitellmConfig {
   /** `environment_variables`: settings may come by way of these, too. */
   readonly variables: ReadonlyMap<string, ScalarTree>;
   readonly deployments: readonly Deployment[];
+  readonly keySettings: KeySettings;
   readonly warnings: readonly ConfigWarning[];
   /** Values that must never be shown. */
   readonly secrets: readonly string[];
@@ -48,6 +50,9 @@ const places = new Map(
   ),
 );
 
+/** Settings that are more than one value; what is in them is read once everything they may refer to is known. */
+const structures: ReadonlySet<string> = new Set(keySettingPaths);
+
 const mostFiles = 20;
 
 /** Reads a configuration file of LiteLLM, and the files it includes. What is wrong goes to `problems`. */
@@ -62,6 +67,8 @@ class Reader {
   readonly #models: Tree[] = [];
   readonly #settings = new Map<SettingName, FileSetting[]>();
   readonly #variables = new Map<string, ScalarTree>();
+  /** Settings that are more than one value, by path. */
+  readonly #structures = new Map<string, Tree>();
   readonly #warnings: ConfigWarning[] = [];
   #files = 0;
 
@@ -84,12 +91,14 @@ class Reader {
     const items = this.#models.flatMap((list) => (list.kind === 'list' ? list.items : [list]));
     const [first] = this.#models;
     const deployments = first ? readModelList({ kind: 'list', at: first.at, items }, context) : [];
+    const keySettings = readKeySettings(this.#structures, context);
     this.#warnOfIdleVariables(resolver);
     return {
       settings: this.#settings,
       variables: this.#variables,
       warnings: this.#warnings,
       deployments,
+      keySettings,
       secrets,
       resolver,
     };
@@ -188,6 +197,8 @@ class Reader {
       const single = settingOf(place.name).isList ? joined(value) : value;
       if (single.kind === 'scalar') this.#once(path, at, () => this.#set(place, single));
       else this.#problems.add(value.at, `${path} must be a single value`);
+    } else if (structures.has(path)) {
+      if (!isNull) this.#once(path, at, () => this.#structures.set(path, value));
     } else if (isGroup(path)) {
       if (!isNull) this.#section(path, value);
     } else if (!unserved[section]?.has(name)) {
@@ -231,7 +242,7 @@ const isGroup = (path: string): boolean => [...places.keys()].some((place) => pl
 
 /** Names that settings have directly below a section. */
 function namesIn(section: string): string[] {
-  const below = [...places.keys()].filter((path) => path.startsWith(`${section}.`));
+  const below = [...places.keys(), ...structures].filter((path) => path.startsWith(`${section}.`));
   return [...new Set(below.map((path) => path.slice(section.length + 1).split('.')[0] ?? ''))];
 }
 

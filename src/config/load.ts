@@ -1,5 +1,6 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Deployment } from '../models/deployment.ts';
+import { noKeySettings, type KeySettings } from './key-settings.ts';
 import { readLitellmConfig, type ConfigWarning, type FileSetting, type LitellmConfig } from './litellm.ts';
 import { Problems, type Place } from './problems.ts';
 import { isReference, variable, type Environment } from './resolver.ts';
@@ -38,6 +39,8 @@ export interface Settings extends SettingValues {
   readonly configFile: string | undefined;
   /** The file's `model_list`; empty when there is none. */
   readonly deployments: readonly Deployment[];
+  /** The file's settings of new keys. */
+  readonly keySettings: KeySettings;
   readonly warnings: readonly ConfigWarning[];
   /** Every secret that was read, for the logger's `redact`. */
   readonly secrets: readonly string[];
@@ -66,6 +69,7 @@ export function loadSettings(surroundings: Surroundings): Settings {
     sources: sources as Sources,
     configFile,
     deployments: config?.deployments ?? [],
+    keySettings: config?.keySettings ?? noKeySettings,
     warnings: config?.warnings ?? [],
     secrets: [...loader.secrets, ...(config?.secrets ?? [])],
   };
@@ -114,7 +118,7 @@ class Loader {
     if (secret) this.#hide(text);
     const result = type.safeParse(text);
     if (!result.success) this.#problems.add(where, `must be ${type.meta()?.description ?? 'something else'}`);
-    if (name === 'stateDir') return resolve(base, text);
+    if (name === 'stateDir' || name === 'rotationSecretsDir') return resolve(base, text);
     return result.data;
   }
 

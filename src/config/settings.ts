@@ -219,6 +219,29 @@ export const settings = {
     file: ['gatewayctl.redis_cache_ttl'],
     description: 'How long Redis remembers a key',
   },
+  keyAliasFormat: {
+    type: value.yesNo,
+    default: 'false',
+    env: ['GATEWAYCTL_KEY_ALIAS_FORMAT'],
+    file: ['gatewayctl.key_alias_format', 'litellm_settings.enable_key_alias_format_validation'],
+    description:
+      'Refuse aliases of keys that are not 2 to 255 letters, digits and _-/.@ with a letter or digit at both ends',
+  },
+  rotationSecretsDir: {
+    type: value.path,
+    env: ['GATEWAYCTL_ROTATION_SECRETS_DIR'],
+    flag: 'rotation-secrets-dir',
+    file: ['gatewayctl.rotation_secrets_dir'],
+    description:
+      'Directory that new secrets of keys with auto_rotate are written to; without one no key is rotated by itself',
+  },
+  rotationGrace: {
+    type: value.timeOrNone,
+    default: '24h',
+    env: ['GATEWAYCTL_ROTATION_GRACE', 'LITELLM_KEY_ROTATION_GRACE_PERIOD'],
+    file: ['gatewayctl.rotation_grace'],
+    description: 'How long the old secret of a key goes on working after the daemon has replaced it',
+  },
   spendRetention: {
     type: value.retention,
     default: '90d',

@@ -7,7 +7,9 @@ import { Migration0001Initial } from './migrations/0001-initial.ts';
 import { Migration0002Management } from './migrations/0002-management.ts';
 import { Migration0004Idempotency } from './migrations/0004-idempotency.ts';
 import { Migration0005Models } from './migrations/0005-models.ts';
+import { Migration0006Keys } from './migrations/0006-keys.ts';
 import { Migration0007Teams } from './migrations/0007-teams.ts';
+import { Migration0008Users } from './migrations/0008-users.ts';
 import { SCHEMA } from './schema.ts';
 
 type MigrationClass = new (...args: ConstructorParameters<typeof Migration>) => Migration;
@@ -18,7 +20,9 @@ const migrations: readonly { readonly name: string; readonly class: MigrationCla
   { name: '0002-management', class: Migration0002Management },
   { name: '0004-idempotency', class: Migration0004Idempotency },
   { name: '0005-models', class: Migration0005Models },
+  { name: '0006-keys', class: Migration0006Keys },
   { name: '0007-teams', class: Migration0007Teams },
+  { name: '0008-users', class: Migration0008Users },
 ];
 
 export interface MigrationStatus {

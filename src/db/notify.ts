@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import { z } from 'zod';
+import { sqlArray } from './sql-array.ts';
 import type { Work } from './work.ts';
 
 const CHANNEL = 'gatewayctl';
@@ -30,6 +31,14 @@ export async function announce({ em, changes }: Work, change: Change): Promise<v
   changes.push(change);
   for (const portion of portionsOf(change))
     await em.execute(`select pg_notify(?, ?)`, [CHANNEL, JSON.stringify(portion)]);
+}
+
+/** The same of many changes, in one statement. */
+export async function announceAll({ em, changes }: Work, announced: readonly Change[]): Promise<void> {
+  if (announced.length === 0) return;
+  changes.push(...announced);
+  const payloads = announced.flatMap(portionsOf).map((portion) => JSON.stringify(portion));
+  await em.execute(`select pg_notify(?, payload) from unnest(?::text[]) as payload`, [CHANNEL, sqlArray(payloads)]);
 }
 
 /** Hashes in one payload: 100 of 67 bytes leave room below the limit. */

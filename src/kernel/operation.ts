@@ -4,7 +4,7 @@ import type { Comparison } from './existing.ts';
 /** Who is asking. */
 export type Actor =
   /** Whoever holds the database URL, or may open the admin socket, already holds everything. */
-  | { readonly type: 'operator'; readonly name: string; readonly via: 'cli-direct' | 'admin-socket' }
+  | { readonly type: 'operator'; readonly name: string; readonly via: 'cli-direct' | 'admin-socket' | 'daemon' }
   | { readonly type: 'master' }
   | {
       readonly type: 'key';

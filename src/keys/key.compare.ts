@@ -1,7 +1,14 @@
 import { after, parseDuration } from '../kernel/duration.ts';
-import { type Comparison, comparing } from '../kernel/existing.ts';
+import { type Comparison, comparing, isSameValue } from '../kernel/existing.ts';
+import { routesOfKeyType } from '../kernel/route-groups.ts';
 import type { TeamService } from '../teams/team.service.ts';
 import type { UserService } from '../users/user.service.ts';
+
+const isKeyType = (name: string): name is keyof typeof routesOfKeyType => Object.hasOwn(routesOfKeyType, name);
+
+/** When a budget begins anew follows from the clock. */
+const withoutResets = (windows: unknown): unknown =>
+  Array.isArray(windows) ? windows.map((each: object) => Object.assign({}, each, { reset_at: undefined })) : windows;
 
 interface Needs {
   teams: TeamService;
@@ -31,6 +38,18 @@ export const keyComparisons: Readonly<Record<string, Comparison<Needs>>> = {
       return isSameMoment(after(new Date(moment(found['created_at'])), length).getTime(), moment(found['expires']));
     },
     { member: 'expires' },
+  ),
+  // A type is the list of routes it stands for.
+  key_type: comparing(
+    ({ wanted, found }) =>
+      isSameValue(
+        routesOfKeyType[typeof wanted === 'string' && isKeyType(wanted) ? wanted : 'default'],
+        found['allowed_routes'],
+      ),
+    { member: 'allowed_routes' },
+  ),
+  budget_limits: comparing(({ wanted, found }) =>
+    isSameValue(withoutResets(wanted), withoutResets(found['budget_limits'])),
   ),
   expires: comparing(({ wanted, found }) => isSameMoment(moment(wanted), moment(found['expires']))),
   // `node:crypto` is loaded here because a command line reads this file and must not pay for it.

@@ -1,4 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
+import { limitColumns } from '../db/limit-columns.ts';
+import type { BudgetWindow, ThroughputType } from './key.wire.ts';
 
 const KeySchema = defineEntity({
   name: 'Key',
@@ -15,6 +17,21 @@ const KeySchema = defineEntity({
     metadata: p.json<Record<string, unknown>>(),
     maxBudget: p.bigint().nullable(),
     spend: p.bigint(),
+    ...limitColumns(),
+    budgetId: p.text().nullable(),
+    budgetLimits: p.json<BudgetWindow[]>(),
+    rpmLimitType: p.text().$type<ThroughputType>().nullable(),
+    tpmLimitType: p.text().$type<ThroughputType>().nullable(),
+    tags: p.array(),
+    permissions: p.json<Record<string, boolean>>(),
+    aliases: p.json<Record<string, string>>(),
+    allowedRoutes: p.array(),
+    enforcedParams: p.array(),
+    isServiceAccount: p.boolean(),
+    autoRotate: p.boolean(),
+    rotationInterval: p.text().nullable(),
+    lastRotationAt: p.datetime().nullable(),
+    keyRotationAt: p.datetime().nullable(),
     blocked: p.boolean(),
     expiresAt: p.datetime().nullable(),
     rotationCount: p.integer(),
@@ -43,3 +60,26 @@ const RetiredTokenSchema = defineEntity({
 /** The secret a key had before it was rotated, working until its grace ends. */
 export class RetiredToken extends RetiredTokenSchema.class {}
 RetiredTokenSchema.setClass(RetiredToken);
+
+const DeletedKeySchema = defineEntity({
+  name: 'DeletedKey',
+  tableName: 'deleted_keys',
+  properties: {
+    id: p.text().primary(),
+    token: p.text(),
+    alias: p.text().nullable(),
+    teamId: p.text().nullable(),
+    userId: p.text().nullable(),
+    organizationId: p.text().nullable(),
+    createdAt: p.datetime(),
+    record: p.json<Record<string, unknown>>(),
+    deletedAt: p.datetime(),
+    deletedBy: p.text(),
+    deletedByApiKey: p.text().nullable(),
+    litellmChangedBy: p.text().nullable(),
+  },
+});
+
+/** What is kept of a key that was deleted: what it was, who deleted it, when, and for whom. */
+export class DeletedKey extends DeletedKeySchema.class {}
+DeletedKeySchema.setClass(DeletedKey);

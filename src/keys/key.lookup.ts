@@ -1,27 +1,107 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Authority } from '../access/authority.ts';
+import { type FilterQuery, LockMode } from '@mikro-orm/core';
+import type { Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { keyReference } from '../kernel/secret.ts';
-import { Key, RetiredToken } from './key.entity.ts';
+import type { KeyAccess } from './key.access.ts';
+import { DeletedKey, Key, RetiredToken } from './key.entity.ts';
+import { deletedKey, unknownKey } from './key.errors.ts';
 
-/** The key itself, its hash, the first eight or more digits of its hash, its lasting id or its alias. */
-export async function findKey(em: EntityManager, reference: string): Promise<Key | null> {
-  const named = keyReference(reference);
-  if ('hash' in named) {
-    const found = await em.findOne(Key, { token: named.hash });
-    if (found) return found;
-    const retired = await em.findOne(RetiredToken, { token: named.hash });
-    return retired && em.findOne(Key, { id: retired.keyId });
+/** Finds keys by whatever names they go, as far as the caller may know of them. */
+export class KeyLookup {
+  readonly #work: Work;
+  readonly #access: KeyAccess;
+
+  constructor(work: Work, access: KeyAccess) {
+    this.#work = work;
+    this.#access = access;
   }
-  // An id first: nobody may take over a key's name by calling another key like its id.
-  const exact = (await em.findOne(Key, { id: named.name })) ?? (await em.findOne(Key, { alias: named.name }));
-  if (exact || !/^[0-9a-f]{8,63}$/.test(named.name)) return exact;
-  const [first, second] = await em.find(Key, { token: { $like: `${named.name}%` } }, { limit: 2 });
-  if (second)
-    throw new GatewayError('invalid', 'ambiguous_key', 'More than one key begins like that', { param: 'key' });
-  return first ?? null;
-}
 
-/** Whoever sees everything sees every key; anybody else their own, and those of the same user. */
-export const maySee = (authority: Authority, key: Key): boolean =>
-  authority.seesAll || key.id === authority.keyId || (key.userId !== null && key.userId === authority.userId);
+  /** The key itself, its hash, the first eight or more digits of its hash, its lasting id or its alias. */
+  async get(reference: string): Promise<Key> {
+    const key = await this.#find(reference, {});
+    // Who may not see a key learns nothing from trying: the answer is that of a key that is not there.
+    if (key && (await this.#access.mayRead(key))) return key;
+    throw (!key && (await this.#gone(reference))) || unknownKey(reference);
+  }
+
+  /** Those of several that are there and may be seen; the others are passed over. */
+  async some(references: readonly string[]): Promise<Key[]> {
+    const found: Key[] = [];
+    for (const reference of references) {
+      const key = await this.#find(reference, {});
+      if (key && (await this.#access.mayRead(key))) found.push(key);
+    }
+    return found;
+  }
+
+  /** The key the caller came with. */
+  async own(): Promise<Key> {
+    const { actor } = this.#work;
+    if (actor.type === 'key') return this.get(actor.hash);
+    throw new GatewayError('invalid', 'invalid_request_error', 'Which key? You did not come with a virtual key', {
+      param: 'key',
+      hint: 'Name a key by its alias or id.',
+    });
+  }
+
+  /** The row as it is now, kept so until the end of the transaction. Whether the caller may know of it is still to be asked. */
+  async lock(reference: string): Promise<Key> {
+    const key = await this.#find(reference, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
+    if (key) return key;
+    throw (await this.#gone(reference)) ?? unknownKey(reference);
+  }
+
+  /** Each once, however often and by whatever names; in one order, so that two deletions cannot lock each other out. */
+  async lockAll(references: readonly string[]): Promise<{ key: Key; reference: string }[]> {
+    const named = new Map<string, string>();
+    for (const reference of references) {
+      const key = await this.#find(reference, {});
+      if (!key) throw (await this.#gone(reference)) ?? unknownKey(reference);
+      named.set(key.id, named.get(key.id) ?? reference);
+    }
+    const keys = await this.#work.em.find(
+      Key,
+      { id: { $in: [...named.keys()] } },
+      { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true, orderBy: { id: 'asc' } },
+    );
+    const missing = [...named].find(([id]) => !keys.some((key) => key.id === id));
+    if (missing) throw unknownKey(missing[1]);
+    return keys.map((key) => ({ key, reference: named.get(key.id) ?? key.id }));
+  }
+
+  async #find(reference: string, lock: { lockMode?: LockMode.PESSIMISTIC_WRITE; refresh?: true }): Promise<Key | null> {
+    const { em } = this.#work;
+    const named = keyReference(reference);
+    if ('hash' in named) {
+      const found = await em.findOne(Key, { token: named.hash }, lock);
+      if (found) return found;
+      const retired = await em.findOne(RetiredToken, { token: named.hash });
+      return retired && em.findOne(Key, { id: retired.keyId }, lock);
+    }
+    const { name } = named;
+    const exact = await em.find(Key, { $or: [{ id: name }, { alias: name }] }, lock);
+    // An id first: nobody may take over a key's name by calling another key like its id.
+    const best = exact.find(({ id }) => id === name) ?? exact[0];
+    if (best || !/^[0-9a-f]{8,63}$/.test(name)) return best ?? null;
+    const [first, second] = await em.find(Key, { token: { $like: `${name}%` } }, { ...lock, limit: 2 });
+    if (second)
+      throw new GatewayError('invalid', 'ambiguous_key', 'More than one key begins like that', { param: 'key' });
+    return first ?? null;
+  }
+
+  /** What to say of a key that was deleted, to those who might have seen it. */
+  async #gone(reference: string): Promise<GatewayError | undefined> {
+    const { authority, em } = this.#work;
+    if (!authority.seesAll && authority.userId === null) return undefined;
+    const named = keyReference(reference);
+    const isNamed: FilterQuery<DeletedKey> =
+      'hash' in named ? { token: named.hash } : { $or: [{ id: named.name }, { alias: named.name }] };
+    const mine: FilterQuery<DeletedKey> = authority.seesAll ? {} : { userId: authority.userId };
+    const [deleted] = await em.find(
+      DeletedKey,
+      { $and: [isNamed, mine] },
+      { orderBy: { deletedAt: 'desc' }, limit: 1 },
+    );
+    return deleted && deletedKey(deleted);
+  }
+}

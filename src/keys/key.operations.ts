@@ -1,65 +1,16 @@
 import { z } from 'zod';
-import { lifetime } from '../kernel/duration.ts';
-import { ifThere } from '../kernel/existing.ts';
-import { expiresFlag, grace, label, text } from '../kernel/fields.ts';
-import { type CommandLine, operation } from '../kernel/operation.ts';
-import { pageFields, pagesFor } from '../kernel/page.ts';
-import { answer, timestamp, wire } from '../kernel/wire.ts';
-import type { TeamService } from '../teams/team.service.ts';
-import type { UserService } from '../users/user.service.ts';
-import type { Key } from './key.entity.ts';
-import { keyComparisons } from './key.compare.ts';
-import type { KeyService } from './key.service.ts';
-import { describeKey, keyChanges, keyInfo, newKeyFields, unservedKeyFields } from './key.wire.ts';
+import { label, text } from '../kernel/fields.ts';
+import { operation } from '../kernel/operation.ts';
+import { maskSecret } from '../kernel/mask.ts';
+import { answer, wire } from '../kernel/wire.ts';
+import { keyChanges, newKeyFields, serviceKeyFields, unservedKeyChanges, unservedKeyFields } from './key.fields.ts';
+import { atStake, named, one, ownerFlags, shownKey } from './key.flags.ts';
+import { keyListOperations } from './key.list.operations.ts';
+import { describeDetailed, existingKey, type Needs, secretInfo, withSecret } from './key.details.ts';
+import { keyStateOperations } from './key.state.operations.ts';
+import { describeKey, detailedKeyInfo, keyInfo } from './key.wire.ts';
 
-interface Needs {
-  keys: KeyService;
-  teams: TeamService;
-  users: UserService;
-  now: Date;
-}
-
-const reference = z.string().min(1).describe('The key: its alias, its id or its hash; over HTTP the key itself too');
-
-const secretInfo = {
-  key: z.string().describe('The key. It is never shown again'),
-  tokenId: z.string().describe('The same as token'),
-};
-
-/** A key that is there already: its secret cannot be shown again. */
-const withoutSecret = (key: Key, now: Date) => ({ key: null, tokenId: key.token, ...describeKey(key, now) });
-
-const withSecret = ({ key, secret }: Awaited<ReturnType<KeyService['generate']>>, now: Date) => ({
-  key: secret,
-  tokenId: key.token,
-  ...describeKey(key, now),
-});
-
-const ownerFlags: CommandLine['flags'] = {
-  key_alias: 'alias',
-  team_id: { name: 'team', placeholder: 'team', completes: 'team' },
-  user_id: { name: 'user', placeholder: 'user', completes: 'user' },
-  organization_id: 'org',
-  models: { name: 'models', placeholder: 'model,…', completes: 'model' },
-  duration: expiresFlag,
-  expires: false,
-};
-
-const columns = ['key_alias', 'key_name', 'team_id', 'user_id', 'spend', 'max_budget', 'expires', 'status'];
-
-const shown: Partial<CommandLine> = {
-  columns,
-  wide: ['token', 'key_id', 'models', 'organization_id', 'created_at', 'created_by', 'updated_at'],
-  headings: {
-    key_alias: 'ALIAS',
-    key_name: 'KEY',
-    team_id: 'TEAM',
-    user_id: 'USER',
-    max_budget: 'BUDGET',
-    token: 'ID',
-  },
-  id: 'token',
-};
+const madeKey = secretInfo.key.nullable().describe('The key. It is never shown again; null when it was there already');
 
 export const generateKey = operation({
   command: ['key', 'generate'],
@@ -67,26 +18,21 @@ export const generateKey = operation({
   route: ['POST', '/key/generate'],
   summary: 'Create a virtual key',
   description: 'The key is shown once. Only its hash is kept, so nobody can show it again; a lost key is rotated.',
-  input: wire(newKeyFields),
-  output: answer({
-    ...secretInfo,
-    ...keyInfo,
-    key: secretInfo.key.nullable().describe('The key. It is never shown again; null when it was there already'),
+  input: wire({
+    ...newKeyFields,
+    isServiceAccount: z
+      .boolean()
+      .default(false)
+      .describe('Whether it is the key of a service: of a team, and of no user'),
   }),
+  output: answer({ ...secretInfo, ...detailedKeyInfo, key: madeKey }),
   unserved: unservedKeyFields,
-  access: 'admin',
-  existing: {
-    names: ['key_alias'],
-    find: async ({ keys, now }: Needs, { keyAlias: alias }) => {
-      const key = alias ? await ifThere(keys.get(alias)) : undefined;
-      return key?.alias === alias && key ? withoutSecret(key, now) : undefined;
-    },
-    compare: keyComparisons,
-  },
+  access: 'scoped',
+  existing: existingKey,
   cli: {
-    ...shown,
+    ...shownKey,
     secret: 'key',
-    flags: { ...ownerFlags, key: false },
+    flags: { ...ownerFlags, key: false, is_service_account: 'service-account', spend: false },
     done: ({ key_alias: alias, team_id: team }) =>
       `Key ${text(alias ?? 'without alias')} created${team ? ` in team ${text(team)}` : ''}`,
     examples: [
@@ -94,99 +40,37 @@ export const generateKey = operation({
         'A key for a person, with a budget',
         'gatewayctl key generate --alias anna-laptop --max-budget 25 --expires 90d',
       ],
-      ['Into a variable of a script', 'gatewayctl key generate --alias ci-runner --models gpt-4o,openai/* -q'],
+      [
+        'Ten dollars a day, sixty requests a minute',
+        'gatewayctl key generate --alias web --max-budget 10 --budget-duration 1d --rpm-limit 60',
+      ],
+      ['For a service of a team', 'gatewayctl key generate --alias billing --team platform --service-account'],
       [
         'Once, however often the script runs: prints nothing when the key is there',
         'gatewayctl key generate --alias ci-runner --max-budget 25 --if-not-exists -q',
       ],
+      ['Into a variable of a script', 'gatewayctl key generate --alias ci-runner --models gpt-4o,openai/* -q'],
     ],
   },
-  run: async ({ keys, now }: Needs, fields) => withSecret(await keys.generate(fields), now),
+  run: async (needs: Needs, { isServiceAccount, ...fields }) =>
+    withSecret(
+      needs,
+      await needs.keys.generate(fields, isServiceAccount ? '/key/service-account/generate' : '/key/generate'),
+    ),
 });
 
-export const listKeys = operation({
-  command: ['key', 'list'],
-  aliases: ['ls'],
-  route: ['GET', '/key/list'],
-  summary: 'List virtual keys',
-  input: wire({
-    ...pageFields({ default: 10, max: 100 }),
-    teamId: label.optional().describe('Only keys of this team, by id or alias'),
-    userId: label.optional().describe('Only keys of this user'),
-    organizationId: label.optional().describe('Only keys of this organization'),
-    keyAlias: label.optional().describe('Only the key with this alias'),
-    keyHash: label.optional().describe('Only the key with this hash'),
-    sortBy: z.enum(['created_at', 'key_alias']).default('created_at').describe('What the list is sorted by'),
-    sortOrder: z.enum(['asc', 'desc']).default('desc').describe('In which direction it is sorted'),
-    returnFullObject: z.boolean().default(false).describe('Whole keys instead of their hashes'),
-  }),
-  output: answer({
-    keys: z
-      .array(z.union([z.string(), answer(keyInfo)]))
-      .describe('The hashes, or the keys when whole ones are asked for'),
-    totalCount: z.int().describe('How many keys there are on all pages'),
-    currentPage: z.int().describe('Which page this is'),
-    totalPages: z.int().describe('How many pages there are'),
-  }),
-  unserved: ['include_team_keys', 'include_created_by_keys', 'expand', 'status', 'project_id', 'access_group_id'],
-  access: 'admin',
-  cli: {
-    ...shown,
-    result: 'keys',
-    pages: { page: 'page', size: 'size', total: 'total_count' },
-    completes: { key_alias: 'key', key_hash: 'key' },
-    fixed: { return_full_object: true },
-    flags: {
-      return_full_object: false,
-      key_alias: 'alias',
-      key_hash: 'id',
-      team_id: { name: 'team', placeholder: 'team', completes: 'team' },
-      user_id: { name: 'user', placeholder: 'user', completes: 'user' },
-      organization_id: 'org',
-      size: 'limit',
-      sort_by: 'sort',
-      sort_order: 'order',
-    },
-    examples: [
-      ['The keys of a team', 'gatewayctl key list --team platform'],
-      ['Their ids, for a loop', 'gatewayctl key list --team platform -q'],
-    ],
-  },
-  run: async ({ keys, now }: Needs, { returnFullObject, ...filter }) => {
-    const { keys: found, total } = await keys.list(filter);
-    return {
-      keys: found.map((key) => (returnFullObject ? describeKey(key, now) : key.token)),
-      totalCount: total,
-      currentPage: filter.page,
-      totalPages: pagesFor(total, filter.size),
-    };
-  },
-});
-
-export const getKey = operation({
-  command: ['key', 'get'],
-  aliases: ['info', 'show'],
-  route: ['GET', '/key/info'],
-  summary: 'Show one virtual key',
-  input: wire({ key: reference.optional() }),
-  output: answer({
-    key: z.string().describe('The hash of the key'),
-    info: answer(keyInfo).describe('The key'),
-  }),
+/** LiteLLM's route for it; the command is `key generate --service-account`. */
+export const generateServiceKey = operation({
+  command: ['key', 'generate-service-account'],
+  route: ['POST', '/key/service-account/generate'],
+  summary: 'Create the key of a service',
+  description: 'It belongs to a team and to no user, so it goes on working when people leave.',
+  input: wire({ ...serviceKeyFields, userId: z.string().nullable().optional().describe('Left empty: it has no user') }),
+  output: answer({ ...secretInfo, ...detailedKeyInfo }),
+  unserved: unservedKeyFields,
   access: 'scoped',
-  cli: {
-    ...shown,
-    args: ['key'],
-    completes: { key: 'key' },
-    keyStdin: 'key',
-    isOwnWithout: true,
-    result: 'info',
-    examples: [['Its budget, spend and expiry', 'gatewayctl key get ci-runner']],
-  },
-  run: async ({ keys, now }: Needs, { key: named }) => {
-    const key = named === undefined ? await keys.own() : await keys.get(named);
-    return { key: key.token, info: describeKey(key, now) };
-  },
+  run: async (needs: Needs, { userId: _none, ...fields }) =>
+    withSecret(needs, await needs.keys.generate(fields, '/key/service-account/generate')),
 });
 
 export const updateKey = operation({
@@ -194,15 +78,13 @@ export const updateKey = operation({
   route: ['POST', '/key/update'],
   summary: 'Change a virtual key',
   description: 'What is not named stays as it is; `none` removes a limit, an owner or an expiry.',
-  input: wire({ key: reference, ...keyChanges }),
-  output: answer({ key: z.string().describe('The hash of the key'), ...keyInfo }),
-  unserved: unservedKeyFields,
-  access: 'admin',
+  input: wire({ key: named, ...keyChanges }),
+  output: answer({ key: z.string().describe('The hash of the key'), ...detailedKeyInfo }),
+  unserved: unservedKeyChanges,
+  access: 'scoped',
   cli: {
-    ...shown,
-    args: ['key'],
-    completes: { key: 'key' },
-    keyStdin: 'key',
+    ...shownKey,
+    ...one,
     flags: ownerFlags,
     done: ({ key_alias: alias, key_name: name }) => `Key ${text(alias ?? name)} updated`,
     examples: [
@@ -210,115 +92,103 @@ export const updateKey = operation({
       ['No limit any more', 'gatewayctl key update ci-runner --max-budget none'],
     ],
   },
-  run: async ({ keys, now }: Needs, { key: named, ...changes }) => {
-    const key = await keys.update(named, changes);
-    return { key: key.token, ...describeKey(key, now) };
+  run: async (needs: Needs, { key: reference, ...changes }) => {
+    const key = await needs.keys.update(reference, changes);
+    return { key: key.token, ...(await describeDetailed(needs, key)) };
   },
 });
+
+const bulkFields = {
+  key: named,
+  budgetId: keyChanges.budgetId,
+  maxBudget: keyChanges.maxBudget,
+  teamId: keyChanges.teamId,
+  tags: keyChanges.tags,
+};
+
+/** One key each on the command line: `key update` in a loop says what failed as well. */
+export const updateKeys = operation({
+  command: ['key', 'bulk-update'],
+  route: ['POST', '/key/bulk_update'],
+  summary: 'Change several virtual keys, each by itself',
+  description: 'One that cannot be changed does not keep the others from it.',
+  input: wire({ keys: z.array(wire(bulkFields)).min(1).max(500).describe('The keys, each with its changes') }),
+  output: answer({
+    totalRequested: z.int().describe('How many keys were named'),
+    successfulUpdates: z
+      .array(
+        answer({
+          key: z.string().describe('The key as it was named'),
+          keyInfo: answer(keyInfo).describe('The key as it is now'),
+        }),
+      )
+      .describe('The keys that were changed'),
+    failedUpdates: z
+      .array(
+        answer({
+          key: z.string().describe('The key as it was named'),
+          keyInfo: z.null().describe('Nothing'),
+          failedReason: z.string().describe('Why it was not changed'),
+        }),
+      )
+      .describe('The keys that stay as they were'),
+  }),
+  access: 'admin',
+  run: async ({ keys, now }: Needs, { keys: updates }) => {
+    const outcomes = await keys.updateEach(updates);
+    return {
+      totalRequested: outcomes.length,
+      successfulUpdates: outcomes.flatMap((each) =>
+        'done' in each ? [{ key: shownReference(each.reference), keyInfo: describeKey(each.done, now) }] : [],
+      ),
+      failedUpdates: outcomes.flatMap((each) =>
+        'failure' in each
+          ? [{ key: shownReference(each.reference), keyInfo: null, failedReason: each.failure.message }]
+          : [],
+      ),
+    };
+  },
+});
+
+/** LiteLLM gives back what was sent; a secret goes into logs of answers all the same. */
+const shownReference = (reference: string): string => (reference.startsWith('sk-') ? maskSecret(reference) : reference);
 
 export const deleteKeys = operation({
   command: ['key', 'delete'],
   aliases: ['rm'],
   route: ['POST', '/key/delete'],
   summary: 'Delete virtual keys',
-  description: 'All of them or, when one is not there, none. What they spent stays in the reports.',
+  description:
+    'All of them or, when one is not there, none. What they spent stays in the reports, and what they were in a record.',
   input: wire({
-    keys: z.array(reference).max(500).default([]).describe('The keys: alias, id or hash; over HTTP the key itself too'),
+    keys: z.array(named).max(500).default([]).describe('The keys: alias, id or hash; over HTTP the key itself too'),
     keyAliases: z.array(label).max(500).default([]).describe('Keys by their alias'),
   }),
   output: answer({ deletedKeys: z.array(z.string()).describe('The hashes of the deleted keys') }),
-  access: 'admin',
+  access: 'scoped',
   cli: {
     args: ['keys'],
     completes: { keys: 'key' },
     keyStdin: 'keys',
     flags: { key_aliases: false },
     confirm: 'moderate',
-    atStake: { look: 'key get', field: 'key' },
+    atStake,
     result: 'deleted_keys',
     done: ({ deleted_keys: deleted }) => `${Array.isArray(deleted) ? deleted.length : 0} deleted`,
     examples: [['Without a question, in a script', 'gatewayctl key delete ci-runner --yes']],
   },
-  run: async ({ keys }: Needs, { keys: named, keyAliases }) => {
-    const deleted = await keys.delete([...named, ...keyAliases]);
+  run: async ({ keys }: Needs, { keys: references, keyAliases }) => {
+    const deleted = await keys.delete([...references, ...keyAliases]);
     return { deletedKeys: deleted.map(({ token }) => token) };
   },
 });
 
-const blocking = (verb: 'block' | 'unblock', summary: string, description: string) =>
-  operation({
-    command: ['key', verb],
-    route: ['POST', `/key/${verb}`],
-    summary,
-    description,
-    input: wire({ key: reference }),
-    output: answer(keyInfo),
-    access: 'admin',
-    cli: {
-      ...shown,
-      args: ['key'],
-      completes: { key: 'key' },
-      keyStdin: 'key',
-      done: ({ key_alias: alias, key_name: name }) => `Key ${text(alias ?? name)} ${verb}ed`,
-      examples: [[`By its alias`, `gatewayctl key ${verb} ci-runner`]],
-    },
-    run: async ({ keys, now }: Needs, { key }) => describeKey(await keys.setBlocked(key, verb === 'block'), now),
-  });
-
-export const blockKey = blocking(
-  'block',
-  'Refuse a virtual key for now',
-  'Every daemon refuses the key within a second.',
-);
-export const unblockKey = blocking(
-  'unblock',
-  'Let a blocked virtual key work again',
-  'Every daemon accepts it within a second.',
-);
-
-export const rotateKey = operation({
-  command: ['key', 'rotate'],
-  aliases: ['regenerate'],
-  route: ['POST', '/key/regenerate'],
-  alsoAt: [['POST', '/key/:key/regenerate']],
-  summary: 'Replace the secret of a virtual key',
-  description: 'Its alias, owners, limits and spend stay. With a grace, old and new secret both work until it ends.',
-  input: wire({
-    key: reference,
-    gracePeriod: grace,
-    newKey: newKeyFields.key,
-    duration: lifetime.optional().describe('How long the key works from now; null is for ever'),
-    expires: timestamp.optional().describe('When the key stops working, in place of a duration'),
-  }),
-  output: answer({ ...secretInfo, ...keyInfo }),
-  unserved: [...unservedKeyFields, 'new_master_key', 'key_alias', 'models', 'metadata', 'max_budget'],
-  access: 'admin',
-  cli: {
-    ...shown,
-    args: ['key'],
-    completes: { key: 'key' },
-    keyStdin: 'key',
-    flags: { grace_period: 'grace', new_key: false, duration: expiresFlag, expires: false },
-    secret: 'key',
-    confirm: 'moderate',
-    atStake: { look: 'key get', field: 'key' },
-    done: ({ key_alias: alias, key_name: name }) => `Key ${text(alias ?? name)} has a new secret`,
-    examples: [
-      ['The old secret works for a day more', 'gatewayctl key rotate ci-runner --grace 24h --yes'],
-      ['Straight into a secret store', 'gatewayctl key rotate ci-runner --yes -q | vault kv put secret/ci key=-'],
-    ],
-  },
-  run: async ({ keys, now }: Needs, { key, gracePeriod, ...rest }) =>
-    withSecret(await keys.regenerate(key, { grace: gracePeriod, ...rest }), now),
-});
-
 export const keyOperations = [
   generateKey,
-  listKeys,
-  getKey,
+  generateServiceKey,
+  ...keyListOperations,
   updateKey,
+  updateKeys,
   deleteKeys,
-  blockKey,
-  unblockKey,
-  rotateKey,
+  ...keyStateOperations,
 ] as const;

@@ -67,3 +67,24 @@ export async function tokensOf(pool: pg.Pool, owner: 'team' | 'user' | 'organiza
   );
   return rows.map(({ token }) => token);
 }
+
+/** Waits for a change of the key that is under way. */
+export async function findForRotation(
+  pool: pg.Pool,
+  id: string,
+): Promise<{ id: string; token: string; alias: string | null } | undefined> {
+  const { rows } = await pool.query<{ id: string; token: string; alias: string | null }>(
+    `select id, token, alias from ${SCHEMA}.keys where id = $1 for share`,
+    [id],
+  );
+  return rows[0];
+}
+
+/** In milliseconds since 1970: the ORM has taught the pool to leave moments as text. */
+export async function nextRotationDue(pool: pg.Pool): Promise<number | undefined> {
+  const { rows } = await pool.query<{ due: number | null }>(
+    `select (extract(epoch from min(key_rotation_at)) * 1000)::float8 as due from ${SCHEMA}.keys
+     where auto_rotate and not blocked and (expires_at is null or expires_at > now())`,
+  );
+  return rows[0]?.due ?? undefined;
+}

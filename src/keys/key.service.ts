@@ -1,169 +1,233 @@
 import { randomUUID } from 'node:crypto';
-import { type FilterQuery, LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
+import { LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { AuditService } from '../audit/audit.service.ts';
 import { announce } from '../db/notify.ts';
+import { type Attempt, attempt } from '../db/savepoint.ts';
 import { SCHEMA } from '../db/schema.ts';
-import { createStamp, given, updateStamp, type Work } from '../db/work.ts';
-import { after, type Duration } from '../kernel/duration.ts';
+import { createStamp, updateStamp, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { requireChange } from '../kernel/fields.ts';
-import { offsetOf, type Page } from '../kernel/page.ts';
+import { newLimits } from '../kernel/limits.ts';
+import { toDollars } from '../kernel/money.ts';
 import { generateSecret, hashSecret, maskSecret } from '../kernel/secret.ts';
 import type { TeamService } from '../teams/team.service.ts';
 import type { UserService } from '../users/user.service.ts';
-import { Key, RetiredToken } from './key.entity.ts';
-import { aliasTaken, secretTaken, teamKeysHeld, unknownKey } from './key.errors.ts';
-import { findKey, maySee } from './key.lookup.ts';
+import type { KeyAccess } from './key.access.ts';
+import {
+  blank,
+  changedLimits,
+  columnsOf,
+  everyLimit,
+  KeyChecks,
+  type KeyFields,
+  nextRotation,
+  requireFields,
+  type RotationFields,
+  withoutSame,
+} from './key.changes.ts';
+import { Key } from './key.entity.ts';
+import { aliasTaken, secretTaken, teamKeysHeld } from './key.errors.ts';
+import { budgetsOf, type SharedBudget } from './key.limits.ts';
+import { KeyLookup } from './key.lookup.ts';
+import { KeyOwners, type MakingRoute } from './key.owners.ts';
+import type { Standing } from './key.policy.ts';
+import { KeyRemoval } from './key.removal.ts';
+import type { KeyRules } from './key.rules.ts';
+import { KeySecrets } from './key.secrets.ts';
 import { describeKey, encodeKey } from './key.wire.ts';
 
-type Maybe<T> = T | null | undefined;
+export type BulkOutcome = Attempt<Key> & { readonly reference: string };
 
-interface Grants {
-  keyAlias?: Maybe<string>;
-  teamId?: Maybe<string>;
-  userId?: Maybe<string>;
-  organizationId?: Maybe<string>;
-  maxBudget?: Maybe<bigint>;
-  duration?: Duration | null | undefined;
-  expires?: Date | undefined;
+export interface WithSecret {
+  readonly key: Key;
+  readonly secret: string;
 }
 
-export interface NewKey extends Grants {
-  models: string[];
-  metadata: Record<string, unknown>;
-  blocked: boolean;
-  key?: Maybe<string>;
-}
-
-export interface KeyChanges extends Grants {
-  models?: string[] | undefined;
-  metadata?: Record<string, unknown> | undefined;
-  blocked?: boolean | undefined;
-}
-
-export interface KeyFilter extends Page {
-  teamId?: string | undefined;
-  userId?: string | undefined;
-  organizationId?: string | undefined;
-  keyAlias?: string | undefined;
-  keyHash?: string | undefined;
-  sortBy: 'created_at' | 'key_alias';
-  sortOrder: 'asc' | 'desc';
+/** All keys of a team, of a user, or of a user in a team. */
+export interface KeyOwner {
+  readonly teamId?: string;
+  readonly userId?: string;
 }
 
 export class KeyService {
   readonly #work: Work;
   readonly #audit: AuditService;
-  readonly #teams: TeamService;
-  readonly #users: UserService;
+  readonly #rules: KeyRules;
+  readonly #access: KeyAccess;
+  readonly #checks: KeyChecks;
+  readonly #secrets: KeySecrets;
+  readonly #lookup: KeyLookup;
+  readonly #owners: KeyOwners;
+  readonly #removal: KeyRemoval;
 
-  constructor(work: Work, { audit, teams, users }: { audit: AuditService; teams: TeamService; users: UserService }) {
+  constructor(
+    work: Work,
+    parts: { audit: AuditService; teams: TeamService; users: UserService; rules: KeyRules; access: KeyAccess },
+  ) {
     this.#work = work;
-    this.#audit = audit;
-    this.#teams = teams;
-    this.#users = users;
+    this.#audit = parts.audit;
+    this.#rules = parts.rules;
+    this.#access = parts.access;
+    this.#checks = new KeyChecks(work, parts.access);
+    this.#secrets = new KeySecrets(work);
+    this.#lookup = new KeyLookup(work, parts.access);
+    this.#owners = new KeyOwners(work, parts);
+    this.#removal = new KeyRemoval(work, parts.audit, this.#secrets);
   }
 
   /** @throws GatewayError 400 when the alias or the given key is taken, 404 when a team or organization is not there */
-  async generate(fields: NewKey): Promise<{ key: Key; secret: string }> {
+  async generate(asked: KeyFields, route: MakingRoute = '/key/generate'): Promise<WithSecret> {
+    const isServiceAccount = route === '/key/service-account/generate';
+    const fields = this.#rules.complete(isServiceAccount ? { ...asked, userId: null } : asked);
+    this.#rules.requireAlias(fields.keyAlias);
     const secret = fields.key ?? generateSecret('virtual');
-    const key = this.#work.em.create(Key, {
+    const { owners, standing } = await this.#owners.ofNew(fields, route);
+    if (standing !== 'admin')
+      requireFields(isServiceAccount ? { ...asked, userId: undefined } : asked, 'create', standing);
+    const { em, now } = this.#work;
+    const key = em.create(Key, {
       id: randomUUID(),
       token: hashSecret(secret),
       name: maskSecret(secret),
-      alias: fields.keyAlias ?? null,
-      teamId: null,
-      userId: null,
-      organizationId: fields.organizationId ?? null,
-      models: fields.models,
-      metadata: fields.metadata,
-      maxBudget: fields.maxBudget ?? null,
-      spend: 0n,
-      blocked: fields.blocked,
-      expiresAt: this.#expiry(fields) ?? null,
-      rotationCount: 0,
-      gen: 1n,
+      ...owners,
+      ...newLimits({}),
+      ...blank(),
+      isServiceAccount,
+      ...columnsOf(fields, now),
       ...createStamp(this.#work),
     });
-    await this.#assign(key, fields);
+    await this.#settle(key, { since: now, isMoved: false });
+    if (standing !== 'admin') {
+      await this.#checks.requireGrant(key, everyLimit);
+      await this.#checks.requireWithinOwn(key);
+    }
     await this.#flush(key);
-    await this.#changed(key, 'created');
+    // Nobody can have asked for a generated secret before; of a chosen one a daemon may know that it was none.
+    if (fields.key) {
+      await this.#secrets.requireUnused(key.token);
+      await announce(this.#work, { entity: 'key', id: key.id, hashes: [key.token], isNew: true });
+    }
+    this.#audit.record({ action: 'created', object: 'key', id: key.id, after: this.#encode(key) });
     return { key, secret };
   }
 
-  async update(reference: string, changes: KeyChanges): Promise<Key> {
+  async update(reference: string, changes: KeyFields): Promise<Key> {
     requireChange(changes);
-    const key = await this.#lock(reference);
+    const key = await this.#lookup.lock(reference);
+    const standing = await this.#access.requireChange(key, { reference, route: '/key/update' });
     const before = this.#encode(key);
-    const { keyAlias: alias, teamId, userId, duration, expires, ...rest } = changes;
-    this.#work.em.assign(key, given({ alias, ...rest, expiresAt: this.#expiry({ duration, expires }) }));
-    await this.#assign(key, { teamId, userId });
-    this.#touch(key);
-    await this.#flush(key);
+    await this.#apply(key, changes, standing);
     await this.#changed(key, 'updated', before);
     return key;
   }
 
+  /**
+   * Changes several keys; one that cannot be changed does not keep the others from it.
+   *
+   * @param updates each with how its key is named
+   */
+  async updateEach(updates: readonly (KeyFields & { key: string })[]): Promise<BulkOutcome[]> {
+    const outcomes: BulkOutcome[] = [];
+    for (const { key: reference, ...changes } of updates) {
+      outcomes.push({ reference, ...(await attempt(this.#work.em, () => this.update(reference, changes))) });
+    }
+    return outcomes;
+  }
+
   async setBlocked(reference: string, blocked: boolean): Promise<Key> {
-    const key = await this.#lock(reference);
+    const key = await this.#lookup.lock(reference);
+    await this.#access.requireChange(key, { reference, route: blocked ? '/key/block' : '/key/unblock' });
     const before = this.#encode(key);
     key.blocked = blocked;
-    this.#touch(key);
     await this.#changed(key, blocked ? 'blocked' : 'unblocked', before);
     return key;
   }
 
-  /** Replaces the secret and keeps everything else. The old secret works until its grace ends; without one, no longer. */
+  /** Replaces the secret and keeps everything that is not changed as well. The old secret works until its grace ends. */
   async regenerate(
     reference: string,
-    { grace, newKey, ...expiry }: { grace?: Duration | undefined; newKey?: Maybe<string> } & Grants,
-  ): Promise<{ key: Key; secret: string }> {
-    const { em, now } = this.#work;
-    const key = await this.#lock(reference);
+    { gracePeriod, newKey, ...changes }: KeyFields & RotationFields,
+  ): Promise<WithSecret> {
+    const key = await this.#lookup.lock(reference);
+    const standing = await this.#access.requireChange(key, { reference, route: '/key/regenerate' });
+    await this.#access.requireSecret(key, standing);
+    requireFields({ newKey }, 'change', standing);
     const before = this.#encode(key);
+    if (Object.values(changes).some((value) => value !== undefined)) await this.#apply(key, changes, standing);
+    if (standing !== 'admin') await this.#checks.requireWithinOwn(key);
     const secret = newKey ?? generateSecret('virtual');
-    const old = key.token;
-    const forgotten = await this.#forgetExpired(key);
-    // Without a grace it is a leak that is being stopped: no earlier secret may outlive this.
-    const ended = grace ? [] : await this.#endRetired(key);
-    if (grace) em.create(RetiredToken, { token: old, keyId: key.id, expiresAt: after(now, grace) });
-    em.assign(key, { token: hashSecret(secret), name: maskSecret(secret), rotationCount: key.rotationCount + 1 });
-    em.assign(key, given({ expiresAt: this.#expiry(expiry) }));
-    this.#touch(key);
-    await this.#flush(key);
-    await this.#changed(key, 'rotated', before, [old, ...forgotten, ...ended]);
+    await this.replaceSecret(key, { secret, grace: gracePeriod, before });
+    if (newKey) await this.#secrets.requireUnused(key.token);
     return { key, secret };
+  }
+
+  /** The row is locked. With a grace of nothing the old secret and all before it end now. */
+  async replaceSecret(
+    key: Key,
+    {
+      secret,
+      grace,
+      before = this.#encode(key),
+    }: { secret: string; grace: RotationFields['gracePeriod']; before?: unknown },
+  ): Promise<void> {
+    const { now } = this.#work;
+    const old = await this.#secrets.retire(key.id, key.token, grace);
+    this.#work.em.assign(key, {
+      token: hashSecret(secret),
+      name: maskSecret(secret),
+      rotationCount: key.rotationCount + 1,
+      lastRotationAt: now,
+      keyRotationAt: nextRotation(key, now),
+    });
+    await this.#changed(key, 'rotated', before, old);
+  }
+
+  /**
+   * Replaces the secret of the key that has been due longest, if there is one. Several daemons never take the same.
+   *
+   * @param keep is given the secret before it becomes valid
+   */
+  async rotateDue(keep: (key: Key, secret: string) => Promise<void>): Promise<Key | undefined> {
+    const { em, now } = this.#work;
+    const [due] = await em.execute<{ id: string }[]>(
+      `select id from ${SCHEMA}.keys where auto_rotate and key_rotation_at <= ? and not blocked
+         and (expires_at is null or expires_at > ?)
+       order by key_rotation_at limit 1 for update skip locked`,
+      [now, now],
+    );
+    if (!due) return undefined;
+    const key = await em.findOneOrFail(Key, { id: due.id });
+    const secret = generateSecret('virtual');
+    await keep(key, secret);
+    await this.replaceSecret(key, { secret, grace: this.#rules.rotationGrace });
+    return key;
   }
 
   /** All or none: when one is not there, nothing is deleted. */
   async delete(references: readonly string[]): Promise<Key[]> {
-    const ids = new Set<string>();
-    for (const reference of references) ids.add((await this.get(reference)).id);
-    if (ids.size === 0) {
+    if (references.length === 0) {
       throw new GatewayError('invalid', 'invalid_request_error', 'keys: no key was named', { param: 'keys' });
     }
-    const keys: Key[] = [];
-    // In one order, so that two deletions cannot lock each other out.
-    for (const id of [...ids].toSorted()) keys.push(await this.#lock(id));
-    await this.#remove(keys);
-    return keys;
+    const keys = await this.#lookup.lockAll(references);
+    for (const { key, reference } of keys) await this.#access.requireChange(key, { reference, route: '/key/delete' });
+    const deleted = keys.map(({ key }) => key);
+    await this.#removal.remove(deleted);
+    return deleted;
   }
 
-  /** Deletes all keys of an owner and says which, by hash. */
-  async removeOf(owner: { teamId?: string; userId?: string }): Promise<string[]> {
+  /** Deletes all keys of an owner, whose own deletion was allowed, and says which, by hash. */
+  async removeOf(owner: KeyOwner): Promise<string[]> {
     const keys = await this.#work.em.find(Key, owner, { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } });
-    await this.#remove(keys);
+    await this.#removal.remove(keys);
     return keys.map(({ token }) => token);
   }
 
   /** The keys a user holds in a team become keys of nobody in it. */
-  async leaveToTeam(held: { teamId: string; userId: string }): Promise<void> {
+  async leaveToTeam(held: Required<KeyOwner>): Promise<void> {
     const keys = await this.#work.em.find(Key, held, { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } });
     for (const key of keys) {
       const before = this.#encode(key);
       key.userId = null;
-      this.#touch(key);
-      await this.#flush(key);
       await this.#changed(key, 'updated', before);
     }
   }
@@ -171,107 +235,79 @@ export class KeyService {
   /** Refuses when the user holds keys of a team: whoever works with them would stand still. */
   async refuseTeamKeysOf(userId: string): Promise<void> {
     const keys = await this.#work.em.find(Key, { userId, teamId: { $ne: null } }, { limit: 20 });
-    if (keys.length === 0) return;
-    throw teamKeysHeld(userId, keys);
+    if (keys.length > 0) throw teamKeysHeld(userId, keys);
   }
 
-  /** What they spent stays in the ledger. */
-  async #remove(keys: readonly Key[]): Promise<void> {
-    for (const key of keys) {
-      await this.#changed(key, 'deleted', this.#encode(key));
-      this.#work.em.remove(key);
+  /** @param to nano-dollars, at most what was spent and what may be spent */
+  async resetSpend(reference: string, to: bigint): Promise<{ key: Key; previous: bigint }> {
+    const key = await this.#lookup.lock(reference);
+    await this.#access.requireManager(key, { reference, what: 'reset the spend of' });
+    const { maxBudget } = await this.#checks.limits(key);
+    const most = maxBudget !== null && maxBudget < key.spend ? maxBudget : key.spend;
+    if (to > most) {
+      throw new GatewayError('invalid', 'bad_request_error', `reset_to must be at most ${toDollars(most)}`, {
+        param: 'reset_to',
+        hint: 'Spend can be lowered to what was spent and to the budget, and not be raised.',
+      });
     }
-    await this.#work.em.flush();
+    const before = this.#encode(key);
+    const previous = key.spend;
+    key.spend = to;
+    await this.#changed(key, 'updated', before);
+    return { key, previous };
   }
 
   /** The key itself, its hash, the first eight or more digits of its hash, its lasting id or its alias. */
-  async get(reference: string): Promise<Key> {
-    const key = await findKey(this.#work.em, reference);
-    // Who may not see a key learns nothing from trying: the answer is that of a key that is not there.
-    if (key && maySee(this.#work.authority, key)) return key;
-    throw unknownKey(reference);
+  get(reference: string): Promise<Key> {
+    return this.#lookup.get(reference);
+  }
+
+  /** Those of several keys that are there and may be seen. */
+  some(references: readonly string[]): Promise<Key[]> {
+    return this.#lookup.some(references);
   }
 
   /** The key the caller came with. */
-  async own(): Promise<Key> {
-    const { actor } = this.#work;
-    if (actor.type === 'key') return this.get(actor.hash);
-    throw new GatewayError('invalid', 'invalid_request_error', 'Which key? You did not come with a virtual key', {
-      param: 'key',
-      hint: 'Name a key by its alias or id.',
-    });
+  own(): Promise<Key> {
+    return this.#lookup.own();
   }
 
-  async list({ page, size, sortBy, sortOrder, ...filter }: KeyFilter): Promise<{ keys: Key[]; total: number }> {
-    const team = filter.teamId === undefined ? undefined : (await this.#teams.get(filter.teamId)).id;
-    const where: FilterQuery<Key> = given({
-      teamId: team,
-      userId: filter.userId,
-      organizationId: filter.organizationId,
-      alias: filter.keyAlias,
-      token: filter.keyHash,
-    });
-    const orderBy = { [sortBy === 'key_alias' ? 'alias' : 'createdAt']: sortOrder, id: 'asc' as const };
-    const [keys, total] = await this.#work.em.findAndCount(Key, where, {
-      orderBy,
-      limit: size,
-      offset: offsetOf({ page, size }),
-    });
-    return { keys, total };
+  /** The shared budgets of keys, by id. */
+  budgets(keys: readonly Key[]): Promise<ReadonlyMap<string, SharedBudget>> {
+    return budgetsOf(this.#work.em, keys);
   }
 
-  async of(owner: { teamId?: string; userId?: string }, limit: number): Promise<Key[]> {
+  async of(owner: KeyOwner, limit: number): Promise<Key[]> {
     return this.#work.em.find(Key, owner, { orderBy: { createdAt: 'desc', id: 'asc' }, limit });
   }
 
-  /** Gives a key its team and user, by whatever names they go. */
-  async #assign(key: Key, { teamId, userId }: { teamId?: Maybe<string>; userId?: Maybe<string> }): Promise<void> {
-    if (teamId !== undefined) key.teamId = teamId === null ? null : (await this.#teams.get(teamId)).id;
-    if (userId !== undefined) key.userId = userId === null ? null : (await this.#users.getOrCreate(userId)).id;
-    if (!key.teamId || !key.userId || (teamId === undefined && userId === undefined)) return;
-    if (await this.#teams.isMember(key.teamId, key.userId)) return;
-    throw new GatewayError('invalid', 'bad_request_error', `User=${key.userId} not assigned to team=${key.teamId}`, {
-      param: 'user_id',
-      hint: `Add the user first: gatewayctl team member add ${key.teamId} ${key.userId}`,
-    });
+  async #apply(key: Key, asked: KeyFields, standing: Standing): Promise<void> {
+    const changes = withoutSame(key, asked);
+    requireFields(changes, 'change', standing);
+    this.#rules.requireKept(changes);
+    this.#rules.requireAlias(changes.keyAlias);
+    const { em, now } = this.#work;
+    const before = standing === 'holder' ? await this.#checks.limits(key) : undefined;
+    const { teamId: oldTeam, organizationId: oldOrganization } = key;
+    em.assign(key, columnsOf(changes, now));
+    if (changes.organizationId !== undefined) key.organizationId = changes.organizationId;
+    await this.#owners.move(key, changes, standing);
+    const isMoved = key.teamId !== oldTeam || key.organizationId !== oldOrganization;
+    await this.#settle(key, { since: key.lastRotationAt ?? now, isMoved: key.teamId !== oldTeam });
+    if (before) await this.#checks.requireNarrower(key, before);
+    if (standing !== 'admin') await this.#checks.requireGrant(key, isMoved ? everyLimit : changedLimits(changes));
   }
 
-  /** `undefined` when neither was given, so that an update leaves what there is. */
-  #expiry({ duration, expires }: Pick<Grants, 'duration' | 'expires'>): Date | null | undefined {
-    if (duration !== undefined && duration !== null && expires !== undefined) {
-      throw new GatewayError('invalid', 'invalid_request_error', 'Both duration and expires were given', {
-        param: 'expires',
-        hint: 'Give one of them.',
-      });
-    }
-    if (expires) return expires;
-    return duration ? after(this.#work.now, duration) : duration;
-  }
-
-  /**
-   * Deletes the retired secrets whose grace has ended, and says which: they are announced too. By the database's clock, as
-   * the look-up goes: a secret that is over here may live on in a daemon whose clock is behind.
-   */
-  async #forgetExpired({ id }: Key): Promise<string[]> {
-    const rows: { token: string }[] = await this.#work.em.execute(
-      `delete from ${SCHEMA}.retired_tokens where key_id = ? and expires_at <= now() returning token`,
-      [id],
-    );
-    return rows.map(({ token }) => token);
-  }
-
-  async #endRetired({ id }: Key): Promise<string[]> {
-    const retired = await this.#work.em.find(RetiredToken, { keyId: id });
-    for (const each of retired) this.#work.em.remove(each);
-    return retired.map(({ token }) => token);
+  /** What follows from the fields, and what must hold of them together, whoever set them. */
+  async #settle(key: Key, { since, isMoved }: { since: Date; isMoved: boolean }): Promise<void> {
+    this.#rules.requireRotation({ autoRotate: key.autoRotate, rotationInterval: key.rotationInterval ?? null });
+    key.keyRotationAt = nextRotation(key, since);
+    if (isMoved && key.teamId) await this.#checks.requireFits(key, key.teamId);
+    await this.#checks.requireThroughput(key);
   }
 
   #encode(key: Key): Record<string, unknown> {
     return encodeKey(describeKey(key, this.#work.now));
-  }
-
-  #touch(key: Key): void {
-    this.#work.em.assign(key, { gen: key.gen + 1n, ...updateStamp(this.#work) });
   }
 
   async #flush(key: Key): Promise<void> {
@@ -285,21 +321,15 @@ export class KeyService {
 
   async #changed(
     key: Key,
-    action: 'created' | 'updated' | 'deleted' | 'blocked' | 'unblocked' | 'rotated',
-    before?: unknown,
+    action: 'updated' | 'blocked' | 'unblocked' | 'rotated',
+    before: unknown,
     oldHashes: readonly string[] = [],
   ): Promise<void> {
-    const forgotten = await this.#forgetExpired(key);
-    const retired = await this.#work.em.find(RetiredToken, { keyId: key.id });
-    const hashes = new Set([key.token, ...oldHashes, ...forgotten, ...retired.map(({ token }) => token)]);
-    const isNew = action === 'created' ? true : undefined;
-    await announce(this.#work, { entity: 'key', id: key.id, hashes: [...hashes], isNew });
-    const afterwards = action === 'deleted' ? undefined : this.#encode(key);
-    this.#audit.record({ action, object: 'key', id: key.id, before, after: afterwards });
-  }
-
-  async #lock(reference: string): Promise<Key> {
-    const { id } = await this.get(reference);
-    return this.#work.em.findOneOrFail(Key, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
+    this.#work.em.assign(key, { gen: key.gen + 1n, ...updateStamp(this.#work) });
+    await this.#flush(key);
+    const retired = await this.#secrets.retired([key.id]);
+    const hashes = new Set([key.token, ...oldHashes, ...(retired.get(key.id) ?? [])]);
+    await announce(this.#work, { entity: 'key', id: key.id, hashes: [...hashes] });
+    this.#audit.record({ action, object: 'key', id: key.id, before, after: this.#encode(key) });
   }
 }

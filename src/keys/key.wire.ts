@@ -1,8 +1,26 @@
 import { z } from 'zod';
-import { lifetime } from '../kernel/duration.ts';
-import { grantChanges, grantFields, grantInfo, id, label, stampInfo } from '../kernel/fields.ts';
+import { grantInfo, stampInfo } from '../kernel/fields.ts';
+import { describeLimits, limitInfo } from '../kernel/limits.ts';
+import { usd } from '../kernel/money.ts';
+import { resetAt } from '../kernel/window.ts';
 import { answer, timestamp } from '../kernel/wire.ts';
-import type { Key } from './key.entity.ts';
+import type { DeletedKey, Key } from './key.entity.ts';
+import type { SharedBudget } from './key.limits.ts';
+
+/** One of several budgets of a key, in LiteLLM's words, because it is kept and given back as it is. US dollars. */
+export interface BudgetWindow {
+  readonly budget_duration: string;
+  readonly max_budget: number;
+}
+
+export const throughputTypes = ['guaranteed_throughput', 'best_effort_throughput'] as const;
+export type ThroughputType = (typeof throughputTypes)[number];
+
+const budgetWindow = z.object({
+  budget_duration: z.string().describe('How long the budget is for'),
+  max_budget: z.number().describe('US dollars that may be spent in that time'),
+  reset_at: z.string().nullable().describe('When it begins anew'),
+});
 
 /** A key in answers, in LiteLLM's words. `token` is the hash of the secret, never the secret. */
 export const keyInfo = {
@@ -14,10 +32,28 @@ export const keyInfo = {
   userId: z.string().nullable().describe('The user the key belongs to'),
   organizationId: z.string().nullable().describe('The organization the key belongs to'),
   ...grantInfo,
+  ...limitInfo,
+  budgetId: z.string().nullable().describe('The shared budget whose limits count where the key has none of its own'),
+  budgetLimits: z.array(budgetWindow).describe('Further budgets that count side by side'),
+  rpmLimitType: z
+    .enum(throughputTypes)
+    .nullable()
+    .describe('Whether its requests per minute are set aside in the team'),
+  tpmLimitType: z.enum(throughputTypes).nullable().describe('Whether its tokens per minute are set aside in the team'),
+  aliases: z.record(z.string(), z.string()).describe('Models by the names the client sends'),
+  allowedRoutes: z.array(z.string()).describe('Routes the key may call; none means those of its user’s role'),
+  permissions: z.record(z.string(), z.boolean()).describe('What the key may do beyond its role'),
+  tags: z.array(z.string()).describe('Tags its spend is booked under'),
+  enforcedParams: z.array(z.string()).describe('Parameters every call must carry'),
+  isServiceAccount: z.boolean().describe('Whether it is the key of a service and of no person'),
+  autoRotate: z.boolean().describe('Whether its secret is replaced by the daemon'),
+  rotationInterval: z.string().nullable().describe('How often that is done'),
+  lastRotationAt: timestamp.nullable().describe('When its secret was last replaced'),
+  keyRotationAt: timestamp.nullable().describe('When the daemon replaces its secret next'),
+  rotationCount: z.int().describe('How often its secret was replaced'),
   blocked: z.boolean().describe('Whether the key is refused for now'),
   expires: timestamp.nullable().describe('When the key stops working; null is never'),
   status: z.enum(['active', 'blocked', 'expired']).describe('Whether the key works now, and if not, why'),
-  rotationCount: z.int().describe('How often its secret was replaced'),
   ...stampInfo,
 };
 
@@ -38,91 +74,118 @@ export const describeKey = (key: Key, now: Date) => ({
   maxBudget: key.maxBudget ?? null,
   spend: key.spend,
   metadata: key.metadata,
+  ...describeLimits(key, now),
+  budgetId: key.budgetId ?? null,
+  budgetLimits: key.budgetLimits.map((window) => ({
+    budget_duration: window.budget_duration,
+    max_budget: window.max_budget,
+    reset_at: resetAt(window.budget_duration, now)?.toISOString() ?? null,
+  })),
+  rpmLimitType: key.rpmLimitType ?? null,
+  tpmLimitType: key.tpmLimitType ?? null,
+  aliases: key.aliases,
+  allowedRoutes: key.allowedRoutes,
+  permissions: key.permissions,
+  tags: key.tags,
+  enforcedParams: key.enforcedParams,
+  isServiceAccount: key.isServiceAccount,
+  autoRotate: key.autoRotate,
+  rotationInterval: key.rotationInterval ?? null,
+  lastRotationAt: key.lastRotationAt ?? null,
+  keyRotationAt: key.keyRotationAt ?? null,
+  rotationCount: key.rotationCount,
   blocked: key.blocked,
   expires: key.expiresAt ?? null,
   status: statusOf(key, now),
-  rotationCount: key.rotationCount,
   createdAt: key.createdAt,
   createdBy: key.createdBy,
   updatedAt: key.updatedAt,
   updatedBy: key.updatedBy,
 });
 
+/** The shared budget of a key, as LiteLLM shows it. */
+export const budgetTable = answer({
+  budgetId: z.string().describe('Names the budget'),
+  maxBudget: usd.nullable().describe('US dollars that may be spent'),
+  softBudget: usd.nullable().describe('US dollars after which a warning is given'),
+  budgetDuration: z.string().nullable().describe('How long the budget is for'),
+  tpmLimit: z.int().nullable().describe('Tokens per minute'),
+  rpmLimit: z.int().nullable().describe('Requests per minute'),
+  maxParallelRequests: z.int().nullable().describe('Requests under way at once'),
+  modelMaxBudget: z.record(z.string(), z.unknown()).describe('Budgets by model'),
+})
+  .nullable()
+  .describe('The shared budget of the key');
+
+export const detailedKeyInfo = { ...keyInfo, litellmBudgetTable: budgetTable };
+
+export const describeBudget = (budget: SharedBudget | undefined) => {
+  if (!budget) return null;
+  const { id, ...limits } = budget;
+  return { budgetId: id, ...limits };
+};
+
 const row = answer(keyInfo);
 
-/** A key as it travels: what administrators see, and what the audit log keeps. */
+/** A key as it travels: what administrators see, and what the audit log and the records of deleted keys keep. */
 export const encodeKey = (info: ReturnType<typeof describeKey>) => row.encode(info);
 
-const owners = {
-  keyAlias: label.nullable().optional().describe('The name people use for the key; unique'),
-  teamId: id.nullable().optional().describe('The team the key belongs to, by id or alias'),
-  userId: id.nullable().optional().describe('The user the key belongs to, by id; made if it is not there'),
-  organizationId: id.nullable().optional().describe('The organization the key belongs to'),
+/** What is known of a key that is gone. A record is as old as its deletion, so any of its fields may be missing. */
+export const deletedKeyInfo = {
+  token: keyInfo.token,
+  keyId: keyInfo.keyId,
+  keyName: keyInfo.keyName.optional(),
+  keyAlias: keyInfo.keyAlias,
+  teamId: keyInfo.teamId,
+  userId: keyInfo.userId,
+  organizationId: keyInfo.organizationId,
+  models: keyInfo.models.optional(),
+  maxBudget: z.number().nullable().optional().describe('US dollars that might be spent'),
+  spend: z.number().optional().describe('US dollars spent by then'),
+  metadata: keyInfo.metadata.optional(),
+  expires: z.string().nullable().optional().describe('When the key would have stopped working'),
+  createdAt: keyInfo.createdAt,
+  createdBy: keyInfo.createdBy.optional(),
+  status: z.literal('deleted').describe('That the key is gone'),
+  deletedAt: timestamp.describe('When it was deleted'),
+  deletedBy: z.string().describe('Who deleted it'),
+  deletedByApiKey: z.string().nullable().describe('With which key, by hash; null without a virtual key'),
+  litellmChangedBy: z.string().nullable().describe('For whom the caller said to act'),
 };
 
-const expiry = {
-  duration: lifetime.optional().describe('How long the key works from now, such as 30m, 12h or 90d; null is for ever'),
-  expires: timestamp.optional().describe('When the key stops working, in place of a duration'),
-};
+const RecordFields = z
+  .object({
+    key_name: z.string(),
+    models: z.array(z.string()),
+    max_budget: z.number().nullable(),
+    spend: z.number(),
+    metadata: z.record(z.string(), z.unknown()),
+    expires: z.string().nullable(),
+    created_by: z.string(),
+  })
+  .partial();
 
-export const newKeyFields = {
-  ...owners,
-  ...grantFields,
-  ...expiry,
-  blocked: z.boolean().default(false).describe('Whether the key is refused from the start'),
-  key: z
-    .string()
-    .startsWith('sk-', "Invalid key format. LiteLLM Virtual Key must start with 'sk-'")
-    .min(20, 'must be at least 20 characters')
-    .max(200, 'must be at most 200 characters')
-    .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without blanks')
-    .nullable()
-    .optional()
-    .describe('A key of your own in place of a generated one'),
-};
-
-export const keyChanges = {
-  ...owners,
-  ...grantChanges,
-  ...expiry,
-  blocked: z.boolean().optional().describe('Whether the key is refused for now'),
-};
-
-/** LiteLLM's fields of a key that have no effect here yet. */
-export const unservedKeyFields = [
-  'soft_budget',
-  'budget_duration',
-  'budget_id',
-  'budget_limits',
-  'budget_fallbacks',
-  'project_id',
-  'agent_id',
-  'max_parallel_requests',
-  'tpm_limit',
-  'rpm_limit',
-  'rpm_limit_type',
-  'tpm_limit_type',
-  'model_rpm_limit',
-  'model_tpm_limit',
-  'model_max_budget',
-  'tags',
-  'permissions',
-  'aliases',
-  'config',
-  'allowed_cache_controls',
-  'allowed_routes',
-  'allowed_passthrough_routes',
-  'guardrails',
-  'policies',
-  'prompts',
-  'enforced_params',
-  'object_permission',
-  'allowed_vector_store_indexes',
-  'router_settings',
-  'access_group_ids',
-  'key_type',
-  'auto_rotate',
-  'rotation_interval',
-  'send_invite_email',
-  'spend',
-] as const;
+export function describeDeletedKey(deleted: DeletedKey) {
+  const kept = RecordFields.parse(deleted.record);
+  return {
+    token: deleted.token,
+    keyId: deleted.id,
+    keyName: kept.key_name,
+    keyAlias: deleted.alias ?? null,
+    teamId: deleted.teamId ?? null,
+    userId: deleted.userId ?? null,
+    organizationId: deleted.organizationId ?? null,
+    models: kept.models,
+    maxBudget: kept.max_budget,
+    spend: kept.spend,
+    metadata: kept.metadata,
+    expires: kept.expires,
+    createdAt: deleted.createdAt,
+    createdBy: kept.created_by,
+    status: 'deleted' as const,
+    deletedAt: deleted.deletedAt,
+    deletedBy: deleted.deletedBy,
+    deletedByApiKey: deleted.deletedByApiKey ?? null,
+    litellmChangedBy: deleted.litellmChangedBy ?? null,
+  };
+}

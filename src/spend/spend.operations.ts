@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
+import type { Authority } from '../access/authority.ts';
 import { label } from '../kernel/fields.ts';
 import { usd } from '../kernel/money.ts';
 import { operation } from '../kernel/operation.ts';
@@ -7,17 +8,23 @@ import { dateFlags, dates } from '../kernel/period.ts';
 import { answer, timestamp, wire } from '../kernel/wire.ts';
 import type { KeyService } from '../keys/key.service.ts';
 import type { TeamService } from '../teams/team.service.ts';
+import type { activity } from './activity.ts';
 import type { spendRows, SpendRow, spendSums, SpendSum } from './spend.queries.ts';
+import type { requireSpender, spendScope } from './spend.scope.ts';
 
 /** The reads of the ledger, handed in so that importing an operation loads no database. */
 export interface SpendReads {
   rows: typeof spendRows;
   sums: typeof spendSums;
+  activity: typeof activity;
+  scope: typeof spendScope;
+  requireSpender: typeof requireSpender;
 }
 
 interface Needs {
   spend: SpendReads;
   em: EntityManager;
+  authority: Authority;
   keys: KeyService;
   teams: TeamService;
 }
@@ -80,6 +87,7 @@ export const listSpendLogs = operation({
   command: ['spend', 'logs'],
   route: ['GET', '/spend/logs'],
   summary: 'List booked calls, the newest first',
+  description: 'Without the role of an administrator: your own, and those of teams and organizations you administer.',
   input: wire({
     requestId: label.optional().describe('Only this call'),
     apiKey: label.optional().describe('Only calls with this key: alias, id or hash'),
@@ -91,7 +99,7 @@ export const listSpendLogs = operation({
   }),
   output: z.array(answer(logInfo)),
   unserved: ['summarize'],
-  access: 'admin',
+  access: 'scoped',
   cli: {
     columns: [
       'start_time',
@@ -133,7 +141,9 @@ export const listSpendLogs = operation({
     },
     examples: [['The last day of a key', 'gatewayctl spend logs --key ci-runner --since 24h']],
   },
-  run: async ({ spend, em, keys, teams }: Needs, { apiKey, teamId, startDate, endDate, limit, ...rest }) => {
+  run: async ({ spend, em, authority, keys, teams }: Needs, { apiKey, teamId, startDate, endDate, limit, ...rest }) => {
+    const scope = await spend.scope(em, authority);
+    if (rest.userId !== undefined) await spend.requireSpender(em, scope, rest.userId);
     const filter = {
       ...rest,
       keyId: apiKey === undefined ? undefined : (await keys.get(apiKey)).id,
@@ -141,7 +151,7 @@ export const listSpendLogs = operation({
       since: startDate,
       until: endDate,
     };
-    return (await spend.rows(em, filter, limit)).map(describeRow);
+    return (await spend.rows(em, { filter, scope, limit })).map(describeRow);
   },
 });
 
@@ -169,6 +179,7 @@ export const reportSpend = operation({
   command: ['spend', 'report'],
   route: ['GET', '/spend/report'],
   summary: 'Add up what calls have cost',
+  description: 'Without the role of an administrator: your own, and those of teams and organizations you administer.',
   input: wire({
     groupBy: z
       .enum(['key', 'team', 'user', 'organization', 'model', 'provider', 'day'])
@@ -178,7 +189,7 @@ export const reportSpend = operation({
     limit: z.int().min(1).max(1_000).default(20).describe('Rows at most, the dearest first'),
   }),
   output: z.array(answer(sumInfo)),
-  access: 'admin',
+  access: 'scoped',
   cli: {
     columns: ['group', 'label', 'requests', 'failed_requests', 'prompt_tokens', 'completion_tokens', 'spend'],
     headings: { failed_requests: 'FAILED', prompt_tokens: 'TOKENS-IN', completion_tokens: 'TOKENS-OUT' },
@@ -186,8 +197,11 @@ export const reportSpend = operation({
     flags: { group_by: 'by', limit: 'top', ...dateFlags },
     examples: [['What each team has cost in a month', 'gatewayctl spend report --by team --since 30d']],
   },
-  run: async ({ spend, em }: Needs, { groupBy, startDate, endDate, limit }) =>
-    (await spend.sums(em, groupBy, { since: startDate, until: endDate }, limit)).map(describeSum),
+  run: async ({ spend, em, authority }: Needs, { groupBy: by, startDate, endDate, limit }) => {
+    const scope = await spend.scope(em, authority);
+    const period = { since: startDate, until: endDate };
+    return (await spend.sums(em, { by, dates: period, scope, limit })).map(describeSum);
+  },
 });
 
 export const spendOperations = [listSpendLogs, reportSpend] as const;

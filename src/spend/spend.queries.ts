@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { SCHEMA } from '../db/schema.ts';
+import { idsIn, type Share, type SpendScope, withinScope } from './spend.scope.ts';
 
 export interface SpendFilter {
   readonly requestId?: string | undefined;
@@ -48,14 +49,27 @@ const conditions = {
   until: 'created_at < ?',
 } as const satisfies Record<keyof SpendFilter, string>;
 
-/** The newest calls first. Each condition has an index; the partitions outside the dates are not looked at. */
-export async function spendRows(em: EntityManager, filter: SpendFilter, limit: number): Promise<SpendRow[]> {
-  const { where, values } = whereOf(filter, conditions);
+/**
+ * The newest calls first. Each condition has an index; the partitions outside the dates are not looked at. Of each
+ * owner in the scope the newest are read by its index, and what several of them have in common is shown once.
+ */
+export async function spendRows(
+  em: EntityManager,
+  { filter, scope, limit }: { filter: SpendFilter; scope: SpendScope; limit: number },
+): Promise<SpendRow[]> {
+  if (scope?.length === 0) return [];
+  const { parts, values } = conditionsOf(filter, conditions);
+  const newest = (more: readonly string[]) =>
+    `select * from ${SCHEMA}.spend_logs ${whereAll([...more, ...parts])} order by created_at desc, request_id desc limit ?`;
+  const ofShare = ({ owner }: Share) =>
+    `select newest.* from (${idsIn} as id) as owners cross join lateral (${newest([`${owner} = owners.id`])}) as newest`;
+  const rows = scope === undefined ? newest([]) : scope.map(ofShare).join(' union ');
+  const given =
+    scope === undefined ? [...values, limit] : scope.flatMap(({ ids }) => [JSON.stringify(ids), ...values, limit]);
   return em.execute<SpendRow[]>(
     `select logs.*, (select coalesce(k.alias, k.name) from ${SCHEMA}.keys k where k.id = logs.key_id) as key_label
-     from (select * from ${SCHEMA}.spend_logs ${where} order by created_at desc, request_id desc limit ?) logs
-     order by created_at desc, request_id desc`,
-    [...values, limit],
+     from (${rows}) logs order by created_at desc, request_id desc limit ?`,
+    [...given, limit],
   );
 }
 
@@ -92,23 +106,36 @@ const dailyConditions = { since: 'date >= ?::date', until: 'date < ?::date' } as
 /** Sums over days, the dearest first: from the aggregates, so that they are quick however many calls there were. */
 export async function spendSums(
   em: EntityManager,
-  by: keyof typeof groupings,
-  dates: Pick<SpendFilter, 'since' | 'until'>,
-  limit: number,
+  {
+    by,
+    dates,
+    scope,
+    limit,
+  }: {
+    by: keyof typeof groupings;
+    dates: Pick<SpendFilter, 'since' | 'until'>;
+    scope: SpendScope;
+    limit: number;
+  },
 ): Promise<SpendSum[]> {
-  const { where, values } = whereOf(dates, dailyConditions);
+  const { parts, values } = conditionsOf(dates, dailyConditions);
+  const within = withinScope(scope);
   return em.execute<SpendSum[]>(
     `select sums.*, ${names[by] ?? 'null'} as label from (
        select ${groupings[by]} as "group", sum(requests)::bigint as requests, sum(failed_requests)::bigint as failed_requests,
               sum(prompt_tokens)::bigint as prompt_tokens, sum(completion_tokens)::bigint as completion_tokens,
               sum(spend)::bigint as spend
-       from ${SCHEMA}.daily_spend ${where} group by 1 order by ${by === 'day' ? '1 desc' : 'sum(spend) desc, 1'} limit ?
+       from ${SCHEMA}.daily_spend ${whereAll([...parts, ...(within ? [within.text] : [])])}
+       group by 1 order by ${by === 'day' ? '1 desc' : 'sum(spend) desc, 1'} limit ?
      ) sums`,
-    [...values, limit],
+    [...values, ...(within?.values ?? []), limit],
   );
 }
 
-function whereOf<F extends object>(filter: F, texts: Readonly<Partial<Record<keyof F, string>>>) {
+export const whereAll = (parts: readonly string[]): string => (parts.length > 0 ? `where ${parts.join(' and ')}` : '');
+
+/** The conditions of what was given, and their values in the same order. */
+export function conditionsOf<F extends object>(filter: F, texts: Readonly<Partial<Record<keyof F, string>>>) {
   const parts: string[] = [];
   const values: unknown[] = [];
   for (const [name, value] of Object.entries(filter)) {
@@ -118,5 +145,5 @@ function whereOf<F extends object>(filter: F, texts: Readonly<Partial<Record<key
     parts.push(text);
     values.push(value);
   }
-  return { where: parts.length > 0 ? `where ${parts.join(' and ')}` : '', values };
+  return { parts, values };
 }

@@ -55,7 +55,8 @@ export class TeamJoin {
   async open(reference: string, people: readonly (Person & { readonly role?: string | undefined })[]) {
     const [person] = people;
     if (people.length !== 1 || !person || (person.role ?? 'user') !== 'user') return undefined;
-    if (!(await this.#isCaller(person)) || (await this.#isBound())) return undefined;
+    const { teamId, organizationId } = this.#work.authority.scope;
+    if (teamId !== null || organizationId !== null || !(await this.#isCaller(person))) return undefined;
     const team = await this.#lookup.find(reference);
     return team && this.#isOpen(team) ? this.#lookup.lock(team.id) : undefined;
   }
@@ -89,14 +90,6 @@ export class TeamJoin {
     const user = await this.#users.get(authority.userId);
     const named = userId ?? userEmail;
     return named === user.id || (!!user.email && named?.toLowerCase() === user.email.toLowerCase());
-  }
-
-  async #isBound(): Promise<boolean> {
-    const rows = await this.#work.em.execute<unknown[]>(
-      `select 1 from ${SCHEMA}.keys where id = ? and (team_id is not null or organization_id is not null)`,
-      [this.#work.authority.keyId ?? ''],
-    );
-    return rows.length > 0;
   }
 
   async #isIn(organizationId: string, user: User): Promise<boolean> {

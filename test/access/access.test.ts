@@ -259,9 +259,9 @@ describe('the admin routes', () => {
   test('are open to the key of an administrator, until the role is taken away', async () => {
     await admin('POST', '/user/new', { user_id: 'chief', user_role: 'proxy_admin', auto_create_key: false });
     const secret = await aKey({ user_id: 'chief' });
-    assert.equal((await gateway.request('GET', '/key/list', { key: secret })).status, 200);
+    assert.equal((await gateway.request('GET', '/audit', { key: secret })).status, 200);
     await admin('POST', '/user/update', { user_id: 'chief', user_role: 'internal_user' });
-    assert.equal((await gateway.request('GET', '/key/list', { key: secret })).status, 403);
+    assert.equal((await gateway.request('GET', '/audit', { key: secret })).status, 403);
   });
 
   test('parse no body of a stranger', async () => {
