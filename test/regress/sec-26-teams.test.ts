@@ -52,7 +52,7 @@ const stateOf = async (): Promise<unknown> => {
 describe('GHSA-qqcv-vg9f-5rr3, CVE-2024-5710: a team is managed by nobody from outside', () => {
   for (const who of ['lead-2', 'member-2', 'head-2', 'stranger', 'service-1'] as const) {
     test(`${who} learns and changes nothing of the first team: the answers are those of a team that is not there`, async () => {
-      const before = await stateOf();
+      const unchanged = await stateOf();
       for (const each of attempts) {
         for (const user of ['member-1', 'member-2', 'nobody']) {
           const there = await attempt(who, each, ['team-1', user]);
@@ -66,12 +66,12 @@ describe('GHSA-qqcv-vg9f-5rr3, CVE-2024-5710: a team is managed by nobody from o
           assert.equal(there.text.replaceAll('team-1', 'team-0'), absent.text);
         }
       }
-      assert.deepEqual(await stateOf(), before);
+      assert.deepEqual(await stateOf(), unchanged);
     });
   }
 
   test('a member, and whoever may only look, changes nothing of its own team and sees nobody but itself there', async () => {
-    const before = await stateOf();
+    const unchanged = await stateOf();
     for (const who of ['member-1', 'viewer', 'watcher'] as const) {
       for (const each of attempts.filter(({ method }) => method !== 'GET')) {
         const { status, text } = await attempt(who, each, ['team-1', 'lead-1']);
@@ -83,7 +83,7 @@ describe('GHSA-qqcv-vg9f-5rr3, CVE-2024-5710: a team is managed by nobody from o
       refused.body.error.message,
       'Call not allowed. User not proxy admin OR team admin. route=/team/block, team_id=team-1',
     );
-    assert.deepEqual(await stateOf(), before);
+    assert.deepEqual(await stateOf(), unchanged);
     for (const who of ['member-1', 'viewer'] as const) {
       const info = await world.ask(who, 'GET', '/team/info?team_id=team-1');
       assert.equal(info.status, 200);

@@ -273,8 +273,14 @@ for (const way of ways) {
       keys_count: 1,
     });
     assert.match(await run(`team list --alias ${team} -o table --header`), /ALIAS.*ID.*ORG.*BUDGET.*MEMBERS.*KEYS/);
-    const asked = await gateway.gatewayctl(`team delete ${team}`, way);
-    assert.match(asked.err, /deletes 1 key and 1 membership/);
+    const rehearsed = await json(`team delete ${team} --dry-run`);
+    assert.deepEqual(
+      rehearsed.changes.map(
+        ({ object_type: type, before: was }: { object_type: string; before: Record<string, unknown> }) =>
+          type === 'team' ? `team of ${was['members_count']}` : type,
+      ),
+      ['key', 'team of 1'],
+    );
     await run(`team delete ${team} --confirm ${team}`);
   });
 }
