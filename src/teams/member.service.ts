@@ -56,7 +56,7 @@ export class MemberService {
 
   async update(
     team: Team,
-    membership: Membership,
+    membership: Membership<TeamMember>,
     { changes, standing }: { changes: MemberChanges; standing: TeamStanding },
   ): Promise<Membership> {
     requireChange(changes);
@@ -69,7 +69,7 @@ export class MemberService {
     return this.#changed(team, membership, 'updated', before);
   }
 
-  async remove(team: Team, membership: Membership): Promise<void> {
+  async remove(team: Team, membership: Membership<TeamMember>): Promise<void> {
     const before = this.#encode(team, membership);
     this.#work.em.remove(membership.member);
     await this.#work.em.flush();
@@ -89,7 +89,7 @@ export class MemberService {
   }
 
   /** @throws GatewayError 400, the same for whoever is in no team and whoever is not there at all */
-  async named(team: Team, person: Person): Promise<Membership> {
+  async named(team: Team, person: Person): Promise<Membership<TeamMember>> {
     const user = await ifThere(this.#users.existing(person));
     const member = user && (await this.#work.em.findOne(TeamMember, { teamId: team.id, userId: user.id }));
     if (member) return { member, email: user.email ?? null };

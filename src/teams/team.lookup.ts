@@ -2,12 +2,45 @@ import { LockMode } from '@mikro-orm/core';
 import { SCHEMA } from '../db/schema.ts';
 import type { Work } from '../db/work.ts';
 import { type TeamAccess, unknownTeam } from './team.access.ts';
-import { Team, TeamMember } from './team.entity.ts';
+import { Team, type TeamMember } from './team.entity.ts';
 import { membersShown } from './team.fields.ts';
 import type { Membership, TeamWithMembers } from './team.wire.ts';
 
 /** A list of ids as one parameter: MikroORM writes an array out as several, and an empty one as none at all. */
 const ids = 'jsonb_array_elements_text(?::jsonb)';
+
+/** A member as PostgreSQL answers it: amounts are text. Lists show thousands, and none of them is changed. */
+interface ShownMember {
+  readonly team_id: string;
+  readonly user_id: string;
+  readonly role: TeamMember['role'];
+  readonly spend: string;
+  readonly budget_id: string | null;
+  readonly max_budget: string | null;
+  readonly budget_duration: string | null;
+  readonly tpm_limit: string | null;
+  readonly rpm_limit: string | null;
+  readonly created_at: Date | string;
+  readonly user_email: string | null;
+}
+
+const count = (text: string | null): number | null => (text === null ? null : Number(text));
+
+const membershipOf = (row: ShownMember): Membership => ({
+  member: {
+    teamId: row.team_id,
+    userId: row.user_id,
+    role: row.role,
+    spend: BigInt(row.spend),
+    budgetId: row.budget_id,
+    maxBudget: row.max_budget === null ? null : BigInt(row.max_budget),
+    budgetDuration: row.budget_duration,
+    tpmLimit: count(row.tpm_limit),
+    rpmLimit: count(row.rpm_limit),
+    createdAt: new Date(row.created_at),
+  },
+  email: row.user_email,
+});
 
 /** Finds teams by whatever names they go, as far as the caller may know of them. */
 export class TeamLookup {
@@ -88,14 +121,12 @@ export class TeamLookup {
 
   /** @param from names memberships `m` */
   async #memberships(from: string, values: readonly unknown[]): Promise<ReadonlyMap<string, Membership[]>> {
-    const { em } = this.#work;
-    const rows = await em.execute<{ user_email: string | null }[]>(
+    const rows = await this.#work.em.execute<ShownMember[]>(
       `select shown.*, u.email as user_email from (select m.* ${from}) shown
        join ${SCHEMA}.users u on u.id = shown.user_id order by shown.created_at, shown.user_id`,
       [...values],
     );
-    const memberships = rows.map(({ user_email: email, ...row }) => ({ member: em.map(TeamMember, row), email }));
-    return Map.groupBy(memberships, ({ member }) => member.teamId);
+    return Map.groupBy(rows.map(membershipOf), ({ member }) => member.teamId);
   }
 
   async #counts(teamIds: readonly string[]): Promise<ReadonlyMap<string, { members: number; keys: number }>> {

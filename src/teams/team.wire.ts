@@ -51,8 +51,25 @@ export const teamInfo = {
   ...stampInfo,
 };
 
-export interface Membership {
-  readonly member: TeamMember;
+/** What there is to say of a member. */
+export type MemberRow = Readonly<
+  Pick<
+    TeamMember,
+    | 'teamId'
+    | 'userId'
+    | 'role'
+    | 'spend'
+    | 'budgetId'
+    | 'maxBudget'
+    | 'budgetDuration'
+    | 'tpmLimit'
+    | 'rpmLimit'
+    | 'createdAt'
+  >
+>;
+
+export interface Membership<Member extends MemberRow = MemberRow> {
+  readonly member: Member;
   readonly email: string | null;
 }
 
