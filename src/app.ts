@@ -3,15 +3,22 @@ import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { Authority } from './access/authority.ts';
 import { callableBy } from './access/callable.ts';
 import { AuditEntry } from './audit/audit.entity.ts';
-import { AuditService } from './audit/audit.service.ts';
+import { AuditKeys } from './audit/audit.keys.ts';
+import { AuditService, type Entry, writeEntries } from './audit/audit.service.ts';
 import { Credential } from './credentials/credential.entity.ts';
 import { CredentialService } from './credentials/credential.service.ts';
+import { Budget } from './budgets/budget.entity.ts';
+import { BudgetService } from './budgets/budget.service.ts';
+import { Customer } from './customers/customer.entity.ts';
+import { CustomerService } from './customers/customer.service.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
 import { openOrm } from './db/orm.ts';
 import type { Change } from './db/notify.ts';
 import type { Work } from './db/work.ts';
 import { readAsked } from './kernel/change-options.ts';
 import type { Vault } from './kernel/encryption.ts';
+import { Invitation } from './invitations/invitation.entity.ts';
+import { InvitationService } from './invitations/invitation.service.ts';
 import { GatewayError } from './kernel/errors.ts';
 import type { Actor, AnyOperation } from './kernel/operation.ts';
 import { KeyAccess } from './keys/key.access.ts';
@@ -24,7 +31,9 @@ import { AccessGroupService } from './models/access-group.service.ts';
 import { Model } from './models/model.entity.ts';
 import { ModelService } from './models/model.service.ts';
 import type { KnownModel } from './models/model.wire.ts';
-import { Organization } from './organizations/organization.entity.ts';
+import { Organization, OrganizationMember } from './organizations/organization.entity.ts';
+import { OrganizationMemberService } from './organizations/member.service.ts';
+import { OrganizationService } from './organizations/organization.service.ts';
 import { type Caller, perform, type Request, wasMadeMeanwhile } from './perform.ts';
 import type { SpendReads } from './spend/spend.operations.ts';
 import { activity } from './spend/activity.ts';
@@ -32,6 +41,8 @@ import { spendRows, spendSums } from './spend/spend.queries.ts';
 import { requireSpender, spendScope } from './spend/spend.scope.ts';
 import { MemberService } from './teams/member.service.ts';
 import { DeletedTeam, Team, TeamMember } from './teams/team.entity.ts';
+import { Tag } from './tags/tag.entity.ts';
+import { TagService } from './tags/tag.service.ts';
 import { TeamJoin } from './teams/team.join.ts';
 import { TeamService } from './teams/team.service.ts';
 import { User } from './users/user.entity.ts';
@@ -42,6 +53,12 @@ export interface Services {
   readonly em: EntityManager;
   readonly authority: Authority;
   readonly audit: AuditService;
+  readonly budgets: BudgetService;
+  readonly customers: CustomerService;
+  readonly tags: TagService;
+  readonly invitations: InvitationService;
+  readonly organizations: OrganizationService;
+  readonly organizationMembers: OrganizationMemberService;
   readonly users: UserService;
   readonly teams: TeamService;
   readonly members: MemberService;
@@ -58,6 +75,8 @@ export interface AppOptions {
   readonly orm: MikroORM;
   readonly now: () => Date;
   readonly vault: Vault;
+  /** Opens the keys that the rows of the audit log are chained with. */
+  readonly auditVault: Vault;
   /** Deployments that are set up outside the database, so that lists show them too. */
   readonly configured: readonly Deployment[];
   /** Teams that everybody may join by themselves, by id or alias. */
@@ -70,19 +89,9 @@ export interface AppOptions {
 
 /** Opens the database with everything the gateway keeps in it. */
 export function openGatewayOrm(url: string, poolSize: number, applicationName: string): Promise<MikroORM> {
-  const entities = [
-    Organization,
-    User,
-    Team,
-    TeamMember,
-    DeletedTeam,
-    Key,
-    RetiredToken,
-    DeletedKey,
-    Model,
-    Credential,
-    AuditEntry,
-  ];
+  const owners = [Budget, Customer, Tag, Organization, OrganizationMember, User, Invitation];
+  const teams = [Team, TeamMember, DeletedTeam, Key, RetiredToken, DeletedKey];
+  const entities = [...owners, ...teams, Model, Credential, AuditEntry];
   return openOrm({ url, entities, poolSize, applicationName });
 }
 
@@ -94,9 +103,11 @@ export function openGatewayOrm(url: string, poolSize: number, applicationName: s
  */
 export class App {
   readonly #options: AppOptions;
+  readonly #auditKeys: AuditKeys;
 
   constructor(options: AppOptions) {
     this.#options = options;
+    this.#auditKeys = new AuditKeys(options.auditVault);
   }
 
   /**
@@ -120,10 +131,13 @@ export class App {
     const { operation, asked, caller } = request;
     const changes: Change[] = [];
     const work = async (em: EntityManager) => {
-      const { actor, changedBy } = caller;
+      const { actor, changedBy, requestId, client } = caller;
       const authority = await Authority.of(em, actor);
       authority.requireOperation(operation);
-      return perform(request, this.#services({ em, now: now(), actor, authority, changedBy, changes }));
+      return perform(
+        request,
+        this.#services({ em, now: now(), actor, authority, changedBy, requestId, client, changes }),
+      );
     };
     if (asked.isDryRun) return rolledBack(orm.em.fork(), work);
     const answer = await orm.em.fork().transactional(work);
@@ -137,7 +151,16 @@ export class App {
     const changes: Change[] = [];
     const done = await orm.em.fork().transactional(async (em) => {
       const authority = await Authority.of(em, actor);
-      const services = this.#services({ em, now: now(), actor, authority, changedBy: undefined, changes });
+      const services = this.#services({
+        em,
+        now: now(),
+        actor,
+        authority,
+        changedBy: undefined,
+        requestId: undefined,
+        client: undefined,
+        changes,
+      });
       const result = await action(services);
       await services.audit.seal();
       return result;
@@ -146,10 +169,18 @@ export class App {
     return done;
   }
 
+  /** Writes entries of the audit log that belong to no change, in a transaction of their own. */
+  async keep(entries: readonly Entry[]): Promise<void> {
+    await this.#options.orm.em.fork().transactional((em) => writeEntries(em, this.#auditKeys, entries));
+  }
+
   #services(work: Work): Services {
     const { vault, configured, keyRules, availableTeams = [] } = this.#options;
-    const audit = new AuditService(work);
-    const users = new UserService(work, audit);
+    const audit = new AuditService(work, this.#auditKeys);
+    const budgets = new BudgetService(work, audit);
+    const organizations = new OrganizationService(work, audit, budgets);
+    const organizationMembers = new OrganizationMemberService(work, audit);
+    const users = new UserService(work, audit, organizationMembers);
     const teams = new TeamService(work, audit);
     const members = new MemberService(work, { audit, teams, users });
     const joining = new TeamJoin(work, { users, lookup: teams.lookup, available: availableTeams });
@@ -167,6 +198,12 @@ export class App {
       em: work.em,
       authority: work.authority,
       audit,
+      budgets,
+      customers: new CustomerService(work, audit, budgets),
+      tags: new TagService(work, audit, budgets),
+      invitations: new InvitationService(work, audit),
+      organizations,
+      organizationMembers,
       users,
       teams,
       members,

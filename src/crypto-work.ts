@@ -131,7 +131,7 @@ async function rotate(
     if (done === 0) break;
   }
   const id = keyId(ring.current);
-  if (total > 0) await record({ database, settings }, runtime, { id, rows: total });
+  if (total > 0) await record({ database, settings, runtime, ring }, { id, rows: total });
   for (const problem of problems.slice(0, problemsAtMost)) context.io.err(`${problem}\n`);
   context.io.err(`${total} secrets were put under key ${id}; ${problems.length} could not be.\n`);
   return problems.length === 0 ? Exit.ok : Exit.no;
@@ -179,14 +179,19 @@ const recordRotation = operation({
 });
 
 async function record(
-  { database, settings }: Pick<Opened, 'database' | 'settings'>,
-  runtime: Runtime,
+  {
+    database,
+    settings,
+    runtime,
+    ring,
+  }: Pick<Opened, 'database' | 'settings'> & { readonly runtime: Runtime; readonly ring: KeyRing },
   rotation: { readonly id: string; readonly rows: number },
 ): Promise<void> {
   const app = new App({
     orm: database.orm,
     now: () => new Date(),
     vault: createVault(undefined),
+    auditVault: createVault(ring, 'audit-mac'),
     configured: [],
     keyRules: keyRules(settings),
   });

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { Authenticator } from './access/authenticate.ts';
+import { maskedCredential } from './access/credential.ts';
 import { allows, requireModel } from './access/decide.ts';
 import { KeyCache } from './access/key-cache.ts';
 import type { Database } from './database.ts';
@@ -105,8 +106,9 @@ export async function createDataPlane(parts: DataPlaneParts) {
       },
     }),
   );
+  const credentialOf = (request: IncomingMessage) => maskedCredential(request, settings.keyHeaderName);
   const kept = opened.move();
-  return { authenticate, proxy, follow, log, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return { authenticate, credentialOf, proxy, follow, log, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 /** Money refused in the status the operator's clients know; what a budget is, is none of HTTP's business. */

@@ -35,10 +35,12 @@ export async function openDirect(
     await migrate(database.orm, database.url);
   else requireCurrent(status);
   const place = { stateDir: settings.stateDir, embedded: database.isEmbedded };
+  const encryptionKeys = resolveKeyRing(settings, place);
   const app = new App({
     orm: database.orm,
     now: () => new Date(),
-    vault: createVault(resolveKeyRing(settings, place)),
+    vault: createVault(encryptionKeys),
+    auditVault: createVault(encryptionKeys, 'audit-mac'),
     configured: configuredDeployments(settings),
     availableTeams: settings.availableTeams,
     keyRules: keyRules(settings),

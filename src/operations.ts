@@ -1,17 +1,24 @@
 import type { Services } from './app.ts';
 import { auditOperations } from './audit/audit.operations.ts';
 import { credentialOperations } from './credentials/credential.operations.ts';
+import { budgetOperations } from './budgets/budget.operations.ts';
+import { customerOperations } from './customers/customer.operations.ts';
+import { invitationOperations } from './invitations/invitation.operations.ts';
 import type { AnyOperation } from './kernel/operation.ts';
 import { keyOperations } from './keys/key.operations.ts';
 import { accessGroupOperations } from './models/access-group.operations.ts';
 import { modelOperations } from './models/model.operations.ts';
 import { activityOperations } from './spend/activity.operations.ts';
+import { organizationMemberOperations } from './organizations/member.operations.ts';
+import { organizationOperations } from './organizations/organization.operations.ts';
 import { spendOperations } from './spend/spend.operations.ts';
+import { tagOperations } from './tags/tag.operations.ts';
 import { memberOperations } from './teams/member.operations.ts';
 import { teamListOperations } from './teams/team-list.operations.ts';
 import { teamSettingsOperations } from './teams/team-settings.operations.ts';
 import { teamOperations } from './teams/team.operations.ts';
 import { userListOperations } from './users/user-list.operations.ts';
+import { userStateOperations } from './users/user-state.operations.ts';
 import { userOperations } from './users/user.operations.ts';
 
 /** Everything the gateway can be asked to do. A line here is a route, a command and a manual page. */
@@ -23,6 +30,13 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...memberOperations,
   ...userOperations,
   ...userListOperations,
+  ...userStateOperations,
+  ...organizationOperations,
+  ...organizationMemberOperations,
+  ...invitationOperations,
+  ...customerOperations,
+  ...budgetOperations,
+  ...tagOperations,
   ...modelOperations,
   ...accessGroupOperations,
   ...credentialOperations,

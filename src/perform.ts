@@ -11,6 +11,9 @@ import { read } from './kernel/wire.ts';
 export interface Caller {
   readonly actor: Actor;
   readonly changedBy?: string | undefined;
+  /** Of the HTTP request, and the address it came from. */
+  readonly requestId?: string | undefined;
+  readonly client?: string | undefined;
   /** What the caller sends with a change, so that sending it again does nothing again. */
   readonly idempotencyKey?: string | undefined;
   /** Told when the answer is the one of an earlier call and nothing was done. */
@@ -40,8 +43,8 @@ export async function perform({ operation, given, asked, caller }: Request, serv
     return earlier;
   }
   const answer = await answerOf({ operation, asked, actor, services });
-  await services.audit.seal();
   await kept?.keep(answer);
+  await services.audit.seal();
   return answer;
 }
 

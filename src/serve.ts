@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { App } from './app.ts';
+import { Refusals } from './audit/refusals.ts';
 import { refuseMasterKey, resolveKeyRing } from './config/encryption-key.ts';
 import type { Settings } from './config/load.ts';
 import { builtinMock } from './config/litellm.ts';
@@ -14,6 +15,7 @@ import { createDataPlane } from './data-plane.ts';
 import { openDatabase, type Database } from './database.ts';
 import { createDaemon } from './daemon/daemon.ts';
 import { migrate, requireCurrent } from './db/migrate.ts';
+import { actorName } from './db/work.ts';
 import { toMilliseconds } from './kernel/duration.ts';
 import { createVault } from './kernel/encryption.ts';
 import { Exit, GatewayError } from './kernel/errors.ts';
@@ -43,6 +45,8 @@ export const keyRules = ({ keySettings, keyAliasFormat, rotationSecretsDir, rota
   canRotate: rotationSecretsDir !== undefined,
   rotationGrace,
 });
+
+const clock = () => new Date();
 
 /**
  * Runs the daemon until it is told to stop: everything is opened in the order in which it depends on each other, and
@@ -75,10 +79,12 @@ export async function serve(parts: ServeParts): Promise<void> {
       configured,
     }),
   );
+  const auditVault = createVault(encryptionKeys, 'audit-mac');
   const app = new App({
     orm: database.orm,
-    now: () => new Date(),
+    now: clock,
     vault,
+    auditVault,
     configured,
     availableTeams: settings.availableTeams,
     keyRules: keyRules(settings),
@@ -87,11 +93,21 @@ export async function serve(parts: ServeParts): Promise<void> {
   if (settings.rotationSecretsDir !== undefined) {
     opened.use(rotateKeys({ app, database, log: plane.log, directory: settings.rotationSecretsDir }));
   }
+  const refusals = opened.use(
+    new Refusals({
+      now: clock,
+      nameOf: actorName,
+      write: (entries) => app.keep(entries),
+      onError: (error) => plane.log('warn', 'A refusal is missing in the audit log', { error }),
+    }),
+  );
   let isDraining = false;
   const daemon = createDaemon({
     app,
     operations,
     authenticate: plane.authenticate,
+    refusals,
+    credentialOf: plane.credentialOf,
     proxy: plane.proxy,
     openapi: readPackaged('openapi.json'),
     log: plane.log,

@@ -65,6 +65,27 @@ const changes = (way: Way): readonly (readonly [line: string, reaches: readonly 
   ['credential create new --value-env api_key=PATH', ['created credential']],
   ['credential update c --info {"a":1}', ['updated credential']],
   ['credential delete c', ['deleted credential']],
+  ['budget create new --max-budget 5', ['created budget']],
+  ['budget update b --max-budget 9', ['updated budget']],
+  ['budget delete b', ['deleted budget']],
+  ['customer create new', ['created customer']],
+  ['customer update c --max-budget 9', ['updated customer']],
+  ['customer block c new', ['blocked customer', 'created customer']],
+  ['customer unblock c', ['unblocked customer']],
+  ['customer delete c', ['deleted customer']],
+  ['tag create new', ['created tag']],
+  ['tag update g --max-budget 9', ['updated tag']],
+  ['tag delete g', ['deleted tag']],
+  ['org create --alias new', ['created organization']],
+  ['org update o --max-budget 9', ['updated organization']],
+  ['org block o', ['blocked organization']],
+  ['org unblock o', ['unblocked organization']],
+  ['org delete o --cascade', ['deleted key', 'deleted organization', 'deleted team', 'updated user']],
+  ['org member add o new-user', ['created organization_member', 'created user']],
+  ['org member update o home --role org_admin', ['updated organization_member']],
+  ['org member delete o home', ['deleted organization_member', 'updated user']],
+  ['invitation create u', ['created invitation']],
+  ['invitation delete i', ['deleted invitation']],
 ];
 
 describe('a rehearsed command', () => {
@@ -79,10 +100,21 @@ describe('a rehearsed command', () => {
       'model create n --provider-model mock/n --access-groups g',
       'access-group update g --models m',
       'credential create c --value-env api_key=PATH',
+      'budget create b',
+      'customer create c',
+      'tag create g',
+      'org create --id o --alias o',
+      'team create --id ot --org o',
+      'key generate --alias ok --team ot',
+      'user create --id home --org o',
     ]) {
       const { exit, err } = await gateway.gatewayctl(line.split(' '));
       assert.equal(exit, 0, err);
     }
+    await gateway.pool.query(
+      `insert into gatewayctl.invitations (id, user_id, expires_at, created_at, created_by, updated_at, updated_by)
+       values ('i', 'u', now() + interval '1 day', now(), 'test', now(), 'test')`,
+    );
   });
 
   for (const way of ways) {

@@ -196,6 +196,16 @@ export class Authority {
     return rows.map(({ id }) => id).filter((id) => this.#reachesOrganization(id));
   }
 
+  /** Ids of the organizations the caller belongs to, as far as its key reaches. */
+  async memberOrganizations(): Promise<string[]> {
+    if (this.userId === null || this.#isTeamBound) return [];
+    const rows = await this.#em.execute<{ id: string }[]>(
+      `select organization_id as id from ${SCHEMA}.organization_members where user_id = ? limit ${IDS_AT_MOST}`,
+      [this.userId],
+    );
+    return rows.map(({ id }) => id).filter((id) => this.#reachesOrganization(id));
+  }
+
   /** Ids of the teams the caller belongs to, as far as its key reaches. */
   async memberTeams(): Promise<string[]> {
     if (this.userId === null) return [];

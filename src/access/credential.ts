@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../kernel/errors.ts';
+import { maskSecret } from '../kernel/mask.ts';
 
 /** Where providers' own clients put their key, behind `Authorization`. */
 const keyHeaders = ['x-api-key', 'api-key', 'x-goog-api-key', 'ocp-apim-subscription-key'] as const;
@@ -42,4 +43,14 @@ function bearer(value: string, { rawHeaders }: IncomingMessage): string {
     throw invalid('Authentication Error, Malformed API Key passed in. Ensure Key has `Bearer ` prefix.');
   }
   return value.slice(7).trim();
+}
+
+/** What a refused request came with, as it may be written down; undefined when it was nothing, or cannot be told. */
+export function maskedCredential(request: IncomingMessage, ownHeader: string | undefined): string | undefined {
+  try {
+    return maskSecret(readCredential(request, ownHeader));
+  } catch (error) {
+    if (error instanceof GatewayError) return undefined;
+    throw error;
+  }
 }

@@ -12,11 +12,13 @@ const AuditEntrySchema = defineEntity({
     action: p.text(),
     objectType: p.text(),
     objectId: p.text(),
+    requestId: p.text().nullable(),
+    client: p.text().nullable(),
     before: p.json<unknown>().nullable(),
     after: p.json<unknown>().nullable(),
   },
 });
 
-/** Who changed what, written in the transaction of the change itself. */
+/** Who changed what. Only read by this class: what is written has a place in a chain (`append`). */
 export class AuditEntry extends AuditEntrySchema.class {}
 AuditEntrySchema.setClass(AuditEntry);

@@ -5,7 +5,8 @@ import { pageFields, pagesFor } from '../kernel/page.ts';
 import { dateFlags, dates } from '../kernel/period.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import type { AuditService } from './audit.service.ts';
-import { auditEntry, auditObjects, describeEntry } from './audit.wire.ts';
+import { auditActions, auditEntry, auditObjects, auditWays, describeEntry } from './audit.wire.ts';
+import { auditVerdict, brokenLines, describeVerdict } from './verdict.wire.ts';
 
 interface Needs {
   audit: AuditService;
@@ -13,8 +14,15 @@ interface Needs {
 
 const shown: Partial<CommandLine> = {
   columns: ['at', 'actor', 'via', 'action', 'object_type', 'object_id'],
-  wide: ['changed_by', 'id', 'before', 'after'],
-  headings: { at: 'TIME', object_type: 'OBJECT', object_id: 'ID', changed_by: 'FOR', id: 'ENTRY' },
+  wide: ['changed_by', 'id', 'before', 'after', 'client', 'request_id'],
+  headings: {
+    at: 'TIME',
+    object_type: 'OBJECT',
+    object_id: 'ID',
+    changed_by: 'FOR',
+    id: 'ENTRY',
+    request_id: 'REQUEST',
+  },
   id: 'id',
 };
 
@@ -28,6 +36,8 @@ export const listAudit = operation({
     objectType: z.enum(auditObjects).optional().describe('Only changes of this kind of object'),
     objectId: label.optional().describe('Only changes of this object, by its id'),
     actor: label.optional().describe('Only changes made by this one'),
+    action: z.enum(auditActions).optional().describe('Only where this was done'),
+    via: z.enum(auditWays).optional().describe('Only what came this way'),
     ...dates,
   }),
   output: answer({
@@ -45,6 +55,7 @@ export const listAudit = operation({
     examples: [
       ['The changes of a day', 'gatewayctl audit list --since 24h'],
       ['What was done to keys by one administrator', 'gatewayctl audit list --object key --actor anna'],
+      ['Who asked for what they may not', 'gatewayctl audit list --action denied --since 24h'],
     ],
   },
   run: async ({ audit }: Needs, { startDate: since, endDate: until, ...filter }) => {
@@ -74,4 +85,24 @@ export const getAudit = operation({
   run: async ({ audit }: Needs, { id }) => describeEntry(await audit.get(id)),
 });
 
-export const auditOperations = [listAudit, getAudit] as const;
+export const verifyAudit = operation({
+  command: ['audit', 'verify'],
+  route: ['GET', '/audit/verify'],
+  summary: 'Verify that no entry was changed, moved or deleted',
+  description:
+    'Every entry is chained to the one before it with a code that only a holder of the encryption key can make. All ' +
+    'chains are walked, and for each that is broken the first place is named; the exit status is 1 then.',
+  input: wire({}),
+  output: auditVerdict,
+  access: 'admin',
+  cli: {
+    columns: ['ok', 'entries', 'chains', 'unkeyed', 'before_chains', 'broken'],
+    cells: { broken: brokenLines },
+    no: ({ ok, broken }) =>
+      ok === true ? undefined : `The audit log is not as it was written:\n${brokenLines(broken)}`,
+    examples: [['Whether anybody has touched the log', 'gatewayctl audit verify']],
+  },
+  run: async ({ audit }: Needs) => describeVerdict(await audit.verify()),
+});
+
+export const auditOperations = [listAudit, getAudit, verifyAudit] as const;

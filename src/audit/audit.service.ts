@@ -1,16 +1,24 @@
 import { randomUUID } from 'node:crypto';
+import type { EntityManager } from '@mikro-orm/postgresql';
 import { actorName, given, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import type { Actor } from '../kernel/operation.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
+import { append } from './audit.append.ts';
 import { AuditEntry } from './audit.entity.ts';
-import type { AuditObject } from './audit.wire.ts';
+import type { AuditKeys } from './audit.keys.ts';
+import type { Row } from './audit.mac.ts';
+import { verify, type Verdict } from './audit.verify.ts';
+import type { AuditAction, AuditObject, AuditWay } from './audit.wire.ts';
 
-export type AuditAction = 'created' | 'updated' | 'deleted' | 'blocked' | 'unblocked' | 'rotated';
+export type { AuditAction };
 
 export interface AuditFilter extends Page {
   readonly objectType?: AuditObject | undefined;
   readonly objectId?: string | undefined;
   readonly actor?: string | undefined;
+  readonly action?: AuditAction | undefined;
+  readonly via?: AuditWay | undefined;
   readonly since?: Date | undefined;
   readonly until?: Date | undefined;
 }
@@ -24,13 +32,53 @@ export interface AuditChange {
   readonly after?: unknown;
 }
 
+/** What stands in a row, whoever writes it. */
+export interface Entry {
+  readonly at: Date;
+  readonly actor: string;
+  readonly via: AuditWay;
+  readonly changedBy?: string | undefined;
+  readonly action: AuditAction;
+  readonly objectType: AuditObject;
+  readonly objectId: string;
+  readonly before?: unknown;
+  readonly after?: unknown;
+  readonly requestId?: string | undefined;
+  readonly client?: string | null | undefined;
+}
+
+/** Writes entries, as the last thing before the commit of the transaction that is open. */
+export async function writeEntries(em: EntityManager, keys: AuditKeys, entries: readonly Entry[]): Promise<void> {
+  if (entries.length > 0) await append(em, await keys.forWriting(em), entries.map(rowOf));
+}
+
+const rowOf = (entry: Entry): Row => ({
+  id: randomUUID(),
+  // PostgreSQL keeps microseconds.
+  at: entry.at.toISOString().replace('Z', '000Z'),
+  actor: entry.actor,
+  via: entry.via,
+  changed_by: entry.changedBy ?? null,
+  action: entry.action,
+  object_type: entry.objectType,
+  object_id: entry.objectId,
+  before: entry.before ?? null,
+  after: entry.after ?? null,
+  request_id: entry.requestId ?? null,
+  client: entry.client ?? null,
+});
+
+const wayOf = (actor: Actor): AuditWay => (actor.type === 'operator' ? actor.via : `api-${actor.type}`);
+
 /** Keeps a row of every change. A change whose row cannot be written does not happen: both are one transaction. */
 export class AuditService {
   readonly #work: Work;
+  readonly #keys: AuditKeys;
   readonly #recorded: AuditChange[] = [];
 
-  constructor(work: Work) {
+  constructor(work: Work, keys: AuditKeys) {
     this.#work = work;
+    this.#keys = keys;
   }
 
   record(change: AuditChange): void {
@@ -42,24 +90,17 @@ export class AuditService {
     return this.#recorded;
   }
 
-  /** Writes what was recorded, just before the commit. */
+  /** Writes what was recorded, and takes its place in a chain. The last thing before the commit: see `append`. */
   async seal(): Promise<void> {
-    const { em, now, actor, changedBy } = this.#work;
-    for (const { action, object, id, before, after } of this.#recorded) {
-      em.create(AuditEntry, {
-        id: randomUUID(),
-        at: now,
-        actor: actorName(actor),
-        via: actor.type === 'operator' ? actor.via : `api-${actor.type}`,
-        changedBy: changedBy ?? null,
-        action,
-        objectType: object,
-        objectId: id,
-        before: before ?? null,
-        after: after ?? null,
-      });
-    }
+    const { em, now, actor, changedBy, requestId, client } = this.#work;
+    // Whatever else is to be locked is locked before the chain, so that nobody who has one waits for another.
     await em.flush();
+    const basis = { at: now, actor: actorName(actor), via: wayOf(actor), changedBy, requestId, client };
+    await writeEntries(
+      em,
+      this.#keys,
+      this.#recorded.map(({ object, id, ...change }) => ({ ...basis, ...change, objectType: object, objectId: id })),
+    );
   }
 
   /** The newest first. */
@@ -81,5 +122,11 @@ export class AuditService {
       param: 'id',
       hint: 'Which entries there are: gatewayctl audit list',
     });
+  }
+
+  /** Whether every row is as it was written and in its place. */
+  async verify(): Promise<Verdict> {
+    const { em } = this.#work;
+    return verify(em, await this.#keys.forChecking(em));
   }
 }

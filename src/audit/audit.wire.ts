@@ -16,21 +16,44 @@ export const auditObjects = [
   'credential',
   'invitation',
   'encryption_key',
+  /** Something somebody asked for and was refused. */
+  'operation',
 ] as const;
 export type AuditObject = (typeof auditObjects)[number];
+
+export const auditActions = [
+  'created',
+  'updated',
+  'deleted',
+  'blocked',
+  'unblocked',
+  'rotated',
+  /** By an authenticated caller who may not. */
+  'denied',
+  /** With a credential that is none. */
+  'unauthenticated',
+] as const;
+export type AuditAction = (typeof auditActions)[number];
+
+export const auditWays = ['api-master', 'api-key', 'api-anonymous', 'admin-socket', 'cli-direct', 'daemon'] as const;
+export type AuditWay = (typeof auditWays)[number];
 
 /** An entry of the audit log in answers. */
 const entryInfo = {
   id: z.string().describe('Names the entry'),
   at: timestamp.describe('When the change was made'),
   actor: z.string().describe('Who made it'),
-  via: z.string().describe('Which way: api-master, api-key, admin-socket, cli-direct or daemon'),
+  via: z.string().describe(`Which way: ${auditWays.join(', ')}`),
   changedBy: z.string().nullable().describe('For whom the caller said to act'),
   action: z.string().describe('What was done'),
   objectType: z.string().describe('What kind of object it was done to'),
   objectId: z.string().describe('Which object'),
+  requestId: z.string().nullable().describe('Of the HTTP request: the x-request-id of its answer'),
+  client: z.string().nullable().describe('The address an HTTP request came from; null for the admin socket'),
   before: z.unknown().describe('The object before, without secrets; null when it was made'),
-  after: z.unknown().describe('The object afterwards, without secrets; null when it was deleted'),
+  after: z
+    .unknown()
+    .describe('The object afterwards, without secrets; null when it was deleted; for what was refused, why'),
 };
 
 export const auditEntry = answer(entryInfo);
@@ -44,6 +67,8 @@ export const describeEntry = (entry: AuditEntry) => ({
   action: entry.action,
   objectType: entry.objectType,
   objectId: entry.objectId,
+  requestId: entry.requestId ?? null,
+  client: entry.client ?? null,
   before: entry.before ?? null,
   after: entry.after ?? null,
 });

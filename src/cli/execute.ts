@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { changeOptions } from '../kernel/change-options.ts';
 import { type CommandLine, type Invoke, isReading } from '../kernel/operation.ts';
+import { GatewayError } from '../kernel/errors.ts';
 import { memberAt } from './answer.ts';
 import type { Commandable } from './commandable.ts';
 import { asDryRun, rehearsed } from './dry-run.ts';
@@ -244,6 +245,8 @@ async function show<Services>({ answer, ...showing }: Showing<Services> & { read
   if (isThere && secret !== undefined && isSecretAlone(presentation)) return;
   await render(renderingOf(showing, answer));
   await requireWritten(io, isChange && !isThere ? lossOf(operation, answer) : undefined);
+  const no = operation.cli.no?.(answer);
+  if (no !== undefined) throw new GatewayError('no', 'answer_is_no', no);
 }
 
 /** Also under -q where a secret was hoped for: nothing else tells why there is none. */

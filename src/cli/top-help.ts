@@ -4,7 +4,12 @@ export const topHelp = `An AI gateway run from the command line.  Usage: gateway
 Access     key           Virtual keys: issue, limit, rotate, block
            team          Teams, their members and limits
            user          People and their roles
-Money      spend         What was spent, by whom and on what
+           org           Organizations that own teams
+           invitation    Invitations of users, for scripts
+           customer      End users of your applications
+Money      budget        Budgets to share between keys, users and customers
+           tag           Labels of calls, with budgets of their own
+           spend         What was spent, by whom and on what
            audit         Who changed what, and when
 Routing    model         Models and the deployments behind them
 Daemon     db            Look after the database

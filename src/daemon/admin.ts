@@ -5,9 +5,10 @@ import type { Middleware } from 'koa';
 import { z } from 'zod';
 import type { Principal } from '../access/principal.ts';
 import type { App, Services } from '../app.ts';
+import type { Refusals } from '../audit/refusals.ts';
 import { changeOptions, changeOptionsOf } from '../kernel/change-options.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import type { Actor, AnyOperation } from '../kernel/operation.ts';
+import type { Actor, AnyOperation, Route } from '../kernel/operation.ts';
 import { jsonBody } from './body.ts';
 import { readQuery } from './query.ts';
 import type { State } from './state.ts';
@@ -16,6 +17,9 @@ export interface AdminParts {
   readonly app: App;
   readonly operations: readonly AnyOperation<Services>[];
   readonly authenticate: (request: IncomingMessage) => Promise<Principal>;
+  readonly refusals: Pick<Refusals, 'record'>;
+  /** What a request came with as a credential, masked. */
+  readonly credentialOf: (request: IncomingMessage) => string | undefined;
 }
 
 export interface AdminRoutes {
@@ -30,7 +34,8 @@ export interface AdminRoutes {
  * Matching is exact: with the router's defaults `/KEY/Generate` and `/key/generate/` would reach `/key/generate` while
  * the path a gate looks at stays as it was sent. The gate is therefore part of the route, and looks at no path.
  */
-export function adminRoutes({ app, operations, authenticate }: AdminParts): AdminRoutes {
+export function adminRoutes(parts: AdminParts): AdminRoutes {
+  const { app, operations, authenticate } = parts;
   const router = new Router<State>({ sensitive: true, strict: true });
   const identify = identifyBy(authenticate);
   for (const operation of operations) {
@@ -40,6 +45,7 @@ export function adminRoutes({ app, operations, authenticate }: AdminParts): Admi
         [method],
         [
           refuseBrowsers,
+          keepRefusals([method, path], parts),
           identify,
           jsonBody,
           async (ctx) => {
@@ -54,6 +60,8 @@ export function adminRoutes({ app, operations, authenticate }: AdminParts): Admi
               {
                 actor: ctx.state.actor,
                 changedBy: ctx.get('litellm-changed-by').slice(0, 200) || undefined,
+                requestId: ctx.state.requestId,
+                client: clientOf(ctx.req),
                 idempotencyKey: idempotencyKeyOf(ctx.req),
                 onReplay: () => ctx.set('idempotent-replayed', 'true'),
               },
@@ -89,6 +97,27 @@ const refuseBrowsers: Middleware<State> = (ctx, next) => {
   if (ctx.get('origin') === '') return next();
   throw new GatewayError('forbidden', 'origin_not_allowed', 'The admin API does not answer web pages');
 };
+
+/** The address of the peer, an IPv4 one as IPv4; absent on the admin socket. */
+const clientOf = ({ socket }: IncomingMessage): string | undefined =>
+  socket.remoteAddress?.replace(/^::ffff:(?=[\d.]+$)/, '');
+
+/** Whoever is refused for who they are is remembered, before they are told. */
+function keepRefusals(route: Route, { refusals, credentialOf }: AdminParts): Middleware<State> {
+  return async (ctx, next) => {
+    try {
+      await next();
+    } catch (thrown) {
+      const error = GatewayError.from(thrown);
+      if (error.kind === 'unauthenticated' || error.kind === 'forbidden') {
+        const { requestId, actor } = ctx.state;
+        const caller = error.kind === 'forbidden' ? { actor } : { credential: credentialOf(ctx.req) };
+        await refusals.record({ error, route, requestId, client: clientOf(ctx.req), ...caller });
+      }
+      throw thrown;
+    }
+  };
+}
 
 function identifyBy(authenticate: AdminParts['authenticate']): Middleware<State> {
   return async (ctx, next) => {

@@ -22,7 +22,9 @@ const tables = [
   'deleted_teams',
   'credentials',
   'models',
+  'audit_keys',
   'audit_log',
+  'audit_heads',
   'spend_logs',
   'daily_spend',
 ] as const;

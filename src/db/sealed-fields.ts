@@ -33,6 +33,14 @@ const fields: readonly SealedField[] = [
             where id = $1 and credential_values -> $2 ->> 'sealed' = $3`,
     column: (name) => `credential_values.${name}`,
   },
+  {
+    purpose: 'audit-mac',
+    table: 'audit_keys',
+    read: `select id, '' as name, sealed from ${SCHEMA}.audit_keys
+           where sealed like 'gwenc:%' and (id, '') > ($1, $2) order by id limit $3`,
+    write: `update ${SCHEMA}.audit_keys set sealed = $4 where id = $1 and $2 = '' and sealed = $3`,
+    column: () => 'sealed',
+  },
 ];
 
 export interface SealedText {

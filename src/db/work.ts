@@ -12,6 +12,9 @@ export interface Work {
   readonly authority: Authority;
   /** For whom the caller says it acts: the header `litellm-changed-by`. A claim, kept beside the actor. */
   readonly changedBy: string | undefined;
+  /** Of the HTTP request, and the address it came from; absent for a command that is here itself. */
+  readonly requestId: string | undefined;
+  readonly client: string | undefined;
   /** What was announced, so that the process that made the change need not wait to hear of it. */
   readonly changes: Change[];
 }

@@ -91,6 +91,10 @@ export interface CommandLine {
   readonly cells?: Readonly<Record<string, (value: unknown) => string>>;
   /** One line to a person after a change, from the encoded answer and the input as it travelled. */
   readonly done?: (output: Record<string, unknown>, input: Record<string, unknown>) => string;
+  /**
+   * For a question: what to say when the answer, encoded, is no. It is shown all the same, and the exit status is 1.
+   */
+  readonly no?: (output: Record<string, unknown>) => string | undefined;
   /** `[what it is for, the command line]`: feeds help and manual, and is parsed by a test. */
   readonly examples: readonly (readonly [title: string, line: string])[];
 }

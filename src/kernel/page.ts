@@ -14,3 +14,27 @@ export interface Page {
 export const offsetOf = ({ page, size }: Page): number => (page - 1) * size;
 
 export const pagesFor = (total: number, size: number): number => Math.ceil(total / size);
+
+/** A page as LiteLLM's newer lists ask for it. */
+export const pageInput = {
+  page: pageFields({ default: 25, max: 100 }).page,
+  pageSize: pageFields({ default: 25, max: 100 }).size,
+};
+
+/** What such a list says beside its entries. */
+export const pageInfo = {
+  total: z.int().describe('How many there are on all pages; an estimate above 100,000'),
+  page: z.int().describe('Which page this is'),
+  pageSize: z.int().describe('Entries on a page'),
+  totalPages: z.int().describe('How many pages there are'),
+};
+
+export const describePage = (
+  total: number,
+  { page, pageSize }: { readonly page: number; readonly pageSize: number },
+) => ({
+  total,
+  page,
+  pageSize,
+  totalPages: pagesFor(total, pageSize),
+});

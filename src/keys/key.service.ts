@@ -43,10 +43,11 @@ export interface WithSecret {
   readonly secret: string;
 }
 
-/** All keys of a team, of a user, or of a user in a team. */
+/** All keys of a team, a user or an organization, or of a user in a team. */
 export interface KeyOwner {
   readonly teamId?: string;
   readonly userId?: string;
+  readonly organizationId?: string;
 }
 
 export class KeyService {
@@ -224,7 +225,7 @@ export class KeyService {
   }
 
   /** The keys a user holds in a team become keys of nobody in it. */
-  async leaveToTeam(held: Required<KeyOwner>): Promise<void> {
+  async leaveToTeam(held: { teamId: string; userId: string }): Promise<void> {
     const keys = await this.#work.em.find(Key, held, { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } });
     for (const key of keys) {
       const before = this.#encode(key);

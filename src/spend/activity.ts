@@ -103,7 +103,7 @@ export async function activity(em: EntityManager, { scope, entity, ids, page, ..
     [...values, page.size, offsetOf(page)],
   );
   const rows = await rowsOf(em, { where, values, entity, dates: dates.map(({ date }) => date) });
-  const { days: dayCount = 0, ...rest } = total ?? { ...nothing, days: 0 };
+  const { days: dayCount, ...rest } = total ?? { ...nothing, days: 0 };
   return { days: daysOf(rows), total: rest, dayCount };
 }
 

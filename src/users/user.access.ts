@@ -35,7 +35,9 @@ export class UserAccess {
     const { authority } = this.#work;
     if (authority.isAdmin) return 'admin';
     if (user.id === authority.userId) return 'self';
-    return !isAdministrator(user) && (await authority.administersUser(user.id)) ? 'organization' : undefined;
+    if (isAdministrator(user)) return undefined;
+    if (await authority.administersOrganization(user.organizationId)) return 'organization';
+    return (await authority.administersUser(user.id)) ? 'onlooker' : undefined;
   }
 
   async mayRead(user: User): Promise<boolean> {

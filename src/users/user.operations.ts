@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Authority } from '../access/authority.ts';
+import { lifetime } from '../kernel/duration.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { type Comparison, comparing, ifThere, isSameValue } from '../kernel/existing.ts';
 import { fieldNotAllowed, id, label, text } from '../kernel/fields.ts';
@@ -53,6 +54,7 @@ const userComparisons: Readonly<Record<string, Comparison<Needs>>> = {
   },
   // A key is made with the user and not later.
   auto_create_key: () => [],
+  duration: () => [],
   key_alias: async ({ field, wanted, found, services: { keys } }) => {
     const { user_id: userId } = found;
     if (wanted === null) return [];
@@ -82,6 +84,20 @@ const whichUser = () =>
     hint: 'Name a user by its id or address.',
   });
 
+/**
+ * The user that was asked for, and what of it the caller sees: whoever looks from an organization sees what lies in that;
+ * the user itself, and who sees all, see everything.
+ */
+async function shownTo({ users, authority }: Needs, named: string | undefined) {
+  const asked = named ?? authority.userId;
+  if (asked === null) throw whichUser();
+  const user = await users.get(asked);
+  const isWhole = authority.seesAll || user.id === authority.userId;
+  const administered = authority.seesAll ? [] : await authority.administeredTeams();
+  const isSeen = (team: string | null | undefined) => isWhole || administered.includes(team ?? '');
+  return { user, administered, isSeen };
+}
+
 export const createUser = operation({
   command: ['user', 'create'],
   aliases: ['new'],
@@ -103,12 +119,13 @@ export const createUser = operation({
       .describe('Organizations the user is a member of from the start, by id'),
     autoCreateKey: z.boolean().default(true).describe('Whether a key of the user is made too'),
     keyAlias: label.nullable().optional().describe('The name of that key'),
+    duration: lifetime.optional().describe('How long that key works; the user has no end'),
   }),
   output: answer({
     key: z.string().nullable().describe('The key, if one was made. It is never shown again'),
     ...userInfo,
   }),
-  unserved: unservedUserFields,
+  unserved: unservedUserFields.filter((name) => name !== 'duration'),
   access: 'scoped',
   existing: {
     names: ['user_id', 'user_email'],
@@ -122,7 +139,7 @@ export const createUser = operation({
   cli: {
     ...shown,
     completes: { teams: 'team' },
-    flags: { ...flags, auto_create_key: false, key_alias: false },
+    flags: { ...flags, auto_create_key: false, key_alias: false, duration: false },
     fixed: { auto_create_key: false },
     done: ({ user_id: user }) => `User ${text(user)} created`,
     examples: [
@@ -132,7 +149,7 @@ export const createUser = operation({
       ],
     ],
   },
-  run: async (needs: Needs, { autoCreateKey, keyAlias, teams: named, teamId, organizations, ...fields }) => {
+  run: async (needs: Needs, { autoCreateKey, keyAlias, duration, teams: named, teamId, organizations, ...fields }) => {
     const { users, teams, members, keys, now } = needs;
     const user = await users.create(fields);
     for (const organization of organizations) await joinOrganization(needs, user, organization);
@@ -142,7 +159,7 @@ export const createUser = operation({
       await members.add(team, user, { role: userRole, maxBudgetInTeam });
     }
     const made = autoCreateKey
-      ? await keys.generate({ userId: user.id, keyAlias, models: [], metadata: {}, blocked: false })
+      ? await keys.generate({ userId: user.id, keyAlias, duration, models: [], metadata: {}, blocked: false })
       : undefined;
     return { key: made?.secret ?? null, ...describeUser(user, now) };
   },
@@ -168,13 +185,9 @@ export const getUser = operation({
     result: 'user_info',
     examples: [['By address', 'gatewayctl user get anna@example.com']],
   },
-  run: async ({ users, teams, keys, authority, now }: Needs, { userId = authority.userId ?? undefined }) => {
-    if (userId === undefined) throw whichUser();
-    const user = await users.get(userId);
-    // Whoever looks from an organization sees what lies in it; the user itself, and who sees all, see everything.
-    const isWhole = authority.seesAll || user.id === authority.userId;
-    const administered = authority.seesAll ? [] : await authority.administeredTeams();
-    const isSeen = (team: string | null | undefined) => isWhole || administered.includes(team ?? '');
+  run: async (needs: Needs, { userId }) => {
+    const { teams, keys, now } = needs;
+    const { user, administered, isSeen } = await shownTo(needs, userId);
     const found = await keys.of({ userId: user.id }, 1_000);
     const wholes = await teams.withMembers(await teams.of(user.id, 1_000));
     return {
@@ -184,11 +197,27 @@ export const getUser = operation({
       teams: wholes
         .filter(({ team }) => isSeen(team.id))
         .map(({ members, ...whole }) => {
-          const isOpen = authority.seesAll || administered.includes(whole.team.id);
+          const isOpen = needs.authority.seesAll || administered.includes(whole.team.id);
           const shownMembers = isOpen ? members : members.filter(({ member }) => member.userId === user.id);
           return describeTeam({ ...whole, members: shownMembers }, now);
         }),
     };
+  },
+});
+
+/** LiteLLM's light variant: the user without keys, and its teams by id. */
+export const getUserAlone = operation({
+  command: ['user', 'get-alone'],
+  route: ['GET', '/v2/user/info'],
+  summary: 'Show one user without keys',
+  input: wire({ userId: reference.optional() }),
+  output: answer({ ...userInfo, teams: z.array(z.string()).describe('The ids of the teams the user belongs to') }),
+  access: 'scoped',
+  run: async (needs: Needs, { userId }) => {
+    const { user, isSeen } = await shownTo(needs, userId);
+    const found = await needs.teams.of(user.id, 1_000);
+    const teams = found.map(({ id: team }) => team).filter((team) => isSeen(team));
+    return { ...describeUser(user, needs.now), teams };
   },
 });
 
@@ -273,4 +302,4 @@ export const deleteUsers = operation({
   },
 });
 
-export const userOperations = [createUser, getUser, updateUser, deleteUsers] as const;
+export const userOperations = [createUser, getUser, getUserAlone, updateUser, deleteUsers] as const;

@@ -1,8 +1,12 @@
 import type { Role } from '../kernel/operation.ts';
 import type { userChanges } from './user.fields.ts';
 
-/** What a caller is to a user, each more than the one before. `organization` administers one that the user is in. */
-export const userStandings = ['self', 'organization', 'admin'] as const;
+/**
+ * What a caller is to a user, each more than the one before. `organization` administers the one the user is at home in. Of
+ * any other that the user is a member of it is an `onlooker`: whoever administers one may add any user to it, and must not
+ * get hold of an account by that.
+ */
+export const userStandings = ['onlooker', 'self', 'organization', 'admin'] as const;
 export type UserStanding = (typeof userStandings)[number];
 
 /** Who may change which field of a user, at least. A role or a budget of one's own is nobody's to change (CVE-2026-47102). */

@@ -9,6 +9,7 @@ import { requireChange } from '../kernel/fields.ts';
 import { type LimitChanges, limitChanges, newLimits } from '../kernel/limits.ts';
 import type { Role } from '../kernel/operation.ts';
 import { unknownUser, UserAccess } from './user.access.ts';
+import type { OrganizationMemberService } from '../organizations/member.service.ts';
 import { User } from './user.entity.ts';
 import { lowerEmail, type UserCounts, type UserFilter, UserList } from './user.list.ts';
 import type { UserStanding } from './user.policy.ts';
@@ -52,12 +53,14 @@ export class UserService {
   readonly #audit: AuditService;
   readonly #list: UserList;
   readonly access: UserAccess;
+  readonly #members: OrganizationMemberService;
 
-  constructor(work: Work, audit: AuditService) {
+  constructor(work: Work, audit: AuditService, members: OrganizationMemberService) {
     this.#work = work;
     this.#audit = audit;
     this.access = new UserAccess(work);
     this.#list = new UserList(work);
+    this.#members = members;
   }
 
   /** @throws GatewayError 400 when a name is taken, 403 when the caller may not make it so */
@@ -157,6 +160,25 @@ export class UserService {
     return user;
   }
 
+  /** Without its membership an organization is nobody's home any more. */
+  async leaveHome(user: User): Promise<void> {
+    const before = this.#encode(user);
+    this.#work.em.assign(user, { organizationId: null, gen: user.gen + 1n, ...updateStamp(this.#work) });
+    await announce(this.#work, { entity: 'user', id: user.id });
+    this.#record(user, 'updated', before);
+    await this.#work.em.flush();
+  }
+
+  /** The same for everybody, in one order, so that two deletions cannot lock each other out. */
+  async leaveHomes(organizationId: string): Promise<void> {
+    const users = await this.#work.em.find(
+      User,
+      { organizationId },
+      { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } },
+    );
+    for (const user of users) await this.leaveHome(user);
+  }
+
   /** The caller has dealt with the user's keys; memberships go with the user. */
   async remove(user: User): Promise<void> {
     await announce(this.#work, { entity: 'user', id: user.id });
@@ -167,15 +189,7 @@ export class UserService {
 
   /** Membership is what counts; a home without one is not possible. */
   async joinOrganization(user: User, organizationId: Maybe<string>): Promise<void> {
-    if (organizationId === null || organizationId === undefined) return;
-    const joined = await this.#work.em.execute<unknown[]>(
-      `insert into ${SCHEMA}.organization_members (organization_id, user_id, role, created_at)
-       values (?, ?, 'internal_user', ?) on conflict do nothing returning user_id`,
-      [organizationId, user.id, this.#work.now],
-    );
-    if (joined.length === 0) return;
-    const id = `${organizationId}/${user.id}`;
-    this.#audit.record({ action: 'created', object: 'organization_member', id, after: { role: 'internal_user' } });
+    if (organizationId) await this.#members.join(organizationId, user.id);
   }
 
   async organizationsOf(userId: string): Promise<string[]> {

@@ -49,7 +49,18 @@ const imports = files.flatMap(importsOf);
 const roomOf = (path: string): string => (path.includes('/') ? path.slice(0, path.indexOf('/')) : '');
 
 /** Each noun stands on those before it. */
-const nouns = ['audit', 'organizations', 'users', 'teams', 'keys', 'spend'];
+const nouns = [
+  'audit',
+  'budgets',
+  'customers',
+  'tags',
+  'organizations',
+  'users',
+  'invitations',
+  'teams',
+  'keys',
+  'spend',
+];
 /** Those that stand on others than these, or on fewer. */
 const beside: Readonly<Record<string, readonly string[]>> = { models: ['audit'], credentials: ['audit', 'models'] };
 const toTheLeft = (noun: string): string[] => nouns.slice(0, nouns.indexOf(noun));

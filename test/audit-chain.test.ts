@@ -1,0 +1,267 @@
+import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
+import { get } from 'node:http';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { Client, Pool } from 'pg';
+import { openEmbedded, throwaway } from '../src/db/embedded.ts';
+import { aStateDir, type Gateway, gatewayctl, startDaemon, startGateway, until, ways } from './support/gateway.ts';
+
+let gateway: Gateway;
+before(async () => {
+  gateway = await startGateway();
+  for (const way of ways) {
+    const made = await gateway.gatewayctl(
+      `team create --id ${way} --metadata {"b":1.50,"aa":[1e21,-0,{"10":"é","9":null}]}`,
+      way,
+    );
+    assert.equal(made.exit, 0, made.err);
+    await gateway.gatewayctl(`team update ${way} --max-budget 7`, way);
+  }
+});
+after(() => gateway[Symbol.asyncDispose]());
+
+interface Broken {
+  readonly key_id: string;
+  readonly chain: number;
+  readonly seq: number | null;
+  readonly id: string | null;
+  readonly problem: string;
+}
+
+async function verified(): Promise<{ ok: boolean; entries: number; broken: Broken[]; [name: string]: unknown }> {
+  return (await gateway.request('GET', '/audit/verify')).body;
+}
+
+/** Changes the tables as an attacker who owns them does, asks, and puts everything back. */
+async function tampered<T>(sql: readonly string[], ask: () => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: gateway.databaseUrl });
+  await client.connect();
+  try {
+    await client.query('set search_path to gatewayctl; set session_replication_role = replica');
+    await client.query('create table kept_log as table audit_log; create table kept_heads as table audit_heads');
+    await client.query('create table kept_keys as table audit_keys');
+    for (const statement of sql) await client.query(statement);
+    return await ask();
+  } finally {
+    for (const table of ['log', 'heads', 'keys']) {
+      await client.query(`delete from audit_${table}; insert into audit_${table} table kept_${table}`);
+      await client.query(`drop table kept_${table}`);
+    }
+    await client.end();
+  }
+}
+
+const rows = async (): Promise<{ id: string; key_id: string; chain: number; seq: string }[]> =>
+  (await gateway.pool.query('select id, key_id, chain, seq from gatewayctl.audit_log order by chain, seq')).rows;
+
+describe('audit verify', () => {
+  for (const way of ways) {
+    test(`finds everything as it was written, by ${way}`, async () => {
+      const { exit, out, err } = await gateway.gatewayctl('audit verify --json', way);
+      assert.equal(exit, 0, err);
+      const { ok, entries, chains, unkeyed, before_chains: earlier, broken } = JSON.parse(out);
+      assert.deepEqual(
+        { ok, entries, unkeyed, earlier, broken },
+        { ok: true, entries: 8, unkeyed: 0, earlier: 0, broken: [] },
+      );
+      assert.equal(chains, 16);
+    });
+  }
+
+  const where = `(chain, seq) = (0, 3)`;
+  const forged = [
+    [`id = 'another'`, 'altered'],
+    [`at = at + interval '1 microsecond'`, 'altered'],
+    [`actor = 'somebody'`, 'altered'],
+    [`via = 'api-key'`, 'altered'],
+    [`changed_by = 'somebody'`, 'altered'],
+    [`action = 'blocked'`, 'altered'],
+    [`object_type = 'key'`, 'altered'],
+    [`object_id = 'another'`, 'altered'],
+    [`before = '{"a":1}'`, 'altered'],
+    [`after = after || '{"team_alias":"another"}'`, 'altered'],
+    [`after = null`, 'altered'],
+    [`request_id = 'another'`, 'altered'],
+    [`client = '192.0.2.1'`, 'altered'],
+    [`hash = sha256('another')`, 'altered'],
+    [`seq = 1000`, 'missing'],
+    [`chain = 15`, 'missing'],
+    [`key_id = null`, 'missing'],
+    [`key_id = 'another'`, 'missing'],
+  ] as const;
+
+  test('knows every column', async () => {
+    const { rows: columns } = await gateway.pool.query(
+      `select column_name as name from information_schema.columns where table_schema = 'gatewayctl' and table_name = 'audit_log'`,
+    );
+    const named = new Set(forged.map(([change]) => change.split(' ', 1)[0]));
+    assert.deepEqual(
+      columns.map(({ name }) => name).filter((name) => !named.has(name)),
+      [],
+    );
+  });
+
+  for (const [change, problem] of forged) {
+    test(`names a row of which somebody said ${change}`, async () => {
+      const { ok, broken } = await tampered([`update audit_log set ${change} where ${where}`], verified);
+      assert.equal(ok, false);
+      const [flaw] = broken.filter(({ chain, key_id: id }) => chain === 0 && id !== 'another');
+      assert.deepEqual([flaw?.problem, flaw?.seq], [problem, 3]);
+      if (problem === 'altered' && !change.startsWith('id')) {
+        assert.equal(flaw?.id, (await rows()).find(({ chain, seq }) => chain === 0 && seq === '3')?.id);
+      }
+    });
+  }
+
+  const others = [
+    ['a row that was deleted', [`delete from audit_log where ${where}`], 'missing', 3],
+    [
+      'two rows that changed places',
+      [
+        `update audit_log set seq = -1 where ${where}`,
+        `update audit_log set seq = 3 where (chain, seq) = (0, 4)`,
+        `update audit_log set seq = 4 where (chain, seq) = (0, -1)`,
+      ],
+      'moved',
+      3,
+    ],
+    [
+      'a row that was deleted, with those behind it moved up',
+      [
+        `delete from audit_log where ${where}`,
+        ...[4, 5, 6, 7, 8].map((seq) => `update audit_log set seq = ${seq - 1} where (chain, seq) = (0, ${seq})`),
+      ],
+      'altered',
+      3,
+    ],
+    ['an end that was cut off', [`delete from audit_log where chain = 0 and seq >= 6`], 'cut_off', 6],
+    [
+      'an end that was cut off, with its head set back',
+      [
+        `update audit_heads set seq = 5, hash = (select hash from audit_log where (chain, seq) = (0, 5)) where chain = 0`,
+        `delete from audit_log where chain = 0 and seq > 5`,
+      ],
+      'head_altered',
+      null,
+    ],
+    ['a head that was set back', [`update audit_heads set seq = 5 where chain = 0`], 'unexpected', 6],
+    [
+      'a row that was added',
+      [
+        `insert into audit_log select 'new', at, actor, via, changed_by, action, object_type, object_id, before, after,
+         request_id, client, key_id, chain, 9, hash from audit_log where ${where}`,
+      ],
+      'altered',
+      9,
+    ],
+    ['a head that is gone', [`delete from audit_heads where chain = 0`], 'head_missing', null],
+    [
+      'a chain that is gone',
+      [`delete from audit_log where chain = 0`, `delete from audit_heads where chain = 0`],
+      'head_missing',
+      null,
+    ],
+    ['a head without its rows', [`delete from audit_log where chain = 0`], 'cut_off', 1],
+    ['a key that is gone', [`delete from audit_keys`], 'key_unknown', null],
+    [
+      'a row without a key',
+      [
+        `insert into audit_heads select '', chain, seq, hash, mac from audit_heads`,
+        `insert into audit_log select 'forged', now(), actor, via, changed_by, action, object_type, object_id, before, after,
+           request_id, client, '', 0, 1, hash from audit_log where ${where}`,
+      ],
+      'altered',
+      1,
+    ],
+  ] as const;
+
+  for (const [what, sql, problem, seq] of others) {
+    test(`names ${what}`, async () => {
+      const { ok, broken } = await tampered(sql, verified);
+      assert.equal(ok, false);
+      const flaw = broken.find((each) => each.chain === 0 && (problem !== 'altered' || each.problem === problem));
+      assert.deepEqual([flaw?.problem, flaw?.seq], [problem, seq], JSON.stringify(broken));
+    });
+  }
+
+  test('ends with 1 and says which entry it is, and what was done to it', async () => {
+    const [first] = await rows();
+    const { exit, err, out } = await tampered([`update audit_log set actor = 'x' where (chain, seq) = (0, 1)`], () =>
+      gateway.gatewayctl('audit verify'),
+    );
+    assert.equal(exit, 1);
+    assert.match(err, new RegExp(`chain 0 of key ${first?.key_id}: row 1, entry ${first?.id}, was changed`));
+    assert.match(out, /^false\t/);
+  });
+
+  test('is for administrators and for whoever may look at everything', async () => {
+    const keyOf = async (role: string) => {
+      await gateway.gatewayctl(`user create --id ${role} --role ${role}`);
+      return (await gateway.gatewayctl(`key generate --user ${role} -q`)).out.trim();
+    };
+    for (const [role, status] of [
+      ['proxy_admin', 200],
+      ['proxy_admin_viewer', 200],
+      ['internal_user', 403],
+    ] as const) {
+      assert.equal((await gateway.request('GET', '/audit/verify', { key: await keyOf(role) })).status, status, role);
+    }
+  });
+
+  test('is not disturbed by changes that are being made', async () => {
+    const changes = Promise.all(
+      Array.from({ length: 40 }, (_, n) => gateway.request('POST', '/team/new', { body: { team_id: `busy-${n}` } })),
+    );
+    for (let round = 0; round < 5; round++) assert.deepEqual((await verified()).broken, []);
+    assert.ok((await changes).every(({ status }) => status === 200));
+    assert.deepEqual((await verified()).broken, []);
+    const used = new Set((await rows()).map(({ chain }) => chain));
+    assert.ok(used.size > 1, 'changes at once are in different chains');
+  });
+
+  test('a chain that was tampered with is never continued, and without any other nothing is changed', async () => {
+    await tampered([`update audit_heads set seq = seq - 1 where chain = 0`], async () => {
+      const [{ max }] = (await gateway.pool.query('select max(seq) from gatewayctl.audit_log where chain = 0')).rows;
+      assert.equal((await gateway.request('POST', '/team/new', { body: { team_id: 'elsewhere' } })).status, 200);
+      assert.deepEqual((await gateway.pool.query('select max(seq) from gatewayctl.audit_log where chain = 0')).rows, [
+        { max },
+      ]);
+    });
+    await tampered([`update audit_heads set seq = seq + 1`], async () => {
+      const refused = await gateway.request('POST', '/team/new', { body: { team_id: 'nowhere' } });
+      assert.deepEqual([refused.status, refused.body.error.type], [500, 'audit_chain_broken']);
+      assert.equal((await gateway.request('GET', '/team/info?team_id=nowhere')).status, 404);
+    });
+    await tampered([`delete from audit_heads`], async () => {
+      const refused = await gateway.request('POST', '/team/new', { body: { team_id: 'nowhere' } });
+      assert.deepEqual([refused.status, refused.body.error.type], [500, 'audit_chain_broken']);
+    });
+  });
+
+  test('an entry can be neither changed nor deleted while the triggers stand', async () => {
+    for (const sql of [
+      `update gatewayctl.audit_log set actor = 'x'`,
+      `delete from gatewayctl.audit_log where false`,
+      `truncate gatewayctl.audit_log`,
+      `delete from gatewayctl.audit_heads`,
+      `truncate gatewayctl.audit_keys`,
+    ]) {
+      await assert.rejects(
+        gateway.pool.query(sql),
+        /on gatewayctl\.audit_\w+ is refused: the audit log can only be added to/,
+      );
+    }
+  });
+
+  test('a command without the encryption key changes nothing, and reads', async () => {
+    const environment = { env: { GATEWAYCTL_ENCRYPTION_KEY_FILE: '' } };
+    const refused = await gateway.gatewayctl('team create --id keyless', 'database-url', environment);
+    assert.equal(refused.exit, 78, refused.err);
+    assert.match(refused.err, /GATEWAYCTL_ENCRYPTION_KEY_FILE/);
+    assert.equal((await gateway.gatewayctl('audit list', 'database-url', environment)).exit, 0);
+    const asked = await gateway.gatewayctl('audit verify', 'database-url', environment);
+    assert.equal(asked.exit, 1);
+    assert.match(asked.err, /nothing under it can be checked/);
+  });
+});
