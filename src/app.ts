@@ -11,6 +11,7 @@ import { Budget } from './budgets/budget.entity.ts';
 import { BudgetService } from './budgets/budget.service.ts';
 import { Customer } from './customers/customer.entity.ts';
 import { CustomerService } from './customers/customer.service.ts';
+import type { UserSettings } from './config/user-settings.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
 import { openOrm } from './db/orm.ts';
 import type { Change } from './db/notify.ts';
@@ -79,10 +80,10 @@ export interface AppOptions {
   readonly auditVault: Vault;
   /** Deployments that are set up outside the database, so that lists show them too. */
   readonly configured: readonly Deployment[];
-  /** Teams that everybody may join by themselves, by id or alias. */
-  readonly availableTeams?: readonly string[] | undefined;
   /** What the configuration says of keys. */
   readonly keyRules: KeyRuleSettings;
+  /** What a new user has where its maker says nothing, and may join. */
+  readonly userDefaults: UserSettings;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
 }
@@ -175,15 +176,15 @@ export class App {
   }
 
   #services(work: Work): Services {
-    const { vault, configured, keyRules, availableTeams = [] } = this.#options;
+    const { vault, configured, keyRules, userDefaults } = this.#options;
     const audit = new AuditService(work, this.#auditKeys);
     const budgets = new BudgetService(work, audit);
     const organizations = new OrganizationService(work, audit, budgets);
     const organizationMembers = new OrganizationMemberService(work, audit);
-    const users = new UserService(work, audit, organizationMembers);
+    const users = new UserService(work, { audit, members: organizationMembers, defaults: userDefaults });
     const teams = new TeamService(work, audit);
     const members = new MemberService(work, { audit, teams, users });
-    const joining = new TeamJoin(work, { users, lookup: teams.lookup, available: availableTeams });
+    const joining = new TeamJoin(work, { users, lookup: teams.lookup, available: userDefaults.availableTeams ?? [] });
     const access = new KeyAccess(work);
     const keys = new KeyService(work, { audit, teams, users, access, rules: new KeyRules(keyRules, work.now) });
     const models = new ModelService(work, {

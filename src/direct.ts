@@ -42,8 +42,8 @@ export async function openDirect(
     vault: createVault(encryptionKeys),
     auditVault: createVault(encryptionKeys, 'audit-mac'),
     configured: configuredDeployments(settings),
-    availableTeams: settings.availableTeams,
     keyRules: keyRules(settings),
+    userDefaults: settings.userSettings,
   });
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
   const kept = opened.move();

@@ -86,8 +86,8 @@ export async function serve(parts: ServeParts): Promise<void> {
     vault,
     auditVault,
     configured,
-    availableTeams: settings.availableTeams,
     keyRules: keyRules(settings),
+    userDefaults: settings.userSettings,
     onChange: plane.follow,
   });
   if (settings.rotationSecretsDir !== undefined) {

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
-import { get } from 'node:http';
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { Client, Pool } from 'pg';
-import { openEmbedded, throwaway } from '../src/db/embedded.ts';
-import { aStateDir, type Gateway, gatewayctl, startDaemon, startGateway, until, ways } from './support/gateway.ts';
+import { Client } from 'pg';
+import { type Gateway, gatewayctl, type Outcome, startGateway, ways } from './support/gateway.ts';
 
 let gateway: Gateway;
 before(async () => {
@@ -106,7 +105,7 @@ describe('audit verify', () => {
     test(`names a row of which somebody said ${change}`, async () => {
       const { ok, broken } = await tampered([`update audit_log set ${change} where ${where}`], verified);
       assert.equal(ok, false);
-      const [flaw] = broken.filter(({ chain, key_id: id }) => chain === 0 && id !== 'another');
+      const flaw = broken.find(({ chain, key_id: id }) => chain === 0 && id !== 'another');
       assert.deepEqual([flaw?.problem, flaw?.seq], [problem, 3]);
       if (problem === 'altered' && !change.startsWith('id')) {
         assert.equal(flaw?.id, (await rows()).find(({ chain, seq }) => chain === 0 && seq === '3')?.id);
@@ -209,15 +208,19 @@ describe('audit verify', () => {
     }
   });
 
-  test('is not disturbed by changes that are being made', async () => {
+  test('is not disturbed by changes that are being made, few or many at once', async () => {
+    await gateway.gatewayctl('team create --id busy');
     const changes = Promise.all(
-      Array.from({ length: 40 }, (_, n) => gateway.request('POST', '/team/new', { body: { team_id: `busy-${n}` } })),
+      Array.from({ length: 210 }, () => gateway.request('POST', '/key/generate', { body: { team_id: 'busy' } })),
     );
     for (let round = 0; round < 5; round++) assert.deepEqual((await verified()).broken, []);
     assert.ok((await changes).every(({ status }) => status === 200));
-    assert.deepEqual((await verified()).broken, []);
     const used = new Set((await rows()).map(({ chain }) => chain));
     assert.ok(used.size > 1, 'changes at once are in different chains');
+    const { entries } = await verified();
+    await gateway.gatewayctl('team delete busy --confirm busy');
+    const { entries: more, broken } = await verified();
+    assert.deepEqual([more, broken], [entries + 211, []]);
   });
 
   test('a chain that was tampered with is never continued, and without any other nothing is changed', async () => {
@@ -263,5 +266,107 @@ describe('audit verify', () => {
     const asked = await gateway.gatewayctl('audit verify', 'database-url', environment);
     assert.equal(asked.exit, 1);
     assert.match(asked.err, /nothing under it can be checked/);
+  });
+});
+
+/** Commands on a database of their own, on the server of the gateway. */
+async function aDatabase(name: string, keyFile?: string) {
+  await gateway.pool.query(`create database ${name}`);
+  const url = gateway.databaseUrl.replace(/\/\/([^/]*)\/[^?]*/, `//$1/${name}`);
+  const on = (line: string, file = keyFile): Promise<Outcome> =>
+    gatewayctl(line, {
+      env: {
+        GATEWAYCTL_DATABASE_URL: url,
+        ...(file !== undefined && { GATEWAYCTL_ENCRYPTION_KEY_FILE: file }),
+      },
+    });
+  const migrated = await on('migrate up');
+  assert.equal(migrated.exit, 0, migrated.err);
+  return {
+    run: on,
+    verify: async (file = keyFile) => JSON.parse((await on('audit verify --json', file)).out),
+    async query(sql: string) {
+      const client = new Client({ connectionString: url });
+      await client.connect();
+      try {
+        await client.query(sql);
+      } finally {
+        await client.end();
+      }
+    },
+  };
+}
+
+async function aKeyFile(name: string): Promise<string> {
+  const path = join(gateway.stateDir, name);
+  await writeFile(path, randomBytes(32).toString('base64'), { mode: 0o600 });
+  return path;
+}
+
+describe('the chains of other databases', () => {
+  test('a dump takes them along, and what was restored is as it was written', async () => {
+    const file = join(gateway.stateDir, 'dump.jsonl');
+    assert.equal((await gateway.gatewayctl(`db dump ${file}`, 'embedded')).exit, 0);
+    const { entries } = await verified();
+    const restored = await aDatabase('restored', join(gateway.stateDir, 'encryption-key'));
+    const done = await restored.run(`db restore ${file}`);
+    assert.equal(done.exit, 0, done.err);
+    const found = await restored.verify();
+    assert.deepEqual([found.ok, found.entries], [true, entries]);
+    assert.equal((await restored.run('team create --id after-restore')).exit, 0);
+    const continued = await restored.verify();
+    assert.deepEqual([continued.ok, continued.entries], [true, entries + 1]);
+  });
+
+  test('entries from before there were chains are counted, and not vouched for', async () => {
+    const old = await aDatabase('old', await aKeyFile('old-key'));
+    await old.query(`insert into gatewayctl.audit_log (id, at, actor, via, action, object_type, object_id)
+                     values ('old', now(), 'anna', 'cli-direct', 'created', 'team', 't')`);
+    assert.equal((await old.run('team create --id t')).exit, 0);
+    const { ok, entries, before_chains: earlier, broken } = await old.verify();
+    assert.deepEqual(broken, []);
+    assert.deepEqual({ ok, entries, earlier }, { ok: true, entries: 1, earlier: 1 });
+  });
+
+  test('without an encryption key entries are chained without one, and counted; from the first key on, each needs it', async () => {
+    const keyless = await aDatabase('keyless');
+    await keyless.run('team create --id one');
+    await keyless.run('team create --id two');
+    const without = await keyless.verify();
+    assert.deepEqual([without.ok, without.entries, without.unkeyed], [true, 2, 2]);
+
+    const file = await aKeyFile('first-key');
+    assert.equal((await keyless.run('team create --id three', file)).exit, 0);
+    const mixed = await keyless.verify(file);
+    assert.deepEqual([mixed.ok, mixed.entries, mixed.unkeyed], [true, 3, 2]);
+    assert.equal((await keyless.run('team create --id four')).exit, 78);
+
+    // Whoever may write to the database can compute all of it.
+    const heads = `gatewayctl.audit_heads`;
+    await keyless.query(`create table kept as select * from ${heads} where key_id <> '';
+      set session_replication_role = replica; delete from ${heads} where key_id <> ''`);
+    assert.equal((await keyless.run('team create --id forged')).exit, 0);
+    await keyless.query(`insert into ${heads} table kept`);
+    const forged = await keyless.verify(file);
+    assert.deepEqual(
+      forged.broken.map(({ problem, key_id: id }: Broken) => [problem, id]),
+      [['key_missing', '']],
+    );
+  });
+
+  test('a changed encryption key leaves everything to be checked with the new one alone', async () => {
+    const [first, second] = [await aKeyFile('key-1'), await aKeyFile('key-2')];
+    const rotated = await aDatabase('rotated', first);
+    await rotated.run('team create --id before');
+    const turned = await rotated.run(`crypto rotate --new-key-file ${second}`);
+    assert.equal(turned.exit, 0, turned.err);
+    assert.equal((await rotated.run('team create --id after', second)).exit, 0);
+    const { ok, entries } = await rotated.verify(second);
+    assert.deepEqual([ok, entries], [true, 3]);
+    const old = await rotated.verify(first);
+    assert.deepEqual(
+      old.broken.map(({ problem }: Broken) => problem),
+      ['key_unknown'],
+    );
   });
 });

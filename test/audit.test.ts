@@ -155,12 +155,32 @@ describe('the audit log', () => {
       (await gateway.request('POST', '/user/new', { body: { user_id: 'with-key' } })).body.key,
     ];
     assert.equal(made[0], own);
-    await gateway.request('POST', '/model/new', {
-      body: { model_name: 'x', litellm_params: { model: 'openai/x', api_key: 'sk-provider-secret-0002' } },
-    });
+    const provider = [
+      'sk-provider-secret-0002',
+      'sk-provider-secret-0003',
+      'canary-of-a-cloud-0004',
+      'canary-of-a-cloud-renewed-0005',
+    ];
+    const tour: readonly (readonly [method: string, path: string, body: object])[] = [
+      ['POST', '/model/new', { model_name: 'x', litellm_params: { model: 'openai/x', api_key: provider[0] } }],
+      ['PATCH', '/model/by-canary/update', { litellm_params: { api_key: provider[1] } }],
+      ['POST', '/model/delete', { id: 'by-canary' }],
+      ['POST', '/credentials', { credential_name: 'c', credential_values: { api_key: provider[2] } }],
+      ['PATCH', '/credentials/c', { credential_values: { api_key: provider[3] } }],
+      ['DELETE', '/credentials/c', {}],
+      ['POST', '/key/block', { key: own }],
+      ['POST', '/key/update', { key: own, max_budget: 5 }],
+      ['POST', '/key/delete', { keys: [own] }],
+    ];
+    for (const [method, path, body] of tour) {
+      const named = path === '/model/new' ? { ...body, model_info: { id: 'by-canary' } } : body;
+      const { status, text } = await gateway.request(method, path, { body: named });
+      assert.equal(status, 200, `${path}: ${text}`);
+    }
+    await gateway.request('POST', '/key/generate', { key: 'sk-refused-secret-0006', body: {} });
     const { rows } = await gateway.pool.query('select to_jsonb(a)::text as text from gatewayctl.audit_log a');
     const log = rows.map(({ text }: { text: string }) => text).join('\n');
-    for (const secret of [...made, 'sk-provider-secret-0002', gateway.daemon.masterKey]) {
+    for (const secret of [...made, ...provider, 'sk-refused-secret-0006', gateway.daemon.masterKey]) {
       assert.ok(secret.length > 20 && !log.includes(secret));
     }
   });

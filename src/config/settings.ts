@@ -13,8 +13,6 @@ export interface Setting {
   readonly flag?: string;
   /** Places in the configuration file: ours first, then LiteLLM's. */
   readonly file: readonly (string | FilePlace)[];
-  /** Whether a file may hold a list of single values. */
-  readonly isList?: true;
   /** Never shown. `password`: a URL, of which only the password is hidden. */
   readonly secret?: 'whole' | 'password';
   readonly description: string;
@@ -188,13 +186,6 @@ export const settings = {
       seconds('litellm_settings.request_timeout'),
     ],
     description: 'Longest time one call to a provider may take in all',
-  },
-  availableTeams: {
-    type: value.nameList,
-    env: ['GATEWAYCTL_AVAILABLE_TEAMS'],
-    file: ['gatewayctl.available_teams', 'litellm_settings.default_internal_user_params.available_teams'],
-    isList: true,
-    description: 'Teams, by id or alias, that every user may join without being added by somebody else',
   },
   authCacheTtl: {
     type: value.time,

@@ -25,12 +25,6 @@ const matching = (description: string, pattern: RegExp): Value<string> =>
 
 export const text = value('a text', (given) => given || undefined);
 
-/** Names separated by commas; in a file a list too, of which a comma in a name makes two. */
-export const nameList: Value<readonly string[]> = value('names separated by commas', (given) => {
-  const listed = given.split(',').map((name) => name.trim());
-  return listed.every((name) => name !== '') ? listed : undefined;
-});
-
 export const path = matching('a path', /^[^\0]+$/);
 
 export const host = matching('an address or a host name, without a port', /^[\w.:%-]+$/);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { GatewayError } from '../kernel/errors.ts';
 import { text } from '../kernel/fields.ts';
-import { operation } from '../kernel/operation.ts';
+import { type Flag, operation } from '../kernel/operation.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import type { UserService } from '../users/user.service.ts';
 import type { MemberChanges, MemberService } from './member.service.ts';
@@ -45,6 +45,19 @@ async function outcomeOf(
   }
 }
 
+const membersFlag: Flag = {
+  name: 'members',
+  placeholder: 'user,…',
+  description: 'The users, by id or e-mail address',
+  completes: 'user',
+  parse: (given) => ({
+    members: given
+      .split(',')
+      .map((name) => name.trim())
+      .map((name) => (name.includes('@') ? { user_email: name } : { user_id: name })),
+  }),
+};
+
 export const addTeamMembers = operation({
   command: ['team', 'member', 'add-all'],
   route: ['POST', '/team/bulk_member_add'],
@@ -76,10 +89,16 @@ export const addTeamMembers = operation({
     id: 'user_id',
     args: ['team_id'],
     completes: { team_id: 'team' },
-    flags: { max_budget_in_team: 'max-budget' },
+    flags: { members: membersFlag, max_budget_in_team: 'max-budget' },
     done: ({ successful_additions: count, failed_additions: failed }, { team_id: teamId }) =>
       `${text(count)} added to team ${text(teamId)}, ${text(failed)} not`,
-    examples: [['Everybody', 'gatewayctl team member add-all platform --all-users']],
+    examples: [
+      [
+        'Some people, of whom a few may be in it already',
+        'gatewayctl team member add-all platform --members anna,ben@example.com',
+      ],
+      ['Everybody', 'gatewayctl team member add-all platform --all-users'],
+    ],
   },
   run: async (needs: Needs, { teamId, members: listed, allUsers, ...limits }) => {
     const { team: found, standing } = await needs.teams.lock(teamId, allUsers ? 'admin' : 'manager');

@@ -112,7 +112,7 @@ async function ask(command: string, caller: Caller, index: number): Promise<{ ve
   const isRead = isReading(operation);
   const query = new URLSearchParams();
   if (method === 'GET') for (const [name, value] of Object.entries(given)) query.set(name, String(value));
-  const answer = await gateway.request(method, `${path}${query.size > 0 ? `?${query}` : ''}`, {
+  const answer = await gateway.request(method, `${path}${query.size > 0 ? `?${query.toString()}` : ''}`, {
     key: secrets.get(caller) ?? '',
     ...(method !== 'GET' && { body: isRead ? given : { ...given, dry_run: true } }),
   });

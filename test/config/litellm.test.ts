@@ -194,18 +194,3 @@ test('the built-in mock has prices, so that the first call shows a cost', () => 
   assert.deepEqual([name, provider, source], ['mock-gpt', 'mock', 'builtin']);
   assert.deepEqual([info['input_cost_per_token'], info['output_cost_per_token']], [1.5e-7, 6e-7]);
 });
-
-test('teams that everybody may join are a list, as LiteLLM has it, or names separated by commas', () => {
-  const { availableTeams, warnings } = loadYaml(
-    `
-litellm_settings:
-  default_internal_user_params: {user_role: internal_user, available_teams: [first, Second team]}
-`,
-    { env },
-  );
-  assert.deepEqual(availableTeams, ['first', 'Second team']);
-  assert.deepEqual(
-    warnings.map(({ key }) => key),
-    ['litellm_settings.default_internal_user_params.user_role'],
-  );
-});

@@ -44,7 +44,7 @@ const stateOf = async (): Promise<unknown> => {
   const { rows } = await gateway.pool.query(
     `select (select json_agg(t order by t.id) from gatewayctl.teams t) as teams,
             (select json_agg(m order by m.team_id, m.user_id) from gatewayctl.team_members m) as members,
-            (select count(*) from gatewayctl.users) as users, (select count(*) from gatewayctl.audit_log) as audited`,
+            (select count(*) from gatewayctl.users) as users, (select count(*) from gatewayctl.audit_log where object_type <> 'operation') as audited`,
   );
   return rows;
 };

@@ -1,15 +1,24 @@
 import assert from 'node:assert/strict';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type Gateway, startGateway, ways } from '../support/gateway.ts';
+import { aStateDir, type Gateway, startGateway, ways } from '../support/gateway.ts';
 import { build, type Who, type World } from './world.ts';
 
 let gateway: Gateway;
 let world: World;
+let directory: string;
 before(async () => {
-  gateway = await startGateway({ env: { GATEWAYCTL_AVAILABLE_TEAMS: 'open, Open by alias' } });
+  directory = await aStateDir();
+  const file = join(directory, 'config.yaml');
+  await writeFile(file, 'litellm_settings: {default_internal_user_params: {available_teams: [open, Open by alias]}}\n');
+  gateway = await startGateway({ args: ['--config', file] });
   world = await build(gateway);
 });
-after(() => gateway[Symbol.asyncDispose]());
+after(async () => {
+  await gateway[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true });
+});
 
 const everything = {
   soft_budget: 4,
