@@ -225,13 +225,13 @@ describe('members', () => {
       return body.map(({ team_id: id }: { team_id: string }) => id);
     };
     assert.deepEqual(await seen(), ['open-2', 'open']);
-    const join = async (team_id: string, member: object, more: object = {}) =>
+    const ask = async (team_id: string, member: object, more: object = {}) =>
       (await world.ask('stranger', 'POST', '/team/member_add', { team_id, member, ...more })).status;
-    assert.equal(await join('shut', { user_id: 'stranger' }), 404);
-    assert.equal(await join('open', { user_id: 'stranger', role: 'admin' }), 404);
-    assert.equal(await join('open', { user_id: 'member-1' }), 404);
-    assert.equal(await join('open', { user_id: 'stranger' }, { max_budget_in_team: 10 }), 404);
-    assert.equal(await join('open', { user_email: 'stranger@example.com' }), 200);
+    assert.equal(await ask('shut', { user_id: 'stranger' }), 404);
+    assert.equal(await ask('open', { user_id: 'stranger', role: 'admin' }), 404);
+    assert.equal(await ask('open', { user_id: 'member-1' }), 404);
+    assert.equal(await ask('open', { user_id: 'stranger' }, { max_budget_in_team: 10 }), 404);
+    assert.equal(await ask('open', { user_email: 'stranger@example.com' }), 200);
     assert.deepEqual(await seen(), ['open-2']);
   });
 
@@ -286,7 +286,7 @@ for (const way of ways) {
     assert.deepEqual(
       rehearsed.changes.map(
         ({ object_type: type, before: was }: { object_type: string; before: Record<string, unknown> }) =>
-          type === 'team' ? `team of ${was['members_count']}` : type,
+          type === 'team' ? `team of ${String(was['members_count'])}` : type,
       ),
       ['key', 'team of 1'],
     );
