@@ -44,6 +44,7 @@ import { MemberService } from './teams/member.service.ts';
 import { DeletedTeam, Team, TeamMember } from './teams/team.entity.ts';
 import { Tag } from './tags/tag.entity.ts';
 import { TagService } from './tags/tag.service.ts';
+import { TeamJoin } from './teams/team.join.ts';
 import { TeamService } from './teams/team.service.ts';
 import { User } from './users/user.entity.ts';
 import { UserService } from './users/user.service.ts';
@@ -62,6 +63,7 @@ export interface Services {
   readonly users: UserService;
   readonly teams: TeamService;
   readonly members: MemberService;
+  readonly joining: TeamJoin;
   readonly keys: KeyService;
   readonly keyList: KeyList;
   readonly models: ModelService;
@@ -80,7 +82,7 @@ export interface AppOptions {
   readonly configured: readonly Deployment[];
   /** What the configuration says of keys. */
   readonly keyRules: KeyRuleSettings;
-  /** What a new user has where its maker says nothing. */
+  /** What a new user has where its maker says nothing, and may join. */
   readonly userDefaults: UserSettings;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
@@ -181,7 +183,8 @@ export class App {
     const organizationMembers = new OrganizationMemberService(work, audit);
     const users = new UserService(work, { audit, members: organizationMembers, defaults: userDefaults });
     const teams = new TeamService(work, audit);
-    const members = new MemberService(work, { audit, teams });
+    const members = new MemberService(work, { audit, teams, users });
+    const joining = new TeamJoin(work, { users, lookup: teams.lookup, available: userDefaults.availableTeams ?? [] });
     const access = new KeyAccess(work);
     const keys = new KeyService(work, { audit, teams, users, access, rules: new KeyRules(keyRules, work.now) });
     const models = new ModelService(work, {
@@ -205,6 +208,7 @@ export class App {
       users,
       teams,
       members,
+      joining,
       keys,
       keyList: new KeyList(work, access, teams),
       models,

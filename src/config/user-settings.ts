@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { durationText } from '../kernel/duration.ts';
-import { models } from '../kernel/fields.ts';
+import { id, models } from '../kernel/fields.ts';
 import { usd } from '../kernel/money.ts';
 import { type Role, roles } from '../kernel/operation.ts';
 import { members, type StructureContext } from './structures.ts';
@@ -12,6 +12,8 @@ export interface UserSettings {
   readonly maxBudget?: bigint | undefined;
   readonly budgetDuration?: string | undefined;
   readonly models?: string[] | undefined;
+  /** Teams that every user may join by itself, by id or alias. */
+  readonly availableTeams?: readonly string[] | undefined;
 }
 
 const section = 'litellm_settings';
@@ -23,7 +25,13 @@ export const userSettingPaths = [
   `${section}.internal_user_budget_duration`,
 ] as const;
 
-const defaults = { user_role: z.enum(roles), max_budget: usd, budget_duration: durationText, models };
+const defaults = {
+  user_role: z.enum(roles),
+  max_budget: usd,
+  budget_duration: durationText,
+  models,
+  available_teams: z.array(id).max(1_000),
+};
 const alone = { max_internal_user_budget: usd, internal_user_budget_duration: durationText };
 
 /** Reads LiteLLM's settings of new users. What is wrong is reported with its place. */
@@ -35,6 +43,7 @@ export function readUserSettings(trees: ReadonlyMap<string, Tree>, context: Stru
     maxBudget: given.max_budget ?? single.max_internal_user_budget,
     budgetDuration: given.budget_duration ?? single.internal_user_budget_duration,
     models: given.models,
+    availableTeams: given.available_teams,
   };
 }
 

@@ -9,6 +9,7 @@ import { Migration0003Audit } from './migrations/0003-audit.ts';
 import { Migration0004Idempotency } from './migrations/0004-idempotency.ts';
 import { Migration0005Models } from './migrations/0005-models.ts';
 import { Migration0006Keys } from './migrations/0006-keys.ts';
+import { Migration0007Teams } from './migrations/0007-teams.ts';
 import { Migration0008Users } from './migrations/0008-users.ts';
 import { Migration0009Owners } from './migrations/0009-owners.ts';
 import { SCHEMA } from './schema.ts';
@@ -23,6 +24,7 @@ const migrations: readonly { readonly name: string; readonly class: MigrationCla
   { name: '0004-idempotency', class: Migration0004Idempotency },
   { name: '0005-models', class: Migration0005Models },
   { name: '0006-keys', class: Migration0006Keys },
+  { name: '0007-teams', class: Migration0007Teams },
   { name: '0008-users', class: Migration0008Users },
   { name: '0009-owners', class: Migration0009Owners },
 ];

@@ -93,6 +93,7 @@ export const listTeamPermissions = operation({
 
 export const updateTeamPermissions = operation({
   command: ['team', 'permission', 'set'],
+  aliases: ['update'],
   route: ['POST', '/team/permissions_update'],
   summary: 'Say what plain members of a team may do with its keys',
   input: wire({
