@@ -1,8 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { Authenticator } from './access/authenticate.ts';
-import { allows, requireModel } from './access/decide.ts';
+import { allows, requireCall } from './access/decide.ts';
 import { KeyCache } from './access/key-cache.ts';
+import { Payers } from './access/payers.ts';
+import type { Seed } from './access/principal-of.ts';
 import type { Database } from './database.ts';
 import { type Change, Listener } from './db/notify.ts';
 import { OutageLog } from './db/outage-log.ts';
@@ -29,6 +31,8 @@ export interface DataPlaneParts extends ServeParts {
 
 /** Keys cached at most in one process: a snapshot is about 1 KiB. */
 const KEYS_AT_MOST = 10_000;
+/** Customers and tags, those that turned out to be unknown included. */
+const PAYERS_AT_MOST = 20_000;
 const NEGATIVE_TTL_MS = 5_000;
 const DAY_MS = 86_400_000;
 
@@ -59,13 +63,21 @@ export async function createDataPlane(parts: DataPlaneParts) {
     staleMax: toMilliseconds(settings.authStaleMax),
     shared,
   });
+  const seed: Seed = (entity, id, spent) => metering.seed(entity, id, spent);
+  const payers = new Payers({
+    pool: database.pool,
+    ttl: toMilliseconds(settings.authCacheTtl),
+    staleMax: toMilliseconds(settings.authStaleMax),
+    maxEntries: PAYERS_AT_MOST,
+    seed,
+  });
   const authenticator = new Authenticator({
     pool: database.pool,
     cache,
     masterKey,
     keyHeader: settings.keyHeaderName,
     now,
-    seed: (entity, id, spent) => metering.seed(entity, id, spent),
+    seed,
   });
   const deployments = new DeploymentTable(configured);
 
@@ -74,8 +86,8 @@ export async function createDataPlane(parts: DataPlaneParts) {
     for (const problem of problems) log('warn', `Left out ${problem}`);
     deployments.replace([...configured, ...found]);
   });
-  const follow = follower(parts, { cache, reload, metering });
-  const listener = listen(parts, { cache, reload, metering, follow, outage });
+  const follow = follower(parts, { cache, payers, reload, metering });
+  const listener = listen(parts, { cache, payers, reload, metering, follow, outage });
   await reload();
   opened.use(listener);
   await listener.start();
@@ -84,7 +96,8 @@ export async function createDataPlane(parts: DataPlaneParts) {
   const proxy = opened.use(
     createProxy({
       authenticate: (request) => authenticator.authenticate(request, { mayBeStale: true }),
-      decide: (principal, model) => requireModel(principal, model, settings.modelAccessStatus),
+      payers: (named) => payers.find(named),
+      decide: (principal, call) => requireCall(principal, call, settings.modelAccessStatus),
       allows,
       metering: refusingWith(metering, settings.budgetExceededStatus),
       deployments,
@@ -108,7 +121,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
 /** Money refused in the status the operator's clients know; what a budget is, is none of HTTP's business. */
 function refusingWith(metering: Metering, status: number): Pick<Metering, 'prepare' | 'begin'> {
   return {
-    prepare: (principal) => metering.prepare(principal),
+    prepare: (charge) => metering.prepare(charge),
     begin: (start) => {
       try {
         return metering.begin(start);
@@ -154,21 +167,23 @@ type Follow = (change: Change) => Promise<void> | void;
 
 interface Kept {
   readonly cache: KeyCache;
+  readonly payers: Payers;
   readonly reload: () => Promise<void>;
   readonly metering: Metering;
 }
 
 /** Drops what a change makes untrue. */
-function follower({ database, log }: DataPlaneParts, { cache, reload, metering }: Kept): Follow {
+function follower({ database, log }: DataPlaneParts, { cache, payers, reload, metering }: Kept): Follow {
   const failed = (error: unknown): undefined => {
     log('error', 'A change could not be followed', { error });
   };
   return (change) => {
     if (change.entity === 'model') return reload().catch(failed);
     const { entity, id } = change;
-    if (entity === 'budget' || entity === 'customer' || entity === 'tag') return cache.forgetAll();
     // The change may be one of what it has spent: a reset budget has room from the next call on.
-    if (entity !== 'organization') metering.refresh(entity, id);
+    if (entity !== 'budget') metering.refresh(entity, id);
+    if (entity === 'customer' || entity === 'tag') return payers.forget(entity, id);
+    if (entity === 'budget') payers.forgetAll();
     if (entity === 'key') return cache.invalidate(change.hashes);
     return cache.invalidateOwner(entity, id, () => tokensOf(database.pool, entity, id).catch(failed));
   };
@@ -177,22 +192,25 @@ function follower({ database, log }: DataPlaneParts, { cache, reload, metering }
 /** Hears of changes, whoever made them, and says when it cannot. */
 function listen(
   { database }: DataPlaneParts,
-  { cache, reload, follow, outage }: Kept & { readonly follow: Follow; readonly outage: OutageLog },
+  { cache, payers, reload, follow, outage }: Kept & { readonly follow: Follow; readonly outage: OutageLog },
 ): Listener {
   return new Listener({
     url: database.url,
     onChange: follow,
     onUp: (since) => {
       cache.trust(since);
+      payers.trust();
       outage.over();
       reload().catch((error: unknown) => outage.log('error', 'Models could not be read', { error }));
     },
     onDown: (error) => {
       cache.distrust();
+      payers.distrust();
       outage.begin(error);
     },
     onUnreadable: (error) => {
       cache.forgetAll();
+      payers.distrust();
       outage.unreadable(error);
     },
   });

@@ -1,4 +1,6 @@
-import { GatewayError } from '../kernel/errors.ts';
+import { type ErrorKind, GatewayError } from '../kernel/errors.ts';
+import { matchesPattern } from '../kernel/grant.ts';
+import { letsRoute } from '../kernel/route-groups.ts';
 import type { Principal } from './principal.ts';
 
 /** LiteLLM's special names in a list of models. */
@@ -6,57 +8,156 @@ const TEAM_MODELS = 'all-team-models';
 const ALL_MODELS = 'all-proxy-models';
 const NO_MODELS = 'no-default-models';
 
+/** A call as somebody asks for it. */
+export interface AskedCall {
+  /** As the client names it. */
+  readonly model: string;
+  /** The path as it was registered, such as `/models/:model`, and as it was called. */
+  readonly route: string;
+  readonly path: string;
+  /** The request's body. */
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** Why a call is not allowed: the rule that stands in the way, and what the client is told. */
+export interface Denial {
+  readonly rule: 'role' | 'route' | 'key' | 'team' | 'user' | 'org' | 'params';
+  readonly kind: ErrorKind;
+  readonly type: string;
+  readonly param?: string;
+  /** Made when it is needed: a list of models asks about each of them. */
+  readonly message: () => string;
+}
+
+export interface Decision {
+  /** The model that is called: what an alias stands for. */
+  readonly model: string;
+  readonly denial?: Denial | undefined;
+}
+
 /**
- * Whether a list lets a model through: its name, a pattern such as `openai/*` or `*`, or everything when it is empty.
+ * Whether somebody may make a call. The one place that says so: what lists show and what calls do is the same.
+ *
+ * Aliases come first, and what they stand for is what must be allowed: a name somebody may use cannot lead to a model
+ * they may not.
  */
+export function decide(principal: Principal, call: AskedCall): Decision {
+  const model = resolveAlias(principal, call.model);
+  if (principal.kind === 'master') return { model };
+  const denial =
+    deniedByRoute(principal, call) ?? deniedByModel(principal, model) ?? deniedByParams(principal, call.fields);
+  return { model, denial };
+}
+
+/** The key's alias, then its team's of what that stands for; no further, so there are no circles. */
+export function resolveAlias({ aliases, teamAliases }: Principal, model: string): string {
+  const named = aliased(aliases, model);
+  return aliased(teamAliases, named);
+}
+
+const aliased = (aliases: Readonly<Record<string, string>>, model: string): string =>
+  Object.hasOwn(aliases, model) ? (aliases[model] ?? model) : model;
+
+/** Whether the caller may call a model, by any of its names: what a list of models shows is exactly that. */
+export const allows = (principal: Principal, model: string): boolean =>
+  principal.kind === 'master' || deniedByModel(principal, resolveAlias(principal, model)) === undefined;
+
+/**
+ * The model to call, where the call is allowed.
+ *
+ * @param status of a model that is not: 403, or 401 as LiteLLM answered until April 2026
+ * @throws GatewayError 403, or 400 for a parameter that is missing
+ */
+export function requireCall(principal: Principal, call: AskedCall, status = 403): string {
+  const { model, denial } = decide(principal, call);
+  if (denial) throw asError(denial, status);
+  return model;
+}
+
+/** For routes that call no model. */
+export function requireRoute(principal: Principal, call: Pick<AskedCall, 'route' | 'path'>): void {
+  const denial = principal.kind === 'master' ? undefined : deniedByRoute(principal, call);
+  if (denial) throw asError(denial, 403);
+}
+
+function asError({ rule, kind, type, param, message }: Denial, modelStatus: number): GatewayError {
+  const isModel = rule === 'key' || rule === 'team' || rule === 'user' || rule === 'org';
+  return new GatewayError(kind, type, message(), { param, ...(isModel && { status: modelStatus }) });
+}
+
+function deniedByRoute(
+  { allowedRoutes }: Principal,
+  { route, path }: Pick<AskedCall, 'route' | 'path'>,
+): Denial | undefined {
+  if (letsRoute(allowedRoutes, route)) return undefined;
+  return {
+    rule: 'route',
+    kind: 'forbidden',
+    type: 'route_not_allowed',
+    message: () =>
+      `Virtual key is not allowed to call this route. Only allowed to call routes: [${allowedRoutes.join(', ')}]. ` +
+      `Tried to call route: ${path}`,
+  };
+}
+
+/**
+ * Which rule stands between somebody and a model, if any. Whoever only views calls none. Of the lists the key's own comes
+ * first, then its team's or, as in LiteLLM for a key without a team, its user's, then its organization's: all must let
+ * the model through.
+ */
+function deniedByModel(principal: Principal, model: string): Denial | undefined {
+  const { role, models, teamId, teamModels, userModels = [], organizationModels } = principal;
+  if (role === 'internal_user_viewer' || role === 'proxy_admin_viewer') return viewer(role);
+  const followsTeam = teamId !== null && models.includes(TEAM_MODELS);
+  if (!followsTeam && !lists(models, model)) return notListed('key', models, model);
+  if (teamId !== null && !lists(teamModels, model)) return notListed('team', teamModels, model);
+  if (teamId === null && !lists(userModels, model)) return notListed('user', userModels, model);
+  return lists(organizationModels, model) ? undefined : notListed('org', organizationModels, model);
+}
+
+/** Whether a list lets a model through: its name, a pattern such as `openai/*` or `*`, or everything when it is empty. */
 function lists(models: readonly string[], model: string): boolean {
   if (models.length === 0) return true;
-  return models.some(
-    (entry) => entry === model || entry === ALL_MODELS || (entry.includes('*') && matches(entry, model)),
-  );
+  if (models.includes(NO_MODELS)) return false;
+  return models.some((entry) => entry === ALL_MODELS || matchesModel(entry, model));
 }
 
-/** `*` stands for any run of characters; nothing else is special, so a list cannot hold a slow regular expression. */
-function matches(pattern: string, model: string): boolean {
-  const parts = pattern.split('*');
-  const first = parts.shift() ?? '';
-  const last = parts.pop() ?? '';
-  if (!model.startsWith(first) || !model.endsWith(last) || model.length < first.length + last.length) return false;
-  let position = first.length;
-  for (const part of parts) {
-    const found = model.indexOf(part, position);
-    if (found === -1) return false;
-    position = found + part.length;
-  }
-  return position <= model.length - last.length;
+/** Whether an entry, of a list or of limits by model, means a model. */
+export const matchesModel = (entry: string, model: string): boolean =>
+  entry === model || (entry.includes('*') && matchesPattern(entry, model));
+
+const viewer = (role: string): Denial => ({
+  rule: 'role',
+  kind: 'forbidden',
+  type: 'role_not_allowed',
+  message: () => `Users with the role ${role} may look at things, and not call models`,
+});
+
+/** LiteLLM's words. */
+const notListed = (rule: 'key' | 'team' | 'user' | 'org', models: readonly string[], model: string): Denial => ({
+  rule,
+  kind: 'forbidden',
+  type: `${rule}_model_access_denied`,
+  param: 'model',
+  message: () =>
+    `${rule} not allowed to access model. This ${rule} can only access models=[${models.join(', ')}]. Tried to access ${model}`,
+});
+
+/** A parameter may be one of an object's: `metadata.project`. */
+function deniedByParams({ enforcedParams }: Principal, fields: Readonly<Record<string, unknown>>): Denial | undefined {
+  const missing = enforcedParams.find((name) => !hasParam(fields, name.split('.')));
+  if (missing === undefined) return undefined;
+  return {
+    rule: 'params',
+    kind: 'invalid',
+    type: 'missing_parameter',
+    param: missing,
+    message: () => `BadRequest please pass param=${missing} in request body. This is a required param`,
+  };
 }
 
-type Denied = 'key' | 'team' | 'user' | undefined;
-
-/**
- * Which list stands in the way, if any. The key's own first, then its team's or, as in LiteLLM for a key without a team,
- * its user's: both must let the model through.
- */
-function deniedBy({ kind, models, teamId, teamModels, userModels = [] }: Principal, model: string): Denied {
-  if (kind === 'master') return undefined;
-  const followsTeam = models.includes(TEAM_MODELS) && teamId !== null;
-  if (!followsTeam && (models.includes(NO_MODELS) || !lists(models, model))) return 'key';
-  const [owner, list] = teamId === null ? (['user', userModels] as const) : (['team', teamModels] as const);
-  return list.includes(NO_MODELS) || !lists(list, model) ? owner : undefined;
-}
-
-/** Whether the caller may call a model: what a list of models shows is exactly what would be allowed. */
-export const allows = (principal: Principal, model: string): boolean => deniedBy(principal, model) === undefined;
-
-/** @param status 403, or 401 as LiteLLM answered until April 2026 */
-export function requireModel(principal: Principal, model: string, status = 403): void {
-  const denied = deniedBy(principal, model);
-  if (!denied) return;
-  const list = { key: principal.models, team: principal.teamModels, user: principal.userModels ?? [] }[denied];
-  throw new GatewayError(
-    'forbidden',
-    `${denied}_model_access_denied`,
-    `${denied} not allowed to access model. This ${denied} can only access models=[${list.join(', ')}]. Tried to access ${model}`,
-    { param: 'model', status },
-  );
+function hasParam(fields: unknown, [name, ...rest]: readonly string[]): boolean {
+  if (name === undefined) return fields !== null && fields !== undefined;
+  if (typeof fields !== 'object' || fields === null || !Object.hasOwn(fields, name)) return false;
+  return hasParam(Reflect.get(fields, name), rest);
 }

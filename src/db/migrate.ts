@@ -5,6 +5,7 @@ import { GatewayError } from '../kernel/errors.ts';
 import { asDatabaseRefusal } from './errors.ts';
 import { Migration0001Initial } from './migrations/0001-initial.ts';
 import { Migration0002Management } from './migrations/0002-management.ts';
+import { Migration0010BudgetWindows } from './migrations/0010-budget-windows.ts';
 import { SCHEMA } from './schema.ts';
 
 type MigrationClass = new (...args: ConstructorParameters<typeof Migration>) => Migration;
@@ -13,6 +14,7 @@ type MigrationClass = new (...args: ConstructorParameters<typeof Migration>) => 
 const migrations: readonly { readonly name: string; readonly class: MigrationClass }[] = [
   { name: '0001-initial', class: Migration0001Initial },
   { name: '0002-management', class: Migration0002Management },
+  { name: '0010-budget-windows', class: Migration0010BudgetWindows },
 ];
 
 export interface MigrationStatus {
