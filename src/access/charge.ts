@@ -19,8 +19,8 @@ export function chargeOf(principal: Principal, { models, payers, tags }: Charged
   const isMeant = ({ model = '' }: { readonly model?: string | undefined }) =>
     models.some((name) => matchesModel(model, name));
   return {
-    budgets: holders.flatMap(({ budgets, modelBudgets }) => [...budgets, ...modelBudgets.filter(isMeant)]),
-    rates: holders.flatMap(({ rates, modelRates }) => [...rates, ...modelRates.filter(isMeant)]),
+    budgets: holders.flatMap(({ budgets, modelBudgets }) => budgets.concat(modelBudgets.filter(isMeant))),
+    rates: holders.flatMap(({ rates, modelRates }) => rates.concat(modelRates.filter(isMeant))),
     tags,
   };
 }

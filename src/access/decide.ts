@@ -1,6 +1,7 @@
 import { type ErrorKind, GatewayError } from '../kernel/errors.ts';
 import { matchesPattern } from '../kernel/grant.ts';
 import { letsRoute } from '../kernel/route-groups.ts';
+import type { Payer } from './payers.ts';
 import type { Principal } from './principal.ts';
 
 /** LiteLLM's special names in a list of models. */
@@ -17,11 +18,16 @@ export interface AskedCall {
   readonly path: string;
   /** The request's body. */
   readonly fields: Readonly<Record<string, unknown>>;
+  /** The customer and the tags it names, its key's tags included. */
+  readonly payers: readonly Payer[];
 }
+
+/** Whose list of models it is. */
+type ModelRule = 'key' | 'team' | 'user' | 'org' | 'tag';
 
 /** Why a call is not allowed: the rule that stands in the way, and what the client is told. */
 export interface Denial {
-  readonly rule: 'role' | 'route' | 'key' | 'team' | 'user' | 'org' | 'params';
+  readonly rule: 'role' | 'route' | ModelRule | 'customer' | 'params';
   readonly kind: ErrorKind;
   readonly type: string;
   readonly param?: string;
@@ -43,11 +49,14 @@ export interface Decision {
  */
 export function decide(principal: Principal, call: AskedCall): Decision {
   const model = resolveAlias(principal, call.model);
-  if (principal.kind === 'master') return { model };
   const denial =
-    deniedByRoute(principal, call) ?? deniedByModel(principal, model) ?? deniedByParams(principal, call.fields);
+    (principal.kind === 'master' ? undefined : deniedByKey(principal, call, model)) ??
+    deniedByPayers(call.payers, model);
   return { model, denial };
 }
+
+const deniedByKey = (principal: Principal, call: AskedCall, model: string): Denial | undefined =>
+  deniedByRoute(principal, call) ?? deniedByModel(principal, model) ?? deniedByParams(principal, call.fields);
 
 /** The key's alias, then its team's of what that stands for; no further, so there are no circles. */
 export function resolveAlias({ aliases, teamAliases }: Principal, model: string): string {
@@ -81,7 +90,7 @@ export function requireRoute(principal: Principal, call: Pick<AskedCall, 'route'
 }
 
 function asError({ rule, kind, type, param, message }: Denial, modelStatus: number): GatewayError {
-  const isModel = rule === 'key' || rule === 'team' || rule === 'user' || rule === 'org';
+  const isModel = type === `${rule}_model_access_denied`;
   return new GatewayError(kind, type, message(), { param, ...(isModel && { status: modelStatus }) });
 }
 
@@ -134,7 +143,7 @@ const viewer = (role: string): Denial => ({
 });
 
 /** LiteLLM's words. */
-const notListed = (rule: 'key' | 'team' | 'user' | 'org', models: readonly string[], model: string): Denial => ({
+const notListed = (rule: ModelRule, models: readonly string[], model: string): Denial => ({
   rule,
   kind: 'forbidden',
   type: `${rule}_model_access_denied`,
@@ -142,6 +151,22 @@ const notListed = (rule: 'key' | 'team' | 'user' | 'org', models: readonly strin
   message: () =>
     `${rule} not allowed to access model. This ${rule} can only access models=[${models.join(', ')}]. Tried to access ${model}`,
 });
+
+/** A tag with models is for these. Of a blocked customer LiteLLM says the same, as a 400. */
+function deniedByPayers(payers: readonly Payer[], model: string): Denial | undefined {
+  for (const { entity, id, blocked, models } of payers) {
+    if (entity === 'tag' && !lists(models, model)) return notListed('tag', models, model);
+    if (!blocked) continue;
+    return {
+      rule: 'customer',
+      kind: 'forbidden',
+      type: 'customer_blocked',
+      param: 'user',
+      message: () => `User blocked from making LLM API Calls. User=${id}`,
+    };
+  }
+  return undefined;
+}
 
 /** A parameter may be one of an object's: `metadata.project`. */
 function deniedByParams({ enforcedParams }: Principal, fields: Readonly<Record<string, unknown>>): Denial | undefined {

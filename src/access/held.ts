@@ -24,12 +24,7 @@ export function readHeld(holder: Holder, row: HeldLimitsRow | null, { isCounted 
     held: {
       budgets: budgetsOf(holder, limits, isCounted),
       rates: ratesOf(holder, limits),
-      modelBudgets: Object.entries(limits.modelBudgets ?? {}).map(([model, { budget_limit: most, time_period }]) => ({
-        ...holder,
-        model,
-        duration: time_period,
-        max: toNano(most),
-      })),
+      modelBudgets: modelBudgetsOf(holder, limits),
       modelRates: modelRatesOf(holder, limits),
     },
   };
@@ -61,15 +56,26 @@ function ratesOf(holder: Holder, { rpm, tpm, parallel }: HeldLimits): RateLimit[
   return [{ ...holder, requests: rpm, tokens: tpm, parallel }];
 }
 
+function modelBudgetsOf(holder: Holder, { modelBudgets }: HeldLimits): BudgetLimit[] {
+  const budgets: BudgetLimit[] = [];
+  for (const [model, { budget_limit: most, time_period: duration }] of Object.entries(modelBudgets ?? {})) {
+    budgets.push({ ...holder, model, duration, max: toNano(most) });
+  }
+  return budgets;
+}
+
 function modelRatesOf(holder: Holder, { modelRpm, modelTpm }: HeldLimits): RateLimit[] {
-  const names = new Set([...Object.keys(modelRpm ?? {}), ...Object.keys(modelTpm ?? {})]);
-  return [...names].map((model) => ({
-    ...holder,
-    model,
-    requests: modelRpm?.[model] ?? null,
-    tokens: modelTpm?.[model] ?? null,
-    parallel: null,
-  }));
+  const rates: RateLimit[] = [];
+  for (const model of new Set([...Object.keys(modelRpm ?? {}), ...Object.keys(modelTpm ?? {})])) {
+    rates.push({
+      ...holder,
+      model,
+      requests: modelRpm?.[model] ?? null,
+      tokens: modelTpm?.[model] ?? null,
+      parallel: null,
+    });
+  }
+  return rates;
 }
 
 /** As if they were one holder's. */

@@ -8,15 +8,16 @@ export interface PayerRow {
   readonly id: string;
   readonly label: string;
   readonly blocked: boolean;
+  readonly models: string[];
   readonly limits: HeldLimitsRow;
 }
 
 const statement = `
-  select 'customer' as entity, c.id, coalesce(c.alias, c.id) as label, c.blocked,
+  select 'customer' as entity, c.id, coalesce(c.alias, c.id) as label, c.blocked, '{}'::text[] as models,
          ${heldLimits({ own: 'c', id: 'c.id', shared: 'cb' })} as limits
     from ${SCHEMA}.customers c left join ${SCHEMA}.budgets cb on cb.id = c.budget_id where c.id = any ($1)
   union all
-  select 'tag', t.name, t.name, false, ${heldLimits({ own: 't', id: 't.name', shared: 'tb' })}
+  select 'tag', t.name, t.name, false, t.models, ${heldLimits({ own: 't', id: 't.name', shared: 'tb' })}
     from ${SCHEMA}.tags t left join ${SCHEMA}.budgets tb on tb.id = t.budget_id where t.name = any ($2)`;
 
 /** Those of the customers and tags there are. */

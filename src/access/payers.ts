@@ -11,6 +11,8 @@ import type { Held, Holder } from './principal.ts';
 export interface Payer extends Holder, Held {
   readonly entity: 'customer' | 'tag';
   readonly blocked: boolean;
+  /** Of a tag: the models it may be used with; empty is all. */
+  readonly models: readonly string[];
 }
 
 export interface PayersOptions {
@@ -127,19 +129,9 @@ export class Payers {
 
 const nameOf = (entity: Payer['entity'], id: string): string => `${entity} ${id}`;
 
-function payerOf({ entity, id, label, blocked, limits }: PayerRow, seed: Seed): Payer {
+function payerOf({ entity, id, label, blocked, models, limits }: PayerRow, seed: Seed): Payer {
   const holder = { entity, id, label };
   const { held, spent } = readHeld(holder, limits);
   if (held.budgets.some(({ duration }) => duration === undefined)) seed(entity, id, spent);
-  return Object.freeze({ ...holder, entity, ...held, blocked });
-}
-
-/** As LiteLLM says it; there it is a 400. */
-export function requireUnblocked(payers: readonly Payer[]): void {
-  for (const { entity, id, blocked } of payers) {
-    if (!blocked) continue;
-    throw new GatewayError('forbidden', `${entity}_blocked`, `User blocked from making LLM API Calls. User=${id}`, {
-      param: 'user',
-    });
-  }
+  return Object.freeze({ ...holder, entity, ...held, blocked, models });
 }

@@ -14,9 +14,7 @@ export const HeldLimits = z.object({
   tpm: count,
   parallel: count,
   spend: z.string().transform(BigInt),
-  modelBudgets: z
-    .record(z.string(), z.object({ budget_limit: z.number(), time_period: durationText }))
-    .nullish(),
+  modelBudgets: z.record(z.string(), z.object({ budget_limit: z.number(), time_period: durationText })).nullish(),
   modelRpm: perModel,
   modelTpm: perModel,
   windows: z.array(z.object({ budget_duration: durationText, max_budget: z.number() })).nullish(),

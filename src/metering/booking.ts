@@ -156,8 +156,11 @@ export function bookRows(pool: pg.Pool, rows: string): Promise<Flushed[]> {
     // Named, so that it is planned once per connection and not once per batch (3 ms).
     const query = { name: 'gatewayctl-book', text: book, values: [rows], query_timeout: answerWithinMs };
     const { rows: totals } = await client.query<FlushedRow>(query);
-    return totals.map(({ start_ms: startMs, amount, total, ...named }) => ({
-      ...named,
+    return totals.map(({ entity, id, model, duration, start_ms: startMs, amount, total }) => ({
+      entity,
+      id,
+      model,
+      duration,
       startMs,
       amount: BigInt(amount),
       total: total === null ? undefined : BigInt(total),

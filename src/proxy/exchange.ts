@@ -102,12 +102,7 @@ export class Exchange {
   #settled = false;
   #hasPlace = false;
 
-  constructor(
-    context: ProxyContext,
-    handler: Called,
-    request: IncomingMessage,
-    response: ServerResponse,
-  ) {
+  constructor(context: ProxyContext, handler: Called, request: IncomingMessage, response: ServerResponse) {
     this.context = context;
     this.handler = handler;
     this.request = request;

@@ -1,5 +1,5 @@
 import { chargeOf, joinTags } from '../access/charge.ts';
-import { type Payer, requireUnblocked } from '../access/payers.ts';
+import type { Payer } from '../access/payers.ts';
 import type { Principal } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { readChatRequest, tagsOf, unknownModel } from './chat-request.ts';
@@ -85,10 +85,9 @@ async function waitForPayers(exchange: Exchange, found: Promise<readonly Payer[]
 
 /** Before the route, so that somebody with few models cannot find out which others there are. */
 function decide(exchange: Exchange): void {
-  const { context, principal, chat, payers, tags } = exchange;
-  const { route, path } = exchange.handler;
-  exchange.model = context.deps.decide(principal, { model: chat.model, route, path, fields: chat.fields });
-  requireUnblocked(payers);
+  const { context, principal, handler, chat, payers, tags } = exchange;
+  const call = { model: chat.model, route: handler.route, path: handler.path, fields: chat.fields, payers };
+  exchange.model = context.deps.decide(principal, call);
   exchange.charge = chargeOf(principal, { models: [exchange.model, chat.model], payers, tags });
 }
 
