@@ -25,6 +25,7 @@ const tables = [
   'audit_log',
   'spend_logs',
   'daily_spend',
+  'budget_windows',
 ] as const;
 
 const rowsAtOnce = 500;

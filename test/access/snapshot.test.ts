@@ -35,7 +35,7 @@ test('a snapshot comes out of the shared cache as it went in, with every limit t
     rates: [{ ...holder, requests: 1, tokens: null, parallel: 0 }],
     modelRates: [{ ...holder, model: 'gpt-*', requests: null, tokens: 5, parallel: null }],
   };
-  const { encode, decode } = createSnapshotCodec('a secret');
+  const codec = createSnapshotCodec('a secret');
   const snapshot = { principal, readAt: 1 };
-  assert.deepEqual(decode(hash, encode(hash, snapshot)), snapshot);
+  assert.deepEqual(codec.decode(hash, codec.encode(hash, snapshot)), snapshot);
 });
