@@ -12,6 +12,7 @@ import { Budget } from './budgets/budget.entity.ts';
 import { BudgetService } from './budgets/budget.service.ts';
 import { Customer } from './customers/customer.entity.ts';
 import { CustomerService } from './customers/customer.service.ts';
+import type { UserSettings } from './config/user-settings.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
 import { openOrm } from './db/orm.ts';
 import type { Change } from './db/notify.ts';
@@ -44,6 +45,7 @@ import { MemberService } from './teams/member.service.ts';
 import { DeletedTeam, Team, TeamMember } from './teams/team.entity.ts';
 import { Tag } from './tags/tag.entity.ts';
 import { TagService } from './tags/tag.service.ts';
+import { TeamJoin } from './teams/team.join.ts';
 import { TeamService } from './teams/team.service.ts';
 import { User } from './users/user.entity.ts';
 import { UserService } from './users/user.service.ts';
@@ -62,6 +64,7 @@ export interface Services {
   readonly users: UserService;
   readonly teams: TeamService;
   readonly members: MemberService;
+  readonly joining: TeamJoin;
   readonly keys: KeyService;
   readonly keyList: KeyList;
   readonly models: ModelService;
@@ -80,6 +83,8 @@ export interface AppOptions {
   readonly configured: readonly Deployment[];
   /** What the configuration says of keys. */
   readonly keyRules: KeyRuleSettings;
+  /** What a new user has where its maker says nothing, and may join. */
+  readonly userDefaults: UserSettings;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
 }
@@ -172,14 +177,15 @@ export class App {
   }
 
   #services(work: Work): Services {
-    const { vault, configured, keyRules } = this.#options;
+    const { vault, configured, keyRules, userDefaults } = this.#options;
     const audit = new AuditService(work, this.#chains);
     const budgets = new BudgetService(work, audit);
     const organizations = new OrganizationService(work, audit, budgets);
     const organizationMembers = new OrganizationMemberService(work, audit);
-    const users = new UserService(work, audit, organizationMembers);
+    const users = new UserService(work, { audit, members: organizationMembers, defaults: userDefaults });
     const teams = new TeamService(work, audit);
-    const members = new MemberService(work, { audit, teams });
+    const members = new MemberService(work, { audit, teams, users });
+    const joining = new TeamJoin(work, { users, lookup: teams.lookup, available: userDefaults.availableTeams ?? [] });
     const access = new KeyAccess(work);
     const keys = new KeyService(work, { audit, teams, users, access, rules: new KeyRules(keyRules, work.now) });
     const models = new ModelService(work, {
@@ -203,6 +209,7 @@ export class App {
       users,
       teams,
       members,
+      joining,
       keys,
       keyList: new KeyList(work, access, teams),
       models,

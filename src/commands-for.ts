@@ -6,17 +6,47 @@ import type { Runtime } from './runtime.ts';
 
 type Load = () => Promise<readonly AnyOperation<Services>[]>;
 
+/** What a noun has spent day by day: commands of the noun that are made elsewhere. */
+const activityOf = async (noun: string): Promise<readonly AnyOperation<Services>[]> =>
+  (await import('./spend/activity.operations.ts')).activityOperations.filter(({ command: [first] }) => first === noun);
+
 /** The operations of each noun. One that is not here is a command all the same, and only starts more slowly. */
 export const loaders: Readonly<Record<string, Load>> = {
   key: async () => (await import('./keys/key.operations.ts')).keyOperations,
   team: async () => {
-    const [{ teamOperations }, { memberOperations }] = await Promise.all([
-      import('./teams/team.operations.ts'),
-      import('./teams/member.operations.ts'),
-    ]);
-    return [...teamOperations, ...memberOperations];
+    const [{ teamOperations }, { teamListOperations }, { teamSettingsOperations }, { memberOperations }, activity] =
+      await Promise.all([
+        import('./teams/team.operations.ts'),
+        import('./teams/team-list.operations.ts'),
+        import('./teams/team-settings.operations.ts'),
+        import('./teams/member.operations.ts'),
+        activityOf('team'),
+      ]);
+    return [...teamOperations, ...teamListOperations, ...teamSettingsOperations, ...memberOperations, ...activity];
   },
-  user: async () => (await import('./users/user.operations.ts')).userOperations,
+  user: async () => {
+    const [{ userOperations }, { userListOperations }, { userStateOperations }, { updateUsers }, activity] =
+      await Promise.all([
+        import('./users/user.operations.ts'),
+        import('./users/user-list.operations.ts'),
+        import('./users/user-state.operations.ts'),
+        import('./users/user-bulk.operations.ts'),
+        activityOf('user'),
+      ]);
+    return [...userOperations, ...userListOperations, ...userStateOperations, updateUsers, ...activity];
+  },
+  org: async () => {
+    const [{ organizationOperations }, { organizationMemberOperations }, activity] = await Promise.all([
+      import('./organizations/organization.operations.ts'),
+      import('./organizations/member.operations.ts'),
+      activityOf('org'),
+    ]);
+    return [...organizationOperations, ...organizationMemberOperations, ...activity];
+  },
+  customer: async () => (await import('./customers/customer.operations.ts')).customerOperations,
+  budget: async () => (await import('./budgets/budget.operations.ts')).budgetOperations,
+  tag: async () => (await import('./tags/tag.operations.ts')).tagOperations,
+  invitation: async () => (await import('./invitations/invitation.operations.ts')).invitationOperations,
   model: async () => (await import('./models/model.operations.ts')).modelOperations,
   'access-group': async () => (await import('./models/access-group.operations.ts')).accessGroupOperations,
   credential: async () => (await import('./credentials/credential.operations.ts')).credentialOperations,

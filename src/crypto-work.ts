@@ -194,6 +194,7 @@ async function record(
     auditVault: createVault(ring, 'audit-mac'),
     configured: [],
     keyRules: keyRules(settings),
+    userDefaults: settings.userSettings,
   });
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
   await app.run(recordRotation, rotation, { actor });

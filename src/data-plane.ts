@@ -2,8 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { Authenticator } from './access/authenticate.ts';
 import { maskedCredential } from './access/credential.ts';
-import { allows, requireModel } from './access/decide.ts';
+import { allows, requireCall } from './access/decide.ts';
 import { KeyCache } from './access/key-cache.ts';
+import { Payers } from './access/payers.ts';
+import type { Principal } from './access/principal.ts';
+import type { Seed } from './access/principal-of.ts';
 import type { Database } from './database.ts';
 import { type Change, Listener } from './db/notify.ts';
 import { OutageLog } from './db/outage-log.ts';
@@ -30,6 +33,8 @@ export interface DataPlaneParts extends ServeParts {
 
 /** Keys cached at most in one process: a snapshot is about 1 KiB. */
 const KEYS_AT_MOST = 10_000;
+/** Customers and tags, those that turned out to be unknown included. */
+const PAYERS_AT_MOST = 20_000;
 const NEGATIVE_TTL_MS = 5_000;
 const DAY_MS = 86_400_000;
 
@@ -60,13 +65,21 @@ export async function createDataPlane(parts: DataPlaneParts) {
     staleMax: toMilliseconds(settings.authStaleMax),
     shared,
   });
+  const seed: Seed = (entity, id, spent) => metering.seed(entity, id, spent);
+  const payers = new Payers({
+    pool: database.pool,
+    ttl: toMilliseconds(settings.authCacheTtl),
+    staleMax: toMilliseconds(settings.authStaleMax),
+    maxEntries: PAYERS_AT_MOST,
+    seed,
+  });
   const authenticator = new Authenticator({
     pool: database.pool,
     cache,
     masterKey,
     keyHeader: settings.keyHeaderName,
     now,
-    seed: (entity, id, spent) => metering.seed(entity, id, spent),
+    seed,
   });
   const deployments = new DeploymentTable(configured);
 
@@ -75,22 +88,24 @@ export async function createDataPlane(parts: DataPlaneParts) {
     for (const problem of problems) log('warn', `Left out ${problem}`);
     deployments.replace([...configured, ...found]);
   });
-  const follow = follower(parts, { cache, reload, metering, deployments });
-  const listener = listen(parts, { cache, reload, metering, deployments, follow, outage });
+  const follow = follower(parts, { cache, payers, reload, metering, deployments });
+  const listener = listen(parts, { cache, payers, reload, metering, deployments, follow, outage });
   await reload();
   opened.use(listener);
   await listener.start();
 
+  const scopeFor =
+    ({ teamId }: Principal) =>
+    (model: string) =>
+      deployments.scopeOf(model, teamId);
   const authenticate = (request: IncomingMessage) => authenticator.authenticate(request, { mayBeStale: false });
   const proxy = opened.use(
     createProxy({
       authenticate: (request) => authenticator.authenticate(request, { mayBeStale: true }),
-      decide: (principal, model) =>
-        requireModel(principal, model, {
-          status: settings.modelAccessStatus,
-          scope: deployments.scopeOf(model, principal.teamId),
-        }),
-      allows: (principal, model) => allows(principal, model, deployments.scopeOf(model, principal.teamId)),
+      payers: (named) => payers.find(named),
+      decide: (principal, call) =>
+        requireCall(principal, call, { status: settings.modelAccessStatus, scopeOf: scopeFor(principal) }),
+      allows: (principal, model) => allows(principal, model, scopeFor(principal)),
       metering: refusingWith(metering, settings.budgetExceededStatus),
       deployments,
       now,
@@ -114,7 +129,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
 /** Money refused in the status the operator's clients know; what a budget is, is none of HTTP's business. */
 function refusingWith(metering: Metering, status: number): Pick<Metering, 'prepare' | 'begin'> {
   return {
-    prepare: (principal) => metering.prepare(principal),
+    prepare: (charge) => metering.prepare(charge),
     begin: (start) => {
       try {
         return metering.begin(start);
@@ -160,22 +175,24 @@ type Follow = (change: Change) => Promise<void> | void;
 
 interface Kept {
   readonly cache: KeyCache;
+  readonly payers: Payers;
   readonly reload: () => Promise<void>;
   readonly metering: Metering;
   readonly deployments: DeploymentTable;
 }
 
 /** Drops what a change makes untrue. */
-function follower({ database, log }: DataPlaneParts, { cache, reload, metering, deployments }: Kept): Follow {
+function follower({ database, log }: DataPlaneParts, { cache, payers, reload, metering, deployments }: Kept): Follow {
   const failed = (error: unknown): undefined => {
     log('error', 'A change could not be followed', { error });
   };
   return (change) => {
     if (change.entity === 'model') return reload().catch(failed);
     const { entity, id } = change;
-    if (entity === 'budget' || entity === 'customer' || entity === 'tag') return cache.forgetAll();
     // The change may be one of what it has spent: a reset budget has room from the next call on.
-    if (entity !== 'organization') metering.refresh(entity, id);
+    if (entity !== 'budget') metering.refresh(entity, id);
+    if (entity === 'customer' || entity === 'tag') return payers.forget(entity, id);
+    if (entity === 'budget') payers.forgetAll();
     if (entity === 'key') return change.isNew ? cache.welcome(change.hashes) : cache.invalidate(change.hashes);
     cache.invalidateOwner(entity, id, () => tokensOf(database.pool, entity, id).catch(failed));
     // A deleted team took its models with it.
@@ -186,22 +203,25 @@ function follower({ database, log }: DataPlaneParts, { cache, reload, metering, 
 /** Hears of changes, whoever made them, and says when it cannot. */
 function listen(
   { database }: DataPlaneParts,
-  { cache, reload, follow, outage }: Kept & { readonly follow: Follow; readonly outage: OutageLog },
+  { cache, payers, reload, follow, outage }: Kept & { readonly follow: Follow; readonly outage: OutageLog },
 ): Listener {
   return new Listener({
     url: database.url,
     onChange: follow,
     onUp: (since) => {
       cache.trust(since);
+      payers.trust();
       outage.over();
       reload().catch((error: unknown) => outage.log('error', 'Models could not be read', { error }));
     },
     onDown: (error) => {
       cache.distrust();
+      payers.distrust();
       outage.begin(error);
     },
     onUnreadable: (error) => {
       cache.forgetAll();
+      payers.distrust();
       outage.unreadable(error);
     },
   });

@@ -43,6 +43,7 @@ export async function openDirect(
     auditVault: createVault(encryptionKeys, 'audit-mac'),
     configured: configuredDeployments(settings),
     keyRules: keyRules(settings),
+    userDefaults: settings.userSettings,
   });
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
   const kept = opened.move();

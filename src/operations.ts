@@ -17,6 +17,7 @@ import { memberOperations } from './teams/member.operations.ts';
 import { teamListOperations } from './teams/team-list.operations.ts';
 import { teamSettingsOperations } from './teams/team-settings.operations.ts';
 import { teamOperations } from './teams/team.operations.ts';
+import { updateUsers } from './users/user-bulk.operations.ts';
 import { userListOperations } from './users/user-list.operations.ts';
 import { userStateOperations } from './users/user-state.operations.ts';
 import { userOperations } from './users/user.operations.ts';
@@ -31,6 +32,7 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...userOperations,
   ...userListOperations,
   ...userStateOperations,
+  updateUsers,
   ...organizationOperations,
   ...organizationMemberOperations,
   ...invitationOperations,

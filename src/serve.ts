@@ -87,6 +87,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     auditVault,
     configured,
     keyRules: keyRules(settings),
+    userDefaults: settings.userSettings,
     onChange: plane.follow,
   });
   if (settings.rotationSecretsDir !== undefined) {

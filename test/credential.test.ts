@@ -56,7 +56,7 @@ for (const way of ['server', 'database-url'] as const) {
         assert.match(out, new RegExp(way));
         assert.doesNotMatch(`${out}${err}${made.out}`, /canary|127\.0\.0\.1/, line);
       }
-      assert.doesNotMatch(await kept(), /canary|127\.0\.0\.1/);
+      assert.doesNotMatch(await kept(), /canary|127\.0\.0\.1:9/);
     });
 
     test('a model calls with it, and with its new value within a second of a change', async () => {

@@ -51,7 +51,16 @@ const changes = (way: Way): readonly (readonly [line: string, reaches: readonly 
   ['team unblock t', ['unblocked team']],
   ['team member add t new-user', ['created team_member', 'created user']],
   ['team member update t u --role admin', ['updated team_member']],
-  ['team member delete t u', ['deleted team_member']],
+  ['team member delete t u', ['deleted key', 'deleted team_member']],
+  ['team member delete t u --keep-keys', ['deleted team_member', 'updated key']],
+  ['team member add-all t --all-users', ['created team_member']],
+  ['team model add t gpt-x', ['updated team']],
+  ['team model delete t gpt-4o', ['updated team']],
+  ['team permission set t /key/generate', ['updated team']],
+  ['user block u', ['blocked user']],
+  ['user unblock u', ['unblocked user']],
+  [`user bulk-update --users {"user_id":"u","max_budget":3}`, ['updated user']],
+  ['key reset-spend k --to 0', ['updated key']],
   ['team delete t', ['deleted key', 'deleted key', 'deleted team']],
   ['user create --id new', ['created user']],
   ['user update u --max-budget 3', ['updated user']],
@@ -91,7 +100,7 @@ const changes = (way: Way): readonly (readonly [line: string, reaches: readonly 
 describe('a rehearsed command', () => {
   before(async () => {
     for (const line of [
-      'team create --id t --max-budget 5',
+      'team create --id t --max-budget 5 --models gpt-4o,gpt-5',
       'user create --id u',
       'team member add t u',
       'key generate --alias k --team t --user u --max-budget 5',

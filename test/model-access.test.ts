@@ -153,7 +153,6 @@ describe('a model of a team', () => {
       );
     for (const [info, params, param] of [
       [{}, {}, 'model_info.team_id'],
-      [{ team_id: 'blue' }, {}, 'model_info.team_id'],
       [{ team_id: 'red' }, { api_base: 'http://127.0.0.1:9' }, 'litellm_params.api_base'],
       [{ team_id: 'red' }, { litellm_credential_name: 'any' }, 'litellm_params.litellm_credential_name'],
       [{ team_id: 'red' }, { input_cost_per_token: 0 }, 'litellm_params.input_cost_per_token'],
@@ -165,6 +164,8 @@ describe('a model of a team', () => {
       assert.equal(refused.status, 403, `${param}: ${refused.text}`);
       assert.equal(refused.body.error.param, param);
     }
+    // A team she does not belong to is one that is not there, to her.
+    assert.equal((await asRuth({ team_id: 'blue' }, {})).status, 404);
     const made = await asRuth({ id: 'ruths', team_id: 'red' });
     assert.equal(made.status, 200, made.text);
     assert.equal(await status(own, 'by-ruth'), 200);

@@ -3,14 +3,14 @@ import type { IncomingMessage } from 'node:http';
 import type pg from 'pg';
 import { asDatabaseTrouble, databaseAway } from '../db/errors.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import type { Role } from '../kernel/operation.ts';
 import { clientNetwork } from '../kernel/client-network.ts';
 import { hashSecret, isMalformed, maskSecret } from '../kernel/secret.ts';
 import { findKeyRow, type KeyRow } from '../keys/key.queries.ts';
 import { readCredential } from './credential.ts';
 import { FailedCredentials } from './failed-credentials.ts';
 import type { Cached, KeyCache } from './key-cache.ts';
-import type { BudgetEntity, BudgetLimit, Principal } from './principal.ts';
+import { principalOf, type Seed } from './principal-of.ts';
+import { type Principal, unlimited } from './principal.ts';
 
 export interface AuthenticatorOptions {
   readonly pool: pg.Pool;
@@ -20,7 +20,7 @@ export interface AuthenticatorOptions {
   readonly keyHeader: string | undefined;
   readonly now: () => Date;
   /** Money an entity had spent when its row was read: the counters begin with it. */
-  readonly seed: (entity: BudgetEntity, id: string, spent: bigint) => void;
+  readonly seed: Seed;
 }
 
 /** Look-ups under way at most. What comes beyond them would only wait for its own deadline. */
@@ -30,6 +30,7 @@ const LOOKUPS_AT_MOST = 200;
 const LOOKUP_MS = 1_800;
 
 const master: Principal = Object.freeze({
+  ...unlimited,
   kind: 'master',
   keyId: 'master',
   hash: 'master',
@@ -38,13 +39,7 @@ const master: Principal = Object.freeze({
   teamId: null,
   organizationId: null,
   role: 'proxy_admin',
-  blocked: false,
-  teamBlocked: false,
   teamAlias: null,
-  expiresAt: null,
-  models: [],
-  teamModels: [],
-  budgets: [],
 });
 
 /** Finds out who is calling. The steps are those of `authenticate`, in order. */
@@ -160,6 +155,15 @@ function requireUsable(principal: Principal, secret: string, now: Date): void {
       `Team=${principal.teamId} is blocked. Update via \`/team/unblock\` if you're an admin.`,
     );
   }
+  if (principal.userBlocked) {
+    throw denied(
+      'user_blocked',
+      `User=${principal.userId} is blocked. Update via \`/user/unblock\` if you're an admin.`,
+    );
+  }
+  if (principal.organizationBlocked) {
+    throw denied('organization_blocked', `Organization=${principal.organizationId} is blocked.`);
+  }
   if (principal.expiresAt !== null && principal.expiresAt <= now.getTime()) {
     const expiry = new Date(principal.expiresAt).toISOString();
     throw new GatewayError(
@@ -183,46 +187,3 @@ const unknownKey = (secret: string, hash: string) =>
     `Invalid proxy server token passed. Received API Key = ${maskSecret(secret)}, Key Hash (Token) =${hash}. ` +
       'Unable to find token in cache or `LiteLLM_VerificationTokenTable`',
   );
-
-const amount = (text: string | null): bigint | null => (text === null ? null : BigInt(text));
-
-function principalOf(row: KeyRow, seed: AuthenticatorOptions['seed']): Principal {
-  const budgets: BudgetLimit[] = [
-    { entity: 'key', id: row.key_id, label: row.alias ?? row.name, max: amount(row.max_budget) },
-  ];
-  seed('key', row.key_id, BigInt(row.spend));
-  if (row.team_id !== null) {
-    budgets.push({
-      entity: 'team',
-      id: row.team_id,
-      label: row.team_alias ?? row.team_id,
-      max: amount(row.team_max_budget),
-    });
-    seed('team', row.team_id, BigInt(row.team_spend ?? 0));
-  }
-  if (row.user_id !== null) {
-    // As in LiteLLM a key of a team is held to the team's budget, not to its user's own; the user's spend is still counted.
-    const max = row.team_id === null ? amount(row.user_max_budget) : null;
-    budgets.push({ entity: 'user', id: row.user_id, label: row.user_id, max });
-    seed('user', row.user_id, BigInt(row.user_spend ?? 0));
-  }
-  return Object.freeze({
-    kind: 'key',
-    keyId: row.key_id,
-    hash: row.token,
-    alias: row.alias,
-    userId: row.user_id,
-    teamId: row.team_id,
-    organizationId: row.organization_id,
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the column only ever holds roles
-    role: (row.user_role ?? 'internal_user') as Role,
-    blocked: row.blocked,
-    teamBlocked: row.team_blocked ?? false,
-    teamAlias: row.team_alias,
-    expiresAt: row.expires_at,
-    models: row.models,
-    teamModels: row.team_models ?? [],
-    ...(row.team_id === null && row.user_models?.length && { userModels: row.user_models }),
-    budgets,
-  });
-}

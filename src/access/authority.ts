@@ -42,6 +42,7 @@ interface CallerRow extends GrantRow {
 export class Authority {
   readonly #em: EntityManager;
   readonly #caller: CallerRow | undefined;
+  #route = '';
   readonly isAdmin: boolean;
 
   private constructor(em: EntityManager, actor: Actor, caller: CallerRow | undefined) {
@@ -75,6 +76,11 @@ export class Authority {
     return this.#caller?.user_id ?? null;
   }
 
+  /** The route that was asked for, as it is registered: LiteLLM names it where it refuses. */
+  get route(): string {
+    return this.#route;
+  }
+
   /** The team and the organization beyond which the key that was used does not reach, whatever its user may do there. */
   get scope(): { readonly teamId: string | null; readonly organizationId: string | null } {
     return { teamId: this.#caller?.team_id ?? null, organizationId: this.#caller?.organization_id ?? null };
@@ -99,6 +105,7 @@ export class Authority {
   /** @throws GatewayError 403 when the caller may not ask for the operation, whatever the object */
   requireOperation(operation: Pick<AnyOperation<never>, 'access' | 'route' | 'alsoAt' | 'isRead'>): void {
     const paths = [operation.route, ...(operation.alsoAt ?? [])].map(([, path]) => path);
+    this.#route = paths[0] ?? '';
     const allowed = this.#caller?.allowed_routes ?? [];
     if (!paths.some((path) => letsRoute(allowed, path))) throw routeNotAllowed(allowed, paths[0] ?? '');
     if (this.isAdmin) return;

@@ -12,17 +12,23 @@ export type MayCall = (model: string, scope: ModelScope) => boolean;
  */
 export async function callableBy(authority: Authority, actor: Actor): Promise<MayCall | undefined> {
   if (authority.seesAll || actor.type !== 'key') return undefined;
-  const { teamId } = actor;
-  const [team, user] = await Promise.all([
+  const { teamId, role } = actor;
+  const { organizationId } = authority.scope;
+  const [team, user, organization] = await Promise.all([
     teamId === null ? undefined : authority.grantOf('team', teamId),
     authority.userId === null ? undefined : authority.grantOf('user', authority.userId),
+    organizationId === null ? undefined : authority.grantOf('organization', organizationId),
   ]);
   const principal: ModelLists = {
     kind: 'key',
+    role,
     models: authority.ownGrant?.grant.models ?? [],
     teamId,
     teamModels: team?.grant.models ?? [],
     userModels: user?.grant.models ?? [],
+    organizationModels: organization?.grant.models ?? [],
+    aliases: {},
+    teamAliases: {},
   };
-  return (model, scope) => allows(principal, model, scope);
+  return (model, scope) => allows(principal, model, () => scope);
 }

@@ -168,7 +168,7 @@ export class KeyCache {
   }
 
   /**
-   * Drops what is known of the keys of a team, user or organization. Those of this process are found here; Redis may
+   * Drops what is known of the keys of a team, user or organization, or of those a shared budget limits. Those of this process are found here; Redis may
    * hold others, and which they are has to be asked.
    *
    * @param hashes all keys of the owner, or undefined when they cannot be found out
@@ -271,14 +271,16 @@ export class KeyCache {
   }
 }
 
-type Owner = 'team' | 'user' | 'organization';
+/** Whose change makes what is known of a key untrue. */
+export type Owner = 'team' | 'user' | 'organization' | 'budget';
 
 const ownerName = (entity: Owner, id: string): string => `${entity} ${id}`;
 
-const ownersOf = ({ teamId, userId, organizationId }: Principal): string[] => [
+const ownersOf = ({ teamId, userId, organizationId, sharedBudgets }: Principal): string[] => [
   ...(teamId === null ? [] : [ownerName('team', teamId)]),
   ...(userId === null ? [] : [ownerName('user', userId)]),
   ...(organizationId === null ? [] : [ownerName('organization', organizationId)]),
+  ...sharedBudgets.map((id) => ownerName('budget', id)),
 ];
 
 /** As Keyv keeps it. */

@@ -1,22 +1,73 @@
 import type { Role } from '../kernel/operation.ts';
 
-export type BudgetEntity = 'key' | 'team' | 'user';
+export const budgetEntities = [
+  'key',
+  'team',
+  'user',
+  'member',
+  'organization',
+  'organization_member',
+  'customer',
+  'tag',
+] as const;
+/** Who may have a budget and limits. A `member` is a user in a team; a `customer` whoever a request names as its `user`. */
+export type BudgetEntity = (typeof budgetEntities)[number];
 
-/** A budget that a call must fit into. The money spent is not here: it changes with every call and lives in the counters. */
-export interface BudgetLimit {
+export interface Holder {
   readonly entity: BudgetEntity;
+  /** Of a member, of its owner and its user: see `memberId`. */
   readonly id: string;
   /** The name of the entity for messages: an alias, else the id. */
   readonly label: string;
+}
+
+/** Ids cannot hold control characters, so no two pairs become one. */
+export const memberId = (ownerId: string, userId: string): string => `${ownerId}\u001f${userId}`;
+
+/** A budget that a call must fit into. The money spent is not here: it changes with every call and lives in the counters. */
+export interface BudgetLimit extends Holder {
   /** Nano-dollars; null is no limit, zero refuses everything. */
   readonly max: bigint | null;
+  /** Nano-dollars from which on the operator is warned. */
+  readonly soft?: bigint | undefined;
+  /** A name or pattern: only calls for such models count. Absent is all. */
+  readonly model?: string | undefined;
+  /** In LiteLLM's grammar, such as `1d`: only what was spent in the present window counts. Absent is for good. */
+  readonly duration?: string | undefined;
+}
+
+/** How much may be asked at once. Requests and tokens are per minute; null is no limit, zero refuses everything. */
+export interface RateLimit extends Holder {
+  readonly requests: number | null;
+  readonly tokens: number | null;
+  /** Requests under way at the same time. */
+  readonly parallel: number | null;
+  /** As in a budget. */
+  readonly model?: string | undefined;
+}
+
+/** What a call is charged to, and must fit into. */
+export interface Charge {
+  readonly budgets: readonly BudgetLimit[];
+  readonly rates: readonly RateLimit[];
+  /** What the call is booked under. */
+  readonly tags: readonly string[];
+}
+
+/** The limits of one holder; those that count for some models only stand apart, so that other calls need not look at them. */
+export interface Held {
+  readonly budgets: readonly BudgetLimit[];
+  readonly rates: readonly RateLimit[];
+  readonly modelBudgets: readonly BudgetLimit[];
+  readonly modelRates: readonly RateLimit[];
 }
 
 /**
  * Whoever was authenticated, as it was when it was read: immutable, without secrets and without counters, so that it
- * can be cached and nobody is tempted to write it back.
+ * can be cached and nobody is tempted to write it back. Its budgets have a key, its team and its user always, each with
+ * its limit or none, because spend is counted on all of them; the others only where they have a limit.
  */
-export interface Principal {
+export interface Principal extends Held, Charge {
   readonly kind: 'master' | 'key';
   /** The key's lasting id; `master` for the master key. */
   readonly keyId: string;
@@ -29,6 +80,8 @@ export interface Principal {
   readonly role: Role;
   readonly blocked: boolean;
   readonly teamBlocked: boolean;
+  readonly userBlocked: boolean;
+  readonly organizationBlocked: boolean;
   readonly teamAlias: string | null;
   /** Milliseconds since 1970, or null for ever. */
   readonly expiresAt: number | null;
@@ -37,6 +90,36 @@ export interface Principal {
   readonly teamModels: readonly string[];
   /** Of the user of a key without a team; absent means all. */
   readonly userModels?: readonly string[];
-  /** Key, team and user, each with its limit or none: spend is booked on all of them. */
-  readonly budgets: readonly BudgetLimit[];
+  readonly organizationModels: readonly string[];
+  /** Models by the names the client may use for them. */
+  readonly aliases: Readonly<Record<string, string>>;
+  readonly teamAliases: Readonly<Record<string, string>>;
+  /** Paths and groups of routes; empty means all. */
+  readonly allowedRoutes: readonly string[];
+  /** Fields a request must have. */
+  readonly enforcedParams: readonly string[];
+  /** Shared budgets that its limits come from: when one changes, this is out of date. */
+  readonly sharedBudgets: readonly string[];
 }
+
+/** Nothing is limited: what other principals narrow. */
+export const unlimited = {
+  blocked: false,
+  teamBlocked: false,
+  userBlocked: false,
+  organizationBlocked: false,
+  expiresAt: null,
+  models: [],
+  teamModels: [],
+  organizationModels: [],
+  aliases: {},
+  teamAliases: {},
+  allowedRoutes: [],
+  enforcedParams: [],
+  tags: [],
+  budgets: [],
+  rates: [],
+  modelBudgets: [],
+  modelRates: [],
+  sharedBudgets: [],
+} as const satisfies Partial<Principal>;

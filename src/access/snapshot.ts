@@ -2,9 +2,10 @@ import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { roles } from '../kernel/operation.ts';
 import type { Snapshot } from './key-cache.ts';
+import { budgetEntities } from './principal.ts';
 
 /** Of the stored text's form. Daemons of two versions may share a Redis: what is of another form is another's. */
-export const snapshotVersion = 'v3';
+export const snapshotVersion = 'v4';
 
 const text = z.string();
 const orNone = text.nullable();
@@ -15,8 +16,25 @@ const texts = z.array(text);
 const amount = z
   .string()
   .regex(/^-?\d{1,30}n$/)
-  .transform((digits) => BigInt(digits.slice(0, -1)))
-  .nullable();
+  .transform((digits) => BigInt(digits.slice(0, -1)));
+
+const holder = { entity: z.enum(budgetEntities), id: text, label: text };
+const budget = z.strictObject({
+  ...holder,
+  max: amount.nullable(),
+  soft: amount.exactOptional(),
+  model: text.exactOptional(),
+  duration: text.exactOptional(),
+});
+const count = z.number().nullable();
+const rate = z.strictObject({
+  ...holder,
+  requests: count,
+  tokens: count,
+  parallel: count,
+  model: text.exactOptional(),
+});
+const names = z.record(text, text);
 
 const Shape = z.strictObject({
   readAt: z.number(),
@@ -31,12 +49,24 @@ const Shape = z.strictObject({
     role: z.enum(roles),
     blocked: flag,
     teamBlocked: flag,
+    userBlocked: flag,
+    organizationBlocked: flag,
     teamAlias: orNone,
     expiresAt: z.number().nullable(),
     models: texts,
     teamModels: texts,
     userModels: texts.exactOptional(),
-    budgets: z.array(z.strictObject({ entity: z.enum(['key', 'team', 'user']), id: text, label: text, max: amount })),
+    organizationModels: texts,
+    aliases: names,
+    teamAliases: names,
+    allowedRoutes: texts,
+    enforcedParams: texts,
+    tags: texts,
+    sharedBudgets: texts,
+    budgets: z.array(budget),
+    rates: z.array(rate),
+    modelBudgets: z.array(budget),
+    modelRates: z.array(rate),
   }),
 });
 

@@ -12,7 +12,10 @@ Money      budget        Budgets to share between keys, users and customers
            spend         What was spent, by whom and on what
            audit         Who changed what, and when
 Routing    model         Models and the deployments behind them
-Daemon     db            Look after the database
+           access-group  Names that let several models through at once
+           credential    Providers' credentials
+Daemon     crypto        Look after the encryption of credentials
+           db            Look after the database
            migrate       Bring the database schema up to date
            serve         Run the daemon
 This tool  completion    Print the completion script of a shell

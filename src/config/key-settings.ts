@@ -4,9 +4,7 @@ import { id, metadata, models } from '../kernel/fields.ts';
 import { limitFields } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
 import { roles } from '../kernel/operation.ts';
-import { unknownKey } from './deployments.ts';
-import type { Problems } from './problems.ts';
-import type { Resolver } from './resolver.ts';
+import { members, refuseOthers, type StructureContext } from './structures.ts';
 import type { Tree } from './yaml.ts';
 
 /** LiteLLM's settings of new keys. */
@@ -81,13 +79,8 @@ export const keySettingPaths = [
 ] as const;
 export type KeySettingPath = (typeof keySettingPaths)[number];
 
-interface Context {
-  readonly problems: Problems;
-  readonly resolver: Resolver;
-}
-
 /** Reads LiteLLM's settings of new keys. What is wrong is reported with its place. */
-export function readKeySettings(trees: ReadonlyMap<string, Tree>, context: Context): KeySettings {
+export function readKeySettings(trees: ReadonlyMap<string, Tree>, context: StructureContext): KeySettings {
   const at = (name: string) => trees.get(`${section}.${name}`);
   const given = members(at('default_key_generate_params'), defaults, context);
   const most = members(at('upperbound_key_generate_params'), bounds, context);
@@ -126,34 +119,3 @@ const limits = (values: LimitValues) => ({
   rpmLimit: values.rpm_limit,
   budgetDuration: values.budget_duration,
 });
-
-type Values<Shape extends Record<string, z.ZodType>> = { [Name in keyof Shape]?: z.output<Shape[Name]> };
-
-function members<const Shape extends Record<string, z.ZodType>>(
-  tree: Tree | undefined,
-  shape: Shape,
-  context: Context,
-): Values<Shape> {
-  const values: Record<string, unknown> = {};
-  if (tree?.kind === 'map') {
-    for (const [name, { value }] of tree.entries) {
-      const schema = Object.hasOwn(shape, name) ? shape[name] : undefined;
-      if (!schema || (value.kind === 'scalar' && value.value === null)) continue;
-      const read = schema.safeParse(context.resolver.plain(value));
-      if (read.success) values[name] = read.data;
-      else context.problems.add(value.at, `${name}: ${read.error.issues[0]?.message ?? 'is not valid'}`);
-    }
-  }
-  refuseOthers(tree, Object.keys(shape), context);
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each value has passed the schema of its name
-  return values as Values<Shape>;
-}
-
-function refuseOthers(tree: Tree | undefined, known: readonly string[], { problems }: Context): void {
-  if (!tree || (tree.kind === 'scalar' && tree.value === null)) return;
-  if (tree.kind !== 'map') {
-    problems.add(tree.at, 'must be a mapping');
-    return;
-  }
-  for (const [name, { at }] of tree.entries) if (!known.includes(name)) problems.add(at, unknownKey(name, known));
-}

@@ -45,8 +45,8 @@ export const unserved: Readonly<Record<string, ReadonlySet<string>>> = {
     disable_end_user_cost_tracking_prometheus_only disable_add_transform_inline_image_block
     use_chat_completions_url_for_anthropic_messages disable_hf_tokenizer_download enable_json_schema_validation
     disable_copilot_system_to_assistant drop_params num_retries max_budget
-    budget_duration max_end_user_budget max_end_user_budget_id max_internal_user_budget
-    internal_user_budget_duration default_internal_user_params default_team_params default_team_settings
+    budget_duration max_end_user_budget max_end_user_budget_id
+    default_team_params default_team_settings
     tag_budget_config ssl_verify ssl_certificate
     ssl_security_level require_auth_for_metrics_endpoint enable_redis_auth_cache default_max_internal_user_budget
     telemetry allowed_fails cooldown_time stream_timeout custom_provider_map custom_prometheus_metadata_labels
@@ -96,7 +96,7 @@ export const protective = words(`
   guardrails allowed_ips public_routes admin_only_routes allowed_routes custom_auth enable_jwt_auth litellm_jwtauth
   enable_oauth2_auth enforced_params enforce_user_param role_permissions default_team_disabled max_parallel_requests
   global_max_parallel_requests reject_clientside_metadata_tags max_budget max_end_user_budget
-  max_internal_user_budget default_internal_user_params provider_budget_config tag_budget_config
+  provider_budget_config tag_budget_config
   turn_off_message_logging require_auth_for_metrics_endpoint access_windows blocked default_team_params
   default_api_key_tpm_limit default_api_key_rpm_limit
 `);

@@ -6,6 +6,7 @@ import { protective, unserved, unservedSections } from './litellm-keys.ts';
 import { showName, showPlace, type Place, type Problems } from './problems.ts';
 import { Resolver, type Environment } from './resolver.ts';
 import { settingNames, settingOf, type SettingName } from './settings.ts';
+import { readUserSettings, userSettingPaths, type UserSettings } from './user-settings.ts';
 import { readYaml, type Entry, type ScalarTree, type Tree } from './yaml.ts';
 
 /** Something in the file that has no effect here. To be logged at start, and shown by `config validate`. */
@@ -31,6 +32,7 @@ export interface LitellmConfig {
   readonly variables: ReadonlyMap<string, ScalarTree>;
   readonly deployments: readonly Deployment[];
   readonly keySettings: KeySettings;
+  readonly userSettings: UserSettings;
   readonly warnings: readonly ConfigWarning[];
   /** Values that must never be shown. */
   readonly secrets: readonly string[];
@@ -51,7 +53,7 @@ const places = new Map(
 );
 
 /** Settings that are more than one value; what is in them is read once everything they may refer to is known. */
-const structures: ReadonlySet<string> = new Set(keySettingPaths);
+const structures: ReadonlySet<string> = new Set([...keySettingPaths, ...userSettingPaths]);
 
 const mostFiles = 20;
 
@@ -92,6 +94,7 @@ class Reader {
     const [first] = this.#models;
     const deployments = first ? readModelList({ kind: 'list', at: first.at, items }, context) : [];
     const keySettings = readKeySettings(this.#structures, context);
+    const userSettings = readUserSettings(this.#structures, context);
     this.#warnOfIdleVariables(resolver);
     return {
       settings: this.#settings,
@@ -99,6 +102,7 @@ class Reader {
       warnings: this.#warnings,
       deployments,
       keySettings,
+      userSettings,
       secrets,
       resolver,
     };

@@ -15,6 +15,7 @@ import {
   type SettingValues,
 } from './settings.ts';
 import { defaultStateDir } from './state-dir.ts';
+import type { UserSettings } from './user-settings.ts';
 
 export interface Surroundings {
   /** What `serve` was called with, by flag name or in commander's camelCase. Flags that are no setting are passed over. */
@@ -41,6 +42,7 @@ export interface Settings extends SettingValues {
   readonly deployments: readonly Deployment[];
   /** The file's settings of new keys. */
   readonly keySettings: KeySettings;
+  readonly userSettings: UserSettings;
   readonly warnings: readonly ConfigWarning[];
   /** Every secret that was read, for the logger's `redact`. */
   readonly secrets: readonly string[];
@@ -70,6 +72,7 @@ export function loadSettings(surroundings: Surroundings): Settings {
     configFile,
     deployments: config?.deployments ?? [],
     keySettings: config?.keySettings ?? noKeySettings,
+    userSettings: config?.userSettings ?? {},
     warnings: config?.warnings ?? [],
     secrets: [...loader.secrets, ...(config?.secrets ?? [])],
   };

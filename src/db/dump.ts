@@ -27,6 +27,7 @@ const tables = [
   'audit_heads',
   'spend_logs',
   'daily_spend',
+  'budget_windows',
 ] as const;
 
 const rowsAtOnce = 500;

@@ -9,8 +9,10 @@ import { Migration0003Audit } from './migrations/0003-audit.ts';
 import { Migration0004Idempotency } from './migrations/0004-idempotency.ts';
 import { Migration0005Models } from './migrations/0005-models.ts';
 import { Migration0006Keys } from './migrations/0006-keys.ts';
+import { Migration0007Teams } from './migrations/0007-teams.ts';
 import { Migration0008Users } from './migrations/0008-users.ts';
 import { Migration0009Owners } from './migrations/0009-owners.ts';
+import { Migration0010BudgetWindows } from './migrations/0010-budget-windows.ts';
 import { SCHEMA } from './schema.ts';
 
 type MigrationClass = new (...args: ConstructorParameters<typeof Migration>) => Migration;
@@ -23,8 +25,10 @@ const migrations: readonly { readonly name: string; readonly class: MigrationCla
   { name: '0004-idempotency', class: Migration0004Idempotency },
   { name: '0005-models', class: Migration0005Models },
   { name: '0006-keys', class: Migration0006Keys },
+  { name: '0007-teams', class: Migration0007Teams },
   { name: '0008-users', class: Migration0008Users },
   { name: '0009-owners', class: Migration0009Owners },
+  { name: '0010-budget-windows', class: Migration0010BudgetWindows },
 ];
 
 export interface MigrationStatus {

@@ -34,6 +34,13 @@ export class KeyOwners {
     this.#access = access;
   }
 
+  /** What a team says of keys that its members make, where the maker says nothing. */
+  async completed(fields: KeyFields): Promise<KeyFields> {
+    const { teamId, duration, expires } = fields;
+    if (!teamId || this.#work.authority.isAdmin || duration !== undefined || expires !== undefined) return fields;
+    return { ...fields, duration: await this.#teams.keyDuration(await this.#teams.get(teamId)) };
+  }
+
   /** Whose a new key is, by whatever names they go, and what its maker is to it. */
   async ofNew(fields: KeyFields, route: MakingRoute) {
     const { authority } = this.#work;

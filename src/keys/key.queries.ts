@@ -1,33 +1,65 @@
 import type pg from 'pg';
+import { type HeldLimitsRow, heldLimits, memberLacks, organizationMemberLacks } from '../db/held-limits.ts';
 import { SCHEMA } from '../db/schema.ts';
 
-/** Everything a call is decided by, as one row. Amounts are text: int8 as pg gives it. */
+/** Everything a call is decided by, as one row. */
 export interface KeyRow {
   readonly key_id: string;
   readonly token: string;
   readonly alias: string | null;
   readonly name: string;
   readonly models: string[];
+  readonly aliases: Record<string, string>;
+  readonly allowed_routes: string[];
+  readonly enforced_params: string[];
+  readonly tags: string[];
   readonly blocked: boolean;
   /** Milliseconds since 1970. */
   readonly expires_at: number | null;
-  readonly max_budget: string | null;
-  readonly spend: string;
+  readonly key_limits: HeldLimitsRow;
   readonly team_id: string | null;
   readonly team_alias: string | null;
   readonly team_models: string[] | null;
+  readonly team_aliases: Record<string, string> | null;
+  readonly team_tags: string[] | null;
   readonly team_blocked: boolean | null;
-  readonly team_max_budget: string | null;
-  readonly team_spend: string | null;
+  readonly team_limits: HeldLimitsRow | null;
   readonly user_id: string | null;
   readonly user_role: string | null;
   readonly user_models: string[] | null;
-  readonly user_max_budget: string | null;
-  readonly user_spend: string | null;
+  readonly user_blocked: boolean | null;
+  readonly user_limits: HeldLimitsRow | null;
+  readonly member_limits: HeldLimitsRow | null;
   readonly organization_id: string | null;
+  readonly organization_alias: string | null;
+  readonly organization_models: string[] | null;
+  readonly organization_blocked: boolean | null;
+  readonly organization_limits: HeldLimitsRow | null;
+  readonly organization_member_limits: HeldLimitsRow | null;
+  readonly shared_budgets: string[];
   /** When this was read, in milliseconds since 1970. */
   readonly read_at: number;
 }
+
+const memberLimits = heldLimits({
+  own: 'm',
+  id: 'm.user_id',
+  shared: 'mb',
+  without: memberLacks,
+  otherwise: {
+    max_budget: 't.member_max_budget',
+    budget_duration: 't.member_budget_duration',
+    tpm_limit: 't.member_tpm_limit',
+    rpm_limit: 't.member_rpm_limit',
+  },
+});
+
+const organizationMemberLimits = heldLimits({
+  own: 'om',
+  id: 'om.user_id',
+  shared: 'omb',
+  without: organizationMemberLacks,
+});
 
 /** A retired secret counts until its grace ends, and no longer than the key itself; one that is in use again counts as that. */
 const statement = `
@@ -36,33 +68,56 @@ const statement = `
     union all
     select key_id, expires_at from ${SCHEMA}.retired_tokens where token = $1 and expires_at > now()
   )
-  select k.id as key_id, k.token, k.alias, k.name, k.models, k.blocked,
-         (extract(epoch from least(k.expires_at, f.until)) * 1000)::float8 as expires_at, k.max_budget, k.spend,
-         t.id as team_id, t.alias as team_alias, t.models as team_models, t.blocked as team_blocked,
-         t.max_budget as team_max_budget, t.spend as team_spend,
-         u.id as user_id, u.role as user_role, u.models as user_models, u.max_budget as user_max_budget, u.spend as user_spend,
-         coalesce(k.organization_id, t.organization_id, u.organization_id) as organization_id,
+  select k.id as key_id, k.token, k.alias, k.name, k.models, k.aliases, k.allowed_routes, k.enforced_params, k.tags,
+         k.blocked, (extract(epoch from least(k.expires_at, f.until)) * 1000)::float8 as expires_at,
+         ${heldLimits({ own: 'k', id: 'k.id', shared: 'kb', hasWindows: true })} as key_limits,
+         t.id as team_id, t.alias as team_alias, t.models as team_models, t.aliases as team_aliases, t.tags as team_tags,
+         t.blocked as team_blocked, ${heldLimits({ own: 't', id: 't.id', hasWindows: true })} as team_limits,
+         u.id as user_id, u.role as user_role, u.models as user_models, u.blocked as user_blocked,
+         ${heldLimits({ own: 'u', id: 'u.id', shared: 'ub' })} as user_limits,
+         ${memberLimits} as member_limits,
+         o.id as organization_id, o.alias as organization_alias, o.models as organization_models,
+         o.blocked as organization_blocked, ${heldLimits({ own: 'o', id: 'o.id', shared: 'ob' })} as organization_limits,
+         ${organizationMemberLimits} as organization_member_limits,
+         array_remove(array[kb.id, ub.id, mb.id, ob.id, omb.id], null) as shared_budgets,
          (extract(epoch from now()) * 1000)::float8 as read_at
   from found f
   join ${SCHEMA}.keys k on k.id = f.id
   left join ${SCHEMA}.teams t on t.id = k.team_id
   left join ${SCHEMA}.users u on u.id = k.user_id
+  left join ${SCHEMA}.team_members m on m.team_id = k.team_id and m.user_id = k.user_id
+  left join ${SCHEMA}.organizations o on o.id = coalesce(k.organization_id, t.organization_id, u.organization_id)
+  left join ${SCHEMA}.organization_members om on om.organization_id = o.id and om.user_id = k.user_id
+  left join ${SCHEMA}.budgets kb on kb.id = k.budget_id
+  left join ${SCHEMA}.budgets ub on ub.id = u.budget_id
+  left join ${SCHEMA}.budgets mb on mb.id = m.budget_id
+  left join ${SCHEMA}.budgets ob on ob.id = o.budget_id
+  left join ${SCHEMA}.budgets omb on omb.id = om.budget_id
   order by f.until desc nulls first limit 1`;
 
-/** One statement for a key with its team and user: what authentication costs on a cold cache. */
+/** One statement for a key with all its owners and their limits: what authentication costs on a cold cache. */
 export async function findKeyRow(pool: pg.Pool, hash: string, deadlineMs: number): Promise<KeyRow | undefined> {
   const query = { name: 'key-by-token', text: statement, values: [hash], query_timeout: deadlineMs };
   const { rows } = await pool.query<KeyRow>(query);
   return rows[0];
 }
 
-/** The hashes, present and retired, under which keys of a team or a user may be cached. */
-export async function tokensOf(pool: pg.Pool, owner: 'team' | 'user' | 'organization', id: string): Promise<string[]> {
-  const column = { team: 'team_id', user: 'user_id', organization: 'organization_id' }[owner];
+/** Of a shared budget only the keys that name it: it is enough that no entry is left that nobody knows to be old. */
+const ownedBy = {
+  team: 'k.team_id = $1',
+  user: 'k.user_id = $1',
+  organization: `(k.organization_id = $1
+    or k.team_id in (select id from ${SCHEMA}.teams where organization_id = $1)
+    or k.user_id in (select id from ${SCHEMA}.users where organization_id = $1))`,
+  budget: 'k.budget_id = $1',
+} as const;
+
+/** The hashes, present and retired, under which keys of an owner may be cached. */
+export async function tokensOf(pool: pg.Pool, owner: keyof typeof ownedBy, id: string): Promise<string[]> {
   const { rows } = await pool.query<{ token: string }>(
-    `select token from ${SCHEMA}.keys where ${column} = $1
+    `select token from ${SCHEMA}.keys k where ${ownedBy[owner]}
      union all
-     select r.token from ${SCHEMA}.retired_tokens r join ${SCHEMA}.keys k on k.id = r.key_id where k.${column} = $1`,
+     select r.token from ${SCHEMA}.retired_tokens r join ${SCHEMA}.keys k on k.id = r.key_id where ${ownedBy[owner]}`,
     [id],
   );
   return rows.map(({ token }) => token);

@@ -79,7 +79,8 @@ export class KeyService {
   /** @throws GatewayError 400 when the alias or the given key is taken, 404 when a team or organization is not there */
   async generate(asked: KeyFields, route: MakingRoute = '/key/generate'): Promise<WithSecret> {
     const isServiceAccount = route === '/key/service-account/generate';
-    const fields = this.#rules.complete(isServiceAccount ? { ...asked, userId: null } : asked);
+    const completed = await this.#owners.completed(isServiceAccount ? { ...asked, userId: null } : asked);
+    const fields = this.#rules.complete(completed);
     this.#rules.requireAlias(fields.keyAlias);
     const secret = fields.key ?? generateSecret('virtual');
     const { owners, standing } = await this.#owners.ofNew(fields, route);

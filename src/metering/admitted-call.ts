@@ -2,6 +2,7 @@ import type { Call, CallOutcome, Settlement } from './call.ts';
 import type { Counters, Reservation } from './counters.ts';
 import type { Journal } from './journal.ts';
 import type { Price } from './prices.ts';
+import type { Admittance, Allowance, RateLimiter } from './rate-limiter.ts';
 import { costOf } from './rates.ts';
 import { finishRow } from './spend-row.ts';
 import { clampTokens, clampUsage } from './usage.ts';
@@ -14,6 +15,8 @@ export interface Admission {
   /** Of the model, with the tiers there are. */
   readonly standard: Price;
   readonly reservation: Reservation;
+  /** Absent where nothing limits how much is asked for. */
+  readonly admittance: Admittance | undefined;
   /** The call's row in the journal. */
   readonly seq: number;
 }
@@ -21,6 +24,7 @@ export interface Admission {
 /** What settling a call needs of its surroundings; one for all calls. */
 export interface Desk {
   readonly counters: Counters;
+  readonly limiter: RateLimiter;
   readonly journal: Journal;
   readonly now: () => Date;
   /** A row was settled; `kept` is false when the disk is full and it is held in memory. */
@@ -38,6 +42,10 @@ export class AdmittedCall implements Call {
     this.#admission = admission;
   }
 
+  get allowance(): Allowance | undefined {
+    return this.#admission.admittance?.allowance;
+  }
+
   checkpoint(completionTokens: number): void {
     const nowMs = performance.now();
     if (nowMs < this.#checkpointAtMs || this.#settlement) return;
@@ -47,14 +55,15 @@ export class AdmittedCall implements Call {
 
   settle(outcome: CallOutcome): Settlement {
     if (this.#settlement) return this.#settlement;
-    const { counters, journal, now, onSettled } = this.#desk;
-    const { reservation, seq } = this.#admission;
+    const { counters, limiter, journal, now, onSettled } = this.#desk;
+    const { reservation, admittance, seq } = this.#admission;
     const price = this.#priceFor(outcome.serviceTier);
 
     const usage = outcome.usage && clampUsage(outcome.usage);
     const cost = usage ? costOf(price.bands, usage) : 0n;
     const rest = finishRow({ at: now(), outcome, usage, cost, priceSource: price.source });
     this.#settlement = { cost, priceSource: price.source, keySpend: counters.settle(reservation, cost) };
+    if (admittance) limiter.settle(admittance, usage ? usage.promptTokens + usage.completionTokens : 0);
     onSettled(journal.settle(seq, rest));
     return this.#settlement;
   }

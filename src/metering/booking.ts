@@ -3,6 +3,7 @@ import type { BudgetEntity } from '../access/principal.ts';
 import { SCHEMA } from '../db/schema.ts';
 import type { Flushed } from './counters.ts';
 import { spendColumns } from './spend-row.ts';
+import { isNamed, spenderNames, spenders } from './spent.ts';
 import { transaction } from './transaction.ts';
 
 const columns = Object.keys(spendColumns).join(', ');
@@ -10,35 +11,102 @@ const definitions = Object.entries(spendColumns)
   .map(([name, type]) => `${name} ${type}`)
   .join(', ');
 
-const budgeted = ['key', 'team', 'user'] as const;
-const counted = [...budgeted, 'organization'] as const;
+/** Where in a row the ids of an entity stand. */
+const places = {
+  key: ['key_id'],
+  team: ['team_id'],
+  user: ['user_id'],
+  organization: ['organization_id'],
+  member: ['team_id', 'user_id'],
+  organization_member: ['organization_id', 'user_id'],
+  customer: ['end_user'],
+  tag: ['tag'],
+} as const satisfies Record<BudgetEntity, readonly string[]>;
+
+/** A tag counts once for a call, however often a request names it. */
+const tagged = `(select distinct request_id, created_at, spend, unnest(request_tags) as tag from inserted) as tagged`;
 
 /**
  * Adds what was inserted to the rows of one table. They are locked in the order of their ids, and the tables in the
- * order of `counted` (each waits for the one before): two daemons that flush at once cannot wait for each other.
+ * order of `spenders` (each waits for the one before): two daemons that flush at once cannot wait for each other.
  */
-function addTo(entity: (typeof counted)[number], index: number): string {
-  const table = `${SCHEMA}.${entity}s`;
-  const before = counted[index - 1];
+function addTo(entity: BudgetEntity, index: number): string {
+  const { table, id } = spenders[entity];
+  const from = places[entity];
+  const names = id.map((_, position) => `id${position + 1}`);
+  const list = names.join(', ');
+  const before = spenderNames[index - 1];
   const afterThat = before ? `and (select count(*) from ${before}_booked) >= 0` : '';
+  const as = (sources: readonly string[]) => sources.map((source, at) => `${source} as ${names[at]}`).join(', ');
   return `
   ${entity}_amount as (
-    select ${entity}_id as id, sum(spend)::bigint as amount from inserted
-     where ${entity}_id is not null group by 1 having sum(spend) <> 0
+    select ${as(from)}, sum(spend)::bigint as amount from ${entity === 'tag' ? tagged : 'inserted'}
+     where ${from.map((name) => `${name} is not null`).join(' and ')} group by ${list} having sum(spend) <> 0
   ), ${entity}_locked as materialized (
-    select id from ${table} where id in (select id from ${entity}_amount) ${afterThat} order by id for no key update
+    select ${as(id)} from ${SCHEMA}.${table}
+     where (${id.join(', ')}) in (select ${list} from ${entity}_amount) ${afterThat} order by ${list} for no key update
   ), ${entity}_booked as (
-    update ${table} as booked set spend = booked.spend + amount
-      from ${entity}_amount join ${entity}_locked using (id) where booked.id = ${entity}_amount.id
-    returning booked.id, booked.spend
+    update ${SCHEMA}.${table} as booked set spend = booked.spend + amount
+      from ${entity}_amount join ${entity}_locked using (${list})
+     where ${id.map((column, at) => `booked.${column} = ${entity}_amount.${names[at]}`).join(' and ')}
+    returning ${as(id.map((column) => `booked.${column}`))}, booked.spend
   ),`;
 }
 
-/** Of every row that was sent, also those that had been inserted before: they have left this process as well. */
-const flushed = (entity: BudgetEntity) => `
-  select '${entity}' as entity, id, amount, coalesce(${entity}_booked.spend, now.spend, 0) as total
-    from (select ${entity}_id as id, sum(spend)::bigint as amount from given where ${entity}_id is not null group by 1) as sent
-    left join ${entity}_booked using (id) left join ${SCHEMA}.${entity}s as now using (id)`;
+/**
+ * What left this process, whether it was inserted now or before, and what the database has since. Those in `columns` are
+ * found in the columns of the rows, the others in `counted`.
+ */
+const flushed = (entity: BudgetEntity) => {
+  const isInColumns = entity === 'key' || entity === 'team' || entity === 'user';
+  const sent = isInColumns
+    ? `(select ${places[entity][0]} as id, sum(spend)::bigint as amount from given where ${places[entity][0]} is not null group by 1)`
+    : `(select id, amount from sent where entity = '${entity}' and duration = '')`;
+  const { table, id } = spenders[entity];
+  const booked = id.map((_, position) => `${entity}_booked.id${position + 1}`).join(' || chr(31) || ');
+  return `
+  select '${entity}' as entity, sent.id, '' as model, '' as duration, 0::float8 as start_ms, sent.amount,
+         coalesce(${entity}_booked.spend, now.spend, 0) as total
+    from ${sent} as sent left join ${entity}_booked on ${booked} = sent.id
+    left join ${SCHEMA}.${table} as now on ${isNamed(entity, 'now', 'sent.id')}`;
+};
+
+/** Of each window only the latest is kept: what is over limits nobody. */
+const windows = `
+  counted as materialized (
+    select c.entity, c.id, c.model, c.duration, c.start_ms, given.spend, inserted.request_id is not null as is_new
+      from given cross join lateral json_to_recordset(given.counted)
+             as c (entity text, id text, model text, duration text, start_ms float8)
+      left join inserted using (request_id, created_at)
+  ), sent as (
+    select entity, id, model, duration, start_ms, sum(spend)::bigint as amount from counted group by 1, 2, 3, 4, 5
+  ), window_amount as (
+    select distinct on (entity, id, model, duration)
+           entity, id, model, duration, to_timestamp(start_ms / 1000) as started_at, sum(spend)::bigint as spend
+      from counted where duration <> '' and is_new
+     group by entity, id, model, duration, start_ms order by entity, id, model, duration, start_ms desc
+  ), window_booked as (
+    insert into ${SCHEMA}.budget_windows as kept (entity, id, model, duration, started_at, spend)
+    select entity, id, model, duration, started_at, spend from window_amount
+     where (select count(*) from ${spenderNames.at(-1)}_booked) >= 0 order by entity, id, model, duration
+    on conflict (entity, id, model, duration) do update set
+      spend = case when kept.started_at < excluded.started_at then excluded.spend
+                   when kept.started_at = excluded.started_at then kept.spend + excluded.spend
+                   else kept.spend end,
+      started_at = greatest(kept.started_at, excluded.started_at)
+    returning entity, id, model, duration, started_at, spend
+  ),`;
+
+const flushedWindows = `
+  select sent.entity, sent.id, sent.model, sent.duration, sent.start_ms, sent.amount, coalesce(booked.spend, now.spend)
+    from sent
+    left join window_booked as booked
+      on (booked.entity, booked.id, booked.model, booked.duration) = (sent.entity, sent.id, sent.model, sent.duration)
+     and booked.started_at = to_timestamp(sent.start_ms / 1000)
+    left join ${SCHEMA}.budget_windows as now
+      on (now.entity, now.id, now.model, now.duration) = (sent.entity, sent.id, sent.model, sent.duration)
+     and now.started_at = to_timestamp(sent.start_ms / 1000)
+   where sent.duration <> ''`;
 
 /**
  * One statement books a batch: the rows, and from those that were not there before every sum they belong to. A batch
@@ -46,31 +114,18 @@ const flushed = (entity: BudgetEntity) => `
  */
 const book = `
   with given as materialized (
-    select * from json_to_recordset($1::json) as given (${definitions})
+    select * from json_to_recordset($1::json) as given (${definitions}, counted json)
   ), inserted as (
     insert into ${SCHEMA}.spend_logs (${columns}) select ${columns} from given
     on conflict (request_id, created_at) do nothing
     returning *
-  ), ${counted.map(addTo).join('')}
-  member_amount as (
-    select team_id, user_id, sum(spend)::bigint as amount from inserted
-     where team_id is not null and user_id is not null group by 1, 2 having sum(spend) <> 0
-  ), member_locked as materialized (
-    select team_id, user_id from ${SCHEMA}.team_members
-     where (team_id, user_id) in (select team_id, user_id from member_amount)
-       and (select count(*) from organization_booked) >= 0
-     order by 1, 2 for no key update
-  ), member_booked as (
-    update ${SCHEMA}.team_members as booked set spend = booked.spend + amount
-      from member_amount join member_locked using (team_id, user_id)
-     where (booked.team_id, booked.user_id) = (member_amount.team_id, member_amount.user_id)
-    returning booked.team_id
-  ), daily as (
+  ), ${spenderNames.map(addTo).join('')} ${windows}
+  daily as (
     insert into ${SCHEMA}.daily_spend as daily
     select (created_at at time zone 'utc')::date, key_id, coalesce(team_id, ''), coalesce(user_id, ''),
            coalesce(organization_id, ''), model, provider, sum(prompt_tokens), sum(completion_tokens),
            sum(cache_read_tokens), sum(cache_write_tokens), sum(spend), count(*), count(*) filter (where status = 'failure')
-      from inserted where (select count(*) from member_booked) >= 0
+      from inserted where (select count(*) from window_booked) >= 0
      group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7
     on conflict (date, key_id, team_id, user_id, organization_id, model, provider) do update set
       prompt_tokens = daily.prompt_tokens + excluded.prompt_tokens,
@@ -80,24 +135,35 @@ const book = `
       spend = daily.spend + excluded.spend,
       requests = daily.requests + excluded.requests,
       failed_requests = daily.failed_requests + excluded.failed_requests
-  ) ${budgeted.map(flushed).join(' union all ')}`;
+  ) ${[...spenderNames.map(flushed), flushedWindows].join(' union all ')}`;
 
 /** A little longer than the server's own limit, for a server that answers nothing at all. */
 const answerWithinMs = 6_000;
 
-/** Books rows (a JSON array) in one transaction, and answers with what every key, team and user in them has spent now. */
+interface FlushedRow {
+  readonly entity: BudgetEntity;
+  readonly id: string;
+  readonly model: string;
+  readonly duration: string;
+  readonly start_ms: number;
+  readonly amount: string;
+  readonly total: string | null;
+}
+
+/** Books rows (a JSON array) in one transaction, and answers with what everybody who is counted has spent now. */
 export function bookRows(pool: pg.Pool, rows: string): Promise<Flushed[]> {
   return transaction(pool, async (client) => {
     // Named, so that it is planned once per connection and not once per batch (3 ms).
     const query = { name: 'gatewayctl-book', text: book, values: [rows], query_timeout: answerWithinMs };
-    const { rows: totals } = await client.query<{ entity: BudgetEntity; id: string; amount: string; total: string }>(
-      query,
-    );
-    return totals.map(({ entity, id, amount, total }) => ({
+    const { rows: totals } = await client.query<FlushedRow>(query);
+    return totals.map(({ entity, id, model, duration, start_ms: startMs, amount, total }) => ({
       entity,
       id,
+      model,
+      duration,
+      startMs,
       amount: BigInt(amount),
-      total: BigInt(total),
+      total: total === null ? undefined : BigInt(total),
     }));
   });
 }

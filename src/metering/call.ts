@@ -1,11 +1,14 @@
-import type { Principal } from '../access/principal.ts';
+import type { Charge, Principal } from '../access/principal.ts';
 import type { Deployment } from '../models/deployment.ts';
+import type { Allowance } from './rate-limiter.ts';
 import type { Usage } from './usage.ts';
 
 /** What is known of a call before it goes out. */
 export interface CallStart {
   readonly requestId: string;
   readonly principal: Principal;
+  /** What the call must fit into, and is booked on. */
+  readonly charge: Charge;
   readonly deployment: Deployment;
   /** The model the client asked for. */
   readonly model: string;
@@ -25,7 +28,6 @@ export interface CallStart {
   readonly serviceTier?: string | undefined;
   /** The client's `user` field, if any. */
   readonly endUser?: string | undefined;
-  readonly tags?: readonly string[];
 }
 
 export interface CallOutcome {
@@ -52,6 +54,8 @@ export interface Settlement {
 
 /** A call that was admitted: its worst case is reserved and a `started` row is in the journal. */
 export interface Call {
+  /** What is left to ask for, where a limit applies. */
+  readonly allowance?: Allowance | undefined;
   /** Notes output tokens already delivered, so that a crash still charges them. Cheap: at most one journal write a second. */
   checkpoint(completionTokens: number): void;
   /**

@@ -1,41 +1,32 @@
 import type pg from 'pg';
-import type { BudgetEntity, BudgetLimit, Principal } from '../access/principal.ts';
+import type { BudgetEntity, BudgetLimit, Charge } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import { Accounts } from './accounts.ts';
 import { budgetExceeded } from './budget-exceeded.ts';
-import { loadSpent, type Spent } from './spent.ts';
+import { believe, type Counted, type Counter } from './counter.ts';
+import { loadSpent } from './spent.ts';
 
-/** What one key, team or user has spent, in nano-dollars. */
-interface Counter {
-  readonly entity: BudgetEntity;
-  readonly id: string;
-  /** As the database last said; undefined when it was never asked. */
-  spent: bigint | undefined;
-  /** Settled here and not yet in the database. */
-  unflushed: bigint;
-  /** The worst case of the calls in flight. */
-  reserved: bigint;
-  /** Whether `spent` is to be read again before it is relied upon. */
-  isStale: boolean;
-  readAtMs: number;
-  /** After a failed read, a total that is known serves on until then. */
-  retryAtMs: number;
-  /** When an administrator last changed it, and when anything last did, on the clock that `Counters` ticks. */
-  refreshedAt: number;
-  changedAt: number;
-  /** Used since the last sweep. */
-  isUsed: boolean;
-  loading: Promise<void> | undefined;
-}
-
-/** What a call holds of the budgets of its key, team and user until it is settled. */
+/** What a call holds of all its budgets until it is settled. */
 export interface Reservation {
   readonly amount: bigint;
+  readonly limits: readonly BudgetLimit[];
+  /** Of each limit. */
   readonly counters: readonly Counter[];
 }
 
 /** After a flush: how much of an entity's spending has left this process, and the total the database has now. */
-export interface Flushed extends Spent {
+export interface Flushed extends Counted {
   readonly amount: bigint;
+  /** Undefined when the window is over in the database. */
+  readonly total: bigint | undefined;
+}
+
+export interface CountersOptions {
+  readonly now?: () => Date;
+  /** Entities kept, of each kind, when nothing is reserved or unflushed on them; one has some 300 bytes. */
+  readonly most?: number;
+  /** Told once in each window that a soft budget was passed. */
+  readonly onSoftBudget?: (limit: BudgetLimit, spent: bigint) => void;
 }
 
 /** A refusal rests on a total that is read again when it is older: a budget may have been reset by someone we did not hear. */
@@ -46,36 +37,36 @@ const retryMs = 1_000;
  * The money counters of this process: synchronous, so that admission is one step that nothing can come between.
  *
  * What is reserved here never takes `spent + unflushed + reserved` past a budget. Other daemons' spending is seen with
- * every flush, when the database answers with totals.
+ * every flush, when the database answers with totals. A counter of a window gives way to the next one's by the clock.
  */
 export class Counters {
   readonly #pool: pg.Pool;
-  readonly #most: number;
-  readonly #counters: Readonly<Record<BudgetEntity, Map<string, Counter>>>;
+  readonly #options: CountersOptions;
+  readonly #accounts: Accounts;
   #tick = 0;
   #wanted: Counter[] = [];
   #nextLoad: Promise<void> | undefined;
 
-  /** @param most counters kept, of each kind, when nothing is reserved or unflushed on them; one has some 300 bytes */
-  constructor(pool: pg.Pool, most = 100_000) {
+  constructor(pool: pg.Pool, options: CountersOptions = {}) {
     this.#pool = pool;
-    this.#most = most;
-    this.#counters = { key: new Map(), team: new Map(), user: new Map() };
+    this.#options = options;
+    this.#accounts = new Accounts(options.most ?? 100_000);
   }
 
   get size(): number {
-    return this.#counters.key.size + this.#counters.team.size + this.#counters.user.size;
+    return this.#accounts.size;
   }
 
   /**
-   * Sees to it that what the principal's key, team and user have spent is known.
+   * Sees to it that what all that a call is charged to has spent is known.
    *
    * @returns undefined when it is; else a promise of the one statement that reads it, shared by all who wait
    */
-  ensure({ budgets }: Principal): Promise<void> | undefined {
+  ensure({ budgets }: Pick<Charge, 'budgets'>): Promise<void> | undefined {
     let waits: Promise<void>[] | undefined;
-    for (const { entity, id } of budgets) {
-      const counter = this.#counter(entity, id);
+    const nowMs = this.#nowMs();
+    for (const limit of budgets) {
+      const counter = this.#accounts.open(limit, nowMs);
       if (counter.spent === undefined) (waits ??= []).push(this.#load(counter));
       // While the database is away, a total that is known is better than a key that is refused.
       else if (counter.isStale && Date.now() >= counter.retryAtMs) {
@@ -85,17 +76,17 @@ export class Counters {
     return waits && Promise.all(waits).then(() => undefined);
   }
 
-  /** The spend that came along with a key look-up. A total that is known is never older, so it stays. */
+  /** The spend for good that came along with a look-up. A total that is known is never older, so it stays. */
   seed(entity: BudgetEntity, id: string, spent: bigint): void {
-    this.#counter(entity, id).spent ??= spent;
+    this.#accounts.open({ entity, id }, this.#nowMs()).spent ??= spent;
   }
 
-  /** The total was changed by an administrator: it is read again before the next call. */
+  /** What it has spent was changed by an administrator: it is read again before the next call. */
   refresh(entity: BudgetEntity, id: string): void {
-    const counter = this.#counters[entity].get(id);
-    if (!counter) return;
-    counter.isStale = true;
-    counter.refreshedAt = counter.changedAt = ++this.#tick;
+    for (const counter of this.#accounts.concerned(entity, id)) {
+      counter.isStale = true;
+      counter.refreshedAt = counter.changedAt = ++this.#tick;
+    }
   }
 
   /**
@@ -105,35 +96,43 @@ export class Counters {
    */
   reserve(limits: readonly BudgetLimit[], amount: bigint): Reservation {
     const counters: Counter[] = [];
+    const nowMs = this.#nowMs();
     for (const limit of limits) {
-      const counter = this.#counter(limit.entity, limit.id);
+      const counter = this.#accounts.open(limit, nowMs);
       if (counter.spent === undefined) throw spendUnknown(limit);
       if (limit.max !== null) admit(counter, counter.spent, limit.max, amount, limit);
+      if (limit.soft !== undefined) counter.isPastSoft ??= counter.spent + counter.unflushed >= limit.soft;
       counters.push(counter);
     }
     for (const counter of counters) counter.reserved += amount;
-    return { amount, counters };
+    return { amount, limits, counters };
   }
 
-  /** Gives a reservation back and counts what the call really cost. Answers what its key has spent by now. */
-  settle({ amount, counters }: Reservation, cost: bigint): bigint | undefined {
+  /** Gives a reservation back and counts what the call really cost. Answers what its key has spent by now, for good. */
+  settle({ amount, limits, counters }: Reservation, cost: bigint): bigint | undefined {
     let keySpend: bigint | undefined;
-    for (const counter of counters) {
+    for (const [index, counter] of counters.entries()) {
       counter.reserved -= amount;
       counter.unflushed += cost;
-      if (counter.entity === 'key') keySpend = (counter.spent ?? 0n) + counter.unflushed;
+      const spent = (counter.spent ?? 0n) + counter.unflushed;
+      if (counter.entity === 'key' && counter.duration === '') keySpend = spent;
+      const limit = limits[index];
+      if (limit?.soft === undefined || counter.isPastSoft || spent < limit.soft) continue;
+      counter.isPastSoft = true;
+      this.#options.onSoftBudget?.(limit, spent);
     }
     return keySpend;
   }
 
-  /** Spending of an earlier process that has still to reach the database. */
-  addUnflushed(entity: BudgetEntity, id: string, amount: bigint): void {
-    this.#counter(entity, id).unflushed += amount;
+  /** Spending of an earlier process that has still to reach the database. What is left of a window that is over counts in none. */
+  addUnflushed(counted: Counted, amount: bigint): void {
+    const counter = this.#accounts.open(counted, this.#nowMs());
+    if (counter.startMs === counted.startMs) counter.unflushed += amount;
   }
 
   /** Spending that was given up to be booked: it counts in no budget, as it would not after a restart. */
-  removeUnflushed(entity: BudgetEntity, id: string, amount: bigint): void {
-    const counter = this.#counters[entity].get(id);
+  removeUnflushed(counted: Counted, amount: bigint): void {
+    const counter = this.#accounts.find(counted);
     if (counter) counter.unflushed -= amount;
   }
 
@@ -141,26 +140,18 @@ export class Counters {
   beginFlush(): (flushed: Iterable<Flushed>) => void {
     const startedAt = this.#tick;
     return (flushed) => {
-      for (const { entity, id, amount, total } of flushed) {
-        const counter = this.#counters[entity].get(id);
+      for (const each of flushed) {
+        const counter = this.#accounts.find(each);
         if (!counter) continue;
-        counter.unflushed -= amount;
-        if (counter.refreshedAt <= startedAt) believe(counter, total);
+        counter.unflushed -= each.amount;
+        if (each.total !== undefined && counter.refreshedAt <= startedAt) believe(counter, each.total);
         counter.changedAt = ++this.#tick;
       }
     };
   }
 
-  #counter(entity: BudgetEntity, id: string): Counter {
-    const counters = this.#counters[entity];
-    let counter = counters.get(id);
-    if (!counter) {
-      if (counters.size >= this.#most) evict(counters);
-      counter = newCounter(entity, id);
-      counters.set(id, counter);
-    }
-    counter.isUsed = true;
-    return counter;
+  #nowMs(): number {
+    return this.#options.now?.().getTime() ?? Date.now();
   }
 
   #load(counter: Counter): Promise<void> {
@@ -179,11 +170,10 @@ export class Counters {
     this.#nextLoad = undefined;
     const startedAt = this.#tick;
     try {
-      const found = await loadSpent(this.#pool, wanted);
-      const totals = new Map(found.map(({ entity, id, total }) => [`${entity} ${id}`, total]));
-      for (const counter of wanted) {
+      const totals = await loadSpent(this.#pool, wanted);
+      for (const [index, counter] of wanted.entries()) {
         // A key that is gone from the database has spent nothing that counts.
-        const total = totals.get(`${counter.entity} ${counter.id}`) ?? 0n;
+        const total = totals[index] ?? 0n;
         // A flush or a change that came in meanwhile knows better.
         if (counter.changedAt <= startedAt) believe(counter, total);
         else counter.spent ??= total;
@@ -197,57 +187,12 @@ export class Counters {
   }
 }
 
-function newCounter(entity: BudgetEntity, id: string): Counter {
-  return {
-    entity,
-    id,
-    spent: undefined,
-    unflushed: 0n,
-    reserved: 0n,
-    isStale: false,
-    readAtMs: 0,
-    retryAtMs: 0,
-    refreshedAt: 0,
-    changedAt: 0,
-    isUsed: true,
-    loading: undefined,
-  };
-}
-
-function believe(counter: Counter, total: bigint): void {
-  counter.spent = total;
-  counter.isStale = false;
-  counter.readAtMs = Date.now();
-}
-
 function admit(counter: Counter, spent: bigint, max: bigint, amount: bigint, limit: BudgetLimit): void {
   const cost = spent + counter.unflushed;
   const taken = cost + counter.reserved;
   if (taken < max && taken + amount <= max) return;
   if (Date.now() - counter.readAtMs > trustRefusalMs) counter.isStale = true;
   throw budgetExceeded(limit, { cost, max, reserved: counter.reserved, amount });
-}
-
-/** Counters an eviction looks at: enough to find one that was not used lately, few enough not to be felt. */
-const sweepSteps = 64;
-
-/** The oldest idle counter goes; one that was used since it was last passed over gets a second chance. */
-function evict(counters: Map<string, Counter>): void {
-  let idle: string | undefined;
-  let steps = 0;
-  for (const [id, counter] of counters) {
-    if (++steps > sweepSteps) break;
-    const isBusy = counter.reserved > 0n || counter.unflushed > 0n || counter.loading !== undefined;
-    if (!isBusy) idle ??= id;
-    if (!isBusy && !counter.isUsed) {
-      idle = id;
-      break;
-    }
-    counter.isUsed = false;
-    counters.delete(id);
-    counters.set(id, counter);
-  }
-  if (idle !== undefined) counters.delete(idle);
 }
 
 /** Only a caller that did not wait for `ensure` gets here. */

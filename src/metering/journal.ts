@@ -1,6 +1,8 @@
 import { chmodSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { BudgetEntity } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import type { Counted } from './counter.ts';
 import { backlogFull, cannotOpen, cannotWrite } from './journal-errors.ts';
 
 /** A call that was running when the process before this one died. */
@@ -168,21 +170,12 @@ export class Journal {
     this.forget(batch);
   }
 
-  /** What is settled here and not yet in the database, by whom it counts for. For the counters, after a restart. */
-  unflushed(): { key: string; team: string | null; user: string | null; amount: bigint }[] {
+  /** What is settled here and not yet in the database, by what it counts on. For the counters, after a restart. */
+  unflushed(): { readonly counted: Counted; readonly amount: bigint }[] {
     return this.#db
-      .prepare(
-        `select row ->> 'key_id' as key, row ->> 'team_id' as team, row ->> 'user_id' as user,
-                cast(sum(row ->> 'spend') as text) as amount
-           from calls where settled = 1 group by 1, 2, 3`,
-      )
+      .prepare(unflushedSql)
       .all()
-      .map(({ key, team, user, amount }) => ({
-        key: String(key),
-        team: team === null ? null : String(team),
-        user: user === null ? null : String(user),
-        amount: BigInt(String(amount)),
-      }));
+      .map(({ amount, ...counted }) => ({ counted: readCounted(counted), amount: BigInt(String(amount)) }));
   }
 
   /** The months a batch falls into, each as its first day: what partitions it needs. */
@@ -206,6 +199,31 @@ export class Journal {
     if (!statement) this.#statements.set(sql, (statement = this.#db.prepare(sql)));
     return statement.get(...values) ?? {};
   }
+}
+
+const ofColumn = (entity: string): string =>
+  `select '${entity}' as entity, row ->> '${entity}_id' as id, '' as model, '' as duration, 0 as start_ms,
+          row ->> 'spend' as spend
+     from calls where settled = 1 and row ->> '${entity}_id' is not null`;
+
+const unflushedSql = `
+  select entity, id, model, duration, start_ms, cast(sum(spend) as text) as amount from (
+    ${['key', 'team', 'user'].map(ofColumn).join(' union all ')}
+    union all
+    select each.value ->> 'entity', each.value ->> 'id', each.value ->> 'model', each.value ->> 'duration',
+           each.value ->> 'start_ms', row ->> 'spend'
+      from calls, json_each(calls.row, '$.counted') as each where settled = 1
+  ) group by 1, 2, 3, 4, 5`;
+
+function readCounted({ entity, id, model, duration, start_ms: startMs }: Record<string, unknown>): Counted {
+  return {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- rows are written by spend-row.ts and by nobody else
+    entity: entity as BudgetEntity,
+    id: String(id),
+    model: String(model),
+    duration: String(duration),
+    startMs: Number(startMs),
+  };
 }
 
 const version = 1;

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { bookRows, isRefusal, mayLackPartition } from './booking.ts';
+import type { Counted } from './counter.ts';
 import type { Counters } from './counters.ts';
 import { within } from './deadline.ts';
 import type { Batch, Journal } from './journal.ts';
@@ -140,16 +141,19 @@ interface Cost {
   readonly key_id: string;
   readonly team_id: string | null;
   readonly user_id: string | null;
+  readonly counted?: readonly (Omit<Counted, 'startMs'> & { readonly start_ms: number })[];
   readonly spend: number;
 }
 
 /** Takes rows off the budgets they were counted in. */
 function uncount(counters: Counters, rows: string): void {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- rows are written by spend-row.ts and by nobody else
-  for (const { key_id: key, team_id: team, user_id: user, spend } of JSON.parse(rows) as Cost[]) {
+  for (const { key_id: key, team_id: team, user_id: user, counted = [], spend } of JSON.parse(rows) as Cost[]) {
     const amount = BigInt(spend);
-    counters.removeUnflushed('key', key, amount);
-    if (team !== null) counters.removeUnflushed('team', team, amount);
-    if (user !== null) counters.removeUnflushed('user', user, amount);
+    const forGood = { model: '', duration: '', startMs: 0 };
+    counters.removeUnflushed({ ...forGood, entity: 'key', id: key }, amount);
+    if (team !== null) counters.removeUnflushed({ ...forGood, entity: 'team', id: team }, amount);
+    if (user !== null) counters.removeUnflushed({ ...forGood, entity: 'user', id: user }, amount);
+    for (const { start_ms: startMs, ...each } of counted) counters.removeUnflushed({ ...each, startMs }, amount);
   }
 }

@@ -1,12 +1,15 @@
 import type pg from 'pg';
-import type { BudgetEntity, Principal } from '../access/principal.ts';
+import type { BudgetEntity, BudgetLimit, Charge } from '../access/principal.ts';
+import { toDollars } from '../kernel/money.ts';
 import { AdmittedCall, type Desk } from './admitted-call.ts';
 import type { Call, CallStart } from './call.ts';
+import { countedText } from './counter.ts';
 import { Counters } from './counters.ts';
 import { Journal, type JournalOptions, type OpenCall } from './journal.ts';
 import { Ledger, type Log } from './ledger.ts';
 import { dropExpired, ensurePartitions } from './partitions.ts';
 import { parsePrice, Prices, priceOfTier, worstCaseOfTiers } from './prices.ts';
+import { RateLimiter } from './rate-limiter.ts';
 import { costOf } from './rates.ts';
 import { draftRow, finishRow } from './spend-row.ts';
 import { clampTokens } from './usage.ts';
@@ -37,6 +40,7 @@ export class Metering {
   readonly #options: MeteringOptions;
   readonly #prices: Prices;
   readonly #counters: Counters;
+  readonly #limiter = new RateLimiter();
   readonly #journal: Journal;
   readonly #ledger: Ledger;
   readonly #desk: Desk;
@@ -46,7 +50,7 @@ export class Metering {
     const { pool, now, log, journalPath, durability, maxBacklog } = options;
     this.#options = options;
     this.#prices = prices;
-    this.#counters = new Counters(pool);
+    this.#counters = new Counters(pool, { now, onSoftBudget: (limit, spent) => this.#warn(limit, spent) });
     this.#journal = Journal.open({
       path: journalPath,
       ...(durability && { durability }),
@@ -54,7 +58,13 @@ export class Metering {
       finish: (call) => finishCut(call, now()),
     });
     this.#ledger = new Ledger({ journal: this.#journal, counters: this.#counters, pool, log });
-    this.#desk = { counters: this.#counters, journal: this.#journal, now, onSettled: (kept) => this.#onSettled(kept) };
+    this.#desk = {
+      counters: this.#counters,
+      limiter: this.#limiter,
+      journal: this.#journal,
+      now,
+      onSettled: (kept) => this.#onSettled(kept),
+    };
     this.#daily = setInterval(() => void this.#keepPartitions(), dayMs).unref();
   }
 
@@ -77,9 +87,9 @@ export class Metering {
     return this.#journal.backlog;
   }
 
-  /** Reads what a principal's budgets need; undefined when all of it is known. Await it before `begin`. */
-  prepare(principal: Principal): Promise<void> | undefined {
-    return this.#counters.ensure(principal);
+  /** Reads what the budgets of a call need; undefined when all of it is known. Await it before `begin`. */
+  prepare(charge: Pick<Charge, 'budgets'>): Promise<void> | undefined {
+    return this.#counters.ensure(charge);
   }
 
   /** Spares `prepare` its statement: what an entity has spent, as the key look-up found it. */
@@ -93,20 +103,24 @@ export class Metering {
   }
 
   /**
-   * Admits a call: its worst case is reserved in every budget and the call is in the journal, or neither is.
+   * Admits a call: its worst case is reserved in every budget, it is counted in every limit, and it is in the journal; or
+   * none of this is.
    *
-   * @throws GatewayError `budget_exceeded`; `ledger_unavailable` when it could not be booked; `invalid_price`;
-   *   `unsupported_service_tier`
+   * @throws GatewayError `throttling_error`; `budget_exceeded`; `ledger_unavailable` when it could not be booked;
+   *   `invalid_price`; `unsupported_service_tier`
    */
   begin(start: CallStart): Call {
-    const { deployment, principal, promptTokens, serviceTier: tier } = start;
+    const { deployment, charge, promptTokens, serviceTier: tier } = start;
     const standard = this.#prices.of(deployment, start.upstreamModel, start.startedAt);
     const price = priceOfTier(standard, start.model, tier);
     const amount = worstCaseOfTiers({ price, tier }, deployment, start);
-    const reservation = this.#counters.reserve(principal.budgets, amount);
+    const admittance = this.#limiter.find(charge.rates, tokensOf(start), start.startedAt.getTime());
+    const reservation = this.#counters.reserve(charge.budgets, amount);
     try {
-      const seq = this.#journal.start(draftRow(start), price.text, clampTokens(promptTokens));
-      return new AdmittedCall(this.#desk, { price, standard, reservation, seq });
+      const draft = draftRow(start, countedText(reservation.counters));
+      const seq = this.#journal.start(draft, price.text, clampTokens(promptTokens));
+      if (admittance) this.#limiter.take(admittance);
+      return new AdmittedCall(this.#desk, { price, standard, reservation, admittance, seq });
     } catch (error) {
       this.#counters.settle(reservation, 0n);
       throw error;
@@ -132,12 +146,18 @@ export class Metering {
 
   /** What the last process left behind counts against the budgets from the first call on, and goes to the database now. */
   #resume(): void {
-    for (const { key, team, user, amount } of this.#journal.unflushed()) {
-      this.#counters.addUnflushed('key', key, amount);
-      if (team !== null) this.#counters.addUnflushed('team', team, amount);
-      if (user !== null) this.#counters.addUnflushed('user', user, amount);
-    }
+    for (const { counted, amount } of this.#journal.unflushed()) this.#counters.addUnflushed(counted, amount);
     if (this.backlog > 0) this.#ledger.wake();
+  }
+
+  #warn({ entity, label, soft, duration }: BudgetLimit, spent: bigint): void {
+    this.#options.log('warn', `The soft budget of ${entity} ${label} is passed`, {
+      entity,
+      label,
+      spend: toDollars(spent),
+      softBudget: toDollars(soft ?? 0n),
+      ...(duration !== undefined && { budgetDuration: duration }),
+    });
   }
 
   #onSettled(kept: boolean): void {
@@ -162,6 +182,10 @@ export class Metering {
     }
   }
 }
+
+/** What a call is counted with until its tokens are known. An answer that nothing limits is counted when it is there. */
+const tokensOf = ({ promptTokens, maxCompletionTokens = 0, answers = 1 }: CallStart): number =>
+  promptTokens + maxCompletionTokens * answers;
 
 /** A call cut by a crash costs what had been delivered by its last checkpoint, at the price it was admitted at. */
 function finishCut({ price, promptTokens, completionTokens }: OpenCall, at: Date): string {

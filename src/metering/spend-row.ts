@@ -40,9 +40,8 @@ export const spendColumns = {
 } as const;
 
 /** Names are indexed, and an index entry of PostgreSQL has at most 2,700 bytes: a longer one would block the whole batch. */
-const longestName = 200;
+const longestName = 256;
 const longestError = 500;
-const mostTags = 20;
 
 /** A text that PostgreSQL takes: without NUL and without half surrogates, which JSON allows and a text column does not. */
 function quote(text: string, longest = longestName): string {
@@ -87,14 +86,18 @@ function deploymentFields(deployment: Deployment): string {
   return text;
 }
 
-/** The first half: an object that is not closed. */
-export function draftRow(start: CallStart): string {
-  const tags = start.tags?.length ? start.tags.slice(0, mostTags).map((tag) => quote(tag)) : [];
+/**
+ * The first half: an object that is not closed.
+ *
+ * @param counted the counters that the call counts on beside those of its columns (`countedText`)
+ */
+export function draftRow(start: CallStart, counted = ''): string {
+  const tags = start.charge.tags.map((tag) => quote(tag));
   return (
     `{"request_id":${quote(start.requestId)},"started_at":${time(start.startedAt)},"call_type":"${start.callType}",` +
     `"stream":${start.stream},"model":${quote(start.model)},"upstream_model":${quote(start.upstreamModel)},` +
     `"requester_ip":${quoteOrNull(start.requesterIp)},"end_user":${quoteOrNull(start.endUser)},` +
-    `"request_tags":[${tags.join(',')}],${principalFields(start.principal)},${deploymentFields(start.deployment)}`
+    `"request_tags":[${tags.join(',')}],${counted === '' ? '' : `"counted":${counted},`}${principalFields(start.principal)},${deploymentFields(start.deployment)}`
   );
 }
 

@@ -71,7 +71,7 @@ export function readChatRequest(bytes: Buffer, path: string | undefined, limits:
     maxCompletionTokens: mostTokens(fields),
     answers: countOf(fields, 'n') ?? 1,
     serviceTier: serviceTier ?? undefined,
-    endUser: typeof user === 'string' && user !== '' ? user : undefined,
+    endUser: (typeof user === 'string' && storable(user)) || undefined,
     tags: readTags(fields),
     bytes,
     survey,
@@ -107,13 +107,32 @@ function mostTokens(fields: Readonly<Record<string, unknown>>): number | undefin
   return most === undefined || older === undefined ? (most ?? older) : Math.max(most, older);
 }
 
+/** Of those a request names in each way: every one of them may have a budget that is looked up. */
+const mostTags = 20;
 const noTags: readonly string[] = [];
 
 function readTags({ metadata, tags }: Record<string, unknown>): readonly string[] {
   const nested = isRecord(metadata) ? metadata['tags'] : undefined;
   if (!Array.isArray(tags) && !Array.isArray(nested)) return noTags;
   const given = [tags, nested].filter(Array.isArray).flat(1);
-  return given.filter((tag): tag is string => typeof tag === 'string' && tag.length <= 256).slice(0, 64);
+  return given.filter((tag): tag is string => typeof tag === 'string' && isTag(tag)).slice(0, mostTags);
+}
+
+/** Tags named in a header, with commas between them. */
+export function tagsOf(header: string | readonly string[] | undefined): readonly string[] {
+  if (typeof header !== 'string') return noTags;
+  const tags = header.split(',').map((tag) => tag.trim());
+  return tags.filter(isTag).slice(0, mostTags);
+}
+
+const longestName = 256;
+
+const isTag = (tag: string): boolean => tag.length > 0 && tag.length <= longestName && tag === storable(tag);
+
+/** As PostgreSQL can hold it, so that what is looked up under a name is what is booked under it. */
+function storable(name: string): string {
+  const isClean = name.length <= longestName && !name.includes('\0') && name.isWellFormed();
+  return isClean ? name : name.slice(0, longestName).replaceAll('\0', '').toWellFormed();
 }
 
 /** The client's body for the upstream: another model name, and for a stream the usage we bill by. All else is kept. */

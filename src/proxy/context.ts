@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import type { Principal } from '../access/principal.ts';
+import type { AskedCall } from '../access/decide.ts';
+import type { Named, Payer } from '../access/payers.ts';
+import type { Charge, Principal } from '../access/principal.ts';
 import type { Call, CallStart } from '../metering/call.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { Provider } from './providers/provider.ts';
@@ -10,9 +12,11 @@ import type { DeploymentTable } from './routing.ts';
 export interface ProxyDeps {
   /** Reads the credential and says whose it is; at once when that is cached. Throws a GatewayError 401 or 503. */
   authenticate(request: IncomingMessage): Principal | Promise<Principal>;
-  /** Throws a GatewayError 403 when the principal may not call the model. */
-  decide(principal: Principal, model: string): void;
-  /** Whether `decide` would let it pass; for lists of models. */
+  /** The customer and the tags a request names, as far as they are known; at once when that is cached. Throws 503. */
+  payers(named: Named): readonly Payer[] | Promise<readonly Payer[]>;
+  /** The model to call. Throws a GatewayError 403 when the principal may not make the call, 400 when it lacks something. */
+  decide(principal: Principal, call: AskedCall): string;
+  /** Whether `decide` would let its model pass; for lists of models. */
   allows(principal: Principal, model: string): boolean;
   readonly metering: Metering;
   readonly deployments: DeploymentTable;
@@ -34,8 +38,8 @@ export interface TokenCounter {
 
 export interface Metering {
   /** Brings what `begin` must know at once; undefined when it is there already. */
-  prepare(principal: Principal): Promise<void> | undefined;
-  /** Reserves the worst case. Throws a GatewayError 429 when it does not fit. */
+  prepare(charge: Charge): Promise<void> | undefined;
+  /** Reserves the worst case. Throws a GatewayError 429 when it does not fit, or a limit is reached. */
   begin(start: CallStart): Call;
 }
 

@@ -1,11 +1,12 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Principal } from '../access/principal.ts';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { Payer } from '../access/payers.ts';
+import { type Charge, type Principal, unlimited } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Call, CallOutcome, Settlement } from '../metering/call.ts';
 import type { Usage } from '../metering/usage.ts';
 import type { ChatRequest } from './chat-request.ts';
 import type { ProxyContext } from './context.ts';
-import { callHeaders } from './headers.ts';
+import { allowanceHeaders, callHeaders, passedHeaders } from './headers.ts';
 import type { UpstreamCall } from './providers/provider.ts';
 import type { Relay } from './relay.ts';
 import { createRequestId } from './request-id.ts';
@@ -15,6 +16,7 @@ import type { Target } from './routing.ts';
 export const clientGone = new GatewayError('no', 'client_disconnected', 'The client has gone', { status: 499 });
 
 const unknownPrincipal: Principal = {
+  ...unlimited,
   kind: 'key',
   keyId: '',
   hash: '',
@@ -24,12 +26,7 @@ const unknownPrincipal: Principal = {
   organizationId: null,
   role: 'internal_user_viewer',
   blocked: true,
-  teamBlocked: false,
   teamAlias: null,
-  expiresAt: null,
-  models: [],
-  teamModels: [],
-  budgets: [],
 };
 const nowhere: Target = {
   deployment: {
@@ -61,6 +58,13 @@ const unread: ChatRequest = {
 };
 const free: Settlement = { cost: 0n, priceSource: 'unpriced', keySpend: undefined };
 
+/** What was called: the route as it is registered, the path as the client has it, and a model that is named in it. */
+export interface Called {
+  readonly route: string;
+  readonly path: string;
+  readonly parameter: string | undefined;
+}
+
 /** One request and its answer: what the steps of the pipeline hand to one another. Each step fills in what it finds out. */
 export class Exchange {
   readonly id = createRequestId();
@@ -68,14 +72,18 @@ export class Exchange {
   readonly context: ProxyContext;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  /** What the request's path names: a model. */
-  readonly parameter: string | undefined;
+  readonly handler: Called;
 
   principal = unknownPrincipal;
   body: Buffer = noBytes;
   /** When the request's body must have come; 0 while none is awaited. */
   bodyDeadlineMs = 0;
   chat = unread;
+  /** The model that is called: what the client's name for it stands for. */
+  model = '';
+  tags: readonly string[] = [];
+  payers: readonly Payer[] = [];
+  charge: Charge = unknownPrincipal;
   target = nowhere;
   promptTokens = 0;
   upstream: UpstreamCall | undefined;
@@ -94,14 +102,9 @@ export class Exchange {
   #settled = false;
   #hasPlace = false;
 
-  constructor(
-    context: ProxyContext,
-    parameter: string | undefined,
-    request: IncomingMessage,
-    response: ServerResponse,
-  ) {
+  constructor(context: ProxyContext, handler: Called, request: IncomingMessage, response: ServerResponse) {
     this.context = context;
-    this.parameter = parameter;
+    this.handler = handler;
     this.request = request;
     this.response = response;
   }
@@ -134,6 +137,11 @@ export class Exchange {
     this.#call = call;
   }
 
+  /** The upstream's headers that the client may see: none about limits where it has its own. */
+  passedHeaders(headers: IncomingHttpHeaders): string[] {
+    return passedHeaders(headers, { withLimits: this.#call?.allowance === undefined });
+  }
+
   /** Whether it was admitted and is not booked yet. */
   get isUnsettled(): boolean {
     return this.#call !== undefined && !this.#settled;
@@ -156,9 +164,10 @@ export class Exchange {
     const list = callHeaders({
       id,
       deploymentId: target.deployment.id,
-      model: chat.model,
+      model: this.model || chat.model,
       version: context.version,
     });
+    if (this.#call?.allowance) list.push(...allowanceHeaders(this.#call.allowance));
     if (context.isDraining) list.push('connection', 'close');
     return list;
   }

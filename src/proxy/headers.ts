@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { toDollars } from '../kernel/money.ts';
 import type { Settlement } from '../metering/call.ts';
+import type { Allowance } from '../metering/rate-limiter.ts';
 
 /** Headers of an upstream that reach the client, and what they are called there. All others stay behind. */
 const passed: ReadonlyMap<string, string> = new Map([
@@ -19,10 +20,10 @@ const plain = /^[\u0020-\u007e]{0,512}$/;
 const unprintable = /[^\u0020-\u007e]/g;
 
 /** The upstream's headers that may be shown, as a flat list of names and values. */
-export function passedHeaders(headers: IncomingHttpHeaders): string[] {
+export function passedHeaders(headers: IncomingHttpHeaders, { withLimits = true } = {}): string[] {
   const list: string[] = [];
   for (const name in headers) {
-    const ours = passed.get(name) ?? (name.startsWith(passedFamily) ? name : undefined);
+    const ours = passed.get(name) ?? (withLimits && name.startsWith(passedFamily) ? name : undefined);
     const value = ours && headers[name];
     if (ours && typeof value === 'string' && printable.test(value)) list.push(ours, value);
   }
@@ -53,5 +54,15 @@ export function callHeaders({ id, deploymentId, model, version }: CallNames): st
 export function costHeaders({ cost, keySpend }: Settlement): string[] {
   const list = ['x-litellm-response-cost', String(toDollars(cost))];
   if (keySpend !== undefined) list.push('x-litellm-key-spend', String(toDollars(keySpend)));
+  return list;
+}
+
+/** OpenAI's headers about limits: what is left of the tightest that the caller has. */
+export function allowanceHeaders({ requests, tokens }: Allowance): string[] {
+  const list: string[] = [];
+  if (requests) list.push('x-ratelimit-limit-requests', String(requests.limit));
+  if (requests) list.push('x-ratelimit-remaining-requests', String(requests.remaining));
+  if (tokens) list.push('x-ratelimit-limit-tokens', String(tokens.limit));
+  if (tokens) list.push('x-ratelimit-remaining-tokens', String(tokens.remaining));
   return list;
 }

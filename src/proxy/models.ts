@@ -1,3 +1,4 @@
+import { requireRoute, resolveAlias } from '../access/decide.ts';
 import type { Principal } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Exchange } from './exchange.ts';
@@ -7,8 +8,12 @@ import type { Step } from './pipeline.ts';
 /** LiteLLM's numbers, which its clients have got used to: nobody knows when a model was made, or by whom. */
 const describe = (id: string) => ({ id, object: 'model', created: 1_677_610_602, owned_by: 'openai' });
 
-export const listModels: readonly Step[] = [authenticate, answerList];
-export const showModel: readonly Step[] = [authenticate, answerOne];
+export const listModels: readonly Step[] = [authenticate, admit, answerList];
+export const showModel: readonly Step[] = [authenticate, admit, answerOne];
+
+function admit({ principal, handler }: Exchange): void {
+  requireRoute(principal, handler);
+}
 
 function answerList(exchange: Exchange): void {
   const { context, principal, request } = exchange;
@@ -19,7 +24,9 @@ function answerList(exchange: Exchange): void {
   const allows = (name: string): boolean => context.deps.allows(principal, name);
   const wildcards = isAsked('return_wildcard_routes') ? deployments.patterns(teamId) : [];
   const hasOnlyGroups = isAsked('only_model_access_groups');
-  const names = hasOnlyGroups ? [] : [...deployments.names(teamId), ...wildcards].filter(allows);
+  const aliases = [...Object.keys(principal.aliases), ...Object.keys(principal.teamAliases)];
+  const named = aliases.filter((name) => deployments.has(resolveAlias(principal, name), principal.teamId));
+  const names = hasOnlyGroups ? [] : [...deployments.names(teamId), ...wildcards, ...named].filter(allows);
   const groups = hasOnlyGroups || isAsked('include_model_access_groups') ? groupsFor(exchange, teamId, allows) : [];
   exchange.answerJson(200, { object: 'list', data: [...new Set([...names, ...groups])].map(describe) });
 }
@@ -52,8 +59,9 @@ function teamAskedFor(teamId: string | null, principal: Principal): string | nul
 
 /** A model somebody may not call is not found, so that nobody learns which others there are. */
 function answerOne(exchange: Exchange): void {
-  const { context, principal, parameter = '' } = exchange;
-  const isThere = context.deps.deployments.has(parameter, principal.teamId);
+  const { context, principal, handler } = exchange;
+  const { parameter = '' } = handler;
+  const isThere = context.deps.deployments.has(resolveAlias(principal, parameter), principal.teamId);
   if (!isThere || !context.deps.allows(principal, parameter)) {
     throw new GatewayError('notFound', 'model_not_found', `The model ${JSON.stringify(parameter)} does not exist`, {
       param: 'model',

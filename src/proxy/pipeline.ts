@@ -1,6 +1,8 @@
+import { chargeOf, joinTags } from '../access/charge.ts';
+import type { Payer } from '../access/payers.ts';
 import type { Principal } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import { readChatRequest, unknownModel } from './chat-request.ts';
+import { readChatRequest, tagsOf, unknownModel } from './chat-request.ts';
 import type { Exchange } from './exchange.ts';
 import { readBody } from './read-body.ts';
 import { Relay } from './relay.ts';
@@ -19,6 +21,7 @@ export const chatCompletion: readonly Step[] = [
   readBody,
   authenticateAgain,
   parseBody,
+  findPayers,
   decide,
   route,
   reserve,
@@ -63,22 +66,39 @@ function authenticateAgain(exchange: Exchange): Promise<void> | undefined {
 }
 
 function parseBody(exchange: Exchange): void {
-  exchange.chat = readChatRequest(exchange.body, exchange.parameter, exchange.context.limits);
+  exchange.chat = readChatRequest(exchange.body, exchange.handler.parameter, exchange.context.limits);
+}
+
+/** The customer and the tags a call is charged to, which its client names or its key and team have. */
+function findPayers(exchange: Exchange): Promise<void> | undefined {
+  const { chat, principal, request, context } = exchange;
+  exchange.tags = joinTags(principal, chat.tags.concat(tagsOf(request.headers['x-litellm-tags'])));
+  const found = context.deps.payers({ customer: chat.endUser, tags: exchange.tags });
+  if (found instanceof Promise) return waitForPayers(exchange, found);
+  exchange.payers = found;
+  return undefined;
+}
+
+async function waitForPayers(exchange: Exchange, found: Promise<readonly Payer[]>): Promise<void> {
+  exchange.payers = await found;
 }
 
 /** Before the route, so that somebody with few models cannot find out which others there are. */
-function decide({ context, principal, chat }: Exchange): void {
-  context.deps.decide(principal, chat.model);
+function decide(exchange: Exchange): void {
+  const { context, principal, handler, chat, payers, tags } = exchange;
+  const call = { model: chat.model, route: handler.route, path: handler.path, fields: chat.fields, payers };
+  exchange.model = context.deps.decide(principal, call);
+  exchange.charge = chargeOf(principal, { models: [exchange.model, chat.model], payers, tags });
 }
 
 function route(exchange: Exchange): void {
-  const target = exchange.context.deps.deployments.find(exchange.chat.model, exchange.principal.teamId);
+  const target = exchange.context.deps.deployments.find(exchange.model, exchange.principal.teamId);
   if (!target) throw unknownModel(exchange.chat.model);
   exchange.target = target;
 }
 
 function reserve(exchange: Exchange): Promise<void> | undefined {
-  const waiting = exchange.context.deps.metering.prepare(exchange.principal);
+  const waiting = exchange.context.deps.metering.prepare(exchange.charge);
   if (waiting) return admitAfter(exchange, waiting);
   admit(exchange);
   return undefined;
@@ -89,13 +109,14 @@ async function admitAfter(exchange: Exchange, waiting: Promise<void>): Promise<v
   await waiting;
   if (exchange.stopped) return;
   await authenticate(exchange);
+  await findPayers(exchange);
   decide(exchange);
-  await exchange.context.deps.metering.prepare(exchange.principal);
+  await exchange.context.deps.metering.prepare(exchange.charge);
   admit(exchange);
 }
 
 function admit(exchange: Exchange): void {
-  const { context, chat, target, principal, request } = exchange;
+  const { context, chat, target, principal, charge, request } = exchange;
   // Whoever left meanwhile is not charged for a call that was never made.
   if (exchange.stopped) return;
   exchange.promptTokens = context.deps.counter.promptTokens(chat.fields, exchange.body.length);
@@ -103,8 +124,9 @@ function admit(exchange: Exchange): void {
     context.deps.metering.begin({
       requestId: exchange.id,
       principal,
+      charge,
       deployment: target.deployment,
-      model: chat.model,
+      model: exchange.model,
       upstreamModel: target.upstreamModel,
       callType: 'chat_completion',
       stream: chat.stream,
@@ -115,7 +137,6 @@ function admit(exchange: Exchange): void {
       answers: chat.answers,
       serviceTier: chat.serviceTier,
       endUser: chat.endUser,
-      tags: chat.tags,
     }),
   );
 }

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Exchange } from './exchange.ts';
 import { invalidAnswer, refusedInStream } from './failures.ts';
-import { costHeaders, passedHeaders } from './headers.ts';
+import { costHeaders } from './headers.ts';
 import type { Intake } from './relay.ts';
 import { readUsage } from './reported-usage.ts';
 
@@ -68,7 +68,7 @@ export class PlainAnswer implements Intake {
       [
         'content-type',
         'application/json',
-        ...passedHeaders(this.#headers),
+        ...exchange.passedHeaders(this.#headers),
         ...exchange.headers(),
         ...costHeaders(exchange.settlement),
       ],

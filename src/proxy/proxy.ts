@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../kernel/errors.ts';
 import type { ProxyContext, ProxyDeps } from './context.ts';
-import { Exchange, clientGone } from './exchange.ts';
+import { type Called, Exchange, clientGone } from './exchange.ts';
 import { fail } from './failing.ts';
 import { defaultLimits } from './limits.ts';
 import type { ProxyLimits } from './limits.ts';
@@ -16,14 +16,13 @@ import { Watch } from './watch.ts';
 
 export type { Metering, ProxyDeps } from './context.ts';
 
-/** What answers a route, and what the route's path named. */
-export interface Handler {
+/** What answers a request, and what was called. */
+export interface Handler extends Called {
   readonly name: string;
   readonly steps: readonly Step[];
-  readonly parameter: string | undefined;
 }
 
-type Routed = Omit<Handler, 'parameter'>;
+type Routed = Omit<Handler, 'parameter' | 'route' | 'path'>;
 
 const completions: Routed = { name: 'chat_completion', steps: chatCompletion };
 const list: Routed = { name: 'list_models', steps: listModels };
@@ -35,13 +34,20 @@ const exact: ReadonlyMap<string, ReadonlyMap<string, Handler>> = new Map([
 ]);
 
 function routes(paths: readonly string[], handler: Routed): ReadonlyMap<string, Handler> {
-  return new Map(paths.map((path) => [path, { ...handler, parameter: undefined }]));
+  return new Map(paths.map((path) => [path, { ...handler, route: path, path, parameter: undefined }]));
 }
 
 /** Routes with a model in them. Its name may hold slashes: `openai/gpt-4o`. */
-const patterns: readonly (readonly [method: string, path: RegExp, handler: Routed])[] = [
-  ['POST', /^\/(?:openai\/deployments|engines)\/(.+)\/chat\/completions$/, completions],
-  ['GET', /^\/(?:v1\/)?models\/(.+)$/, show],
+const patterns: readonly (readonly [method: string, path: RegExp, route: string, handler: Routed])[] = [
+  [
+    'POST',
+    /^\/openai\/deployments\/(.+)\/chat\/completions$/,
+    '/openai/deployments/:model/chat/completions',
+    completions,
+  ],
+  ['POST', /^\/engines\/(.+)\/chat\/completions$/, '/engines/:model/chat/completions', completions],
+  ['GET', /^\/v1\/models\/(.+)$/, '/v1/models/:model', show],
+  ['GET', /^\/models\/(.+)$/, '/models/:model', show],
 ];
 
 /** How long the answers of an aborted exchange may take to leave, before their connections are cut. */
@@ -70,10 +76,10 @@ function decode(path: string): string | undefined {
 function match(method: string, path: string): Handler | undefined {
   const found = exact.get(method)?.get(path);
   if (found) return found;
-  for (const [verb, pattern, handler] of patterns) {
+  for (const [verb, pattern, route, handler] of patterns) {
     const named = verb === method ? pattern.exec(path)?.[1] : undefined;
     const parameter = named && decode(named);
-    if (parameter) return { ...handler, parameter };
+    if (parameter) return { ...handler, route, path, parameter };
   }
   return undefined;
 }
@@ -102,7 +108,7 @@ export function createProxy(deps: ProxyDeps) {
 
   /** Answers a request. Never rejects; an exchange counts as in flight until its answer has left. */
   async function handle(handler: Handler, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const exchange = new Exchange(context, handler.parameter, request, response);
+    const exchange = new Exchange(context, handler, request, response);
     const { socket } = request;
     watch.add(exchange);
     let isClosed = false;

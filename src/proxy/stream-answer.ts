@@ -2,7 +2,6 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Exchange } from './exchange.ts';
 import { invalidAnswer, refusedInStream } from './failures.ts';
-import { passedHeaders } from './headers.ts';
 import { noteUsage } from './plain-answer.ts';
 import type { Intake } from './relay.ts';
 import { SseScanner } from './sse.ts';
@@ -106,7 +105,7 @@ export class StreamAnswer implements Intake {
       // nginx would otherwise gather events until its buffer is full.
       'x-accel-buffering',
       'no',
-      ...passedHeaders(this.#headers),
+      ...this.#exchange.passedHeaders(this.#headers),
       ...this.#exchange.headers(),
     ]);
   }

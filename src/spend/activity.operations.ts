@@ -153,8 +153,8 @@ export const teamActivity = operation({
   access: 'scoped',
   cli: {
     ...shown,
-    flags: { ...flags, team_ids: { name: 'team', placeholder: 'team,…', completes: 'team' } },
-    examples: [['A week of two teams', 'gatewayctl team activity --team platform,research --since 7d']],
+    flags: { ...flags, team_ids: { name: 'of-team', placeholder: 'team,…', completes: 'team' } },
+    examples: [['A week of two teams', 'gatewayctl team activity --of-team platform,research --since 7d']],
   },
   run: async (needs: Needs, { teamIds, ...asked }) => {
     const found = teamIds && (await inTurn(teamIds, async (team) => (await needs.teams.get(team)).id));
@@ -173,8 +173,8 @@ export const organizationActivity = operation({
   access: 'scoped',
   cli: {
     ...shown,
-    flags: { ...flags, organization_ids: { name: 'org', placeholder: 'org,…' } },
-    examples: [['A year of an organization', 'gatewayctl org activity --org acme --since 365d --all']],
+    flags: { ...flags, organization_ids: { name: 'of-org', placeholder: 'org,…' } },
+    examples: [['A quarter of an organization', 'gatewayctl org activity --of-org acme --since 90d']],
   },
   run: async (needs: Needs, { organizationIds, ...asked }) => {
     for (const each of organizationIds ?? []) await requireOrganization(needs.authority, each);

@@ -1,8 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { SCHEMA } from '../db/schema.ts';
+import { sqlArray } from '../db/sql-array.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
 import { conditionsOf, whereAll } from './spend.queries.ts';
-import { idsIn, type SpendScope, withinScope } from './spend.scope.ts';
+import { type SpendScope, withinScope } from './spend.scope.ts';
 
 export type ActivityEntity = 'user' | 'team' | 'organization';
 
@@ -41,12 +42,12 @@ export interface Slice extends Sums {
   readonly team_id: string | null;
 }
 
-const dimensions = ['day', 'model', 'provider', 'key', 'entity'] as const;
-export type Dimension = Exclude<(typeof dimensions)[number], 'day'>;
+const dimensions = ['model', 'provider', 'key', 'entity'] as const;
+export type Dimension = (typeof dimensions)[number];
 
 interface Row extends Slice {
   readonly date: string;
-  readonly dimension: (typeof dimensions)[number];
+  readonly dimension: Dimension;
 }
 
 export interface Day {
@@ -73,8 +74,8 @@ const sums = [
 ].join(', ');
 
 const conditions = {
-  since: 'date >= ?::date',
-  until: 'date <= ?::date',
+  since: 'daily_spend.date >= ?::date',
+  until: 'daily_spend.date <= ?::date',
   model: 'model = ?',
   keyId: 'key_id = ?',
 } as const satisfies Record<keyof ActivityFilter, string>;
@@ -82,29 +83,35 @@ const conditions = {
 /** How an owner is called where a day is broken down by it. */
 const aliases = { user: 'coalesce(e.alias, e.email)', team: 'e.alias', organization: 'e.alias' } as const;
 
-/** What was spent day by day, from the aggregates: three statements, however many calls, days and keys there were. */
+/**
+ * What was spent day by day, from the aggregates: two statements, however many calls, days and keys there were. The
+ * parts of a day are added up day by day, so that no more than a day's keys are ever sorted.
+ */
 export async function activity(em: EntityManager, { scope, entity, ids, page, ...filter }: Wanted): Promise<Activity> {
   const given = conditionsOf(filter, conditions);
   const within = withinScope(scope);
-  const values = [...given.values, ...(within?.values ?? []), ...(ids ? [JSON.stringify(ids)] : [])];
-  const where = whereAll([
+  const parts = [
     ...given.parts,
     ...(within ? [within.text] : []),
-    // A call without an owner of this kind belongs to none of them.
-    ids ? `${entity}_id in (${idsIn})` : entity === 'user' ? 'true' : `${entity}_id <> ''`,
-  ]);
-  const [total] = await em.execute<(Sums & { days: number })[]>(
-    `select ${sums}, count(distinct date)::float8 as days from ${SCHEMA}.daily_spend ${where}`,
+    ...(ids ? [`${entity}_id = any (?::text[])`] : []),
+    // A call without a team or an organization belongs to none of them.
+    ...(entity === 'user' ? [] : [`${entity}_id <> ''`]),
+  ];
+  const values = [...given.values, ...(within?.values ?? []), ...(ids ? [sqlArray(ids)] : [])];
+  const all = await em.execute<(Sums & { date: string })[]>(
+    `select date::text as date, ${sums} from ${SCHEMA}.daily_spend ${whereAll(parts)}
+     group by daily_spend.date order by daily_spend.date desc`,
     values,
   );
-  const dates = await em.execute<{ date: string }[]>(
-    `select date::text as date from ${SCHEMA}.daily_spend ${where} group by daily_spend.date
-     order by daily_spend.date desc limit ? offset ?`,
-    [...values, page.size, offsetOf(page)],
-  );
-  const rows = await rowsOf(em, { where, values, entity, dates: dates.map(({ date }) => date) });
-  const { days: dayCount, ...rest } = total ?? { ...nothing, days: 0 };
-  return { days: daysOf(rows), total: rest, dayCount };
+  const shown = all.slice(offsetOf(page), offsetOf(page) + page.size);
+  const slices = await slicesOf(em, { parts, values, entity, dates: shown.map(({ date }) => date) });
+  const ofDay = Map.groupBy(slices, ({ date }) => date);
+  const days = shown.map(({ date, ...daily }): Day => {
+    const of = (wanted: Dimension) => (ofDay.get(date) ?? []).filter(({ dimension }) => dimension === wanted);
+    const parted = { model: of('model'), provider: of('provider'), key: of('key'), entity: of('entity') };
+    return { date, sums: daily, slices: parted };
+  });
+  return { days, total: all.reduce(add, nothing), dayCount: all.length };
 }
 
 const nothing: Sums = {
@@ -117,43 +124,44 @@ const nothing: Sums = {
   failed_requests: 0,
 };
 
+const add = (one: Sums, other: Sums): Sums => ({
+  spend: String(BigInt(one.spend) + BigInt(other.spend)),
+  prompt_tokens: one.prompt_tokens + other.prompt_tokens,
+  completion_tokens: one.completion_tokens + other.completion_tokens,
+  cache_read_tokens: one.cache_read_tokens + other.cache_read_tokens,
+  cache_write_tokens: one.cache_write_tokens + other.cache_write_tokens,
+  requests: one.requests + other.requests,
+  failed_requests: one.failed_requests + other.failed_requests,
+});
+
 interface Asked {
-  readonly where: string;
+  readonly parts: readonly string[];
   readonly values: readonly unknown[];
   readonly entity: ActivityEntity;
   readonly dates: readonly string[];
 }
 
-async function rowsOf(em: EntityManager, { where, values, entity, dates }: Asked): Promise<Row[]> {
+async function slicesOf(em: EntityManager, { parts, values, entity, dates }: Asked): Promise<Row[]> {
   if (dates.length === 0) return [];
-  return em.execute<Row[]>(
-    `with summed as (
-       select date, model, provider, key_id, ${entity}_id as entity_id,
-              grouping(model, provider, key_id, ${entity}_id) as kind, ${sums}
-       from ${SCHEMA}.daily_spend ${where} and date in (select d::date from (${idsIn} as d) as days)
-       group by grouping sets ((date), (date, model), (date, provider), (date, key_id), (date, ${entity}_id))
-     ), ranked as (
-       select summed.*, row_number() over (partition by date, kind order by spend desc, key_id, model, provider, entity_id) as rank,
-              case kind when 15 then 'day' when 7 then 'model' when 11 then 'provider' when 13 then 'key' else 'entity' end as dimension
-       from summed
-     )
-     select r.date::text as date, r.dimension, coalesce(r.model, r.provider, r.key_id, r.entity_id, '') as name,
-            coalesce(k.alias, k.name, gone.alias, ${aliases[entity]}) as alias,
-            coalesce(k.token, gone.token) as token, coalesce(k.team_id, gone.team_id) as team_id,
-            r.spend, r.prompt_tokens, r.completion_tokens, r.cache_read_tokens, r.cache_write_tokens, r.requests, r.failed_requests
-     from ranked r
-     left join ${SCHEMA}.keys k on r.dimension = 'key' and k.id = r.key_id
-     left join ${SCHEMA}.deleted_keys gone on r.dimension = 'key' and gone.id = r.key_id
-     left join ${SCHEMA}.${entity}s e on r.dimension = 'entity' and e.id = r.entity_id
-     where r.rank <= ? and not (r.dimension = 'entity' and r.entity_id = '') order by r.date desc, r.rank`,
-    [...values, JSON.stringify(dates), SLICES_AT_MOST],
+  const columnOf = { model: 'model', provider: 'provider', key: 'key_id', entity: `${entity}_id` };
+  const dearest = dimensions.map(
+    (dimension) =>
+      `(select '${dimension}' as dimension, ${columnOf[dimension]} as name, ${sums} from calls
+        where ${columnOf[dimension]} <> '' group by 2 order by sum(spend) desc, 2 limit ${SLICES_AT_MOST})`,
   );
-}
-
-function daysOf(rows: readonly Row[]): Day[] {
-  return [...Map.groupBy(rows, ({ date }) => date)].map(([date, ofDay]) => {
-    const of = (wanted: Row['dimension']) => ofDay.filter(({ dimension }) => dimension === wanted);
-    const slices = { model: of('model'), provider: of('provider'), key: of('key'), entity: of('entity') };
-    return { date, sums: of('day')[0] ?? nothing, slices };
-  });
+  return em.execute<Row[]>(
+    `select days.date, slices.*,
+            coalesce(k.alias, k.name, gone.alias, ${aliases[entity]}) as alias,
+            coalesce(k.token, gone.token) as token, coalesce(k.team_id, gone.team_id) as team_id
+     from unnest(?::text[]) as days (date) cross join lateral (
+       with calls as materialized (
+         select * from ${SCHEMA}.daily_spend ${whereAll(['daily_spend.date = days.date::date', ...parts])}
+       ) ${dearest.join(' union all ')}
+     ) as slices
+     left join ${SCHEMA}.keys k on slices.dimension = 'key' and k.id = slices.name
+     left join ${SCHEMA}.deleted_keys gone on slices.dimension = 'key' and gone.id = slices.name
+     left join ${SCHEMA}.${entity}s e on slices.dimension = 'entity' and e.id = slices.name
+     order by slices.spend desc, slices.name`,
+    [sqlArray(dates), ...values],
+  );
 }

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { SCHEMA } from '../db/schema.ts';
-import { idsIn, type Share, type SpendScope, withinScope } from './spend.scope.ts';
+import { sqlArray } from '../db/sql-array.ts';
+import { type Share, type SpendScope, withinScope } from './spend.scope.ts';
 
 export interface SpendFilter {
   readonly requestId?: string | undefined;
@@ -62,10 +63,10 @@ export async function spendRows(
   const newest = (more: readonly string[]) =>
     `select * from ${SCHEMA}.spend_logs ${whereAll([...more, ...parts])} order by created_at desc, request_id desc limit ?`;
   const ofShare = ({ owner }: Share) =>
-    `select newest.* from (${idsIn} as id) as owners cross join lateral (${newest([`${owner} = owners.id`])}) as newest`;
+    `select newest.* from unnest(?::text[]) as owners (id) cross join lateral (${newest([`${owner} = owners.id`])}) as newest`;
   const rows = scope === undefined ? newest([]) : scope.map(ofShare).join(' union ');
   const given =
-    scope === undefined ? [...values, limit] : scope.flatMap(({ ids }) => [JSON.stringify(ids), ...values, limit]);
+    scope === undefined ? [...values, limit] : scope.flatMap(({ ids }) => [sqlArray(ids), ...values, limit]);
   return em.execute<SpendRow[]>(
     `select logs.*, (select coalesce(k.alias, k.name) from ${SCHEMA}.keys k where k.id = logs.key_id) as key_label
      from (${rows}) logs order by created_at desc, request_id desc limit ?`,

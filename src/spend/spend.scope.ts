@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Authority } from '../access/authority.ts';
 import { SCHEMA } from '../db/schema.ts';
+import { sqlArray } from '../db/sql-array.ts';
 import { GatewayError } from '../kernel/errors.ts';
 
 /** The columns of the ledger by which a call belongs to somebody. */
@@ -13,9 +14,6 @@ export interface Share {
 
 /** Whose calls a caller may read: those of any of the shares. Undefined is everybody's. */
 export type SpendScope = readonly Share[] | undefined;
-
-/** A list as one parameter: MikroORM writes an array out as several, and an empty one as none at all. */
-export const idsIn = 'select jsonb_array_elements_text(?::jsonb)';
 
 /**
  * A key without a user reads what it has spent itself, a user its own, whoever administers teams or organizations theirs
@@ -58,9 +56,9 @@ async function isSpender(em: EntityManager, scope: readonly Share[], userId: str
   const idsOf = (wanted: Owner) => scope.find(({ owner }) => owner === wanted)?.ids ?? [];
   if (idsOf('user_id').includes(userId)) return true;
   const rows = await em.execute<unknown[]>(
-    `select 1 from ${SCHEMA}.team_members where user_id = ? and team_id in (${idsIn})
-     union all select 1 from ${SCHEMA}.organization_members where user_id = ? and organization_id in (${idsIn}) limit 1`,
-    [userId, JSON.stringify(idsOf('team_id')), userId, JSON.stringify(idsOf('organization_id'))],
+    `select 1 from ${SCHEMA}.team_members where user_id = ? and team_id = any (?::text[])
+     union all select 1 from ${SCHEMA}.organization_members where user_id = ? and organization_id = any (?::text[]) limit 1`,
+    [userId, sqlArray(idsOf('team_id')), userId, sqlArray(idsOf('organization_id'))],
   );
   return rows.length > 0;
 }
@@ -72,7 +70,7 @@ export function withinScope(
   if (scope === undefined) return undefined;
   if (scope.length === 0) return { text: 'false', values: [] };
   return {
-    text: `(${scope.map(({ owner }) => `${owner} in (${idsIn})`).join(' or ')})`,
-    values: scope.map(({ ids }) => JSON.stringify(ids)),
+    text: `(${scope.map(({ owner }) => `${owner} = any (?::text[])`).join(' or ')})`,
+    values: scope.map(({ ids }) => sqlArray(ids)),
   };
 }

@@ -1,59 +1,42 @@
 import { z } from 'zod';
 import type { Authority } from '../access/authority.ts';
-import { GatewayError } from '../kernel/errors.ts';
 import { id, text } from '../kernel/fields.ts';
 import { operation } from '../kernel/operation.ts';
 import { pageFields, pagesFor } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import type { KeyService } from '../keys/key.service.ts';
-import type { User } from '../users/user.entity.ts';
 import type { UserService } from '../users/user.service.ts';
-import type { MemberService } from './member.service.ts';
+import { addTeamMembers } from './member-bulk.operations.ts';
+import type { MemberChanges, MemberService } from './member.service.ts';
 import type { Team } from './team.entity.ts';
-import { memberLimits, newMembers } from './team.fields.ts';
+import { memberLimits, memberNames, newMembers, noneNamed, teamReference } from './team.fields.ts';
+import type { Person, TeamJoin } from './team.join.ts';
 import type { TeamStanding } from './team.policy.ts';
 import type { TeamService } from './team.service.ts';
+import { memberHeadings } from './team.shown.ts';
 import { describeMembership, memberRole, membershipInfo, teamInfo } from './team.wire.ts';
 
 interface Needs {
   teams: TeamService;
   members: MemberService;
+  joining: TeamJoin;
   users: UserService;
   keys: KeyService;
   authority: Authority;
   now: Date;
 }
 
-const team = id.describe('The team, by id or alias');
-
-const who = {
-  userId: id.nullable().optional().describe('The user, by id'),
-  userEmail: z.email().nullable().optional().describe('The user, by e-mail address'),
-};
-
-interface Person {
-  readonly userId?: string | null | undefined;
-  readonly userEmail?: string | null | undefined;
-}
-
 const columns = ['user_id', 'user_email', 'role'];
-const headings = { user_id: 'USER', user_email: 'EMAIL', max_budget_in_team: 'BUDGET' };
-
-/** Users are made by those above the team: its own administrator must not fill the list of users. */
-async function userFor({ users }: Needs, person: Person, standing: TeamStanding): Promise<User> {
-  if (standing === 'admin' || standing === 'organization') return users.named(person);
-  return users.existing(person);
-}
-
 /** Everybody that was named, each in the team or none. */
 async function addAll(
-  needs: Needs,
-  { found, standing }: { found: Team; standing: TeamStanding },
-  added: readonly (Person & Parameters<MemberService['add']>[2])[],
+  { members, joining }: Needs,
+  { found, standing, limits }: { found: Team; standing: TeamStanding; limits: MemberChanges },
+  people: readonly (Person & Pick<MemberChanges, 'role'>)[],
 ) {
   const memberships = [];
-  for (const { userId, userEmail, ...settings } of added) {
-    memberships.push(await needs.members.add(found, await userFor(needs, { userId, userEmail }, standing), settings));
+  for (const { role, ...person } of people) {
+    const user = await joining.candidate(found, standing, person);
+    memberships.push(await members.add(found, user, { ...limits, role }));
   }
   return memberships;
 }
@@ -79,7 +62,7 @@ export const addTeamMember = operation({
   summary: 'Add users to a team',
   description: 'A user that is not there yet is made, unless the caller administers no more than the team.',
   input: wire({
-    teamId: team,
+    teamId: teamReference,
     member: newMembers.optional().describe('The member or members'),
     userIds: z.array(id).max(500).optional().describe('The users, by id or e-mail address, in place of member'),
     role: memberRole.default('user').describe('What the users may do in the team'),
@@ -90,7 +73,7 @@ export const addTeamMember = operation({
   cli: {
     result: 'updated_team_memberships',
     columns,
-    headings,
+    headings: memberHeadings,
     id: 'user_id',
     args: ['team_id', 'user_ids'],
     completes: { team_id: 'team', user_ids: 'user' },
@@ -103,67 +86,30 @@ export const addTeamMember = operation({
     ],
   },
   run: async (needs: Needs, { teamId, member, userIds = [], role, ...limits }) => {
-    const { team: found, standing } = await needs.teams.lock(teamId, 'manager');
     const given = member === undefined ? [] : [member].flat();
     const named = userIds.map((name) => ({ userId: name, userEmail: undefined, role }));
     if (given.length + named.length === 0) {
-      throw new GatewayError('invalid', 'invalid_request_error', 'member: no user was named', { param: 'member' });
+      throw noneNamed('member');
     }
-    const people = [...given, ...named].map((person) => Object.assign(person, limits));
-    return answerWith(needs, found, await addAll(needs, { found, standing }, people));
+    const people = [...given, ...named];
+    const isPlain = Object.values(limits).every((limit) => limit === undefined || limit === null);
+    const open = isPlain ? await needs.joining.open(teamId, people) : undefined;
+    if (open) return answerWith(needs, open, [await joinedBy(needs, open)]);
+    const { team: found, standing } = await needs.teams.lock(teamId, 'manager');
+    return answerWith(needs, found, await addAll(needs, { found, standing, limits }, people));
   },
 });
 
-export const addTeamMembers = operation({
-  command: ['team', 'member', 'add-all'],
-  route: ['POST', '/team/bulk_member_add'],
-  summary: 'Add many users to a team, or all there are',
-  description: 'All of them or, when one cannot be added, none. Whoever is in the team already stays as it is.',
-  input: wire({
-    teamId: team,
-    members: z
-      .array(wire({ ...who, role: memberRole.default('user').describe('What the user may do in the team') }))
-      .max(500)
-      .default([])
-      .describe('The members'),
-    allUsers: z.boolean().default(false).describe('Every user there is, at most 500; administrators only'),
-    ...memberLimits,
-  }),
-  output: answer(added),
-  access: 'scoped',
-  cli: {
-    result: 'updated_team_memberships',
-    columns,
-    headings,
-    id: 'user_id',
-    args: ['team_id'],
-    completes: { team_id: 'team' },
-    flags: { max_budget_in_team: 'max-budget' },
-    done: ({ updated_users: users }, { team_id: teamId }) =>
-      `${Array.isArray(users) ? users.length : 0} added to team ${text(teamId)}`,
-    examples: [['Everybody', 'gatewayctl team member add-all platform --all-users']],
-  },
-  run: async (needs: Needs, { teamId, members: listed, allUsers, ...limits }) => {
-    const { team: found, standing } = await needs.teams.lock(teamId, allUsers ? 'admin' : 'manager');
-    const everybody = allUsers ? await needs.users.all(500) : [];
-    const named = [...listed, ...everybody.map(({ id: userId }) => ({ userId, role: 'user' as const }))];
-    const people = [];
-    for (const person of named) {
-      const user = await userFor(needs, person, standing);
-      if (!(await needs.teams.isMember(found.id, user.id))) {
-        people.push({ userId: user.id, role: person.role, ...limits });
-      }
-    }
-    return answerWith(needs, found, await addAll(needs, { found, standing }, people));
-  },
-});
+/** The caller itself comes into a team that is open to everybody. */
+const joinedBy = async ({ users, members, authority }: Needs, found: Team) =>
+  members.add(found, await users.existing({ userId: authority.userId }), { role: 'user' });
 
 export const listTeamMembers = operation({
   command: ['team', 'member', 'list'],
   aliases: ['ls'],
   route: ['GET', '/team/member_list'],
   summary: 'List who belongs to a team',
-  input: wire({ teamId: team, ...pageFields({ default: 50, max: 100 }) }),
+  input: wire({ teamId: teamReference, ...pageFields({ default: 50, max: 100 }) }),
   output: answer({
     members: z.array(answer(membershipInfo)).describe('The members, the oldest first'),
     totalCount: z.int().describe('How many there are on all pages'),
@@ -175,7 +121,7 @@ export const listTeamMembers = operation({
     result: 'members',
     columns: [...columns, 'spend', 'max_budget_in_team'],
     wide: ['tpm_limit', 'rpm_limit', 'joined_at'],
-    headings,
+    headings: memberHeadings,
     id: 'user_id',
     args: ['team_id'],
     completes: { team_id: 'team' },
@@ -201,8 +147,8 @@ export const updateTeamMember = operation({
   route: ['POST', '/team/member_update'],
   summary: 'Change what a user may do or spend in a team',
   input: wire({
-    teamId: team,
-    ...who,
+    teamId: teamReference,
+    ...memberNames,
     role: memberRole.optional().describe('What the user may do in the team'),
     ...memberLimits,
   }),
@@ -212,7 +158,7 @@ export const updateTeamMember = operation({
     args: ['team_id', 'user_id'],
     completes: { team_id: 'team', user_id: 'user' },
     columns: [...columns, 'spend', 'max_budget_in_team'],
-    headings,
+    headings: memberHeadings,
     id: 'user_id',
     flags: { max_budget_in_team: 'max-budget' },
     done: ({ user_id: user, role }) => `User ${text(user)} is ${text(role)} of the team`,
@@ -221,10 +167,10 @@ export const updateTeamMember = operation({
       ['A budget', 'gatewayctl team member update platform anna --max-budget 25'],
     ],
   },
-  run: async ({ teams, members, users, now }: Needs, { teamId, userId, userEmail, ...changes }) => {
+  run: async ({ teams, members, now }: Needs, { teamId, userId, userEmail, ...changes }) => {
     const { team: found, standing } = await teams.lock(teamId, 'manager');
-    const user = await users.existing({ userId, userEmail });
-    return describeMembership(await members.update(found, user, { changes, standing }), found, now);
+    const membership = await members.named(found, { userId, userEmail });
+    return describeMembership(await members.update(found, membership, { changes, standing }), found, now);
   },
 });
 
@@ -235,8 +181,8 @@ export const removeTeamMember = operation({
   summary: 'Take a user out of a team',
   description: 'Keys the user holds in the team are deleted: they would work on for somebody who left.',
   input: wire({
-    teamId: team,
-    ...who,
+    teamId: teamReference,
+    ...memberNames,
     keepKeys: z.boolean().default(false).describe('Leave the keys of the user in the team to it, as keys of nobody'),
   }),
   output: answer({ ...teamInfo, deletedKeys: z.array(z.string()).describe('The hashes of the keys that went too') }),
@@ -253,11 +199,11 @@ export const removeTeamMember = operation({
       `User ${text(user)} taken out of team ${text(teamId)}, with ${Array.isArray(keys) ? keys.length : 0} keys`,
     examples: [['In a script', 'gatewayctl team member delete platform anna --yes']],
   },
-  run: async ({ teams, members, users, keys }: Needs, { teamId, keepKeys, ...person }) => {
+  run: async ({ teams, members, keys }: Needs, { teamId, keepKeys, ...person }) => {
     const { team: found } = await teams.lock(teamId, 'manager');
-    const user = await users.existing(person);
-    await members.remove(found, user);
-    const held = { teamId: found.id, userId: user.id };
+    const membership = await members.named(found, person);
+    const held = { teamId: found.id, userId: membership.member.userId };
+    await members.remove(found, membership);
     const deletedKeys = keepKeys ? [] : await keys.removeOf(held);
     if (keepKeys) await keys.leaveToTeam(held);
     return { ...(await teams.describe(found)), deletedKeys };

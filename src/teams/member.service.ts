@@ -1,10 +1,13 @@
 import type { AuditAction, AuditService } from '../audit/audit.service.ts';
 import { given, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import { ifThere } from '../kernel/existing.ts';
 import { fieldNotAllowed, requireChange } from '../kernel/fields.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
 import { User } from '../users/user.entity.ts';
+import type { UserService } from '../users/user.service.ts';
 import { type Team, TeamMember } from './team.entity.ts';
+import type { Person } from './team.join.ts';
 import type { TeamStanding } from './team.policy.ts';
 import type { TeamService } from './team.service.ts';
 import { describeMembership, encodeMembership, type Membership } from './team.wire.ts';
@@ -24,22 +27,25 @@ export class MemberService {
   readonly #work: Work;
   readonly #audit: AuditService;
   readonly #teams: TeamService;
+  readonly #users: UserService;
 
-  constructor(work: Work, { audit, teams }: { audit: AuditService; teams: TeamService }) {
+  constructor(work: Work, { audit, teams, users }: { audit: AuditService; teams: TeamService; users: UserService }) {
     this.#work = work;
     this.#audit = audit;
     this.#teams = teams;
+    this.#users = users;
   }
 
   /** @throws GatewayError 400 when the user is in the team already, 403 when the limits are wider than the team's */
   async add(team: Team, user: User, { role = 'user', ...limits }: MemberChanges = {}): Promise<Membership> {
     const { em, now } = this.#work;
     if (await this.#teams.isMember(team.id, user.id)) throw alreadyThere(team, user, role);
-    requireWithin(team, limits);
+    this.requireWithin(team, limits);
     const member = em.create(TeamMember, {
       teamId: team.id,
       userId: user.id,
       spend: 0n,
+      budgetId: null,
       createdAt: now,
       ...columnsOf(limits),
       role,
@@ -50,22 +56,20 @@ export class MemberService {
 
   async update(
     team: Team,
-    user: User,
+    membership: Membership<TeamMember>,
     { changes, standing }: { changes: MemberChanges; standing: TeamStanding },
   ): Promise<Membership> {
     requireChange(changes);
-    const member = await this.#member(team, user.id);
-    const membership = { member, email: user.email ?? null };
     const before = this.#encode(team, membership);
-    requireWithin(team, changes);
+    const { member } = membership;
+    this.requireWithin(team, changes);
     if (standing === 'manager') requireLess(member, changes);
     this.#work.em.assign(member, columnsOf(changes));
     await this.#work.em.flush();
     return this.#changed(team, membership, 'updated', before);
   }
 
-  async remove(team: Team, user: User): Promise<void> {
-    const membership = { member: await this.#member(team, user.id), email: user.email ?? null };
+  async remove(team: Team, membership: Membership<TeamMember>): Promise<void> {
     const before = this.#encode(team, membership);
     this.#work.em.remove(membership.member);
     await this.#work.em.flush();
@@ -84,20 +88,35 @@ export class MemberService {
     return { members: members.map((member) => ({ member, email: emails.get(member.userId) ?? null })), total };
   }
 
-  async of(team: Team, userId: string): Promise<Membership | undefined> {
-    const member = await this.#work.em.findOne(TeamMember, { teamId: team.id, userId });
-    const user = member && (await this.#work.em.findOne(User, { id: userId }));
-    return member ? { member, email: user?.email ?? null } : undefined;
+  /** @throws GatewayError 400, the same for whoever is in no team and whoever is not there at all */
+  async named(team: Team, person: Person): Promise<Membership<TeamMember>> {
+    const user = await ifThere(this.#users.existing(person));
+    const member = user && (await this.#work.em.findOne(TeamMember, { teamId: team.id, userId: user.id }));
+    if (member) return { member, email: user.email ?? null };
+    throw new GatewayError(
+      'notFound',
+      'not_found_error',
+      `User ${person.userId ?? person.userEmail} is not in team ${team.alias ?? team.id}`,
+      {
+        param: 'user_id',
+        // LiteLLM answers 400 for a member that is not there.
+        status: 400,
+      },
+    );
   }
 
-  async #member(team: Team, userId: string): Promise<TeamMember> {
-    const member = await this.#work.em.findOne(TeamMember, { teamId: team.id, userId });
-    if (member) return member;
-    throw new GatewayError('notFound', 'not_found_error', `User ${userId} is not in team ${team.alias ?? team.id}`, {
-      param: 'user_id',
-      // LiteLLM answers 400 for a member that is not there.
-      status: 400,
-    });
+  /** @throws GatewayError 403. A member's limit above the team's would never be reached, and is mostly a mistake; LiteLLM refuses it for tpm and rpm. */
+  requireWithin(team: Team, { maxBudgetInTeam, tpmLimit, rpmLimit }: MemberChanges): void {
+    const limits = [
+      ['maxBudgetInTeam', maxBudgetInTeam, team.maxBudget],
+      ['tpmLimit', tpmLimit, team.tpmLimit],
+      ['rpmLimit', rpmLimit, team.rpmLimit],
+    ] as const;
+    for (const [name, wanted, most] of limits) {
+      if (typeof wanted === 'object' || wanted === undefined || typeof most === 'object' || most === undefined)
+        continue;
+      if (wanted > most) throw fieldNotAllowed(name, `it is more than team ${team.alias ?? team.id} has`);
+    }
   }
 
   /** Whoever was removed or made less loses it with the next call: the keys of the user and of the team are looked up anew. */
@@ -120,19 +139,6 @@ export class MemberService {
 
 const columnsOf = ({ role, maxBudgetInTeam, budgetDuration, tpmLimit, rpmLimit }: MemberChanges) =>
   given({ role, maxBudget: maxBudgetInTeam, budgetDuration, tpmLimit, rpmLimit });
-
-/** A member's limit above the team's would never be reached, and is mostly a mistake; LiteLLM refuses it for tpm and rpm. */
-function requireWithin(team: Team, { maxBudgetInTeam, tpmLimit, rpmLimit }: MemberChanges): void {
-  const limits = [
-    ['maxBudgetInTeam', maxBudgetInTeam, team.maxBudget],
-    ['tpmLimit', tpmLimit, team.tpmLimit],
-    ['rpmLimit', rpmLimit, team.rpmLimit],
-  ] as const;
-  for (const [name, wanted, most] of limits) {
-    if (typeof wanted === 'object' || wanted === undefined || typeof most === 'object' || most === undefined) continue;
-    if (wanted > most) throw fieldNotAllowed(name, `it is more than team ${team.alias ?? team.id} has`);
-  }
-}
 
 /** The team's administrator lowers what members may spend; raising it is for those above. */
 function requireLess(member: TeamMember, changes: MemberChanges): void {

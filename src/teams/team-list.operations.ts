@@ -3,15 +3,19 @@ import { label } from '../kernel/fields.ts';
 import { operation } from '../kernel/operation.ts';
 import { pageFields, pagesFor } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
-import { teamSorts } from './team.fields.ts';
+import { membersShown, teamSorts } from './team.fields.ts';
+import type { TeamJoin } from './team.join.ts';
 import type { TeamService } from './team.service.ts';
 import { shownTeam } from './team.shown.ts';
-import { describeTeam, teamInfo } from './team.wire.ts';
+import { describeMembership, describeTeam, membershipInfo, teamInfo } from './team.wire.ts';
 
 interface Needs {
   teams: TeamService;
+  joining: TeamJoin;
   now: Date;
 }
+
+const organization = label.optional().describe('Only teams of this organization; default_organization is none');
 
 export const listTeams = operation({
   command: ['team', 'list'],
@@ -23,7 +27,7 @@ export const listTeams = operation({
     pageSize: pageFields({ default: 10, max: 100 }).size,
     teamId: label.optional().describe('Only the team with this id'),
     teamAlias: label.optional().describe('Only the team with this alias'),
-    organizationId: label.optional().describe('Only teams of this organization'),
+    organizationId: organization,
     userId: label.optional().describe('Only teams this user belongs to'),
     sortBy: z.enum(teamSorts).default('created_at').describe('What the list is sorted by'),
     sortOrder: z.enum(['asc', 'desc']).default('desc').describe('In which direction it is sorted'),
@@ -55,7 +59,7 @@ export const listTeams = operation({
   run: async ({ teams, now }: Needs, { pageSize: size, ...filter }) => {
     const { teams: found, total } = await teams.list({ size, ...filter });
     return {
-      teams: (await teams.withMembers(found)).map((team) => describeTeam(team, now)),
+      teams: (await teams.shown(found)).map((team) => describeTeam(team, now)),
       total,
       page: filter.page,
       pageSize: size,
@@ -69,12 +73,14 @@ export const listAllTeams = operation({
   command: ['team', 'list-all'],
   route: ['GET', '/team/list'],
   summary: 'List teams without pages',
-  description: 'The first 1,000 teams by alias; /v2/team/list has pages.',
+  description: 'The first 1,000 teams by alias, each with its first ten members; /v2/team/list has pages.',
   input: wire({
     userId: label.optional().describe('Only teams this user belongs to'),
-    organizationId: label.optional().describe('Only teams of this organization'),
+    organizationId: organization,
   }),
-  output: z.array(answer(teamInfo)),
+  output: z.array(
+    answer({ ...teamInfo, teamMemberships: z.array(answer(membershipInfo)).describe('What its members have spent') }),
+  ),
   access: 'scoped',
   run: async ({ teams, now }: Needs, filter) => {
     const { teams: found } = await teams.list({
@@ -84,8 +90,44 @@ export const listAllTeams = operation({
       sortBy: 'team_alias',
       sortOrder: 'asc',
     });
-    return (await teams.withMembers(found)).map((team) => describeTeam(team, now));
+    const wholes = await teams.shown(found, membersShown.inWholeList);
+    return wholes.map((whole) =>
+      Object.assign(describeTeam(whole, now), {
+        teamMemberships: whole.members.map((member) => describeMembership(member, whole.team, now)),
+      }),
+    );
   },
 });
 
-export const teamListOperations = [listTeams, listAllTeams] as const;
+export const listAvailableTeams = operation({
+  command: ['team', 'available'],
+  route: ['GET', '/team/available'],
+  summary: 'List the teams that everybody may join',
+  description:
+    'The configuration names them: litellm_settings.default_internal_user_params.available_teams. To join one, a user adds itself to it.',
+  input: wire({}),
+  output: z.array(
+    answer({
+      teamId: z.string().describe('Names the team'),
+      teamAlias: z.string().nullable().describe('What the team is called'),
+      organizationId: z.string().nullable().describe('The organization the team belongs to'),
+      models: z.array(z.string()).describe('Models that may be called; none means all'),
+    }),
+  ),
+  access: 'scoped',
+  cli: {
+    columns: ['team_alias', 'team_id', 'organization_id', 'models'],
+    headings: { team_alias: 'ALIAS', team_id: 'ID', organization_id: 'ORG' },
+    id: 'team_id',
+    examples: [['Those the caller is not in yet', 'gatewayctl team available']],
+  },
+  run: async ({ joining }: Needs) =>
+    (await joining.available()).map(({ id: teamId, alias, organizationId, models }) => ({
+      teamId,
+      teamAlias: alias ?? null,
+      organizationId: organizationId ?? null,
+      models,
+    })),
+});
+
+export const teamListOperations = [listTeams, listAllTeams, listAvailableTeams] as const;

@@ -92,8 +92,8 @@ export const listTeamPermissions = operation({
 });
 
 export const updateTeamPermissions = operation({
-  command: ['team', 'permission', 'update'],
-  aliases: ['set'],
+  command: ['team', 'permission', 'set'],
+  aliases: ['update'],
   route: ['POST', '/team/permissions_update'],
   summary: 'Say what plain members of a team may do with its keys',
   input: wire({
@@ -107,7 +107,7 @@ export const updateTeamPermissions = operation({
     args: ['team_id', 'team_member_permissions'],
     completes: { team_id: 'team' },
     done: (_, { team_id: team }) => `The members’ permissions in team ${text(team)} were changed`,
-    examples: [['Let members make keys', 'gatewayctl team permission update platform /key/generate /key/info']],
+    examples: [['Let members make keys', 'gatewayctl team permission set platform /key/generate /key/info']],
   },
   run: async ({ teams }: Needs, { teamId, teamMemberPermissions }) =>
     teams.describe(await teams.update(teamId, { teamMemberPermissions })),

@@ -28,6 +28,12 @@ export const teamGrant = (team: Pick<Team, (typeof fields)[number]>): Grant => (
 const changed = (grant: Grant, changes: object): Partial<Grant> =>
   Object.fromEntries(Object.entries(grant).filter(([name]) => Object.hasOwn(changes, name)));
 
+/** What a team had before it was changed. */
+export interface Held {
+  readonly before: Grant;
+  readonly softBudget: bigint | null | undefined;
+}
+
 /** What the caller is to a team, and what follows from it. Asked in the transaction of the change, on the locked row. */
 export class TeamAccess {
   readonly #work: Work;
@@ -39,17 +45,25 @@ export class TeamAccess {
   async standing(team: Team): Promise<TeamStanding | undefined> {
     const { authority } = this.#work;
     if (authority.isAdmin) return 'admin';
-    if (await authority.administersOrganization(team.organizationId)) return 'organization';
+    // Whoever may only look administers nothing, and sees no more of a team than its members do.
+    if (authority.mayWrite && (await authority.administersOrganization(team.organizationId))) return 'organization';
     const role = await authority.teamRole(team.id);
-    if (role === 'admin') return 'manager';
-    return role === 'user' ? 'member' : undefined;
+    if (role === 'admin' && authority.mayWrite) return 'manager';
+    return role && 'member';
   }
 
   async mayRead(team: Team): Promise<boolean> {
     return this.#work.authority.seesAll || (await this.standing(team)) !== undefined;
   }
 
-  /** What a plain member may not see of its own team: what the others spend. */
+  /** Of which of these the caller sees who is in them: a plain member sees itself there, not what the others spend. */
+  async open(teams: readonly Team[]): Promise<ReadonlySet<string>> {
+    const { authority } = this.#work;
+    if (authority.seesAll) return new Set(teams.map(({ id }) => id));
+    return new Set(await authority.administeredTeams());
+  }
+
+  /** What a plain member may not see of its own team. */
   async requireRead(team: Team, reference: string): Promise<void> {
     if (!this.#work.authority.seesAll) await this.require(team, 'manager', reference);
   }
@@ -60,17 +74,18 @@ export class TeamAccess {
    */
   async require(team: Team, least: TeamStanding, reference: string): Promise<TeamStanding> {
     const standing = await this.standing(team);
-    if (!standing) throw this.#work.authority.seesAll ? notTheirs(team) : unknownTeam(reference);
-    if (standings.indexOf(standing) < standings.indexOf(least)) throw notTheirs(team);
+    const { seesAll, route } = this.#work.authority;
+    if (!standing) throw seesAll ? notTheirs(team, route) : unknownTeam(reference);
+    if (standings.indexOf(standing) < standings.indexOf(least)) throw notTheirs(team, route);
     return standing;
   }
 
   /**
-   * @param changes what is asked for; `next` is the team as it would be
+   * @param changes what is asked for; `before` is what the team had, `next` the team as it would be
    * @throws GatewayError 403 naming the first field the caller may not change so
    */
   async requireFields(
-    { before, next, standing }: { before: Grant; next: Team; standing: TeamStanding },
+    { before, softBudget, next, standing }: Held & { next: Team; standing: TeamStanding },
     changes: object,
   ): Promise<void> {
     if (standing === 'admin') return;
@@ -80,6 +95,7 @@ export class TeamAccess {
       const rule = ruleFor(name as keyof typeof teamPolicy, standing);
       if (rule === 'refused') throw fieldNotAllowed(name, 'only somebody above the team may change it');
     }
+    if (standing === 'manager') requireNoLaterWarning(softBudget, next);
     const own = standing === 'manager' ? [{ grant: before, isInherited: false }] : [];
     await this.#requireWithin(next.organizationId, { wanted: changed(teamGrant(next), changes), own });
   }
@@ -102,10 +118,18 @@ export class TeamAccess {
   }
 }
 
-const notTheirs = (team: Team) =>
+/** A warning is narrowed like a budget: whoever lifts it hides from those above what is spent. */
+function requireNoLaterWarning(before: bigint | null | undefined, { softBudget }: Team): void {
+  if (before === null || before === undefined) return;
+  if (softBudget === null || softBudget === undefined || softBudget > before) {
+    throw fieldNotAllowed('softBudget', 'the team’s administrator may only lower it');
+  }
+}
+
+const notTheirs = (team: Team, route: string) =>
   new GatewayError(
     'forbidden',
     'auth_error',
-    `Call not allowed. User not proxy admin OR team admin. team_id=${team.id}`,
+    `Call not allowed. User not proxy admin OR team admin. route=${route}, team_id=${team.id}`,
     { param: 'team_id', hint: 'Ask an administrator of the team.' },
   );

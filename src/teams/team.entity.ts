@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import { limitColumns } from '../db/limit-columns.ts';
-import type { BudgetWindow } from '../kernel/limits.ts';
+import type { BudgetWindow, ThroughputType } from '../kernel/limits.ts';
 
 const TeamSchema = defineEntity({
   name: 'Team',
@@ -16,6 +16,8 @@ const TeamSchema = defineEntity({
     maxBudget: p.bigint().nullable(),
     ...limitColumns(),
     budgetLimits: p.json<BudgetWindow[]>(),
+    rpmLimitType: p.text().$type<ThroughputType>().nullable(),
+    tpmLimitType: p.text().$type<ThroughputType>().nullable(),
     /** Routes of keys that plain members may ask for too. */
     memberPermissions: p.array(),
     /** What a member has that was given no limits of its own. */
@@ -46,6 +48,7 @@ const TeamMemberSchema = defineEntity({
     teamId: p.text().primary(),
     userId: p.text().primary(),
     role: p.enum(['admin', 'user']),
+    budgetId: p.text().nullable(),
     maxBudget: p.bigint().nullable(),
     budgetDuration: p.text().nullable(),
     tpmLimit: p.bigint('number').nullable(),
@@ -70,6 +73,7 @@ const DeletedTeamSchema = defineEntity({
     createdAt: p.datetime(),
     record: p.json<unknown>(),
     deletedBy: p.text(),
+    deletedByApiKey: p.text().nullable(),
     litellmChangedBy: p.text().nullable(),
   },
 });

@@ -1,12 +1,19 @@
 import { z } from 'zod';
 import { durationText } from '../kernel/duration.ts';
+import { GatewayError } from '../kernel/errors.ts';
 import { grantChanges, grantFields, id, label } from '../kernel/fields.ts';
-import { budgetLimits, limitFields } from '../kernel/limits.ts';
+import { budgetLimits, limitFields, throughputType } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
 import { wire } from '../kernel/wire.ts';
 import { memberRole } from './team.wire.ts';
 
-/** What a list of teams can be sorted by: each has an index. */
+/**
+ * Members shown with a team of a list, of LiteLLM's list without pages, and with one that is asked for by itself: a team may
+ * have as many as there are users. `team member list` shows all, page by page.
+ */
+export const membersShown = { inList: 50, inWholeList: 10, alone: 1_000 } as const;
+
+/** What a list of teams can be sorted by. */
 export const teamSorts = ['created_at', 'team_alias', 'spend'] as const;
 
 /** Routes that a team may open to its plain members. */
@@ -21,6 +28,18 @@ export const memberRoutes = [
   '/key/block',
   '/key/unblock',
 ] as const;
+
+/** How a team is named by those who ask for it. */
+export const teamReference = id.describe('The team, by id or alias');
+
+/** How a user is named that is in a team, or is to be. */
+export const memberNames = {
+  userId: id.nullable().optional().describe('The user, by id'),
+  userEmail: z.email().nullable().optional().describe('The user, by e-mail address'),
+};
+
+export const noneNamed = (param: string) =>
+  new GatewayError('invalid', 'invalid_request_error', `${param}: no user was named`, { param });
 
 export const memberPermissions = z
   .array(
@@ -59,6 +78,14 @@ export const newMembers = z.union([newMember, z.array(newMember).min(1).max(500)
 const settings = {
   ...limitFields,
   budgetLimits,
+  rpmLimitType: throughputType
+    .nullable()
+    .optional()
+    .describe('guaranteed_throughput sets its requests per minute aside in the organization'),
+  tpmLimitType: throughputType
+    .nullable()
+    .optional()
+    .describe('guaranteed_throughput sets its tokens per minute aside in the organization'),
   modelAliases: z
     .record(z.string().min(1).max(255), z.string().min(1).max(255))
     .nullable()
@@ -109,7 +136,5 @@ export const unservedTeamFields = [
   'object_permission',
   'allowed_passthrough_routes',
   'secret_manager_settings',
-  'rpm_limit_type',
-  'tpm_limit_type',
   'allowed_vector_store_indexes',
 ] as const;

@@ -1,24 +1,31 @@
-import type { FilterQuery } from '@mikro-orm/core';
-import { given, type Work } from '../db/work.ts';
+import { countUpTo } from '../db/count.ts';
+import { SCHEMA } from '../db/schema.ts';
+import type { Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
-import { Team, TeamMember } from './team.entity.ts';
+import { Team } from './team.entity.ts';
 import type { teamSorts } from './team.fields.ts';
 
-const columns = { created_at: 'createdAt', team_alias: 'alias', spend: 'spend' } as const;
+const columns = { created_at: 'created_at', team_alias: 'alias', spend: 'spend' } as const;
 
-export interface TeamFilter extends Page {
+/** LiteLLM's name for the teams of no organization. */
+const NO_ORGANIZATION = 'default_organization';
+
+interface Filter {
   teamId?: string | undefined;
   teamAlias?: string | undefined;
-  /** `default_organization` is LiteLLM's name for none. */
+  /** `default_organization` is none. */
   organizationId?: string | undefined;
   userId?: string | undefined;
+}
+
+export interface TeamFilter extends Filter, Page {
   sortBy: (typeof teamSorts)[number];
   sortOrder: 'asc' | 'desc';
 }
 
-/** Teams one user belongs to: the most a list of ids is made of. */
-const TEAMS_AT_MOST = 10_000;
+/** Conditions on a team `t`, with their values. */
+type Conditions = readonly (readonly [sql: string, ...values: unknown[]])[];
 
 /** Lists teams as far as the caller may know of them. */
 export class TeamList {
@@ -28,52 +35,57 @@ export class TeamList {
     this.#work = work;
   }
 
-  async list({ page, size, sortBy, sortOrder, ...filter }: TeamFilter): Promise<{ teams: Team[]; total: number }> {
-    const where = await this.#where(filter);
-    const [teams, total] = await this.#work.em.findAndCount(Team, where, {
-      orderBy: { [columns[sortBy]]: sortOrder, id: 'asc' },
-      limit: size,
-      offset: offsetOf({ page, size }),
-    });
-    return { teams, total };
+  async list({ sortBy, sortOrder, ...filter }: TeamFilter): Promise<{ teams: Team[]; total: number }> {
+    const { em } = this.#work;
+    const conditions = [...asked(filter), ...(await this.#scope(filter.userId))];
+    const where = conditions.length > 0 ? `where ${conditions.map(([sql]) => sql).join(' and ')}` : '';
+    const values = conditions.flatMap(([, ...each]) => each);
+    const rows = await em.execute<{ id: string }[]>(
+      `select t.id from ${SCHEMA}.teams t ${where}
+        order by t.${columns[sortBy]} ${sortOrder}, t.id limit ? offset ?`,
+      [...values, filter.size, offsetOf(filter)],
+    );
+    const total = await countUpTo(em, { rows: `select 1 from ${SCHEMA}.teams t ${where}`, values });
+    return { teams: await this.#inOrder(rows.map(({ id }) => id)), total };
   }
 
-  async of(userId: string, limit: number): Promise<Team[]> {
-    const ids = await this.#teamIdsOf(userId);
-    return this.#work.em.find(Team, { id: { $in: ids } }, { orderBy: { id: 'asc' }, limit });
+  async of(userId: string, most: number): Promise<Team[]> {
+    const rows = await this.#work.em.execute<{ id: string }[]>(
+      `select team_id as id from ${SCHEMA}.team_members where user_id = ? order by team_id limit ?`,
+      [userId, most],
+    );
+    return this.#inOrder(rows.map(({ id }) => id));
   }
 
-  async #where({
-    teamId,
-    teamAlias,
-    organizationId,
-    userId,
-  }: Omit<TeamFilter, 'page' | 'size' | 'sortBy' | 'sortOrder'>) {
-    const isNone = organizationId === 'default_organization';
-    const sets = [await this.#scope(userId), userId === undefined ? undefined : await this.#teamIdsOf(userId)];
-    const conditions: FilterQuery<Team>[] = sets.flatMap((ids) => (ids ? [{ id: { $in: ids } }] : []));
-    const asked: FilterQuery<Team> = given({
-      id: teamId,
-      alias: teamAlias,
-      organizationId: isNone ? null : organizationId,
-    });
-    return { $and: [asked, ...conditions] };
+  async #inOrder(ids: readonly string[]): Promise<Team[]> {
+    const found = await this.#work.em.find(Team, { id: { $in: [...ids] } });
+    const byId = new Map(found.map((team) => [team.id, team]));
+    return ids.flatMap((id) => byId.get(id) ?? []);
   }
 
-  /** Ids of the teams the caller may know of; undefined for all. */
-  async #scope(userId: string | undefined): Promise<string[] | undefined> {
+  /** The teams the caller may know of: all, or those it administers or belongs to. */
+  async #scope(userId: string | undefined): Promise<Conditions> {
     const { authority } = this.#work;
-    if (authority.seesAll) return undefined;
-    const administered = await authority.administeredTeams();
+    if (authority.seesAll) return [];
     const isOwn = userId === undefined || userId === authority.userId;
     if (!isOwn && !(await authority.administersUser(userId))) throw onlyOwn(authority.role);
-    return [...new Set([...administered, ...(await authority.memberTeams())])];
+    const ids = [...(await authority.administeredTeams()), ...(await authority.memberTeams())];
+    return [['t.id in (select jsonb_array_elements_text(?::jsonb))', JSON.stringify(ids)]];
   }
+}
 
-  async #teamIdsOf(userId: string): Promise<string[]> {
-    const members = await this.#work.em.find(TeamMember, { userId }, { limit: TEAMS_AT_MOST, fields: ['teamId'] });
-    return members.map(({ teamId }) => teamId);
-  }
+function asked({ teamId, teamAlias, organizationId, userId }: Filter): Conditions {
+  return [
+    ...(teamId === undefined ? [] : [['t.id = ?', teamId] as const]),
+    ...(teamAlias === undefined ? [] : [['t.alias = ?', teamAlias] as const]),
+    ...(organizationId === undefined || organizationId === NO_ORGANIZATION
+      ? []
+      : [['t.organization_id = ?', organizationId] as const]),
+    ...(organizationId === NO_ORGANIZATION ? [['t.organization_id is null'] as const] : []),
+    ...(userId === undefined
+      ? []
+      : [[`t.id in (select m.team_id from ${SCHEMA}.team_members m where m.user_id = ?)`, userId] as const]),
+  ];
 }
 
 const onlyOwn = (role: string) =>

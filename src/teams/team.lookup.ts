@@ -2,20 +2,45 @@ import { LockMode } from '@mikro-orm/core';
 import { SCHEMA } from '../db/schema.ts';
 import type { Work } from '../db/work.ts';
 import { type TeamAccess, unknownTeam } from './team.access.ts';
-import { Team, TeamMember } from './team.entity.ts';
-import type { TeamWithMembers } from './team.wire.ts';
-
-/** Members shown with a team of a list, and with one that is asked for by itself. `team member list` shows all. */
-export const membersShown = { inList: 50, alone: 1_000 } as const;
+import { Team, type TeamMember } from './team.entity.ts';
+import { membersShown } from './team.fields.ts';
+import type { Membership, TeamWithMembers } from './team.wire.ts';
 
 /** A list of ids as one parameter: MikroORM writes an array out as several, and an empty one as none at all. */
 const ids = 'jsonb_array_elements_text(?::jsonb)';
 
-interface MemberRow {
+/** A member as PostgreSQL answers it: amounts are text. Lists show thousands, and none of them is changed. */
+interface ShownMember {
   readonly team_id: string;
   readonly user_id: string;
-  readonly email: string | null;
+  readonly role: TeamMember['role'];
+  readonly spend: string;
+  readonly budget_id: string | null;
+  readonly max_budget: string | null;
+  readonly budget_duration: string | null;
+  readonly tpm_limit: string | null;
+  readonly rpm_limit: string | null;
+  readonly created_at: Date | string;
+  readonly user_email: string | null;
 }
+
+const count = (text: string | null): number | null => (text === null ? null : Number(text));
+
+const membershipOf = (row: ShownMember): Membership => ({
+  member: {
+    teamId: row.team_id,
+    userId: row.user_id,
+    role: row.role,
+    spend: BigInt(row.spend),
+    budgetId: row.budget_id,
+    maxBudget: row.max_budget === null ? null : BigInt(row.max_budget),
+    budgetDuration: row.budget_duration,
+    tpmLimit: count(row.tpm_limit),
+    rpmLimit: count(row.rpm_limit),
+    createdAt: new Date(row.created_at),
+  },
+  email: row.user_email,
+});
 
 /** Finds teams by whatever names they go, as far as the caller may know of them. */
 export class TeamLookup {
@@ -68,32 +93,40 @@ export class TeamLookup {
     return locked;
   }
 
-  /** Teams with their first members and with counts: four statements, however many teams. */
+  /** Teams with their first members and with counts: two statements, however many teams. */
   async withMembers(teams: readonly Team[], most: number = membersShown.inList): Promise<TeamWithMembers[]> {
-    const { em } = this.#work;
     const teamIds = teams.map(({ id }) => id);
-    const rows = await em.execute<MemberRow[]>(
-      `select shown.team_id, shown.user_id, u.email from ${ids} as t (id)
-       cross join lateral (
-         select m.team_id, m.user_id, m.created_at from ${SCHEMA}.team_members m
-          where m.team_id = t.id order by m.created_at, m.user_id limit ?
-       ) shown join ${SCHEMA}.users u on u.id = shown.user_id`,
+    const shown = await this.#memberships(
+      `from ${ids} as t (id) cross join lateral (
+         select * from ${SCHEMA}.team_members where team_id = t.id order by created_at, user_id limit ?
+       ) m`,
       [JSON.stringify(teamIds), most],
     );
-    const emails = new Map(rows.map(({ user_id: user, email }) => [user, email]));
-    const members = await em.find(
-      TeamMember,
-      { $or: rows.map(({ team_id: teamId, user_id: userId }) => ({ teamId, userId })) },
-      { orderBy: { createdAt: 'asc', userId: 'asc' } },
-    );
     const counts = await this.#counts(teamIds);
-    const byTeam = Map.groupBy(rows.length > 0 ? members : [], ({ teamId }) => teamId);
     return teams.map((team) => ({
       team,
-      members: (byTeam.get(team.id) ?? []).map((member) => ({ member, email: emails.get(member.userId) ?? null })),
+      members: shown.get(team.id) ?? [],
       membersCount: counts.get(team.id)?.members ?? 0,
       keysCount: counts.get(team.id)?.keys ?? 0,
     }));
+  }
+
+  /** What one user is in each of these teams. */
+  async own(teamIds: readonly string[], userId: string): Promise<ReadonlyMap<string, Membership[]>> {
+    return this.#memberships(`from ${SCHEMA}.team_members m where m.user_id = ? and m.team_id in (select ${ids})`, [
+      userId,
+      JSON.stringify(teamIds),
+    ]);
+  }
+
+  /** @param from names memberships `m` */
+  async #memberships(from: string, values: readonly unknown[]): Promise<ReadonlyMap<string, Membership[]>> {
+    const rows = await this.#work.em.execute<ShownMember[]>(
+      `select shown.*, u.email as user_email from (select m.* ${from}) shown
+       join ${SCHEMA}.users u on u.id = shown.user_id order by shown.created_at, shown.user_id`,
+      [...values],
+    );
+    return Map.groupBy(rows.map(membershipOf), ({ member }) => member.teamId);
   }
 
   async #counts(teamIds: readonly string[]): Promise<ReadonlyMap<string, { members: number; keys: number }>> {

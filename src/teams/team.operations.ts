@@ -10,13 +10,22 @@ import type { ModelService } from '../models/model.service.ts';
 import type { UserService } from '../users/user.service.ts';
 import type { MemberService } from './member.service.ts';
 import { newTeamFields, teamChanges, unservedTeamFields } from './team.fields.ts';
+import type { TeamJoin } from './team.join.ts';
 import type { TeamService } from './team.service.ts';
 import { shownTeam, teamFlags as flags } from './team.shown.ts';
-import { bareTeam, describeMembership, describeTeam, inTeam, membershipInfo, teamInfo } from './team.wire.ts';
+import {
+  describeMemberBudget,
+  describeMembership,
+  describeTeam,
+  memberBudgetTable,
+  membershipInfo,
+  teamInfo,
+} from './team.wire.ts';
 
 interface Needs {
   teams: TeamService;
   members: MemberService;
+  joining: TeamJoin;
   users: UserService;
   keys: KeyService;
   authority: Authority;
@@ -49,10 +58,10 @@ function areMembers(wanted: unknown, is: unknown): boolean {
   return asked.length === members.length && asked.every(isThere);
 }
 
-const amount = (list: unknown, one: string, many: string): string => {
-  const { length } = Array.isArray(list) ? list : [];
-  return `${length.toLocaleString('en-US')} ${length === 1 ? one : many}`;
-};
+const atStake = z.object({ keys_count: z.int().default(0), members_count: z.int().default(0) });
+
+const amount = (count: number, one: string, many: string): string =>
+  `${count.toLocaleString('en-US')} ${count === 1 ? one : many}`;
 
 const nameOf = ({ team_alias: alias, team_id: teamId }: Record<string, unknown>) => text(alias ?? teamId);
 
@@ -82,15 +91,16 @@ export const createTeam = operation({
     done: (team) => `Team ${nameOf(team)} created`,
     examples: [['A team with a budget', 'gatewayctl team create --alias platform --max-budget 500 --models gpt-4o']],
   },
-  run: async ({ teams, members, users, authority }: Needs, { membersWithRoles, ...fields }) => {
+  run: async ({ teams, members, joining, users, authority }: Needs, { membersWithRoles, ...fields }) => {
     const team = await teams.create(fields);
-    for (const { userId, userEmail, role } of membersWithRoles) {
-      await members.add(team, await users.named({ userId, userEmail }), { role });
+    const standing = authority.isAdmin ? 'admin' : 'organization';
+    for (const { role, ...person } of membersWithRoles) {
+      await members.add(team, await joining.candidate(team, standing, person), { role });
     }
     // Whoever makes a team without being above all of them is its first administrator.
     const { isAdmin, userId } = authority;
     if (!isAdmin && userId !== null && !(await teams.isMember(team.id, userId))) {
-      await members.add(team, await users.named({ userId }), { role: 'admin' });
+      await members.add(team, await users.get(userId), { role: 'admin' });
     }
     return teams.describe(team);
   },
@@ -104,7 +114,10 @@ export const getTeam = operation({
   input: wire({ teamId: reference }),
   output: answer({
     teamId: z.string().describe('Names the team'),
-    teamInfo: answer(teamInfo).describe('The team'),
+    teamInfo: answer({
+      ...teamInfo,
+      teamMemberBudgetTable: memberBudgetTable.describe('What members have that have no limits of their own'),
+    }).describe('The team'),
     keys: z.array(answer(keyInfo)).describe('Its newest keys, at most 1,000'),
     teamMemberships: z.array(answer(membershipInfo)).describe('What its members have spent'),
   }),
@@ -116,20 +129,18 @@ export const getTeam = operation({
     result: 'team_info',
     examples: [['By its alias', 'gatewayctl team get platform']],
   },
-  run: async ({ teams, members, keys, authority, now }: Needs, { teamId }) => {
+  run: async ({ teams, keys, authority, now }: Needs, { teamId }) => {
     const team = await teams.get(teamId);
-    const [whole] = await teams.withMembers([team], KEYS_AT_MOST);
+    const [whole] = await teams.shown([team], KEYS_AT_MOST);
+    if (!whole) throw new Error('A team that was found is not shown');
     // A plain member sees of the team what is its own: not what others spend, nor their keys.
-    const isWhole = authority.seesAll || (await teams.access.standing(team)) !== 'member';
-    const own = isWhole || authority.userId === null ? undefined : await members.of(team, authority.userId);
-    const shown = isWhole ? (whole?.members ?? []) : own ? [own] : [];
-    const userId = isWhole ? undefined : (authority.userId ?? undefined);
-    const found = await keys.of({ teamId: team.id, ...(userId !== undefined && { userId }) }, KEYS_AT_MOST);
+    const own = whole.isOpen ? {} : { userId: authority.userId ?? '' };
+    const found = await keys.of({ teamId: team.id, ...own }, KEYS_AT_MOST);
     return {
       teamId: team.id,
-      teamInfo: { ...describeTeam(whole ?? bareTeam(team), now), membersWithRoles: shown.map(inTeam) },
+      teamInfo: { ...describeTeam(whole, now), teamMemberBudgetTable: describeMemberBudget(team) },
       keys: found.map((key) => describeKey(key, now)),
-      teamMemberships: shown.map((each) => describeMembership(each, team, now)),
+      teamMemberships: whole.members.map((each) => describeMembership(each, team, now)),
     };
   },
 });
@@ -183,8 +194,10 @@ export const deleteTeams = operation({
     atStake: {
       look: 'team get',
       field: 'team_id',
-      says: ({ keys, team_memberships: members }) =>
-        `deletes ${amount(keys, 'key', 'keys')} and ${amount(members, 'membership', 'memberships')}; what was spent stays in the reports`,
+      says: ({ team_info: team }) => {
+        const { keys_count: keys, members_count: members } = atStake.parse(team);
+        return `deletes ${amount(keys, 'key', 'keys')} and ${amount(members, 'membership', 'memberships')}; what was spent stays in the reports`;
+      },
     },
     done: ({ deleted_teams: teams, deleted_keys: keys }) =>
       `${Array.isArray(teams) ? teams.length : 0} deleted, with ${Array.isArray(keys) ? keys.length : 0} keys`,

@@ -38,6 +38,9 @@ export const teamPolicy: Readonly<Record<keyof typeof teamChanges, Rule>> = {
   modelRpmLimit: 'organization',
   modelTpmLimit: 'organization',
   blocked: 'organization',
+  // What is set aside for one team is taken from the others of its organization.
+  rpmLimitType: 'organization',
+  tpmLimitType: 'organization',
 
   // Moving a team would take it out of the budget of its organization.
   organizationId: 'admin',

@@ -3,14 +3,24 @@ import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { AuditAction, AuditService } from '../audit/audit.service.ts';
 import { announce } from '../db/notify.ts';
 import { actorName, createStamp, given, updateStamp, type Work } from '../db/work.ts';
+import { type Duration, parseDuration } from '../kernel/duration.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { fieldNotAllowed, requireChange } from '../kernel/fields.ts';
-import { type BudgetWindow, keptBudgetLimits, type LimitChanges, limitChanges, newLimits } from '../kernel/limits.ts';
+import {
+  type BudgetWindow,
+  keptBudgetLimits,
+  type LimitChanges,
+  limitChanges,
+  newLimits,
+  type ThroughputType,
+} from '../kernel/limits.ts';
 import { TeamAccess, teamGrant } from './team.access.ts';
 import { DeletedTeam, Team, TeamMember } from './team.entity.ts';
+import { membersShown } from './team.fields.ts';
 import { type TeamFilter, TeamList } from './team.list.ts';
-import { membersShown, TeamLookup } from './team.lookup.ts';
+import { TeamLookup } from './team.lookup.ts';
 import type { TeamStanding } from './team.policy.ts';
+import { requireThroughput } from './team.throughput.ts';
 import { bareTeam, describeTeam, encodeTeam, type TeamWithMembers } from './team.wire.ts';
 
 type Maybe<T> = T | null | undefined;
@@ -22,6 +32,8 @@ export interface TeamChanges extends LimitChanges {
   metadata?: Record<string, unknown> | undefined;
   maxBudget?: Maybe<bigint>;
   budgetLimits?: Maybe<BudgetWindow[]>;
+  rpmLimitType?: Maybe<ThroughputType>;
+  tpmLimitType?: Maybe<ThroughputType>;
   modelAliases?: Maybe<Record<string, string>>;
   tags?: Maybe<string[]>;
   teamMemberPermissions?: Maybe<string[]>;
@@ -40,7 +52,7 @@ export interface NewTeam extends TeamChanges {
 export class TeamService {
   readonly #work: Work;
   readonly #audit: AuditService;
-  readonly #lookup: TeamLookup;
+  readonly lookup: TeamLookup;
   readonly #list: TeamList;
   readonly access: TeamAccess;
 
@@ -48,7 +60,7 @@ export class TeamService {
     this.#work = work;
     this.#audit = audit;
     this.access = new TeamAccess(work);
-    this.#lookup = new TeamLookup(work, this.access);
+    this.lookup = new TeamLookup(work, this.access);
     this.#list = new TeamList(work);
   }
 
@@ -68,23 +80,24 @@ export class TeamService {
       ...createStamp(this.#work),
     });
     await this.access.requireNew(team);
+    await requireThroughput(this.#work.em, team);
     await this.#flush(team);
     await this.#changed(team, 'created');
     return team;
   }
 
   get(reference: string): Promise<Team> {
-    return this.#lookup.get(reference);
+    return this.lookup.get(reference);
   }
 
   /** The row as it is now, kept so until the transaction ends, when the caller is at least this to the team. */
   async lock(reference: string, least: TeamStanding): Promise<{ team: Team; standing: TeamStanding }> {
-    const team = await this.#lookup.lock(reference);
+    const team = await this.lookup.lock(reference);
     return { team, standing: await this.access.require(team, least, reference) };
   }
 
   async lockAll(references: readonly string[], least: TeamStanding): Promise<Team[]> {
-    const locked = await this.#lookup.lockAll(references);
+    const locked = await this.lookup.lockAll(references);
     for (const { team, reference } of locked) await this.access.require(team, least, reference);
     return locked.map(({ team }) => team);
   }
@@ -92,10 +105,11 @@ export class TeamService {
   async update(reference: string, changes: TeamChanges): Promise<Team> {
     requireChange(changes);
     const { team, standing } = await this.lock(reference, 'manager');
-    const before = teamGrant(team);
+    const held = { before: teamGrant(team), softBudget: team.softBudget };
     const record = await this.#encode(team);
     this.#work.em.assign(team, { ...columnsOf(changes), gen: team.gen + 1n, ...updateStamp(this.#work) });
-    await this.access.requireFields({ before, next: team, standing }, changes);
+    await this.access.requireFields({ ...held, next: team, standing }, changes);
+    await requireThroughput(this.#work.em, team);
     await this.#flush(team);
     await this.#changed(team, 'updated', record);
     return team;
@@ -123,6 +137,7 @@ export class TeamService {
       createdAt: team.createdAt,
       record,
       deletedBy: actorName(actor),
+      deletedByApiKey: actor.type === 'key' ? actor.hash : null,
       litellmChangedBy: changedBy ?? null,
     });
     em.remove(team);
@@ -138,16 +153,39 @@ export class TeamService {
   }
 
   withMembers(teams: readonly Team[], most?: number): Promise<TeamWithMembers[]> {
-    return this.#lookup.withMembers(teams, most);
+    return this.lookup.withMembers(teams, most);
+  }
+
+  /** Teams as the caller may see them: of one that it does not administer, no member but itself. */
+  async shown(teams: readonly Team[], most?: number): Promise<(TeamWithMembers & { readonly isOpen: boolean })[]> {
+    const open = await this.access.open(teams);
+    const wholes = await this.withMembers(teams, most);
+    const closed = teams.filter(({ id }) => !open.has(id)).map(({ id }) => id);
+    const { userId } = this.#work.authority;
+    const own = closed.length > 0 && userId !== null ? await this.lookup.own(closed, userId) : undefined;
+    return wholes.map(({ team, members, membersCount, keysCount }) => {
+      const isOpen = open.has(team.id);
+      return { team, isOpen, members: isOpen ? members : (own?.get(team.id) ?? []), membersCount, keysCount };
+    });
+  }
+
+  /**
+   * How long a key works that a member makes in a team and names no end for; undefined where the team says nothing, and for
+   * whoever makes keys from above the team.
+   */
+  async keyDuration(team: Team): Promise<Duration | undefined> {
+    const standing = await this.access.standing(team);
+    const isMember = standing === 'member' || standing === 'manager';
+    return isMember && team.memberKeyDuration ? parseDuration(team.memberKeyDuration) : undefined;
   }
 
   async isMember(teamId: string, userId: string): Promise<boolean> {
     return (await this.#work.em.count(TeamMember, { teamId, userId })) > 0;
   }
 
-  /** A team as it is shown to whoever administers it. */
+  /** A team as the caller may see it. */
   async describe(team: Team): Promise<ReturnType<typeof describeTeam>> {
-    const [whole = bareTeam(team)] = await this.withMembers([team], membersShown.alone);
+    const [whole = bareTeam(team)] = await this.shown([team], membersShown.alone);
     return describeTeam(whole, this.#work.now);
   }
 
@@ -163,7 +201,8 @@ export class TeamService {
   }
 
   async #encode(team: Team): Promise<unknown> {
-    return encodeTeam(await this.describe(team));
+    const [whole = bareTeam(team)] = await this.withMembers([team], membersShown.alone);
+    return encodeTeam(describeTeam(whole, this.#work.now));
   }
 
   async #flush(team: Team): Promise<void> {
@@ -183,6 +222,8 @@ const untouched = {
   tags: [],
   metadata: {},
   budgetLimits: [],
+  rpmLimitType: null,
+  tpmLimitType: null,
   memberPermissions: [],
   blocked: false,
 };
@@ -197,6 +238,8 @@ function columnsOf(fields: TeamChanges) {
     maxBudget: fields.maxBudget,
     ...limitChanges(fields),
     budgetLimits: fields.budgetLimits === null ? [] : fields.budgetLimits && keptBudgetLimits(fields.budgetLimits),
+    rpmLimitType: fields.rpmLimitType,
+    tpmLimitType: fields.tpmLimitType,
     aliases: fields.modelAliases === null ? {} : fields.modelAliases,
     tags: fields.tags === null ? [] : fields.tags,
     memberPermissions: fields.teamMemberPermissions === null ? [] : fields.teamMemberPermissions,

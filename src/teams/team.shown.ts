@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { limitColumnNames, limitFlags, limitHeadings } from '../kernel/limit-flags.ts';
-import type { CommandLine } from '../kernel/operation.ts';
+import { GatewayError } from '../kernel/errors.ts';
+import type { CommandLine, Flag } from '../kernel/operation.ts';
 
 /** `anna (admin), bob (user)` */
 const membersAsText = (members: unknown): string =>
@@ -11,8 +12,25 @@ const membersAsText = (members: unknown): string =>
 
 const teamMembers = z.array(z.looseObject({ user_id: z.string(), role: z.string() })).catch([]);
 
+const modelAliasesFlag: Flag = {
+  name: 'model-aliases',
+  placeholder: 'name=model,…',
+  description: 'Models by the names that clients send, in place of the present ones; none for no names',
+  parse: (given) => {
+    if (given === 'none') return { model_aliases: null };
+    const pairs = given.split(',').map((pair) => /^([^=]+)=([^=]+)$/.exec(pair.trim()));
+    if (pairs.includes(null)) {
+      throw new GatewayError('usage', 'invalid_flag', `--model-aliases: "${given}" is not name=model,…, nor none`, {
+        param: 'model_aliases',
+      });
+    }
+    return { model_aliases: Object.fromEntries(pairs.flatMap((pair) => (pair ? [[pair[1], pair[2]]] : []))) };
+  },
+};
+
 export const teamFlags: NonNullable<CommandLine['flags']> = {
   ...limitFlags,
+  model_aliases: modelAliasesFlag,
   team_alias: 'alias',
   team_id: 'id',
   organization_id: 'org',
@@ -60,3 +78,5 @@ export const shownTeam: Partial<CommandLine> = {
   cells: { members_with_roles: membersAsText },
   id: 'team_id',
 };
+
+export const memberHeadings = { user_id: 'USER', user_email: 'EMAIL', max_budget_in_team: 'BUDGET' };

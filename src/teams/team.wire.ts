@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { grantInfo, stampInfo } from '../kernel/fields.ts';
-import { budgetLimitsInfo, describeBudgetLimits, describeLimits, limitInfo } from '../kernel/limits.ts';
+import {
+  budgetLimitsInfo,
+  describeBudgetLimits,
+  describeLimits,
+  limitInfo,
+  throughputTypes,
+} from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
 import { resetAt } from '../kernel/window.ts';
 import { answer, timestamp } from '../kernel/wire.ts';
@@ -25,6 +31,8 @@ export const teamInfo = {
   ...grantInfo,
   ...limitInfo,
   budgetLimits: budgetLimitsInfo,
+  rpmLimitType: z.enum(throughputTypes).nullable().describe('Whether its requests per minute are set aside'),
+  tpmLimitType: z.enum(throughputTypes).nullable().describe('Whether its tokens per minute are set aside'),
   modelAliases: z.record(z.string(), z.string()).describe('Models by the names that clients send'),
   litellmModelTable: answer({
     modelAliases: z.record(z.string(), z.string()).describe('The same, where LiteLLM has it'),
@@ -43,8 +51,25 @@ export const teamInfo = {
   ...stampInfo,
 };
 
-export interface Membership {
-  readonly member: TeamMember;
+/** What there is to say of a member. */
+export type MemberRow = Readonly<
+  Pick<
+    TeamMember,
+    | 'teamId'
+    | 'userId'
+    | 'role'
+    | 'spend'
+    | 'budgetId'
+    | 'maxBudget'
+    | 'budgetDuration'
+    | 'tpmLimit'
+    | 'rpmLimit'
+    | 'createdAt'
+  >
+>;
+
+export interface Membership<Member extends MemberRow = MemberRow> {
+  readonly member: Member;
   readonly email: string | null;
 }
 
@@ -74,6 +99,8 @@ export const describeTeam = ({ team, members, membersCount, keysCount }: TeamWit
   metadata: team.metadata,
   ...describeLimits(team, now),
   budgetLimits: describeBudgetLimits(team.budgetLimits, now),
+  rpmLimitType: team.rpmLimitType ?? null,
+  tpmLimitType: team.tpmLimitType ?? null,
   modelAliases: team.aliases,
   litellmModelTable: Object.keys(team.aliases).length > 0 ? { modelAliases: team.aliases } : null,
   tags: team.tags,
@@ -96,6 +123,24 @@ const row = answer(teamInfo);
 /** A team as it travels: what administrators see, and what the audit log keeps. */
 export const encodeTeam = (info: ReturnType<typeof describeTeam>) => row.encode(info);
 
+/** What members have that were given no limits of their own, where LiteLLM has it; null where the team says nothing. */
+export const memberBudgetTable = answer({
+  maxBudget: usd.nullable().describe('US dollars a member may spend'),
+  budgetDuration: z.string().nullable().describe('How long that budget is for'),
+  tpmLimit: z.int().nullable().describe('Tokens per minute'),
+  rpmLimit: z.int().nullable().describe('Requests per minute'),
+}).nullable();
+
+export function describeMemberBudget(team: Team) {
+  const table = {
+    maxBudget: team.memberMaxBudget ?? null,
+    budgetDuration: team.memberBudgetDuration ?? null,
+    tpmLimit: team.memberTpmLimit ?? null,
+    rpmLimit: team.memberRpmLimit ?? null,
+  };
+  return Object.values(table).every((value) => value === null) ? null : table;
+}
+
 const memberBudget = answer({
   maxBudget: usd.nullable().describe('US dollars the member may spend in the team, by its own limit or the team’s'),
   budgetDuration: z.string().nullable().describe('How long that budget is for'),
@@ -111,6 +156,7 @@ export const membershipInfo = {
   teamId: z.string().describe('The team'),
   role: memberRole.describe('What the user may do in the team'),
   spend: usd.describe('US dollars the user has spent through keys of the team'),
+  budgetId: z.string().nullable().describe('The shared budget of the member'),
   maxBudgetInTeam: usd.nullable().describe('US dollars the member may spend, by a limit of its own'),
   budgetDuration: z.string().nullable().describe('How long its own budget is for'),
   tpmLimit: z.int().nullable().describe('Tokens per minute, by a limit of its own'),
@@ -127,6 +173,7 @@ export function describeMembership({ member, email }: Membership, team: Team, no
     teamId: member.teamId,
     role: member.role,
     spend: member.spend,
+    budgetId: member.budgetId ?? null,
     maxBudgetInTeam: member.maxBudget ?? null,
     budgetDuration: member.budgetDuration ?? null,
     tpmLimit: member.tpmLimit ?? null,

@@ -76,7 +76,7 @@ export class UserAccess {
     }
     await this.requireFields(user, { standing: 'organization', changes: {} });
     for (const field of ['ssoUserId', 'budgetId'] as const) {
-      if (user[field] !== null) throw fieldNotAllowed(field, 'only administrators set it');
+      if ((user[field] ?? null) !== null) throw fieldNotAllowed(field, 'only administrators set it');
     }
     await this.#requireWithin(user, Object.keys(userGrant(user)));
   }

@@ -43,7 +43,8 @@ export class UserList {
     const where = await this.#where(filter);
     const column = columns[sortBy];
     const [users, total] = await this.#work.em.findAndCount(User, where, {
-      orderBy: column === 'id' ? { id: sortOrder } : { [column]: sortOrder, id: 'asc' },
+      // The id follows the direction, so that an index can be read either way.
+      orderBy: column === 'id' ? { id: sortOrder } : { [column]: sortOrder, id: sortOrder },
       limit: size,
       offset: offsetOf({ page, size }),
     });

@@ -243,11 +243,8 @@ export const updateUser = operation({
     done: ({ user_id: user }) => `User ${text(user)} updated`,
     examples: [['Make an administrator', 'gatewayctl user update anna --role proxy_admin']],
   },
-  run: async ({ users, now }: Needs, { userId, userEmail, ...changes }) => {
-    const named = userId ?? userEmail;
-    if (!named)
-      throw new GatewayError('invalid', 'invalid_request_error', 'user_id: no user was named', { param: 'user_id' });
-    const user = await users.update(named, { ...changes, userEmail: userId === undefined ? undefined : userEmail });
+  run: async ({ users, now }: Needs, { userId, ...changes }) => {
+    const user = await users.updateNamed(userId, changes);
     return { userId: user.id, data: describeUser(user, now) };
   },
 });

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { AuditAction, AuditService } from '../audit/audit.service.ts';
+import type { UserSettings } from '../config/user-settings.ts';
 import { announce } from '../db/notify.ts';
+import { type Attempt, attempt } from '../db/savepoint.ts';
 import { SCHEMA } from '../db/schema.ts';
+import { sqlArray } from '../db/sql-array.ts';
 import { actorName, createStamp, given, updateStamp, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { requireChange } from '../kernel/fields.ts';
@@ -52,19 +55,25 @@ export class UserService {
   readonly #work: Work;
   readonly #audit: AuditService;
   readonly #list: UserList;
+  readonly #defaults: UserSettings;
   readonly access: UserAccess;
   readonly #members: OrganizationMemberService;
 
-  constructor(work: Work, audit: AuditService, members: OrganizationMemberService) {
+  constructor(
+    work: Work,
+    { audit, members, defaults }: { audit: AuditService; members: OrganizationMemberService; defaults: UserSettings },
+  ) {
     this.#work = work;
     this.#audit = audit;
+    this.#defaults = defaults;
     this.access = new UserAccess(work);
     this.#list = new UserList(work);
     this.#members = members;
   }
 
   /** @throws GatewayError 400 when a name is taken, 403 when the caller may not make it so */
-  async create({ userId, ...fields }: NewUser): Promise<User> {
+  async create({ userId, ...asked }: NewUser): Promise<User> {
+    const fields = this.#withDefaults(asked);
     const user = this.#work.em.create(User, {
       ...untouched,
       ...newLimits(fields),
@@ -94,6 +103,19 @@ export class UserService {
     return (await this.#find(reference)) ?? this.#make(fields);
   }
 
+  /** What the configuration gives to whoever is no administrator: null is nothing said, as in LiteLLM. */
+  #withDefaults(fields: NewUser): NewUser {
+    if (fields.userRole?.startsWith('proxy_admin')) return fields;
+    const { userRole, maxBudget, budgetDuration, models = [] } = this.#defaults;
+    return {
+      ...fields,
+      userRole: fields.userRole ?? userRole,
+      maxBudget: fields.maxBudget ?? maxBudget,
+      budgetDuration: fields.budgetDuration ?? budgetDuration,
+      models: fields.models?.length ? fields.models : models,
+    };
+  }
+
   /**
    * Two callers may name the same new user at once. Whoever comes second waits for the first and uses its row: an
    * exception would have ended a transaction in which nothing was wrong.
@@ -101,10 +123,12 @@ export class UserService {
   async #make({ id, email }: { id: string; email: string | null }): Promise<User> {
     const { em, now, actor } = this.#work;
     const by = actorName(actor);
+    const { userRole = 'internal_user', maxBudget = null, budgetDuration = null, models = [] } = this.#defaults;
     const made: unknown[] = await em.execute(
-      `insert into ${SCHEMA}.users (id, email, created_at, created_by, updated_at, updated_by)
-       values (?, ?, ?, ?, ?, ?) on conflict do nothing returning id`,
-      [id, email, now, by, now, by],
+      `insert into ${SCHEMA}.users
+         (id, email, role, max_budget, budget_duration, models, created_at, created_by, updated_at, updated_by)
+       values (?, ?, ?, ?, ?, ?::text[], ?, ?, ?, ?) on conflict do nothing returning id`,
+      [id, email, userRole, maxBudget, budgetDuration, sqlArray(models), now, by, now, by],
     );
     const user = await this.#find(email ?? id);
     if (!user) throw unknownUser(email ?? id);
@@ -177,6 +201,21 @@ export class UserService {
       { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } },
     );
     for (const user of users) await this.leaveHome(user);
+  }
+
+  /** Each by itself: what cannot be done is undone, and the others stand. */
+  async updateEach(updates: readonly NewUser[]): Promise<Attempt<User>[]> {
+    const outcomes: Attempt<User>[] = [];
+    for (const { userId, ...changes } of updates) {
+      outcomes.push(await attempt(this.#work.em, () => this.updateNamed(userId, changes)));
+    }
+    return outcomes;
+  }
+
+  /** An address names the user where no id does, and is not changed then. */
+  updateNamed(userId: Maybe<string>, { userEmail, ...changes }: UserChanges): Promise<User> {
+    if (userId) return this.update(userId, { ...changes, userEmail });
+    return this.update(requirePerson({ userEmail }), changes);
   }
 
   /** The caller has dealt with the user's keys; memberships go with the user. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Daemon, type Gateway, startDaemon, startGateway, aStateDir, until } from '../support/gateway.ts';
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 
 let gateway: Gateway;
 before(async () => {
@@ -58,6 +59,7 @@ describe('an announcement', () => {
       };`;
     const env = {
       GATEWAYCTL_MASTER_KEY: gateway.daemon.masterKey,
+      GATEWAYCTL_ENCRYPTION_KEY_FILE: join(gateway.stateDir, 'encryption-key'),
       NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(ahead)}`,
     };
     const other: Daemon = await startDaemon({ stateDir, databaseUrl: gateway.databaseUrl, env });

@@ -7,6 +7,8 @@ import { aDatabase, anId, aPool, aPrincipal, type Database, enroll } from './sup
 const isBudgetExceeded = ({ status, type, headers }: GatewayError) =>
   status === 429 && type === 'budget_exceeded' && headers['x-should-retry'] === 'false';
 
+const forGood = { model: '', duration: '', startMs: 0 };
+
 describe('the counters', () => {
   let database: Database;
   before(async () => {
@@ -94,7 +96,7 @@ describe('the counters', () => {
     counters.settle(counters.reserve(budgets, 10n), 10n);
     const apply = counters.beginFlush();
     counters.settle(counters.reserve(budgets, 10n), 5n);
-    apply([{ entity: 'key', id, amount: 10n, total: 80n }]);
+    apply([{ ...forGood, entity: 'key', id, amount: 10n, total: 80n }]);
     assert.equal(counters.settle(counters.reserve(budgets, 15n), 0n), 85n);
     assert.throws(() => counters.reserve(budgets, 16n), isBudgetExceeded);
   });
@@ -109,7 +111,7 @@ describe('the counters', () => {
     await database.pool.query('update gatewayctl.keys set spend = 0 where id = $1', [principal.keyId]);
     counters.refresh('key', principal.keyId);
     await counters.ensure(principal);
-    applyLate([{ entity: 'key', id: principal.keyId, amount: 0n, total: 100n }]);
+    applyLate([{ ...forGood, entity: 'key', id: principal.keyId, amount: 0n, total: 100n }]);
     counters.reserve(principal.budgets, 100n);
   });
 
@@ -140,7 +142,7 @@ describe('the counters', () => {
   });
 
   test('forget idle entities, and none that has something reserved or unflushed', () => {
-    const counters = new Counters(database.pool, 100);
+    const counters = new Counters(database.pool, { most: 100 });
     const held = aPrincipal();
     counters.seed('key', held.keyId, 0n);
     counters.reserve(held.budgets, 1n);

@@ -59,7 +59,9 @@ test('calls left open are booked once at the next start, with what was delivered
         ['2', 7],
       ],
     );
-    assert.deepEqual(next.unflushed(), [{ key: 'k', team: null, user: null, amount: 127n }]);
+    assert.deepEqual(next.unflushed(), [
+      { counted: { entity: 'key', id: 'k', model: '', duration: '', startMs: 0 }, amount: 127n },
+    ]);
     next.close();
   }
 });

@@ -72,9 +72,10 @@ describe('the ledger', () => {
     const outcome = { status: 'success', httpStatus: 200 } as const;
     const rest = finishRow({ at: new Date(), outcome, usage: undefined, cost: 7n, priceSource: 'model_info' });
     const rows = `[${draftRow(aStart({ principal }))}${rest}]`;
+    const forGood = { model: '', duration: '', startMs: 0 };
     const total = [
-      { entity: 'key', id: principal.keyId, amount: 7n, total: 7n },
-      { entity: 'team', id: principal.teamId, amount: 7n, total: 7n },
+      { ...forGood, entity: 'key', id: principal.keyId, amount: 7n, total: 7n },
+      { ...forGood, entity: 'team', id: principal.teamId, amount: 7n, total: 7n },
     ];
     assert.deepEqual(await bookRows(database.pool, rows), total);
     assert.deepEqual(await bookRows(database.pool, rows), total);
@@ -194,7 +195,7 @@ describe('the ledger', () => {
             model: text || 'x',
             upstreamModel: text,
             endUser: text,
-            tags: [text, text],
+            charge: { ...principal, tags: [text, text] },
             requesterIp: text,
           }),
         )

@@ -46,7 +46,7 @@ describe('metering', () => {
       max: 10n ** 9n,
     });
     await metering.prepare(principal);
-    const start = aStart({ principal, tags: ['a', 'b'], endUser: 'someone', stream: true });
+    const start = aStart({ principal, charge: { ...principal, tags: ['a', 'b'] }, endUser: 'someone', stream: true });
     const settlement = metering
       .begin(start)
       .settle({ ...success({ promptTokens: 10, completionTokens: 5 }), firstByteAt: new Date() });

@@ -10,6 +10,17 @@ export async function assertSumsAreExact(pool: Pool): Promise<void> {
     );
     for (const { id, spend, sum } of rows) assert.equal(spend, sum, `${entity} ${id}`);
   }
+  for (const [table, name, column] of [
+    ['customers', 'id', 'l.end_user = each.id'],
+    ['tags', 'name', 'each.name = any (l.request_tags)'],
+    ['organization_members', 'user_id', '(l.organization_id, l.user_id) = (each.organization_id, each.user_id)'],
+  ] as const) {
+    const { rows } = await pool.query(
+      `select ${name} as id, spend, coalesce((select sum(l.spend) from gatewayctl.spend_logs l where ${column}), 0) as sum
+         from gatewayctl.${table} as each`,
+    );
+    for (const { id, spend, sum } of rows) assert.equal(spend, sum, `${table} ${id}`);
+  }
   const { rows: members } = await pool.query(
     `select m.spend, coalesce((select sum(spend) from gatewayctl.spend_logs l where (l.team_id, l.user_id) = (m.team_id, m.user_id)), 0) as sum
        from gatewayctl.team_members m`,

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool, type PoolConfig } from 'pg';
-import type { BudgetLimit, Principal } from '../../src/access/principal.ts';
+import { type BudgetLimit, type Principal, unlimited } from '../../src/access/principal.ts';
 import { openEmbedded, throwaway } from '../../src/db/embedded.ts';
-import { Migration0001Initial } from '../../src/db/migrations/0001-initial.ts';
+import { openOrm } from '../../src/db/orm.ts';
+import { migrate } from '../../src/db/migrate.ts';
 import type { CallStart } from '../../src/metering/call.ts';
 import type { Log } from '../../src/metering/ledger.ts';
 import { Metering, type MeteringOptions } from '../../src/metering/metering.ts';
@@ -38,12 +39,9 @@ export async function aDatabase() {
   await chmod(stateDir, 0o711);
   const server = await openEmbedded({ stateDir, settings: throwaway });
   const pool = aPool(server.url);
-  const migration = new Migration0001Initial(undefined as never, undefined as never);
-  migration.up();
-  const statements = migration.getQueries().map(String);
-  await pool.query(
-    `create schema if not exists gatewayctl; set search_path = gatewayctl; ${statements.join(';')}; reset search_path`,
-  );
+  const orm = await openOrm({ url: server.url, entities: [], poolSize: 1, applicationName: 'test' });
+  await migrate(orm, server.url);
+  await orm.close();
   return {
     url: server.url,
     pool,
@@ -66,6 +64,7 @@ export function aPrincipal(given: Partial<Principal> & { max?: bigint | null } =
   if (rest.teamId) budgets.push({ entity: 'team', id: rest.teamId, label: rest.teamId, max: null });
   if (rest.userId) budgets.push({ entity: 'user', id: rest.userId, label: rest.userId, max: null });
   return {
+    ...unlimited,
     kind: 'key',
     keyId,
     hash: keyId,
@@ -74,12 +73,7 @@ export function aPrincipal(given: Partial<Principal> & { max?: bigint | null } =
     teamId: null,
     organizationId: null,
     role: 'internal_user',
-    blocked: false,
-    teamBlocked: false,
     teamAlias: null,
-    expiresAt: null,
-    models: [],
-    teamModels: [],
     budgets,
     ...rest,
   };
@@ -135,6 +129,7 @@ export function aStart(given: Partial<CallStart> & { principal: Principal }): Ca
     requesterIp: '127.0.0.1',
     promptTokens: 100,
     maxCompletionTokens: 100,
+    charge: given.principal,
     ...given,
   };
 }

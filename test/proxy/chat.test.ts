@@ -45,7 +45,7 @@ test('a completion is booked with what the upstream reported', async () => {
   assert.equal(start.stream, false);
   assert.equal(start.endUser, 'anna');
   assert.deepEqual([start.maxCompletionTokens, start.answers], [10, 2]);
-  assert.deepEqual(start.tags, ['a', 'b']);
+  assert.deepEqual(start.charge.tags, ['a', 'b']);
   assert.ok(start.promptTokens > 9);
   assert.equal(gateway.outcome.status, 'success');
   assert.equal(gateway.outcome.httpStatus, 200);
@@ -182,7 +182,7 @@ test('tags are for the books and do not reach the upstream', async () => {
   await using upstream = await startUpstream();
   await using gateway = await Gateway.start(through(upstream.url));
   await gateway.send({ ...hello, tags: ['x'], metadata: { tags: ['y'], purpose: 'test' } });
-  assert.deepEqual(gateway.bookings[0]?.start.tags, ['x', 'y']);
+  assert.deepEqual(gateway.bookings[0]?.start.charge.tags, ['x', 'y']);
   assert.deepEqual(upstream.requests[0]?.body['metadata'], { purpose: 'test' });
   assert.equal('tags' in (upstream.requests[0]?.body ?? {}), false);
 });

@@ -3,7 +3,7 @@ import { createServer, request as httpRequest } from 'node:http';
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import OpenAI from 'openai';
-import type { Principal } from '../../src/access/principal.ts';
+import { type Principal, unlimited } from '../../src/access/principal.ts';
 import type { Call, CallOutcome, CallStart, Settlement } from '../../src/metering/call.ts';
 import { estimatePromptTokens } from '../../src/metering/estimate.ts';
 import type { Deployment } from '../../src/models/deployment.ts';
@@ -12,6 +12,7 @@ import type { Proxy, ProxyDeps } from '../../src/proxy/proxy.ts';
 import { DeploymentTable } from '../../src/proxy/routing.ts';
 
 export const aPrincipal: Principal = {
+  ...unlimited,
   kind: 'key',
   keyId: 'key-1',
   hash: 'a'.repeat(64),
@@ -20,13 +21,7 @@ export const aPrincipal: Principal = {
   teamId: null,
   organizationId: null,
   role: 'internal_user',
-  blocked: false,
-  teamBlocked: false,
   teamAlias: null,
-  expiresAt: null,
-  models: [],
-  teamModels: [],
-  budgets: [],
 };
 
 export function aDeployment(given: Partial<Deployment> = {}): Deployment {
@@ -77,7 +72,8 @@ export class Gateway {
   constructor({ deployments = [aDeployment()], ...deps }: GatewayOptions) {
     this.proxy = createProxy({
       authenticate: () => aPrincipal,
-      decide: () => {},
+      payers: () => [],
+      decide: (_, { model }) => model,
       allows: () => true,
       metering: { prepare: () => undefined, begin: (start) => this.#begin(start) },
       deployments: new DeploymentTable(deployments),
