@@ -211,16 +211,20 @@ describe('audit verify', () => {
   test('is not disturbed by changes that are being made, few or many at once', async () => {
     await gateway.gatewayctl('team create --id busy');
     const changes = Promise.all(
-      Array.from({ length: 210 }, () => gateway.request('POST', '/key/generate', { body: { team_id: 'busy' } })),
+      Array.from({ length: 60 }, () => gateway.request('POST', '/key/generate', { body: { team_id: 'busy' } })),
     );
     for (let round = 0; round < 5; round++) assert.deepEqual((await verified()).broken, []);
-    assert.ok((await changes).every(({ status }) => status === 200));
+    const refused = (await changes).filter(({ status }) => status !== 200);
+    assert.deepEqual(
+      refused.map(({ text }) => text),
+      [],
+    );
     const used = new Set((await rows()).map(({ chain }) => chain));
     assert.ok(used.size > 1, 'changes at once are in different chains');
     const { entries } = await verified();
     await gateway.gatewayctl('team delete busy --confirm busy');
     const { entries: more, broken } = await verified();
-    assert.deepEqual([more, broken], [entries + 211, []]);
+    assert.deepEqual([more, broken], [entries + 61, []]);
   });
 
   test('a chain that was tampered with is never continued, and without any other nothing is changed', async () => {
