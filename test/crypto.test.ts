@@ -49,7 +49,9 @@ async function fill(): Promise<void> {
   );
 }
 
-const allSealed = () => Array.fromAsync(sealedTexts(gateway.pool));
+/** What operators gave. The key of the audit log is sealed too, for a purpose of its own, and is what makes one more. */
+const allSealed = async () =>
+  (await Array.fromAsync(sealedTexts(gateway.pool))).filter(({ place }) => place.table !== 'audit_keys');
 const underNew = async (): Promise<number> => {
   const { rows } = await gateway.pool.query<{ count: number }>(
     `select count(*)::int from gatewayctl.models where api_key like $1`,

@@ -10,7 +10,7 @@ const isKeyType = (name: string): name is keyof typeof routesOfKeyType => Object
 const withoutResets = (windows: unknown): unknown =>
   Array.isArray(windows) ? windows.map((each: object) => Object.assign({}, each, { reset_at: undefined })) : windows;
 
-interface Needs {
+export interface Needs {
   teams: TeamService;
   users: UserService;
 }

@@ -17,7 +17,7 @@ import {
   keyInfo,
 } from './key.wire.ts';
 
-interface Needs {
+export interface Needs {
   keys: KeyService;
   keyList: KeyList;
   now: Date;

@@ -5,7 +5,7 @@ import { answer, wire } from '../kernel/wire.ts';
 import { groupInfo, groupsOf } from './model-group.ts';
 import type { ModelService } from './model.service.ts';
 
-interface Needs {
+export interface Needs {
   models: ModelService;
 }
 

@@ -12,7 +12,7 @@ import type { TeamStanding } from './team.policy.ts';
 import type { TeamService } from './team.service.ts';
 import { describeMembership, memberRole, membershipInfo, teamInfo } from './team.wire.ts';
 
-interface Needs {
+export interface Needs {
   teams: TeamService;
   members: MemberService;
   joining: TeamJoin;

@@ -204,7 +204,8 @@ async function live(way: Way, lines: readonly string[]): Promise<Record<string, 
     const { exit, err } = await gateway.gatewayctl(line, way);
     assert.equal(exit, 0, `${way}: ${line}\n${err}`);
   }
-  return contents(gateway.pool);
+  // Awaited here: the gateway is held until everything was read.
+  return await contents(gateway.pool);
 }
 
 test(`${length} random commands leave the same database behind, through a daemon and without one`, async () => {

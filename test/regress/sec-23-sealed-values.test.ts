@@ -37,9 +37,11 @@ test('SEC-23, CVE-2026-114612: what was encrypted in one place opens in no other
   }
   const vault = createVault(Buffer.from(await readFile(join(gateway.stateDir, 'encryption-key'), 'utf8'), 'base64'));
   const texts = await allSealed();
-  assert.equal(texts.length, 6);
+  assert.equal(texts.length, 7);
   for (const { sealed, place } of texts) {
-    assert.match(vault.open(sealed, place), /canary|http/);
+    // The key of the audit log is sealed for a purpose of its own: this vault opens it nowhere.
+    if (place.table === 'audit_keys') assert.throws(() => vault.open(sealed, place), { type: 'sealed_value_damaged' });
+    else assert.match(vault.open(sealed, place), /canary|http/);
     for (const other of texts.filter((each) => each.place !== place)) {
       assert.throws(() => vault.open(sealed, other.place), { type: 'sealed_value_damaged' });
     }

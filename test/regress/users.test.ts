@@ -54,7 +54,7 @@ async function world(): Promise<unknown> {
   const { rows } = await gateway.pool.query(
     `select (select json_agg(u order by id) from gatewayctl.users u) as users,
             (select json_agg(m order by organization_id, user_id) from gatewayctl.organization_members m) as members,
-            (select count(*) from gatewayctl.keys) as keys, (select count(*) from gatewayctl.audit_log) as audited`,
+            (select count(*) from gatewayctl.keys) as keys, (select count(*) from gatewayctl.audit_log where action not in ('denied', 'unauthenticated')) as audited`,
   );
   return rows[0];
 }
