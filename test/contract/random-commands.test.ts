@@ -159,7 +159,7 @@ function commands(): string[] {
 
 /** What is made up by whoever makes a row, when it was, who asked, and what is computed from those. */
 const made =
-  /^(id|token|name|key_id|at|actor|via|changed_by|request_id|chain|seq|hash|mac|key_mac|kid|.*_(at|by|hash|mac))$/;
+  /^(id|token|name|sealed|client|key_id|at|actor|via|changed_by|request_id|chain|seq|hash|mac|key_mac|kid|.*_(at|by|hash|mac))$/;
 
 /** Every row of every table, without what differs in any two runs, in an order of its own. */
 async function contents(pool: Pool): Promise<Record<string, string[]>> {
