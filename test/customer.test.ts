@@ -108,20 +108,4 @@ describe('customer, as LiteLLM’s clients ask for it', () => {
       'deleted logged',
     ]);
   });
-
-  test('a first page of 20,000 comes in under 50 ms', async () => {
-    await gateway.pool.query(
-      `insert into gatewayctl.customers (id, created_at, created_by, updated_at, updated_by)
-       select 'many-' || i, now() - (i || ' s')::interval, 'test', now(), 'test' from generate_series(1, 20000) i`,
-    );
-    await get('/v2/customer/list');
-    const times: number[] = [];
-    for (let round = 0; round < 20; round++) {
-      const start = performance.now();
-      const { body } = await get('/v2/customer/list?page_size=100');
-      times.push(performance.now() - start);
-      assert.ok(body.total > 20_000);
-    }
-    assert.ok(Math.min(...times) < 50, `${times.join(', ')} ms`);
-  });
 });

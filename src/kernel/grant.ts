@@ -52,9 +52,18 @@ export function matchesPattern(pattern: string, text: string): boolean {
  * letter: whatever its own `*` stands for is then part of what the other's stands for.
  */
 function covers(held: readonly string[], wanted: string): boolean {
-  if (wanted === NO_MODELS || wanted === TEAM_MODELS) return true;
-  return held.some((entry) => entry === ALL_MODELS || (wanted !== ALL_MODELS && matchesPattern(entry, wanted)));
+  if (wanted === NO_MODELS || held.includes(wanted)) return true;
+  return held.some((entry) => entry === ALL_MODELS || (!isSpecial(wanted) && matchesPattern(entry, wanted)));
 }
+
+const isSpecial = (entry: string): boolean => entry === ALL_MODELS || entry === TEAM_MODELS;
+
+/** `all-team-models` is all of an owner's list, and more than a key has that is held to a list of its own. */
+const coversModel = (isInherited: boolean) => (held: readonly string[], wanted: string) =>
+  (isInherited && wanted === TEAM_MODELS) || covers(held, wanted);
+
+/** A list with this name in it lets no model through, whatever else stands there. */
+const isNone = (models: readonly string[]): boolean => models.includes(NO_MODELS);
 
 export interface HeldGrant {
   readonly grant: Grant;
@@ -77,7 +86,7 @@ export function excessOf(wanted: Partial<Grant>, held: readonly HeldGrant[]): Gr
 const amounts = ['maxBudget', 'tpmLimit', 'rpmLimit', 'maxParallelRequests'] as const;
 
 function excessOver(wanted: Partial<Grant>, held: Grant, isInherited: boolean): GrantField | undefined {
-  if (wanted.models && isWider(wanted.models, held.models, isInherited, covers)) return 'models';
+  if (wanted.models && isWiderModels(wanted.models, held.models, isInherited)) return 'models';
   if (wanted.allowedRoutes && isWider(wanted.allowedRoutes, held.allowedRoutes, isInherited, coversRoute)) {
     return 'allowedRoutes';
   }
@@ -91,6 +100,12 @@ function excessOver(wanted: Partial<Grant>, held: Grant, isInherited: boolean): 
   if (held.expiresAt === null || expiresAt === undefined) return undefined;
   const isLonger = expiresAt === null ? !isInherited : expiresAt > held.expiresAt;
   return isLonger ? 'expiresAt' : undefined;
+}
+
+function isWiderModels(wanted: readonly string[], held: readonly string[], isInherited: boolean): boolean {
+  if (isNone(wanted)) return false;
+  if (isNone(held)) return !isInherited || wanted.some((entry) => entry !== TEAM_MODELS);
+  return isWider(wanted, held, isInherited, coversModel(isInherited));
 }
 
 function isWider(

@@ -161,8 +161,13 @@ export const deleteKeys = operation({
   description:
     'All of them or, when one is not there, none. What they spent stays in the reports, and what they were in a record.',
   input: wire({
-    keys: z.array(named).max(500).default([]).describe('The keys: alias, id or hash; over HTTP the key itself too'),
-    keyAliases: z.array(label).max(500).default([]).describe('Keys by their alias'),
+    keys: z
+      .array(named)
+      .max(500)
+      .nullable()
+      .default([])
+      .describe('The keys: alias, id or hash; over HTTP the key itself too'),
+    keyAliases: z.array(label).max(500).nullable().default([]).describe('Keys by their alias'),
   }),
   output: answer({ deletedKeys: z.array(z.string()).describe('The hashes of the deleted keys') }),
   access: 'scoped',
@@ -178,7 +183,7 @@ export const deleteKeys = operation({
     examples: [['Without a question, in a script', 'gatewayctl key delete ci-runner --yes']],
   },
   run: async ({ keys }: Needs, { keys: references, keyAliases }) => {
-    const deleted = await keys.delete([...references, ...keyAliases]);
+    const deleted = await keys.delete([...(references ?? []), ...(keyAliases ?? [])]);
     return { deletedKeys: deleted.map(({ token }) => token) };
   },
 });
