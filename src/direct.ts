@@ -19,6 +19,7 @@ export async function openDirect(
 ): Promise<Connection<Services>> {
   const settings = loadSettings({
     ...runtime,
+    file: target.configFile,
     resolvedFlags: {
       'state-dir': target.stateDir,
       'database-url': target.mode === 'direct' ? target.databaseUrl : undefined,

@@ -114,6 +114,7 @@ export const getCustomer = operation({
   cli: {
     ...shown,
     args: ['end_user_id'],
+    completes: { end_user_id: 'customer' },
     examples: [['Its budget and spend', 'gatewayctl customer get acme-42']],
   },
   run: async (needs: Needs, { endUserId }) => describeOne(needs, await needs.customers.get(endUserId, 'end_user_id')),
@@ -132,6 +133,7 @@ export const updateCustomer = operation({
   cli: {
     ...shown,
     args: ['user_id'],
+    completes: { user_id: 'customer' },
     flags: limitFlags,
     done: ({ user_id: customer }) => `Customer ${text(customer)} updated`,
     examples: [
@@ -157,6 +159,7 @@ export const deleteCustomers = operation({
   access: 'admin',
   cli: {
     args: ['user_ids'],
+    completes: { user_ids: 'customer' },
     columns: ['deleted_customers'],
     confirm: 'moderate',
     done: (_, { user_ids: ids }) => `${named(ids)} deleted`,
@@ -188,6 +191,7 @@ const blocking = ({ verb, ...words }: Blocking) =>
       ...shown,
       result: 'blocked_users',
       args: ['user_ids'],
+      completes: { user_ids: 'customer' },
       done: (_, { user_ids: ids }) => `${named(ids)} ${verb}ed`,
       examples: [['By id', `gatewayctl customer ${verb} acme-42`]],
     },

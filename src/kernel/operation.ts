@@ -42,7 +42,20 @@ export interface Flag {
   readonly isSecret?: boolean;
 }
 
-export type Completes = 'key' | 'team' | 'user' | 'model' | 'file';
+/** What a word names: a file, or an object that the list of its noun shows. */
+export type Completes =
+  | 'file'
+  | 'key'
+  | 'team'
+  | 'user'
+  | 'org'
+  | 'customer'
+  | 'budget'
+  | 'tag'
+  | 'model'
+  | 'access-group'
+  | 'credential'
+  | 'invitation';
 
 /** How one operation looks on the command line. Whatever is not said here follows from the schemas. */
 export interface CommandLine {

@@ -92,7 +92,7 @@ export const listKeys = operation({
     ...shownKey,
     result: 'keys',
     pages: { page: 'page', size: 'size', total: 'total_count' },
-    completes: { key_alias: 'key', key_hash: 'key' },
+    completes: { key_alias: 'key', key_hash: 'key', tag: 'tag' },
     fixed: { return_full_object: true },
     flags: {
       return_full_object: false,
@@ -101,7 +101,7 @@ export const listKeys = operation({
       key_hash: 'id',
       team_id: { name: 'team', placeholder: 'team', completes: 'team' },
       user_id: { name: 'user', placeholder: 'user', completes: 'user' },
-      organization_id: 'org',
+      organization_id: { name: 'org', placeholder: 'org', completes: 'org' },
       include_team_keys: 'team-keys',
       include_created_by_keys: 'created-keys',
       size: 'limit',

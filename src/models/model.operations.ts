@@ -79,7 +79,8 @@ const describeOne = async (models: ModelService, deployment: Deployment) => {
 const flags: CommandLine['flags'] = {
   model: { name: 'provider-model', placeholder: 'provider/model' },
   api_key: { name: 'api-key', placeholder: '@file|-|os.environ/NAME', isSecret: true },
-  credential: { name: 'credential', placeholder: 'credential|none' },
+  credential: { name: 'credential', placeholder: 'credential|none', completes: 'credential' },
+  access_groups: { name: 'access-groups', placeholder: 'group,…', completes: 'access-group' },
   team_id: { name: 'team', placeholder: 'team|none', completes: 'team' },
   litellm_params: 'params',
   model_info: 'info',

@@ -55,7 +55,7 @@ const shown: Partial<CommandLine> = {
 
 const onePerson = {
   args: ['organization_id', 'user_id'],
-  completes: { user_id: 'user' },
+  completes: { organization_id: 'org', user_id: 'user' },
   flags: { max_budget_in_organization: 'max-budget' },
 } as const;
 
@@ -117,7 +117,7 @@ export const addOrganizationMember = operation({
     ...shown,
     result: 'updated_organization_memberships',
     args: ['organization_id', 'user_ids'],
-    completes: { user_ids: 'user' },
+    completes: { organization_id: 'org', user_ids: 'user' },
     flags: { member: false, max_budget_in_organization: 'max-budget' },
     done: (_, { organization_id: to, user_ids: users }) =>
       `${Array.isArray(users) ? users.map(text).join(', ') : ''} added to organization ${text(to)}`,
@@ -159,6 +159,7 @@ export const listOrganizationMembers = operation({
   cli: {
     ...shown,
     args: ['organization_id'],
+    completes: { organization_id: 'org' },
     result: 'members',
     pages: { page: 'page', size: 'page_size', total: 'total' },
     flags: { page_size: 'limit' },

@@ -114,6 +114,7 @@ export const getOrganization = operation({
   cli: {
     ...shownWithSizes,
     args: ['organization_id'],
+    completes: { organization_id: 'org' },
     examples: [['By its alias', 'gatewayctl org get acme']],
   },
   run: async (needs: Needs, { organizationId }) => describeWhole(needs, await needs.organizations.get(organizationId)),
@@ -144,6 +145,7 @@ export const updateOrganization = operation({
   cli: {
     ...shown,
     args: ['organization_id'],
+    completes: { organization_id: 'org' },
     flags: { ...flags, organization_id: false },
     done: (organization) => `Organization ${nameOf(organization)} updated`,
     examples: [['More money', 'gatewayctl org update acme --max-budget 8000']],
@@ -179,6 +181,7 @@ export const deleteOrganizations = operation({
   cli: {
     ...shown,
     args: ['organization_ids'],
+    completes: { organization_ids: 'org' },
     confirm: 'severe',
     atStake: {
       look: 'org get',
@@ -229,6 +232,7 @@ const blocking = (verb: 'block' | 'unblock', summary: string) =>
     cli: {
       ...shown,
       args: ['organization_id'],
+      completes: { organization_id: 'org' },
       done: (organization) => `Organization ${nameOf(organization)} ${verb}ed`,
       examples: [['By its alias', `gatewayctl org ${verb} acme`]],
     },

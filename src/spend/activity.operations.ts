@@ -173,7 +173,7 @@ export const organizationActivity = operation({
   access: 'scoped',
   cli: {
     ...shown,
-    flags: { ...flags, organization_ids: { name: 'of-org', placeholder: 'org,…' } },
+    flags: { ...flags, organization_ids: { name: 'of-org', placeholder: 'org,…', completes: 'org' } },
     examples: [['A quarter of an organization', 'gatewayctl org activity --of-org acme --since 90d']],
   },
   run: async (needs: Needs, { organizationIds, ...asked }) => {

@@ -128,7 +128,12 @@ export const getTag = operation({
   input: wire({ name: reference }),
   output: answer(tagInfo),
   access: 'admin',
-  cli: { ...shown, args: ['name'], examples: [['Its budget and spend', 'gatewayctl tag get batch']] },
+  cli: {
+    ...shown,
+    args: ['name'],
+    completes: { name: 'tag' },
+    examples: [['Its budget and spend', 'gatewayctl tag get batch']],
+  },
   run: async (needs: Needs, { name }) => describeOne(needs, await needs.tags.get(name)),
 });
 
@@ -161,6 +166,7 @@ export const updateTag = operation({
     ...shown,
     result: 'tag',
     args: ['name'],
+    completes: { name: 'tag' },
     flags: limitFlags,
     done: (_, { name }) => `Tag ${text(name)} updated`,
     examples: [['More money', 'gatewayctl tag update batch --max-budget 200']],
@@ -182,6 +188,7 @@ export const deleteTag = operation({
     ...shown,
     result: 'tag',
     args: ['name'],
+    completes: { name: 'tag' },
     confirm: 'moderate',
     done: (_, { name }) => `Tag ${text(name)} deleted`,
     examples: [['In a script', 'gatewayctl tag delete batch --yes']],

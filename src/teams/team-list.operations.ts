@@ -48,7 +48,7 @@ export const listTeams = operation({
     flags: {
       team_alias: 'alias',
       team_id: 'id',
-      organization_id: 'org',
+      organization_id: { name: 'org', placeholder: 'org', completes: 'org' },
       page_size: 'limit',
       sort_by: 'sort',
       sort_order: 'order',

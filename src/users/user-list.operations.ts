@@ -53,7 +53,7 @@ export const listUsers = operation({
       page_size: 'limit',
       user_ids: 'ids',
       user_email: 'email-contains',
-      organization_ids: { name: 'orgs', placeholder: 'org,…' },
+      organization_ids: { name: 'orgs', placeholder: 'org,…', completes: 'org' },
       team: { name: 'team', placeholder: 'team', completes: 'team' },
       sso_user_ids: false,
       sort_by: 'sort',
