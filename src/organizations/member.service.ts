@@ -63,7 +63,14 @@ export class OrganizationMemberService {
     if (!(await this.#insert(organizationId, userId, { role: 'internal_user' }))) return;
     await announce(this.#work, { entity: 'user', id: userId });
     const after = { role: 'internal_user', max_budget: null };
-    this.#audit.record({ action: 'created', object: 'organization_member', id: `${organizationId}/${userId}`, after });
+    const id = `${organizationId}/${userId}`;
+    this.#audit.record({
+      action: 'created',
+      object: 'organization_member',
+      id,
+      after,
+      organizationIds: [organizationId],
+    });
   }
 
   async update(
@@ -151,7 +158,8 @@ export class OrganizationMemberService {
     await announce(this.#work, { entity: 'user', id: member.userId });
     const after = action === 'deleted' ? undefined : asRecord(member);
     const id = `${member.organizationId}/${member.userId}`;
-    this.#audit.record({ action, object: 'organization_member', id, before, after });
+    const organizationIds = [member.organizationId];
+    this.#audit.record({ action, object: 'organization_member', id, before, after, organizationIds });
   }
 }
 

@@ -128,6 +128,7 @@ export class MemberService {
       id: `${team.id}/${membership.member.userId}`,
       before,
       after: action === 'deleted' ? undefined : this.#encode(team, membership),
+      organizationIds: team.organizationId ? [team.organizationId] : [],
     });
     return membership;
   }

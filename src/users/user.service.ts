@@ -221,7 +221,8 @@ export class UserService {
   /** The caller has dealt with the user's keys; memberships go with the user. */
   async remove(user: User): Promise<void> {
     await announce(this.#work, { entity: 'user', id: user.id });
-    this.#audit.record({ action: 'deleted', object: 'user', id: user.id, before: this.#encode(user) });
+    const organizationIds = await this.organizationsOf(user.id);
+    this.#audit.record({ action: 'deleted', object: 'user', id: user.id, before: this.#encode(user), organizationIds });
     this.#work.em.remove(user);
     await this.#work.em.flush();
   }

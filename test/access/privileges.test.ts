@@ -107,8 +107,12 @@ async function furnish(keys: Record<string, string>): Promise<Site> {
   await post('/credentials', { credential_name: 'cred3', credential_values: { api_key: 'sk-provider-1234567890' } });
   await post('/model/new', { model_name: 'm3', litellm_params: borrowing, model_info: { id: 'm3' } });
   const invitation = await post('/invitation/new', { user_id: 'mate' });
-  const audit = await gateway.request('GET', '/audit?size=1');
-  return { keys, invitation: invitation['id'] ?? '', audit: audit.body.entries[0].id };
+  const audits: Record<string, string> = {};
+  for (const team of ['t1', 't2', 't3']) {
+    const { body } = await gateway.request('GET', `/audit?object_type=team&object_id=${team}&size=1`);
+    audits[team] = body.entries[0].id;
+  }
+  return { keys, invitation: invitation['id'] ?? '', audits };
 }
 
 function verdictOf(status: number): string {

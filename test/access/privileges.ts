@@ -20,7 +20,8 @@ export interface Site {
   /** Hashes of keys, by who holds them. */
   readonly keys: Readonly<Record<string, string>>;
   readonly invitation: string;
-  readonly audit: string;
+  /** Entries of the audit log about the teams, by team. */
+  readonly audits: Readonly<Record<string, string>>;
 }
 
 export interface Row {
@@ -249,7 +250,9 @@ export const privileges: Readonly<Record<string, Row>> = {
   'team activity': row(teams.read, (of) => ({ team_ids: team(of) })),
   'org activity': row(organizations.read, (of) => ({ organization_ids: organization(of) })),
 
-  'audit list': viewed(),
-  'audit show': row(administrators.reads, (_, __, site) => ({ id: site.audit })),
+  'audit list': plain(one('ffffyyyy')),
+  'audit show': row(each('ffff', 'ffff', 'ffff', 'ffff', 'yyyn', 'yyyy', 'yyyy', 'yyyy'), (of, _, site) => ({
+    id: site.audits[team(of)],
+  })),
   'audit verify': viewed(),
 };
