@@ -48,7 +48,7 @@ export async function execute<Services>(
     idempotencyKey,
     onReplay: () => flags.quiet || io.err('It was done the first time with this idempotency key, and not again now.\n'),
   });
-  const connection = { ...opened, invoke: suggesting(opened.invoke, session.operations) };
+  const connection = { ...opened, invoke: suggesting(opened.invoke, session.whole) };
   const isChange = !isReading(operation);
   if (flags.verbose || (isChange && io.stderrIsTTY && !flags.quiet))
     io.err(`${session.ink.dim(connection.describe)}\n`);

@@ -60,3 +60,28 @@ describe('completion of what exists', () => {
     }
   }
 });
+
+describe('names of what exists', () => {
+  for (const [line, name] of [
+    ['key list --team platfrom', 'platform'],
+    ['key generate --team platfrom', 'platform'],
+    ['team member delete platfrom anna --yes', 'platform'],
+    ['org get acm', 'acme'],
+    ['credential get opnai', 'openai'],
+  ] as const) {
+    for (const way of ['server', 'embedded'] as const) {
+      it(`83: ${line} by ${way} asks whether ${name} was meant`, async () => {
+        const { exit, err } = await gateway.gatewayctl(line, way);
+        assert.equal(exit, 3);
+        assert.match(err, new RegExp(`Did you mean ${name}\\?`));
+      });
+    }
+  }
+
+  it('27: every member of a key can be chosen from a list of keys', async () => {
+    const { out, err } = await gateway.gatewayctl('key list --fields key_alias,rpm_limit,deleted_at --json');
+    assert.deepEqual(JSON.parse(out), [{ key_alias: 'first', rpm_limit: null, deleted_at: null }], err);
+    const columns = await gateway.gatewayctl('key list --columns key_alias,rpm_limit -o csv');
+    assert.equal(columns.out, 'key_alias,rpm_limit\nfirst,\n');
+  });
+});
