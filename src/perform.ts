@@ -7,6 +7,7 @@ import { GatewayError } from './kernel/errors.ts';
 import { requireName, requireSame } from './kernel/existing.ts';
 import { type Actor, type AnyOperation, isReading } from './kernel/operation.ts';
 import { read } from './kernel/wire.ts';
+import { withOrganizationIds } from './organizations/organization.names.ts';
 
 export interface Caller {
   readonly actor: Actor;
@@ -56,7 +57,8 @@ interface Asking {
 }
 
 async function answerOf({ operation, asked, actor, services }: Asking): Promise<Answer> {
-  const input: unknown = read(operation.input, asked.fields, operation.unserved);
+  const given: unknown = read(operation.input, asked.fields, operation.unserved);
+  const input = await withOrganizationIds(given, operation, services);
   const found = asked.ifNotExists ? await existing(operation, input, { asked, services }) : undefined;
   if (found) return { ...found, created: false };
   const answer = encode(operation, await operation.run(services, input, actor));
