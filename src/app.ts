@@ -254,5 +254,12 @@ function asMissingOwner(thrown: unknown): unknown {
   const owner = column?.replace('_id', '') ?? 'object';
   return /is still referenced/.test(thrown.message)
     ? new GatewayError('conflict', 'still_in_use', 'Something still refers to it', { cause: thrown })
-    : new GatewayError('notFound', 'not_found_error', `No such ${owner}`, { param: column, cause: thrown });
+    : new GatewayError('notFound', 'not_found_error', missing(owner, thrown), { param: column, cause: thrown });
+}
+
+/** With the name that was given, where PostgreSQL says it: so that what was meant can be guessed. */
+function missing(owner: string, thrown: ForeignKeyConstraintViolationException): string {
+  const detail = 'detail' in thrown && typeof thrown.detail === 'string' ? thrown.detail : '';
+  const name = /^Key \(\w+\)=\((.*)\) is not present/s.exec(detail)?.[1];
+  return name === undefined ? `No such ${owner}` : `No ${owner} "${name}"`;
 }

@@ -67,6 +67,8 @@ describe('names of what exists', () => {
     ['key generate --team platfrom', 'platform'],
     ['team member delete platfrom anna --yes', 'platform'],
     ['org get acm', 'acme'],
+    ['team create --org acm', 'acme'],
+    ['user create --budget smal', 'small'],
     ['credential get opnai', 'openai'],
   ] as const) {
     for (const way of ['server', 'embedded'] as const) {
