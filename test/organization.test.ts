@@ -286,7 +286,7 @@ describe('an organization by its alias', () => {
     await run('team create --id named-team --org Named --if-not-exists');
     await run('key generate --alias named-key --org Named');
     await run('user create --id named-user --org Named');
-    await run('user create --id named-other --organizations Named');
+    await run('user create --id named-other --orgs Named');
     assert.match(await run('team list --org Named -o name'), /^named-team$/m);
     assert.match(await run('key list --org Named --columns key_alias'), /^named-key$/m);
     assert.match(await run('user list --orgs Named -o name'), /^named-other\nnamed-user$|^named-user\nnamed-other$/m);

@@ -27,7 +27,7 @@ const shown: Partial<CommandLine> = {
   id: 'id',
 };
 
-const organizationFlag = { name: 'org', placeholder: 'id' } as const;
+const organizationFlag = { name: 'org', placeholder: 'org', completes: 'org' } as const;
 
 export const listAudit = operation({
   command: ['audit', 'list'],
@@ -43,7 +43,7 @@ export const listAudit = operation({
     objectId: label.optional().describe('Only changes of this object, by its id'),
     actor: label.optional().describe('Only changes made by this one'),
     action: z.enum(auditActions).optional().describe('Only where this was done'),
-    organizationId: label.optional().describe('Only what concerns this organization, by its id'),
+    organizationId: label.optional().describe('Only what concerns this organization'),
     via: z.enum(auditWays).optional().describe('Only what came this way'),
     ...dates,
   }),

@@ -139,7 +139,13 @@ export const createUser = operation({
   cli: {
     ...shown,
     completes: { teams: 'team' },
-    flags: { ...flags, auto_create_key: false, key_alias: false, duration: false },
+    flags: {
+      ...flags,
+      organizations: { name: 'orgs', placeholder: 'org,…', completes: 'org' },
+      auto_create_key: false,
+      key_alias: false,
+      duration: false,
+    },
     fixed: { auto_create_key: false },
     done: ({ user_id: user }) => `User ${text(user)} created`,
     examples: [
