@@ -109,7 +109,7 @@ const isLarge = (node: Node): boolean =>
     ? node['Node Type'] === 'Bitmap Index Scan'
     : large.includes(node['Relation Name']) && node['Node Type'] !== 'ModifyTable';
 
-const rowsOf = ({ Plan: plan }: Executed): number => nodesOf(plan).reduce((sum, node) => sum + lookedAt(node), 0);
+const rowsOf = ({ Plan: plan }: Executed): number => [...nodesOf(plan)].reduce((sum, node) => sum + lookedAt(node), 0);
 
 function summary(executed: readonly Executed[]): Reads {
   const nodes = executed.flatMap(({ Plan: plan }) => [...nodesOf(plan)]).filter((node) => lookedAt(node) > 0);

@@ -60,7 +60,7 @@ const statements = ({ keys, teams, users, guests, organizations }: Sizes): reado
   `insert into keys (id, token, name, alias, team_id, user_id, organization_id, models, metadata, max_budget, spend, expires_at,
                      created_at, created_by, updated_at, updated_by)
    select gen_random_uuid()::text, encode(sha256(('key-' || i)::bytea), 'hex'), 'sk-gw1_…' || lpad((i % 10000)::text, 4, '0'),
-          'key-' || i, case when i % 10 = 0 then '${crowd}' else 'team-' || (1 + i % ${teams}) end, 'user-' || (1 + i % ${users}),
+          'key-' || i, case when i % 10 = 3 then '${crowd}' else 'team-' || (1 + i % ${teams}) end, 'user-' || (1 + i % ${users}),
           case when i % 3 = 0 then 'org-' || (1 + i % ${organizations}) end, '{gpt-4o,openai/*}',
           jsonb_build_object('n', i), 50000000000, (i * 7919::bigint) % 1000003,
           case when i % 2 = 0 then now() + interval '90 days' end, now() - (i || ' seconds')::interval,
