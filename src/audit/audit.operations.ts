@@ -49,7 +49,7 @@ export const listAudit = operation({
   }),
   output: answer({
     entries: z.array(auditEntry).describe('The changes'),
-    totalCount: z.int().describe('How many there are on all pages'),
+    totalCount: z.int().describe('How many there are on all pages; an estimate above 10,000 where counting takes long'),
     currentPage: z.int().describe('Which page this is'),
     totalPages: z.int().describe('How many pages there are'),
   }),

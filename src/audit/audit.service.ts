@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { countUpTo } from '../db/count.ts';
+import { count, totalWith } from '../db/count.ts';
 import { SCHEMA } from '../db/schema.ts';
 import { sqlArray } from '../db/sql-array.ts';
 import { actorName, given, type Work } from '../db/work.ts';
@@ -154,7 +154,8 @@ export class AuditService {
       limit: size,
       offset: offsetOf({ page, size }),
     });
-    return { entries, total: await countUpTo(em, matching({ ...asked, organizationIds })) };
+    const counted = await count(em, matching({ ...asked, organizationIds }));
+    return { entries, total: totalWith(counted, { page, size }, entries.length) };
   }
 
   async get(id: string): Promise<AuditEntry> {

@@ -60,7 +60,8 @@ export async function execute<Services>(
   }
   const sent = { ...input, ...extent.input, ...operation.cli.fixed };
   const showing = { operation, presentation, connection, session, input, extent };
-  if (extent.isWhole) return showWhole(showing, walk(connection.invoke, operation, sent));
+  // Awaited here: the connection is let go when this function returns.
+  if (extent.isWhole) return await showWhole(showing, walk(connection.invoke, operation, sent));
   if (isDryRun) return showDryRun({ ...showing, answer: await connection.invoke(operation, sent) });
   await show({ ...showing, answer: await connection.invoke(operation, sent) });
 }

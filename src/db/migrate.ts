@@ -14,6 +14,7 @@ import { Migration0008Users } from './migrations/0008-users.ts';
 import { Migration0009Owners } from './migrations/0009-owners.ts';
 import { Migration0010BudgetWindows } from './migrations/0010-budget-windows.ts';
 import { Migration0011AuditScope } from './migrations/0011-audit-scope.ts';
+import { Migration0012KeyMakers } from './migrations/0012-key-makers.ts';
 import { SCHEMA } from './schema.ts';
 
 type MigrationClass = new (...args: ConstructorParameters<typeof Migration>) => Migration;
@@ -31,6 +32,7 @@ const migrations: readonly { readonly name: string; readonly class: MigrationCla
   { name: '0009-owners', class: Migration0009Owners },
   { name: '0010-budget-windows', class: Migration0010BudgetWindows },
   { name: '0011-audit-scope', class: Migration0011AuditScope },
+  { name: '0012-key-makers', class: Migration0012KeyMakers },
 ];
 
 export interface MigrationStatus {

@@ -33,7 +33,7 @@ const holder = answer({
   .describe('The user of the key, when expanded');
 
 const total = {
-  totalCount: z.int().describe('How many there are on all pages; an estimate above 100,000'),
+  totalCount: z.int().describe('How many there are on all pages; an estimate above 10,000 where counting takes long'),
   currentPage: z.int().describe('Which page this is'),
   totalPages: z.int().describe('How many pages there are'),
 };

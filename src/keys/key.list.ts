@@ -1,4 +1,4 @@
-import { countUpTo } from '../db/count.ts';
+import { count, type Matching, totalWith } from '../db/count.ts';
 import { SCHEMA } from '../db/schema.ts';
 import { sqlArray } from '../db/sql-array.ts';
 import type { Work } from '../db/work.ts';
@@ -44,20 +44,50 @@ const columns = {
  */
 const SORTED_AT_MOST = 25_000;
 
+type Alternative = readonly [sql: string, value: unknown];
+
 /** Parts of a condition, each with its values: none is ever put together from what a caller sent. */
 class Conditions {
   readonly #parts: string[] = [];
-  readonly values: unknown[] = [];
+  readonly #values: unknown[] = [];
+  #alternatives: readonly Alternative[] = [];
 
   and(sql: string, ...values: readonly unknown[]): void {
     this.#parts.push(sql);
-    this.values.push(...values);
+    this.#values.push(...values);
+  }
+
+  /** Any of these, beside all others. Once in a list. */
+  either(...alternatives: readonly Alternative[]): void {
+    this.#alternatives = alternatives;
   }
 
   get where(): string {
-    return this.#parts.length === 0 ? '' : `where ${this.#parts.join(' and ')}`;
+    const either = this.#alternatives.map(([sql]) => sql).join(' or ');
+    return whereAll(either === '' ? this.#parts : [...this.#parts, `(${either})`]);
+  }
+
+  get values(): unknown[] {
+    return [...this.#values, ...this.#alternatives.map(([, value]) => value)];
+  }
+
+  /** One alternative after the other: of an `or` PostgreSQL reads every index to its end before it counts a row. */
+  countedIn(table: string): Matching {
+    const from = `select 1 from ${SCHEMA}.${table} k`;
+    const rows = this.#alternatives.map(([sql], index) => {
+      const before = this.#alternatives.slice(0, index).map(([other]) => `(${other}) is not true`);
+      return `${from} ${whereAll([...this.#parts, sql, ...before])}`;
+    });
+    const values = this.#alternatives.map(([, value], index) => {
+      const before = this.#alternatives.slice(0, index).map(([, other]) => other);
+      return [...this.#values, value, ...before];
+    });
+    if (rows.length === 0) return { rows: `${from} ${this.where}`, values: this.values };
+    return { rows: rows.join(' union all '), values: values.flat() };
   }
 }
+
+const whereAll = (parts: readonly string[]): string => (parts.length === 0 ? '' : `where ${parts.join(' and ')}`);
 
 /** Lists of keys in plain SQL: each filter and each order is an index of 0001 or 0006. */
 export class KeyList {
@@ -75,11 +105,11 @@ export class KeyList {
     const { em } = this.#work;
     const conditions = await this.#conditions(filter);
     const from = `from ${SCHEMA}.keys k ${conditions.where}`;
-    const total = await countUpTo(em, { rows: `select 1 ${from}`, values: conditions.values });
+    const counted = await count(em, conditions.countedIn('keys'));
     const column = columns[filter.sortBy ?? 'created_at'];
     const order = orderOf(filter);
     const page = `order by ${order} limit ? offset ?`;
-    const isFew = conditions.where !== '' && total <= SORTED_AT_MOST;
+    const isFew = conditions.where !== '' && counted.rows <= SORTED_AT_MOST;
     const rows = await em.execute<object[]>(
       isFew
         ? `select k.* from ${SCHEMA}.keys k
@@ -87,7 +117,7 @@ export class KeyList {
         : `select k.* ${from} ${page}`,
       [...conditions.values, filter.size, offsetOf(filter)],
     );
-    return { keys: rows.map((row) => em.map(Key, row)), total };
+    return { keys: rows.map((row) => em.map(Key, row)), total: totalWith(counted, filter, rows.length) };
   }
 
   /** The records of deleted keys, the last one first. */
@@ -109,8 +139,8 @@ export class KeyList {
       `select k.* ${from} order by k.deleted_at ${at}, k.id ${id} limit ? offset ?`,
       [...conditions.values, filter.size, offsetOf(filter)],
     );
-    const total = await countUpTo(em, { rows: `select 1 ${from}`, values: conditions.values });
-    return { deleted: rows.map((row) => em.map(DeletedKey, row)), total };
+    const counted = await count(em, conditions.countedIn('deleted_keys'));
+    return { deleted: rows.map((row) => em.map(DeletedKey, row)), total: totalWith(counted, filter, rows.length) };
   }
 
   async aliases({ search, ...page }: Page & { search?: string | undefined }) {
@@ -128,8 +158,8 @@ export class KeyList {
       `select k.alias ${from} order by k.alias, k.id limit ? offset ?`,
       [...conditions.values, page.size, offsetOf(page)],
     );
-    const total = await countUpTo(em, { rows: `select 1 ${from}`, values: conditions.values });
-    return { aliases: rows.map(({ alias }) => alias), total };
+    const counted = await count(em, conditions.countedIn('keys'));
+    return { aliases: rows.map(({ alias }) => alias), total: totalWith(counted, page, rows.length) };
   }
 
   /** The users of keys, by id: what others in their teams may know of them. */
@@ -164,17 +194,12 @@ export class KeyList {
     if (keyAlias?.includes('*')) conditions.and('k.alias like ?', escapeLike(keyAlias).replaceAll('*', '%'));
     else if (keyAlias !== undefined) conditions.and('k.alias = ?', keyAlias);
     if (userId === undefined) return;
-    const wider: string[] = [];
-    const values: unknown[] = [userId];
-    if (this.#work.authority.seesAll && filter.includeCreatedByKeys) {
-      wider.push('k.created_by = ?');
-      values.push(userId);
-    }
+    const wider: Alternative[] = [];
+    if (this.#work.authority.seesAll && filter.includeCreatedByKeys) wider.push(['k.created_by = ?', userId]);
     if (this.#work.authority.seesAll && filter.includeTeamKeys) {
-      wider.push('k.team_id = any (?::text[])');
-      values.push(sqlArray(await this.#teamsOf(userId)));
+      wider.push(['k.team_id = any (?::text[])', sqlArray(await this.#teamsOf(userId))]);
     }
-    conditions.and(`(${['k.user_id = ?', ...wider].join(' or ')})`, ...values);
+    conditions.either(['k.user_id = ?', userId], ...wider);
   }
 
   /** A key is in a list exactly when its caller may read it by itself. */

@@ -34,7 +34,9 @@ export const listTeams = operation({
   }),
   output: answer({
     teams: z.array(answer(teamInfo)).describe('The teams'),
-    total: z.int().describe('How many teams there are on all pages'),
+    total: z
+      .int()
+      .describe('How many teams there are on all pages; an estimate above 10,000 where counting takes long'),
     page: z.int().describe('Which page this is'),
     pageSize: z.int().describe('Teams on a page'),
     totalPages: z.int().describe('How many pages there are'),

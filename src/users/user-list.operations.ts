@@ -36,7 +36,9 @@ export const listUsers = operation({
   }),
   output: answer({
     users: z.array(answer(listedUserInfo)).describe('The users'),
-    total: z.int().describe('How many users there are on all pages'),
+    total: z
+      .int()
+      .describe('How many users there are on all pages; an estimate above 10,000 where counting takes long'),
     page: z.int().describe('Which page this is'),
     pageSize: z.int().describe('Users on a page'),
     totalPages: z.int().describe('How many pages there are'),

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { rm, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { Client } from 'pg';
-import { type EmbeddedServer, openEmbedded, throwaway } from '../../src/db/embedded.ts';
+import { type EmbeddedServer } from '../../src/db/embedded.ts';
 import { generateSecret, hashSecret } from '../../src/kernel/secret.ts';
 import { aStateDir, type Daemon, gatewayctl, startDaemon, until, words } from '../support/gateway.ts';
 import { startRelay } from '../support/postgres-relay.ts';
 import { skipWithoutRedis, startRedis } from '../support/redis.ts';
+import { openCluster } from '../support/cluster.ts';
 
 const masterKey = generateSecret('master');
 const models = `
@@ -22,7 +23,7 @@ let configFile: string;
 
 before(async () => {
   directories.push(await aStateDir());
-  database = await openEmbedded({ stateDir: directories[0]!, settings: throwaway });
+  database = await openCluster(directories[0]!);
   configFile = `${directories[0]}/config.yaml`;
   await writeFile(configFile, models);
 });

@@ -12,8 +12,8 @@ import type { Io } from '../../src/cli/io.ts';
 import { run } from '../../src/cli/run.ts';
 import { commandsFor } from '../../src/commands-for.ts';
 import { connectGateway } from '../../src/connect.ts';
-import { openEmbedded, throwaway } from '../../src/db/embedded.ts';
 import type { Runtime } from '../../src/runtime.ts';
+import { openCluster } from './cluster.ts';
 
 export const bin = fileURLToPath(new URL('../../bin/gatewayctl.js', import.meta.url));
 
@@ -197,7 +197,7 @@ export async function startGateway(options: Pick<DaemonOptions, 'args' | 'env'> 
   await using opened = new AsyncDisposableStack();
   const stateDir = await aStateDir();
   opened.defer(() => rm(stateDir, { recursive: true, force: true }));
-  const server = opened.use(await openEmbedded({ stateDir, settings: throwaway }));
+  const server = opened.use(await openCluster(stateDir));
   const pool = new Pool({ connectionString: server.url, max: 4 });
   pool.on('error', () => undefined);
   opened.defer(() => pool.end());
