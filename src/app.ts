@@ -41,6 +41,7 @@ import type { SpendReads } from './spend/spend.operations.ts';
 import { activity } from './spend/activity.ts';
 import { spendRows, spendSums } from './spend/spend.queries.ts';
 import { requireSpender, spendScope } from './spend/spend.scope.ts';
+import { tagSums } from './spend/tag-summary.ts';
 import { MemberService } from './teams/member.service.ts';
 import { DeletedTeam, Team, TeamMember } from './teams/team.entity.ts';
 import { Tag } from './tags/tag.entity.ts';
@@ -215,7 +216,7 @@ export class App {
       models,
       accessGroups: new AccessGroupService(models),
       credentials: new CredentialService(work, audit, vault),
-      spend: { rows: spendRows, sums: spendSums, activity, scope: spendScope, requireSpender },
+      spend: { rows: spendRows, sums: spendSums, activity, tags: tagSums, scope: spendScope, requireSpender },
     };
   }
 

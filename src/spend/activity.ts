@@ -5,7 +5,37 @@ import { offsetOf, type Page } from '../kernel/page.ts';
 import { conditionsOf, whereAll } from './spend.queries.ts';
 import { type SpendScope, withinScope } from './spend.scope.ts';
 
-export type ActivityEntity = 'user' | 'team' | 'organization';
+interface Source {
+  readonly table: string;
+  /** The column that says whose a call is; the empty text where it is nobody's. */
+  readonly column: string;
+  /** Where its owner stands, and how people call it there. */
+  readonly owners: string;
+  readonly id: string;
+  readonly alias: string;
+}
+
+const sources = {
+  user: { table: 'daily_spend', column: 'user_id', owners: 'users', id: 'id', alias: 'coalesce(e.alias, e.email)' },
+  team: { table: 'daily_spend', column: 'team_id', owners: 'teams', id: 'id', alias: 'e.alias' },
+  organization: {
+    table: 'daily_spend',
+    column: 'organization_id',
+    owners: 'organizations',
+    id: 'id',
+    alias: 'e.alias',
+  },
+  customer: {
+    table: 'daily_customer_spend',
+    column: 'customer_id',
+    owners: 'customers',
+    id: 'id',
+    alias: 'e.alias',
+  },
+  tag: { table: 'daily_tag_spend', column: 'tag', owners: 'tags', id: 'name', alias: 'null' },
+} as const satisfies Record<string, Source>;
+
+export type ActivityEntity = keyof typeof sources;
 
 export interface ActivityFilter {
   /** Days, the last one included. */
@@ -18,7 +48,7 @@ export interface ActivityFilter {
 export interface Wanted extends ActivityFilter {
   readonly scope: SpendScope;
   readonly entity: ActivityEntity;
-  /** Only these users, teams or organizations. */
+  /** Only these users, teams, organizations, customers or tags. */
   readonly ids?: readonly string[] | undefined;
   /** Of days with calls, the newest first. */
   readonly page: Page;
@@ -67,40 +97,39 @@ export interface Activity {
 export const SLICES_AT_MOST = 50;
 
 const columns = ['spend', 'prompt_tokens', 'completion_tokens', 'cache_read_tokens', 'cache_write_tokens'] as const;
-const sums = [
+/** `Sums` of the rows of a table that has days. */
+export const sumsOfCalls = [
   ...columns.map((name) => `coalesce(sum(${name}), 0)::${name === 'spend' ? 'bigint' : 'float8'} as ${name}`),
   'coalesce(sum(requests), 0)::float8 as requests',
   'coalesce(sum(failed_requests), 0)::float8 as failed_requests',
 ].join(', ');
 
 const conditions = {
-  since: 'daily_spend.date >= ?::date',
-  until: 'daily_spend.date <= ?::date',
+  since: 'daily.date >= ?::date',
+  until: 'daily.date <= ?::date',
   model: 'model = ?',
   keyId: 'key_id = ?',
 } as const satisfies Record<keyof ActivityFilter, string>;
-
-/** How an owner is called where a day is broken down by it. */
-const aliases = { user: 'coalesce(e.alias, e.email)', team: 'e.alias', organization: 'e.alias' } as const;
 
 /**
  * What was spent day by day, from the aggregates: two statements, however many calls, days and keys there were. The
  * parts of a day are added up day by day, so that no more than a day's keys are ever sorted.
  */
 export async function activity(em: EntityManager, { scope, entity, ids, page, ...filter }: Wanted): Promise<Activity> {
+  const { table, column } = sources[entity];
   const given = conditionsOf(filter, conditions);
   const within = withinScope(scope);
   const parts = [
     ...given.parts,
     ...(within ? [within.text] : []),
-    ...(ids ? [`${entity}_id = any (?::text[])`] : []),
-    // A call without a team or an organization belongs to none of them.
-    ...(entity === 'user' ? [] : [`${entity}_id <> ''`]),
+    ...(ids ? [`${column} = any (?::text[])`] : []),
+    // A call without a team, an organization, a customer or a tag belongs to none of them.
+    ...(entity === 'user' ? [] : [`${column} <> ''`]),
   ];
   const values = [...given.values, ...(within?.values ?? []), ...(ids ? [sqlArray(ids)] : [])];
   const all = await em.execute<(Sums & { date: string })[]>(
-    `select date::text as date, ${sums} from ${SCHEMA}.daily_spend ${whereAll(parts)}
-     group by daily_spend.date order by daily_spend.date desc`,
+    `select date::text as date, ${sumsOfCalls} from ${SCHEMA}.${table} as daily ${whereAll(parts)}
+     group by daily.date order by daily.date desc`,
     values,
   );
   const shown = all.slice(offsetOf(page), offsetOf(page) + page.size);
@@ -143,24 +172,25 @@ interface Asked {
 
 async function slicesOf(em: EntityManager, { parts, values, entity, dates }: Asked): Promise<Row[]> {
   if (dates.length === 0) return [];
-  const columnOf = { model: 'model', provider: 'provider', key: 'key_id', entity: `${entity}_id` };
+  const { table, column, owners, id, alias } = sources[entity];
+  const columnOf = { model: 'model', provider: 'provider', key: 'key_id', entity: column };
   const dearest = dimensions.map(
     (dimension) =>
-      `(select '${dimension}' as dimension, ${columnOf[dimension]} as name, ${sums} from calls
+      `(select '${dimension}' as dimension, ${columnOf[dimension]} as name, ${sumsOfCalls} from calls
         where ${columnOf[dimension]} <> '' group by 2 order by sum(spend) desc, 2 limit ${SLICES_AT_MOST})`,
   );
   return em.execute<Row[]>(
     `select days.date, slices.*,
-            coalesce(k.alias, k.name, gone.alias, ${aliases[entity]}) as alias,
+            coalesce(k.alias, k.name, gone.alias, ${alias}) as alias,
             coalesce(k.token, gone.token) as token, coalesce(k.team_id, gone.team_id) as team_id
      from unnest(?::text[]) as days (date) cross join lateral (
        with calls as materialized (
-         select * from ${SCHEMA}.daily_spend ${whereAll(['daily_spend.date = days.date::date', ...parts])}
+         select * from ${SCHEMA}.${table} as daily ${whereAll(['daily.date = days.date::date', ...parts])}
        ) ${dearest.join(' union all ')}
      ) as slices
      left join ${SCHEMA}.keys k on slices.dimension = 'key' and k.id = slices.name
      left join ${SCHEMA}.deleted_keys gone on slices.dimension = 'key' and gone.id = slices.name
-     left join ${SCHEMA}.${entity}s e on slices.dimension = 'entity' and e.id = slices.name
+     left join ${SCHEMA}.${owners} e on slices.dimension = 'entity' and e.${id} = slices.name
      order by slices.spend desc, slices.name`,
     [sqlArray(dates), ...values],
   );
