@@ -6,7 +6,7 @@ import type { CommandLine } from '../kernel/operation.ts';
 import { pageFields } from '../kernel/page.ts';
 import { dayFlags, days, daysBetween } from '../kernel/period.ts';
 import type { KeyService } from '../keys/key.service.ts';
-import type { ActivityEntity } from './activity.ts';
+import type { ActivityEntity } from './activity.queries.ts';
 import { describeActivity } from './activity.wire.ts';
 import type { SpendReads } from './spend.operations.ts';
 

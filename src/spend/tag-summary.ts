@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { SCHEMA } from '../db/schema.ts';
 import { sqlArray } from '../db/sql-array.ts';
 import { escapeLike } from '../users/user.list.ts';
-import { type Sums, sumsOfCalls } from './activity.ts';
+import { type Sums, sumsOfCalls } from './activity.queries.ts';
 import { conditionsOf, whereAll } from './spend.queries.ts';
 
 export interface TagFilter {
