@@ -1,6 +1,7 @@
 import { ForeignKeyConstraintViolationException } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { Authority } from './access/authority.ts';
+import { Admission } from './admission.ts';
 import { callableBy } from './access/callable.ts';
 import { AuditEntry } from './audit/audit.entity.ts';
 import { AuditKeys } from './audit/audit.keys.ts';
@@ -76,6 +77,8 @@ export interface Services {
 
 export interface AppOptions {
   readonly orm: MikroORM;
+  /** Connections of its pool: operations get half of them. */
+  readonly poolSize: number;
   readonly now: () => Date;
   readonly vault: Vault;
   /** Opens the keys that the rows of the audit log are chained with. */
@@ -107,9 +110,11 @@ export function openGatewayOrm(url: string, poolSize: number, applicationName: s
 export class App {
   readonly #options: AppOptions;
   readonly #chains: Chains;
+  readonly #admission: Admission;
 
   constructor(options: AppOptions) {
     this.#options = options;
+    this.#admission = new Admission(options.poolSize);
     this.#chains = new Chains(new AuditKeys(options.auditVault));
   }
 
@@ -120,10 +125,12 @@ export class App {
   async run(operation: AnyOperation<Services>, given: unknown, caller: Caller): Promise<Record<string, unknown>> {
     const request = { operation, given, caller, asked: readAsked(operation, given) };
     try {
-      return await this.#attempt(request).catch((thrown: unknown) => {
-        if (wasMadeMeanwhile(request.asked, thrown)) return this.#attempt(request);
-        throw thrown;
-      });
+      return await this.#admission.run(() =>
+        this.#attempt(request).catch((thrown: unknown) => {
+          if (wasMadeMeanwhile(request.asked, thrown)) return this.#attempt(request);
+          throw thrown;
+        }),
+      );
     } catch (thrown) {
       throw asDatabaseTrouble(asMissingOwner(thrown));
     }
