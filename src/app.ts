@@ -1,6 +1,7 @@
 import { ForeignKeyConstraintViolationException } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { Authority } from './access/authority.ts';
+import { Admission } from './admission.ts';
 import { callableBy } from './access/callable.ts';
 import { AuditEntry } from './audit/audit.entity.ts';
 import { AuditKeys } from './audit/audit.keys.ts';
@@ -41,6 +42,7 @@ import type { SpendReads } from './spend/spend.operations.ts';
 import { activity } from './spend/activity.ts';
 import { spendRows, spendSums } from './spend/spend.queries.ts';
 import { requireSpender, spendScope } from './spend/spend.scope.ts';
+import { tagSums } from './spend/tag-summary.ts';
 import { MemberService } from './teams/member.service.ts';
 import { DeletedTeam, Team, TeamMember } from './teams/team.entity.ts';
 import { Tag } from './tags/tag.entity.ts';
@@ -75,6 +77,8 @@ export interface Services {
 
 export interface AppOptions {
   readonly orm: MikroORM;
+  /** Connections of its pool: operations get half of them. */
+  readonly poolSize: number;
   readonly now: () => Date;
   readonly vault: Vault;
   /** Opens the keys that the rows of the audit log are chained with. */
@@ -106,9 +110,11 @@ export function openGatewayOrm(url: string, poolSize: number, applicationName: s
 export class App {
   readonly #options: AppOptions;
   readonly #chains: Chains;
+  readonly #admission: Admission;
 
   constructor(options: AppOptions) {
     this.#options = options;
+    this.#admission = new Admission(options.poolSize);
     this.#chains = new Chains(new AuditKeys(options.auditVault));
   }
 
@@ -119,10 +125,12 @@ export class App {
   async run(operation: AnyOperation<Services>, given: unknown, caller: Caller): Promise<Record<string, unknown>> {
     const request = { operation, given, caller, asked: readAsked(operation, given) };
     try {
-      return await this.#attempt(request).catch((thrown: unknown) => {
-        if (wasMadeMeanwhile(request.asked, thrown)) return this.#attempt(request);
-        throw thrown;
-      });
+      return await this.#admission.run(() =>
+        this.#attempt(request).catch((thrown: unknown) => {
+          if (wasMadeMeanwhile(request.asked, thrown)) return this.#attempt(request);
+          throw thrown;
+        }),
+      );
     } catch (thrown) {
       throw asDatabaseTrouble(asMissingOwner(thrown));
     }
@@ -215,7 +223,7 @@ export class App {
       models,
       accessGroups: new AccessGroupService(models),
       credentials: new CredentialService(work, audit, vault),
-      spend: { rows: spendRows, sums: spendSums, activity, scope: spendScope, requireSpender },
+      spend: { rows: spendRows, sums: spendSums, activity, tags: tagSums, scope: spendScope, requireSpender },
     };
   }
 

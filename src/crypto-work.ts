@@ -189,6 +189,7 @@ async function record(
 ): Promise<void> {
   const app = new App({
     orm: database.orm,
+    poolSize: database.poolSize,
     now: () => new Date(),
     vault: createVault(undefined),
     auditVault: createVault(ring, 'audit-mac'),

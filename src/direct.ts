@@ -39,6 +39,7 @@ export async function openDirect(
   const encryptionKeys = resolveKeyRing(settings, place);
   const app = new App({
     orm: database.orm,
+    poolSize: database.poolSize,
     now: () => new Date(),
     vault: createVault(encryptionKeys),
     auditVault: createVault(encryptionKeys, 'audit-mac'),

@@ -9,6 +9,7 @@ import { keyOperations } from './keys/key.operations.ts';
 import { accessGroupOperations } from './models/access-group.operations.ts';
 import { modelOperations } from './models/model.operations.ts';
 import { activityOperations } from './spend/activity.operations.ts';
+import { labelActivityOperations } from './spend/label-activity.operations.ts';
 import { organizationMemberOperations } from './organizations/member.operations.ts';
 import { organizationOperations } from './organizations/organization.operations.ts';
 import { spendOperations } from './spend/spend.operations.ts';
@@ -44,5 +45,6 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...credentialOperations,
   ...spendOperations,
   ...activityOperations,
+  ...labelActivityOperations,
   ...auditOperations,
 ];

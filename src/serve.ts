@@ -82,6 +82,7 @@ export async function serve(parts: ServeParts): Promise<void> {
   const auditVault = createVault(encryptionKeys, 'audit-mac');
   const app = new App({
     orm: database.orm,
+    poolSize: database.poolSize,
     now: clock,
     vault,
     auditVault,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type Gateway, startGateway, ways } from './support/gateway.ts';
+import { type Gateway, startGateway, until, ways } from './support/gateway.ts';
 
 let gateway: Gateway;
 before(async () => {
@@ -189,4 +189,30 @@ describe('key, as LiteLLM’s clients ask for it', () => {
     assert.equal((await get('/key/list?size=101')).status, 400);
     assert.equal((await get('/key/list?colour=blue')).body.error.type, 'unknown_field');
   });
+});
+
+test('a burst of keys for one team waits its turn, and calls of models go on meanwhile', async () => {
+  const post = (path: string, body: object) => gateway.request('POST', path, { body });
+  await post('/team/new', { team_id: 'busy' });
+  const { body: fresh } = await post('/key/generate', {});
+  const holder = await gateway.pool.connect();
+  try {
+    await holder.query(`begin; select 1 from gatewayctl.teams where id = 'busy' for update`);
+    const burst = Promise.all(Array.from({ length: 210 }, () => post('/key/generate', { team_id: 'busy' })));
+    await until(async () => {
+      const { rows } = await gateway.pool.query<{ waiting: number }>(
+        `select count(*)::int as waiting from pg_stat_activity where wait_event_type = 'Lock'`,
+      );
+      return rows[0]!.waiting >= 10;
+    });
+    // A key nobody has asked for yet has to be looked up in the database.
+    const answer = await gateway.chat(fresh.key, 'mock-gpt');
+    assert.equal(answer.status, 200, answer.text);
+    await holder.query('commit');
+    const statuses = (await burst).map(({ status }) => status);
+    assert.deepEqual([...new Set(statuses)], [200]);
+  } finally {
+    await holder.query('rollback');
+    holder.release();
+  }
 });

@@ -1,6 +1,5 @@
 import { LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { AuditAction, AuditService } from '../audit/audit.service.ts';
-import type { Budget } from '../budgets/budget.entity.ts';
 import type { BudgetService } from '../budgets/budget.service.ts';
 import { countUpTo } from '../db/count.ts';
 import { announce } from '../db/notify.ts';
@@ -134,8 +133,17 @@ export class CustomerService {
     return countUpTo(this.#work.em, { rows: `select 1 from ${SCHEMA}.customers`, values: [] });
   }
 
-  budgetsOf(customers: readonly Customer[]): Promise<Map<string, Budget>> {
-    return this.#budgets.of(customers.map(({ budgetId }) => budgetId));
+  /** As administrators see it. */
+  async describe(customer: Customer) {
+    return describeCustomer(customer, await this.#budgets.get(customer.budgetId), this.#work.now);
+  }
+
+  /** One statement for the shared budgets of all of them. */
+  async describeAll(customers: readonly Customer[]) {
+    const budgets = await this.#budgets.of(customers.map(({ budgetId }) => budgetId));
+    return customers.map((customer) =>
+      describeCustomer(customer, budgets.get(customer.budgetId ?? ''), this.#work.now),
+    );
   }
 
   /** Each once, in one order, so that two changes cannot lock each other out. */
@@ -172,7 +180,7 @@ export class CustomerService {
   }
 
   async #encode(customer: Customer): Promise<unknown> {
-    return encodeCustomer(describeCustomer(customer, await this.#budgets.get(customer.budgetId), this.#work.now));
+    return encodeCustomer(await this.describe(customer));
   }
 
   async #flush(customer: Customer): Promise<void> {

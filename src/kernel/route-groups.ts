@@ -56,7 +56,7 @@ export const routeGroups = {
     '/invitation/*',
     '/audit*',
   ],
-  spend_tracking_routes: ['/spend/*', '/user/daily/activity', '/team/daily/activity', '/tag/daily/activity'],
+  spend_tracking_routes: ['/spend/*', '/user/daily/activity', '/team/daily/activity', '/tag/daily/activity', '/tag/summary'],
   global_spend_tracking_routes: ['/global/*'],
 } as const satisfies Record<string, readonly `/${string}`[]>;
 

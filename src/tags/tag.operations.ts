@@ -8,11 +8,10 @@ import { answer, wire, wireSchema } from '../kernel/wire.ts';
 import type { Tag } from './tag.entity.ts';
 import { unknownTag } from './tag.errors.ts';
 import type { TagService } from './tag.service.ts';
-import { describeTag, tagFields, tagInfo } from './tag.wire.ts';
+import { tagFields, tagInfo } from './tag.wire.ts';
 
 interface Needs {
   tags: TagService;
-  now: Date;
 }
 
 /** LiteLLM's lists without pages end at a number instead. */
@@ -35,19 +34,9 @@ const changed = {
   tag: answer(tagInfo).describe('The tag'),
 };
 
-async function describeAll({ tags, now }: Needs, found: readonly Tag[]) {
-  const budgets = await tags.budgetsOf(found);
-  return found.map((tag) => describeTag(tag, budgets.get(tag.budgetId ?? ''), now));
-}
-
-async function describeOne({ tags, now }: Needs, tag: Tag) {
-  const budgets = await tags.budgetsOf([tag]);
-  return describeTag(tag, budgets.get(tag.budgetId ?? ''), now);
-}
-
 const describeChange = async (needs: Needs, tag: Tag, done: 'created' | 'updated' | 'deleted') => ({
   message: `Tag ${tag.name} ${done} successfully`,
-  tag: await describeOne(needs, tag),
+  tag: await needs.tags.describe(tag),
 });
 
 const newTag = wire({ name: id.describe('Names the tag'), ...tagFields });
@@ -103,7 +92,7 @@ export const listTags = operation({
     examples: [['With their limits', 'gatewayctl tag list -o wide']],
   },
   run: async (needs: Needs, page) => ({
-    tags: await describeAll(needs, await needs.tags.list({ page: page.page, size: page.pageSize })),
+    tags: await needs.tags.describeAll(await needs.tags.list({ page: page.page, size: page.pageSize })),
     ...describePage(await needs.tags.count(), page),
   }),
 });
@@ -117,7 +106,7 @@ export const listAllTags = operation({
   input: wire({}),
   output: z.array(answer(tagInfo)),
   access: 'admin',
-  run: async (needs: Needs) => describeAll(needs, await needs.tags.list({ page: 1, size: ROWS_AT_MOST })),
+  run: async (needs: Needs) => needs.tags.describeAll(await needs.tags.list({ page: 1, size: ROWS_AT_MOST })),
 });
 
 export const getTag = operation({
@@ -134,7 +123,7 @@ export const getTag = operation({
     completes: { name: 'tag' },
     examples: [['Its budget and spend', 'gatewayctl tag get batch']],
   },
-  run: async (needs: Needs, { name }) => describeOne(needs, await needs.tags.get(name)),
+  run: async (needs: Needs, { name }) => needs.tags.describe(await needs.tags.get(name)),
 });
 
 /** LiteLLM's look at several at once, by name: one that is not there is left out. */
@@ -147,7 +136,7 @@ export const getTags = operation({
   access: 'admin',
   isRead: true,
   run: async (needs: Needs, { names }) => {
-    const found = await describeAll(needs, await needs.tags.several(names));
+    const found = await needs.tags.describeAll(await needs.tags.several(names));
     if (found.length === 0) throw unknownTag(names.join(', '), 'names');
     return Object.fromEntries(found.map((tag) => [tag.name, tag]));
   },

@@ -1,6 +1,5 @@
 import { LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { AuditService } from '../audit/audit.service.ts';
-import type { Budget } from '../budgets/budget.entity.ts';
 import type { BudgetService } from '../budgets/budget.service.ts';
 import { countUpTo } from '../db/count.ts';
 import { announce } from '../db/notify.ts';
@@ -101,8 +100,15 @@ export class TagService {
     return countUpTo(this.#work.em, { rows: `select 1 from ${SCHEMA}.tags`, values: [] });
   }
 
-  budgetsOf(tags: readonly Tag[]): Promise<Map<string, Budget>> {
-    return this.#budgets.of(tags.map(({ budgetId }) => budgetId));
+  /** As administrators see it. */
+  async describe(tag: Tag) {
+    return describeTag(tag, await this.#budgets.get(tag.budgetId), this.#work.now);
+  }
+
+  /** One statement for the shared budgets of all of them. */
+  async describeAll(tags: readonly Tag[]) {
+    const budgets = await this.#budgets.of(tags.map(({ budgetId }) => budgetId));
+    return tags.map((tag) => describeTag(tag, budgets.get(tag.budgetId ?? ''), this.#work.now));
   }
 
   async #lock(name: string): Promise<Tag> {
@@ -117,7 +123,7 @@ export class TagService {
   }
 
   async #encode(tag: Tag): Promise<unknown> {
-    return encodeTag(describeTag(tag, await this.#budgets.get(tag.budgetId), this.#work.now));
+    return encodeTag(await this.describe(tag));
   }
 
   async #flush(tag: Tag): Promise<void> {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Budget } from '../budgets/budget.entity.ts';
-import { budgetTable, describeBudgetTable } from '../budgets/budget.wire.ts';
-import { id, label, stampInfo } from '../kernel/fields.ts';
-import { describeLimits, limitFields, limitInfo } from '../kernel/limits.ts';
+import { budgetedInfo, describeBudgeted } from '../budgets/budgeted.wire.ts';
+import { id, label } from '../kernel/fields.ts';
+import { limitFields } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
 import { answer } from '../kernel/wire.ts';
 import type { Tag } from './tag.entity.ts';
@@ -11,26 +11,13 @@ import type { Tag } from './tag.entity.ts';
 export const tagInfo = {
   name: z.string().describe('Names the tag'),
   description: z.string().nullable().describe('What the tag is for'),
-  maxBudget: usd.nullable().describe('US dollars that may be spent; null is no limit'),
-  spend: usd.describe('US dollars spent so far'),
-  ...limitInfo,
-  budgetId: z.string().nullable().describe('The shared budget, for the limits that are not set here'),
-  litellmBudgetTable: budgetTable,
-  ...stampInfo,
+  ...budgetedInfo,
 };
 
 export const describeTag = (tag: Tag, budget: Budget | undefined, now: Date) => ({
   name: tag.name,
   description: tag.description ?? null,
-  maxBudget: tag.maxBudget ?? null,
-  spend: tag.spend,
-  ...describeLimits(tag, now),
-  budgetId: tag.budgetId ?? null,
-  litellmBudgetTable: describeBudgetTable(budget, now),
-  createdAt: tag.createdAt,
-  createdBy: tag.createdBy,
-  updatedAt: tag.updatedAt,
-  updatedBy: tag.updatedBy,
+  ...describeBudgeted(tag, budget, now),
 });
 
 const row = answer(tagInfo);

@@ -248,6 +248,9 @@ export const privileges: Readonly<Record<string, Row>> = {
   'user activity': ofUser(each('-nnn', 'ynnn', 'ynnn', 'yynn', 'yyyn', 'yyyy', 'yyyy', '-yyy')),
   'user activity-aggregated': ofUser(each('-nnn', 'ynnn', 'ynnn', 'yynn', 'yyyn', 'yyyy', 'yyyy', '-yyy')),
   'team activity': row(teams.read, (of) => ({ team_ids: team(of) })),
+  'customer activity': viewed({ end_user_ids: 'c1' }),
+  'tag activity': viewed({ tags: 'tag1' }),
+  'tag summary': viewed(),
   'org activity': row(organizations.read, (of) => ({ organization_ids: organization(of) })),
 
   'audit list': plain(one('ffffyyyy')),

@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { stampInfo } from '../kernel/fields.ts';
+import { describeLimits, limitInfo } from '../kernel/limits.ts';
+import { usd } from '../kernel/money.ts';
+import type { Budget } from './budget.entity.ts';
+import { budgetTable, describeBudgetTable } from './budget.wire.ts';
+
+/** What answers say of a name on calls that has limits of its own and may share a budget: a customer, a tag. */
+export const budgetedInfo = {
+  maxBudget: usd.nullable().describe('US dollars that may be spent; null is no limit'),
+  spend: usd.describe('US dollars spent so far'),
+  ...limitInfo,
+  budgetId: z.string().nullable().describe('The shared budget, for the limits that are not set here'),
+  litellmBudgetTable: budgetTable,
+  ...stampInfo,
+};
+
+type Limited = Parameters<typeof describeLimits>[0];
+
+export interface Budgeted extends Limited {
+  readonly maxBudget?: bigint | null | undefined;
+  readonly spend: bigint;
+  readonly budgetId?: string | null | undefined;
+  readonly createdAt: Date;
+  readonly createdBy: string;
+  readonly updatedAt: Date;
+  readonly updatedBy: string;
+}
+
+export const describeBudgeted = (entity: Budgeted, budget: Budget | undefined, now: Date) => ({
+  maxBudget: entity.maxBudget ?? null,
+  spend: entity.spend,
+  ...describeLimits(entity, now),
+  budgetId: entity.budgetId ?? null,
+  litellmBudgetTable: describeBudgetTable(budget, now),
+  createdAt: entity.createdAt,
+  createdBy: entity.createdBy,
+  updatedAt: entity.updatedAt,
+  updatedBy: entity.updatedBy,
+});
