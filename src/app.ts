@@ -182,7 +182,7 @@ export class App {
     const budgets = new BudgetService(work, audit);
     const organizations = new OrganizationService(work, audit, budgets);
     const organizationMembers = new OrganizationMemberService(work, audit);
-    const users = new UserService(work, { audit, members: organizationMembers, defaults: userDefaults });
+    const users = new UserService(work, { audit, budgets, members: organizationMembers, defaults: userDefaults });
     const teams = new TeamService(work, audit);
     const members = new MemberService(work, { audit, teams, users });
     const joining = new TeamJoin(work, { users, lookup: teams.lookup, available: userDefaults.availableTeams ?? [] });
