@@ -181,7 +181,7 @@ export class App {
     const audit = new AuditService(work, this.#chains);
     const budgets = new BudgetService(work, audit);
     const organizations = new OrganizationService(work, audit, budgets);
-    const organizationMembers = new OrganizationMemberService(work, audit);
+    const organizationMembers = new OrganizationMemberService(work, audit, budgets);
     const users = new UserService(work, { audit, budgets, members: organizationMembers, defaults: userDefaults });
     const teams = new TeamService(work, audit);
     const members = new MemberService(work, { audit, teams, users });
