@@ -3,6 +3,7 @@ import { label } from '../kernel/fields.ts';
 import { answer } from '../kernel/wire.ts';
 import { accessGroupsOf, type Deployment, publicNameOf, splitModel, teamOf, unservedInfo } from './deployment.ts';
 import type { Model } from './model.entity.ts';
+import { unservedParams } from './unserved-params.ts';
 
 const price = z.number().nonnegative('must not be negative').max(1_000_000);
 
@@ -32,6 +33,8 @@ const prices: object = Object.fromEntries(
   priceFields.flatMap((field) => priceForms.map((form) => [`${field}${form}`, price.nullable()])),
 );
 
+const unserved: object = unservedParams;
+
 const seconds = z.number().positive('must be more than 0').max(86_400);
 
 /** What LiteLLM calls litellm_params, as far as it has an effect here. */
@@ -50,7 +53,7 @@ const paramsShape = {
   mock_completion_tokens: z.int().nonnegative(),
 };
 
-export const litellmParams = z.strictObject({ ...prices, ...paramsShape }).partial();
+export const litellmParams = z.strictObject({ ...unserved, ...prices, ...paramsShape }).partial();
 
 export type LitellmParams = z.output<typeof litellmParams>;
 
