@@ -213,3 +213,16 @@ test('answers have the statuses and the members of LiteLLM’s', async () => {
     if (path === '/invitation/new' && status === 200) id = answer.body.id;
   }
 });
+
+test('a key for management reaches every list of these objects, those that are ours too', async () => {
+  await post('/user/new', { user_id: 'chief', user_role: 'proxy_admin', auto_create_key: false });
+  const { key } = (await post('/key/generate', { user_id: 'chief', key_type: 'management' })).body;
+  const lists = ['user', 'organization', 'customer', 'budget', 'tag'].map((noun) => `/${noun}/list`);
+  const pages = ['organization', 'customer', 'budget', 'tag'].map((noun) => `/v2/${noun}/list`);
+  for (const path of [...lists, ...pages, '/credentials', '/v2/model/info', '/access_group/list']) {
+    const { status, text } = await gateway.request('GET', path, { key });
+    assert.equal(status, 200, `${path}: ${text}`);
+  }
+  const { body } = await gateway.request('GET', '/spend/logs', { key });
+  assert.match(body.error.message, /^Virtual key is not allowed to call this route\. Only allowed to call routes: \[/);
+});
