@@ -66,7 +66,7 @@ export const listUsers = operation({
     return {
       users: found.map((user) => {
         const { keys, teams } = counts.get(user.id) ?? none;
-        return { ...describe(user), keyCount: keys, teamCount: teams };
+        return Object.assign(describe(user), { keyCount: keys, teamCount: teams });
       }),
       total,
       page: filter.page,

@@ -96,14 +96,15 @@ export async function describeWhole(needs: Needs, named: string | undefined) {
   return {
     userId: user.id,
     userInfo: { ...(await needs.users.describe(user)), teams: belongsTo.map(({ id }) => id) },
-    keys: keys.map((key) => ({ ...describeKey(key, needs.now), teamAlias: aliases.get(key.teamId ?? '') ?? null })),
+    keys: keys.map((key) =>
+      Object.assign(describeKey(key, needs.now), { teamAlias: aliases.get(key.teamId ?? '') ?? null }),
+    ),
     teams: wholes.map(({ members, ...whole }) => {
       const isOpen = needs.authority.seesAll || administered.includes(whole.team.id);
       const shown = isOpen ? members : members.filter(({ member }) => member.userId === user.id);
-      return {
-        ...describeTeam({ ...whole, members: shown }, needs.now),
+      return Object.assign(describeTeam({ ...whole, members: shown }, needs.now), {
         teamMemberships: shown.map((each) => describeMembership(each, whole.team, needs.now)),
-      };
+      });
     }),
   };
 }
