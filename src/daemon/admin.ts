@@ -80,7 +80,7 @@ function named(given: Record<string, unknown>, path: Record<string, string>): Re
   for (const [param, value] of Object.entries(path)) {
     const other = given[param] ?? value;
     if (other === value) continue;
-    throw new GatewayError('invalid', 'invalid_request_error', `${param}: the path says ${JSON.stringify(value)}`, {
+    throw new GatewayError('invalid', 'invalid_request_error', `${param}: the path names another`, {
       param,
       hint: `Leave ${param} out of the body, or give it the same value.`,
     });

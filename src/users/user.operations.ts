@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { lifetime } from '../kernel/duration.ts';
+import { GatewayError } from '../kernel/errors.ts';
 import { type Comparison, comparing, ifThere, isSameValue } from '../kernel/existing.ts';
 import { fieldNotAllowed, id, label, text } from '../kernel/fields.ts';
 import { usd } from '../kernel/money.ts';
@@ -28,8 +29,8 @@ const isOf = (userId: unknown): userId is string => typeof userId === 'string';
 const userComparisons: Readonly<Record<string, Comparison<Needs>>> = {
   user_email: comparing(({ wanted, found }) => text(wanted).toLowerCase() === text(found['user_email']).toLowerCase()),
   teams: async ({ field, wanted, found, services: { teams } }) => {
-    const { user_id: userId } = found;
-    const is = isOf(userId) ? (await teams.of(userId, 1_000)).map(({ id: team }) => team) : [];
+    // Those the caller may know of; see `describeAlone`.
+    const is = found['teams'];
     const names = z.array(z.union([z.string(), z.looseObject({ team_id: z.string() })])).parse(wanted);
     const asked = await Promise.all(
       names.map(async (each) => (await teams.get(typeof each === 'string' ? each : each.team_id)).id),
@@ -41,18 +42,21 @@ const userComparisons: Readonly<Record<string, Comparison<Needs>>> = {
     const team = await teams.get(text(wanted));
     return (await teams.isMember(team.id, text(found['user_id']))) ? [] : [{ field, wanted, is: 'no member' }];
   },
-  organizations: async ({ field, wanted, found, services: { users } }) => {
-    const is = await users.organizationsOf(text(found['user_id']));
+  organizations: async ({ field, wanted, found, services: { users, authority } }) => {
+    const all = await users.organizationsOf(text(found['user_id']));
+    const own = authority.seesAll ? all : await authority.administeredOrganizations();
+    const is = all.filter((organization) => own.includes(organization));
     return isSameValue(wanted, is) ? [] : [{ field, wanted, is }];
   },
   // A key is made with the user and not later.
   auto_create_key: () => [],
   duration: () => [],
-  key_alias: async ({ field, wanted, found, services: { keys } }) => {
+  key_alias: async ({ field, wanted, found, services: { keys, authority } }) => {
     const { user_id: userId } = found;
     if (wanted === null) return [];
     const aliases = isOf(userId) ? (await keys.of({ userId }, 1_000)).map(({ alias }) => alias ?? null) : [];
-    return aliases.includes(text(wanted)) ? [] : [{ field, wanted, is: aliases }];
+    if (aliases.includes(text(wanted))) return [];
+    return [authority.seesAll ? { field, wanted, is: aliases } : { field, wanted }];
   },
 };
 
@@ -62,6 +66,13 @@ const newMembership = wire({
   userRole: memberRole.default('user').describe('What the user may do in the team'),
   maxBudgetInTeam: usd.nullable().optional().describe('US dollars the user may spend in the team'),
 });
+
+/** A personal key acts as its user everywhere, and so beyond the organization its maker administers. */
+const keyOfAnother = () =>
+  new GatewayError('forbidden', 'field_not_allowed', 'auto_create_key: only administrators make keys of other users', {
+    param: 'auto_create_key',
+    hint: 'Send auto_create_key: false; the user, or an administrator, makes the key.',
+  });
 
 /** Whoever is no administrator puts users into organizations of its own only. */
 async function joinOrganization({ users, authority }: Needs, user: User, organizationId: string): Promise<void> {
@@ -121,8 +132,9 @@ export const createUser = operation({
     ],
   },
   run: async (needs: Needs, { autoCreateKey, keyAlias, duration, teams: named, teamId, organizations, ...fields }) => {
-    const { users, teams, members, keys } = needs;
+    const { users, teams, members, keys, authority } = needs;
     const user = await users.create(fields);
+    if (autoCreateKey && !authority.isAdmin) throw keyOfAnother();
     for (const organization of organizations) await joinOrganization(needs, user, organization);
     for (const each of [...named, ...(teamId ? [teamId] : [])]) {
       const { teamId: name, userRole, maxBudgetInTeam } = typeof each === 'string' ? { teamId: each } : each;

@@ -131,6 +131,7 @@ const walk: readonly Row[] = [
   ['POST /model/update', { litellm_params: {}, model_info: { id: 'four-1', mode: 'chat' } }, 200, { '': model }],
   ['PATCH /model/four-1/update', { model_info: { access_groups: ['beta'] } }, 200, { '': model }],
   ['PATCH /model/four-1/update', { id: 'other', model_info: { mode: 'chat' } }, 400, refused],
+  ['PATCH /model/four-1/update', { model_info: { id: 'other', mode: 'chat' } }, 400, refused],
   ['PATCH /model/nobody/update', { model_info: { mode: 'chat' } }, 404, refused],
   ['GET /model/info', undefined, 200, { 'data.0': model, 'data.0.model_info': modelInfo }],
   ['GET /v1/model/info?litellm_model_id=four-1', undefined, 200, { 'data.0': model }],
