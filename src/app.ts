@@ -189,10 +189,10 @@ export class App {
     const audit = new AuditService(work, this.#chains);
     const budgets = new BudgetService(work, audit);
     const organizations = new OrganizationService(work, audit, budgets);
-    const organizationMembers = new OrganizationMemberService(work, audit);
-    const users = new UserService(work, { audit, members: organizationMembers, defaults: userDefaults });
+    const organizationMembers = new OrganizationMemberService(work, audit, budgets);
+    const users = new UserService(work, { audit, budgets, members: organizationMembers, defaults: userDefaults });
     const teams = new TeamService(work, audit);
-    const members = new MemberService(work, { audit, teams, users });
+    const members = new MemberService(work, { audit, budgets, teams, users });
     const joining = new TeamJoin(work, { users, lookup: teams.lookup, available: userDefaults.availableTeams ?? [] });
     const access = new KeyAccess(work);
     const keys = new KeyService(work, { audit, teams, users, access, rules: new KeyRules(keyRules, work.now) });

@@ -20,8 +20,8 @@ const ROWS_AT_MOST = 1_000;
 
 const reference = id.describe('The budget, by id');
 
-/** Computed by the clock: there is nothing to set. */
-const unserved = ['budget_reset_at'] as const;
+/** The one is computed by the clock: there is nothing to set. The other is what a holder's own `models` say. */
+const unserved = ['budget_reset_at', 'allowed_models'] as const;
 
 const sharedInfo = {
   ...budgetInfo,

@@ -54,18 +54,14 @@ export function adminRoutes(parts: AdminParts): AdminRoutes {
                 ? readQuery(operation.input, ctx.query)
                 : // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- jsonBody makes nothing but objects
                   { ...optionsInQuery(operation, ctx.query), ...(ctx.state.body as object) };
-            ctx.body = await app.run(
-              operation,
-              { ...given, ...ctx.params },
-              {
-                actor: ctx.state.actor,
-                changedBy: ctx.get('litellm-changed-by').slice(0, 200) || undefined,
-                requestId: ctx.state.requestId,
-                client: clientOf(ctx.req),
-                idempotencyKey: idempotencyKeyOf(ctx.req),
-                onReplay: () => ctx.set('idempotent-replayed', 'true'),
-              },
-            );
+            ctx.body = await app.run(operation, named(given, ctx.params), {
+              actor: ctx.state.actor,
+              changedBy: ctx.get('litellm-changed-by').slice(0, 200) || undefined,
+              requestId: ctx.state.requestId,
+              client: clientOf(ctx.req),
+              idempotencyKey: idempotencyKeyOf(ctx.req),
+              onReplay: () => ctx.set('idempotent-replayed', 'true'),
+            });
             ctx.set('cache-control', 'no-store');
           },
         ],
@@ -77,6 +73,19 @@ export function adminRoutes(parts: AdminParts): AdminRoutes {
     middleware: router.routes() as unknown as Middleware<State>,
     methodsAt: (path) => router.match(path, '').path.flatMap(({ methods }) => methods),
   };
+}
+
+/** What the path names is not named otherwise by the body: one of the two would be passed over. */
+function named(given: Record<string, unknown>, path: Record<string, string>): Record<string, unknown> {
+  for (const [param, value] of Object.entries(path)) {
+    const other = given[param] ?? value;
+    if (other === value) continue;
+    throw new GatewayError('invalid', 'invalid_request_error', `${param}: the path names another`, {
+      param,
+      hint: `Leave ${param} out of the body, or give it the same value.`,
+    });
+  }
+  return { ...given, ...path };
 }
 
 /** What may be said with every change may stand in the query too; anything else there is passed over, as in LiteLLM. */

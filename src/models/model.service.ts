@@ -10,7 +10,15 @@ import { requireChange } from '../kernel/fields.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
 import { accessGroupsOf, type Deployment, environmentName, teamOf } from './deployment.ts';
 import { Model } from './model.entity.ts';
-import { ambiguous, credentialMissing, idTaken, notInDatabase, notYours, unknownModel } from './model.errors.ts';
+import {
+  ambiguous,
+  credentialMissing,
+  idTaken,
+  notInDatabase,
+  notYours,
+  otherId,
+  unknownModel,
+} from './model.errors.ts';
 import {
   deploymentOf,
   describeDeployment,
@@ -85,9 +93,10 @@ export class ModelService {
 
   async update(reference: string, { modelName: name, params = {}, info = {} }: ModelChanges): Promise<Deployment> {
     const { api_key: apiKey, litellm_credential_name: credentialName, ...rest } = params;
-    const { id: _, ...otherInfo } = info;
+    const { id, ...otherInfo } = info;
     requireChange({ name, apiKey, credentialName, ...rest, ...otherInfo });
     const model = await this.#lock(reference);
+    if (id !== undefined && id !== model.id) throw otherId(model.id);
     if (otherInfo.team_id !== undefined && otherInfo.team_id !== model.teamId)
       await this.#requireTeam(otherInfo.team_id, params, info);
     if (!this.#work.authority.isAdmin) requireTeamFields(params, info);

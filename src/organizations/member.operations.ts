@@ -10,9 +10,9 @@ import type { User } from '../users/user.entity.ts';
 import type { UserService } from '../users/user.service.ts';
 import { notMember, notYours } from './member.errors.ts';
 import type { OrganizationMemberService } from './member.service.ts';
-import type { Organization } from './organization.entity.ts';
+import type { Organization, OrganizationMember } from './organization.entity.ts';
 import type { OrganizationService } from './organization.service.ts';
-import { describeMembership, membershipInfo, organizationRole } from './organization.wire.ts';
+import { membershipInfo, organizationRole } from './organization.wire.ts';
 
 interface Needs {
   organizations: OrganizationService;
@@ -31,6 +31,11 @@ const budget = usd
   .nullable()
   .optional()
   .describe('US dollars the user may spend in the organization; null is no limit');
+
+const shared = id
+  .nullable()
+  .optional()
+  .describe('A shared budget, for what the membership has no limit of its own for; administrators only');
 
 const personFields = {
   userId: id.nullable().optional().describe('The user, by id or e-mail address'),
@@ -78,6 +83,12 @@ async function memberOf({ users }: Needs, { alias }: Organization, person: Perso
   throw notMember(as, alias);
 }
 
+async function describeOne({ organizationMembers }: Needs, member: OrganizationMember) {
+  const [described] = await organizationMembers.describe([member]);
+  if (!described) throw new Error('a member is described by one description');
+  return described;
+}
+
 /** The organization, locked, when the caller may manage its members. */
 async function administered({ organizations, organizationMembers }: Needs, reference: string): Promise<Organization> {
   const found = await organizations.get(reference);
@@ -99,6 +110,7 @@ export const addOrganizationMember = operation({
     userIds: z.array(id).max(500).optional().describe('The users, by id or e-mail address, in place of member'),
     role: role.default('internal_user'),
     maxBudgetInOrganization: budget,
+    budgetId: shared,
   }),
   output: answer({
     organizationId: z.string().describe('The organization'),
@@ -123,7 +135,10 @@ export const addOrganizationMember = operation({
       `${Array.isArray(users) ? users.map(text).join(', ') : ''} added to organization ${text(to)}`,
     examples: [['An administrator of the organization', 'gatewayctl org member add acme anna --role org_admin']],
   },
-  run: async (needs: Needs, { organizationId, member, userIds = [], role: given, maxBudgetInOrganization }) => {
+  run: async (
+    needs: Needs,
+    { organizationId, member, userIds = [], role: given, maxBudgetInOrganization: maxBudget, budgetId },
+  ) => {
     const found = await administered(needs, organizationId);
     const wanted = [
       ...(member === undefined ? [] : [member].flat()),
@@ -135,8 +150,7 @@ export const addOrganizationMember = operation({
     const members = [];
     for (const { role: as, ...person } of wanted) {
       const user = await userToAdd(needs, person);
-      const grant = { role: as, maxBudget: maxBudgetInOrganization };
-      members.push(await needs.organizationMembers.add(found, user.id, grant));
+      members.push(await needs.organizationMembers.add(found, user.id, { role: as, maxBudget, budgetId }));
     }
     const described = await needs.organizationMembers.describe(members);
     return {
@@ -182,6 +196,7 @@ export const updateOrganizationMember = operation({
     ...personFields,
     role: role.optional(),
     maxBudgetInOrganization: budget,
+    budgetId: shared,
   }),
   output: answer(membershipInfo),
   access: 'scoped',
@@ -191,11 +206,10 @@ export const updateOrganizationMember = operation({
     done: ({ user_id: user, user_role: is }) => `User ${text(user)} is ${text(is)} now`,
     examples: [['Only looking from now on', 'gatewayctl org member update acme anna --role internal_user_viewer']],
   },
-  run: async (needs: Needs, { organizationId, role: as, maxBudgetInOrganization: maxBudget, ...person }) => {
+  run: async (needs: Needs, { organizationId, role: as, maxBudgetInOrganization: maxBudget, budgetId, ...person }) => {
     const found = await administered(needs, organizationId);
-    const { user, named: who } = await memberOf(needs, found, person);
-    const member = await needs.organizationMembers.update(found, who, { role: as, maxBudget });
-    return describeMembership(member, user.email ?? null);
+    const { named: who } = await memberOf(needs, found, person);
+    return describeOne(needs, await needs.organizationMembers.update(found, who, { role: as, maxBudget, budgetId }));
   },
 });
 
@@ -223,7 +237,7 @@ export const removeOrganizationMember = operation({
     const { user, named: who } = await memberOf(needs, found, person);
     const member = await needs.organizationMembers.remove(found, who);
     if (user.organizationId === found.id) await needs.users.leaveHome(user);
-    return describeMembership(member, user.email ?? null);
+    return describeOne(needs, member);
   },
 });
 

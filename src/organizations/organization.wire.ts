@@ -66,11 +66,17 @@ export const membershipInfo = {
   userRole: organizationRole.describe('What the user is in the organization'),
   spend: usd.describe('US dollars the user has spent in the organization'),
   maxBudget: usd.nullable().describe('US dollars the user may spend in the organization; null is no limit'),
-  budgetId: z.string().nullable().describe('The shared budget of the membership'),
+  budgetId: z.string().nullable().describe('The shared budget, for what the membership has no limit of its own for'),
+  litellmBudgetTable: budgetTable,
   createdAt: timestamp.describe('When the user joined'),
 };
 
-export const describeMembership = (member: OrganizationMember, email: string | null) => ({
+interface MembershipParts {
+  readonly email: string | null;
+  readonly budget: Budget | undefined;
+}
+
+export const describeMembership = (member: OrganizationMember, { email, budget }: MembershipParts, now: Date) => ({
   organizationId: member.organizationId,
   userId: member.userId,
   userEmail: email,
@@ -78,6 +84,7 @@ export const describeMembership = (member: OrganizationMember, email: string | n
   spend: member.spend,
   maxBudget: member.maxBudget ?? null,
   budgetId: member.budgetId ?? null,
+  litellmBudgetTable: describeBudgetTable(budget, now),
   createdAt: member.createdAt,
 });
 

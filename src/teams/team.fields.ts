@@ -63,6 +63,10 @@ export const memberLimits = {
     .describe('How long that budget is for; null is the default of the team'),
   tpmLimit: rate.describe('Tokens per minute of the member in the team; null is the default of the team'),
   rpmLimit: rate.describe('Requests per minute of the member in the team; null is the default of the team'),
+  budgetId: id
+    .nullable()
+    .optional()
+    .describe('A shared budget, for what the member has no limit of its own for; administrators only'),
 };
 
 const newMember = wire({

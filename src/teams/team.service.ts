@@ -152,6 +152,13 @@ export class TeamService {
     return this.#list.of(userId, limit);
   }
 
+  /** What teams are called, by id: one statement, however many. */
+  async aliasesOf(ids: readonly (string | null | undefined)[]): Promise<ReadonlyMap<string, string | null>> {
+    const named = [...new Set(ids.filter((id) => id !== null && id !== undefined))];
+    const teams = named.length === 0 ? [] : await this.#work.em.find(Team, { id: { $in: named } });
+    return new Map(teams.map(({ id, alias }) => [id, alias ?? null]));
+  }
+
   withMembers(teams: readonly Team[], most?: number): Promise<TeamWithMembers[]> {
     return this.lookup.withMembers(teams, most);
   }

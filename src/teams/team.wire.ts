@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Budget } from '../budgets/budget.entity.ts';
 import { grantInfo, stampInfo } from '../kernel/fields.ts';
 import {
   budgetLimitsInfo,
@@ -68,9 +69,13 @@ export type MemberRow = Readonly<
   >
 >;
 
+export type SharedLimits = Readonly<Pick<Budget, 'maxBudget' | 'budgetDuration' | 'tpmLimit' | 'rpmLimit'>>;
+
 export interface Membership<Member extends MemberRow = MemberRow> {
   readonly member: Member;
   readonly email: string | null;
+  /** The limits of its shared budget; absent without one. */
+  readonly shared?: SharedLimits | undefined;
 }
 
 export interface TeamWithMembers {
@@ -156,17 +161,19 @@ export const membershipInfo = {
   teamId: z.string().describe('The team'),
   role: memberRole.describe('What the user may do in the team'),
   spend: usd.describe('US dollars the user has spent through keys of the team'),
-  budgetId: z.string().nullable().describe('The shared budget of the member'),
+  budgetId: z.string().nullable().describe('The shared budget, for what the member has no limit of its own for'),
   maxBudgetInTeam: usd.nullable().describe('US dollars the member may spend, by a limit of its own'),
   budgetDuration: z.string().nullable().describe('How long its own budget is for'),
   tpmLimit: z.int().nullable().describe('Tokens per minute, by a limit of its own'),
   rpmLimit: z.int().nullable().describe('Requests per minute, by a limit of its own'),
-  litellmBudgetTable: memberBudget.describe('The limits that count: its own, else those the team has for members'),
+  litellmBudgetTable: memberBudget.describe(
+    'The limits that count: its own, else those of its shared budget, else those the team has for members',
+  ),
   joinedAt: timestamp.describe('When the user joined the team'),
 };
 
-export function describeMembership({ member, email }: Membership, team: Team, now: Date) {
-  const budgetDuration = member.budgetDuration ?? team.memberBudgetDuration ?? null;
+export function describeMembership({ member, email, shared }: Membership, team: Team, now: Date) {
+  const budgetDuration = member.budgetDuration ?? shared?.budgetDuration ?? team.memberBudgetDuration ?? null;
   return {
     userId: member.userId,
     userEmail: email,
@@ -179,11 +186,11 @@ export function describeMembership({ member, email }: Membership, team: Team, no
     tpmLimit: member.tpmLimit ?? null,
     rpmLimit: member.rpmLimit ?? null,
     litellmBudgetTable: {
-      maxBudget: member.maxBudget ?? team.memberMaxBudget ?? null,
+      maxBudget: member.maxBudget ?? shared?.maxBudget ?? team.memberMaxBudget ?? null,
       budgetDuration,
       budgetResetAt: resetAt(budgetDuration, now),
-      tpmLimit: member.tpmLimit ?? team.memberTpmLimit ?? null,
-      rpmLimit: member.rpmLimit ?? team.memberRpmLimit ?? null,
+      tpmLimit: member.tpmLimit ?? shared?.tpmLimit ?? team.memberTpmLimit ?? null,
+      rpmLimit: member.rpmLimit ?? shared?.rpmLimit ?? team.memberRpmLimit ?? null,
     },
     joinedAt: member.createdAt,
   };

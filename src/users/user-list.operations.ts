@@ -7,15 +7,13 @@ import { userSorts } from './user.fields.ts';
 import type { UserCounts } from './user.list.ts';
 import type { UserService } from './user.service.ts';
 import { shownUser } from './user.shown.ts';
-import { describeUser, listedUserInfo } from './user.wire.ts';
+import { listedUserInfo } from './user.wire.ts';
 
 interface Needs {
   users: UserService;
-  now: Date;
 }
 
-const withCounts = (user: ReturnType<typeof describeUser>, { keys, teams }: UserCounts = { keys: 0, teams: 0 }) =>
-  Object.assign(user, { keyCount: keys, teamCount: teams });
+const none: UserCounts = { keys: 0, teams: 0 };
 
 export const listUsers = operation({
   command: ['user', 'list'],
@@ -63,11 +61,15 @@ export const listUsers = operation({
     },
     examples: [['The administrators', 'gatewayctl user list --role proxy_admin']],
   },
-  run: async ({ users, now }: Needs, { pageSize: size, ...filter }) => {
+  run: async ({ users }: Needs, { pageSize: size, ...filter }) => {
     const { users: found, total } = await users.list({ size, ...filter });
     const counts = await users.counts(found);
+    const describe = await users.describer(found);
     return {
-      users: found.map((user) => withCounts(describeUser(user, now), counts.get(user.id))),
+      users: found.map((user) => {
+        const { keys, teams } = counts.get(user.id) ?? none;
+        return Object.assign(describe(user), { keyCount: keys, teamCount: teams });
+      }),
       total,
       page: filter.page,
       pageSize: size,

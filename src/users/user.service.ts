@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { AuditAction, AuditService } from '../audit/audit.service.ts';
+import type { BudgetService } from '../budgets/budget.service.ts';
 import type { UserSettings } from '../config/user-settings.ts';
 import { announce } from '../db/notify.ts';
 import { type Attempt, attempt } from '../db/savepoint.ts';
@@ -55,16 +56,23 @@ export class UserService {
   readonly #work: Work;
   readonly #audit: AuditService;
   readonly #list: UserList;
+  readonly #budgets: BudgetService;
   readonly #defaults: UserSettings;
   readonly access: UserAccess;
   readonly #members: OrganizationMemberService;
 
   constructor(
     work: Work,
-    { audit, members, defaults }: { audit: AuditService; members: OrganizationMemberService; defaults: UserSettings },
+    {
+      audit,
+      budgets,
+      members,
+      defaults,
+    }: { audit: AuditService; budgets: BudgetService; members: OrganizationMemberService; defaults: UserSettings },
   ) {
     this.#work = work;
     this.#audit = audit;
+    this.#budgets = budgets;
     this.#defaults = defaults;
     this.access = new UserAccess(work);
     this.#list = new UserList(work);
@@ -258,6 +266,16 @@ export class UserService {
     return this.#list.counts(users);
   }
 
+  /** Describes each of some users with the budget it shares: one statement, however many users. */
+  async describer(users: readonly User[]): Promise<(user: User) => ReturnType<typeof describeUser>> {
+    const budgets = await this.#budgets.of(users.map(({ budgetId }) => budgetId));
+    return (user) => describeUser(user, budgets.get(user.budgetId ?? ''), this.#work.now);
+  }
+
+  async describe(user: User): Promise<ReturnType<typeof describeUser>> {
+    return describeUser(user, await this.#budgets.get(user.budgetId), this.#work.now);
+  }
+
   async #find(reference: string): Promise<User | null> {
     const { em } = this.#work;
     const byId = await em.findOne(User, { id: reference });
@@ -266,7 +284,7 @@ export class UserService {
   }
 
   #encode(user: User): unknown {
-    return encodeUser(describeUser(user, this.#work.now));
+    return encodeUser(user, this.#work.now);
   }
 
   #record(user: User, action: AuditAction, before?: unknown): void {

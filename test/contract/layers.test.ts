@@ -77,7 +77,7 @@ const arrows: Readonly<Record<string, (to: string, from: string) => boolean>> = 
         ['kernel', 'db'].includes(roomOf(to)) ||
         (beside[noun] ?? toTheLeft(noun)).includes(roomOf(to)) ||
         // An answer may show objects of another noun: a team with its keys.
-        (from.endsWith('.operations.ts') && to.endsWith('.wire.ts')),
+        (/\.(operations|answers)\.ts$/.test(from) && to.endsWith('.wire.ts')),
     ]),
   ),
   idempotency: (to) => ['kernel', 'db'].includes(roomOf(to)),
