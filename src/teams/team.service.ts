@@ -14,7 +14,7 @@ import {
   newLimits,
   type ThroughputType,
 } from '../kernel/limits.ts';
-import { TeamAccess, teamGrant } from './team.access.ts';
+import { memberDefaults, TeamAccess, teamGrant } from './team.access.ts';
 import { DeletedTeam, Team, TeamMember } from './team.entity.ts';
 import { membersShown } from './team.fields.ts';
 import { type TeamFilter, TeamList } from './team.list.ts';
@@ -105,7 +105,7 @@ export class TeamService {
   async update(reference: string, changes: TeamChanges): Promise<Team> {
     requireChange(changes);
     const { team, standing } = await this.lock(reference, 'manager');
-    const held = { before: teamGrant(team), softBudget: team.softBudget };
+    const held = { before: teamGrant(team), softBudget: team.softBudget, members: memberDefaults(team) };
     const record = await this.#encode(team);
     this.#work.em.assign(team, { ...columnsOf(changes), gen: team.gen + 1n, ...updateStamp(this.#work) });
     await this.access.requireFields({ ...held, next: team, standing }, changes);
