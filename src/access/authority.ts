@@ -31,6 +31,8 @@ interface CallerRow extends GrantRow {
   readonly expires_at: string | null;
   readonly user_id: string | null;
   readonly user_role: Role | null;
+  /** Whether it still is what it was when the request came: a body may take its time, and the key may be blocked meanwhile. */
+  readonly is_good: boolean;
 }
 
 /**
@@ -53,20 +55,28 @@ export class Authority {
     this.isAdmin = actor.type !== 'key' || (caller?.user_role === 'proxy_admin' && !isBound(caller));
   }
 
-  /** @throws GatewayError 401 when the caller's key was deleted since it was authenticated */
+  /** @throws GatewayError 401 when the caller's key has ended or was blocked since it was authenticated */
   static async of(em: EntityManager, actor: Actor): Promise<Authority> {
     if (actor.type !== 'key') return new Authority(em, actor, undefined);
     const [caller] = await em.execute<CallerRow[]>(
       `select k.id, k.team_id, k.organization_id, k.models, coalesce(k.max_budget, b.max_budget) as max_budget,
               coalesce(k.tpm_limit, b.tpm_limit) as tpm_limit, coalesce(k.rpm_limit, b.rpm_limit) as rpm_limit,
               coalesce(k.max_parallel_requests, b.max_parallel_requests) as max_parallel_requests,
-              k.allowed_routes, k.expires_at, u.id as user_id, u.role as user_role
+              k.allowed_routes, k.expires_at, u.id as user_id, u.role as user_role,
+              not (k.blocked or coalesce(t.blocked, false) or coalesce(u.blocked, false) or coalesce(o.blocked, false))
+                and (k.expires_at is null or k.expires_at > now())
+                and (k.token = ? or exists (
+                  select 1 from ${SCHEMA}.retired_tokens r where r.key_id = k.id and r.token = ? and r.expires_at > now())
+                ) as is_good
        from ${SCHEMA}.keys k left join ${SCHEMA}.users u on u.id = k.user_id
+       left join ${SCHEMA}.teams t on t.id = k.team_id
+       left join ${SCHEMA}.organizations o on o.id = coalesce(k.organization_id, t.organization_id, u.organization_id)
        left join ${SCHEMA}.budgets b on b.id = k.budget_id where k.id = ?`,
-      [actor.keyId],
+      [actor.hash, actor.hash, actor.keyId],
     );
-    if (caller) return new Authority(em, actor, caller);
-    throw new GatewayError('unauthenticated', 'auth_error', 'Authentication Error, the key was deleted');
+    if (caller?.is_good) return new Authority(em, actor, caller);
+    const what = caller ? 'is blocked, has expired or was replaced' : 'was deleted';
+    throw new GatewayError('unauthenticated', 'auth_error', `Authentication Error, the key ${what}`);
   }
 
   /** Undefined for the master key and for operators. */

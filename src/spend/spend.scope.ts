@@ -72,10 +72,11 @@ export function withinScope(
 ): { readonly text: string; readonly values: readonly string[] } | undefined {
   if (scope === undefined) return undefined;
   if (scope.length === 0) return { text: 'false', values: [] };
-  const condition = ({ owner, teamId }: Share) =>
-    teamId === undefined ? `${owner} = any (?::text[])` : `(${owner} = any (?::text[]) and team_id = ?)`;
   return {
-    text: `(${scope.map(condition).join(' or ')})`,
+    text: `(${scope.map(conditionOf).join(' or ')})`,
     values: scope.flatMap(({ ids, teamId }) => [sqlArray(ids), ...(teamId === undefined ? [] : [teamId])]),
   };
 }
+
+const conditionOf = ({ owner, teamId }: Share): string =>
+  teamId === undefined ? `${owner} = any (?::text[])` : `(${owner} = any (?::text[]) and team_id = ?)`;
