@@ -6,6 +6,7 @@ import type { Asked } from './kernel/change-options.ts';
 import { GatewayError } from './kernel/errors.ts';
 import { requireName, requireSame } from './kernel/existing.ts';
 import { type Actor, type AnyOperation, isReading } from './kernel/operation.ts';
+import { requireStorable } from './kernel/storable.ts';
 import { read } from './kernel/wire.ts';
 
 export interface Caller {
@@ -30,6 +31,7 @@ export interface Request {
 
 /** Does what was asked inside the transaction that is open, up to the last row. The commit or the rollback is the caller's. */
 export async function perform({ operation, given, asked, caller }: Request, services: Services): Promise<Answer> {
+  requireStorable(given);
   const { actor, idempotencyKey: key, onReplay } = caller;
   const hasKey = key !== undefined && !isReading(operation);
   const kept = hasKey ? new IdempotentAnswer(services.em, { key, actor, operation, given }) : undefined;

@@ -224,22 +224,22 @@ describe('two daemons on one database', () => {
     ];
     let slowest = 0;
     for (const [whose, expected, change, back] of changes) {
-      for (const [status, [path, body]] of [
+      for (const [next, [path, body]] of [
         [expected, change],
         [200, back],
       ] as const) {
         for (const each of whose) {
           for (const daemon of daemons)
-            await until(async () => (await call(daemon, each)) === (status === 200 ? expected : 200));
+            await until(async () => (await call(daemon, each)) === (next === 200 ? expected : 200));
         }
         await post(path, body);
         const start = performance.now();
         await Promise.all(
           whose.flatMap((each) =>
-            daemons.map((daemon) => until(async () => (await call(daemon, each)) === status, 5_000)),
+            daemons.map((daemon) => until(async () => (await call(daemon, each)) === next, 5_000)),
           ),
         ).catch((error: unknown) => {
-          throw new Error(`${path} ${JSON.stringify(body)}: keys ${whose.join(', ')} are not answered with ${status}`, {
+          throw new Error(`${path} ${JSON.stringify(body)}: keys ${whose.join(', ')} are not answered with ${next}`, {
             cause: error,
           });
         });
