@@ -82,7 +82,12 @@ async function existing(
     ]);
   }
   const object = await known.find(services, input);
-  if (object === undefined) return undefined;
+  if (object === undefined) {
+    // What was looked at and is not for the caller must be forgotten: the ORM takes a new object with the id of one it
+    // knows for a change of that one, and whoever named somebody else's team would have made it its own.
+    services.em.clear();
+    return undefined;
+  }
   const found = encode(operation, object);
   await requireSame(operation, given, { found, services });
   return found;
