@@ -1,3 +1,4 @@
+import { FlushMode } from '@mikro-orm/core';
 import type { z } from 'zod';
 import { SCHEMA } from '../db/schema.ts';
 import { given, type Work } from '../db/work.ts';
@@ -133,7 +134,8 @@ export class KeyChecks {
   async requireWithinOwn(key: Key): Promise<void> {
     const { keyId } = this.#work.authority;
     if (keyId === undefined || keyId === key.id) return;
-    const own = await this.#work.em.findOneOrFail(Key, { id: keyId });
+    // Without writing the new key first: what is wrong with its name is told by whoever writes it.
+    const own = await this.#work.em.findOneOrFail(Key, { id: keyId }, { flushMode: FlushMode.COMMIT });
     const wider = wideningOf(await this.limits(key), await this.limits(own));
     if (wider) throw tooWide(wider);
   }

@@ -132,7 +132,9 @@ export class KeyList {
     }
     const conditions = new Conditions();
     await this.#filterOwners(conditions, filter);
+    const { teamId } = authority.scope;
     if (!authority.seesAll) conditions.and('k.user_id = ?', this.#requireUser());
+    if (!authority.seesAll && teamId !== null) conditions.and('k.team_id = ?', teamId);
     const from = `from ${SCHEMA}.deleted_keys k ${conditions.where}`;
     const [at, id] = filter.sortOrder === 'desc' ? ['desc', 'asc'] : ['asc', 'desc'];
     const rows = await em.execute<object[]>(
@@ -213,8 +215,9 @@ export class KeyList {
     const isAsked = filter.includeTeamKeys || filter.teamId !== undefined || filter.organizationId !== undefined;
     const isOthers = filter.userId !== undefined && filter.userId !== authority.userId;
     if (isOthers && !isAsked) throw notYourKeys(filter.userId ?? '', authority.userId);
-    const parts = ['k.user_id = ?'];
-    const values: unknown[] = [authority.userId];
+    const { teamId } = authority.scope;
+    const parts = [teamId === null ? 'k.user_id = ?' : '(k.user_id = ? and k.team_id = ?)'];
+    const values: unknown[] = [authority.userId, ...(teamId === null ? [] : [teamId])];
     if (isAsked || filter.includeCreatedByKeys) {
       const readable = `((k.team_id = any (?::text[]) or (k.team_id is null and k.organization_id = any (?::text[]))) and not exists (
         select 1 from ${SCHEMA}.users u where u.id = k.user_id and u.role in ('proxy_admin', 'proxy_admin_viewer')))`;

@@ -81,11 +81,17 @@ export class KeyLookup {
     const { name } = named;
     const exact = await em.find(Key, { $or: [{ id: name }, { alias: name }] }, lock);
     // An id first: nobody may take over a key's name by calling another key like its id.
-    const best = exact.find(({ id }) => id === name) ?? exact[0];
-    if (best || !/^[0-9a-f]{8,63}$/.test(name)) return best ?? null;
-    const [first, second] = await em.find(Key, { token: { $like: `${name}%` } }, { ...lock, limit: 2 });
-    if (second)
-      throw new GatewayError('invalid', 'ambiguous_key', 'More than one key begins like that', { param: 'key' });
+    const byId = exact.find(({ id }) => id === name);
+    if (byId || !/^[0-9a-f]{8,63}$/.test(name)) return byId ?? exact[0] ?? null;
+    const begun = await em.find(Key, { token: { $like: `${name}%` } }, { ...lock, limit: 2 });
+    // Nor by calling it like the first digits of another's hash: whoever blocks a key must not block that one in its place.
+    const [first, second] = new Set([...exact, ...begun]);
+    if (second) {
+      throw new GatewayError('invalid', 'ambiguous_key', 'More than one key is called like that, or begins so', {
+        param: 'key',
+        hint: 'Name the key by its id, or by its whole hash.',
+      });
+    }
     return first ?? null;
   }
 
@@ -96,7 +102,10 @@ export class KeyLookup {
     const named = keyReference(reference);
     const isNamed: FilterQuery<DeletedKey> =
       'hash' in named ? { token: named.hash } : { $or: [{ id: named.name }, { alias: named.name }] };
-    const mine: FilterQuery<DeletedKey> = authority.seesAll ? {} : { userId: authority.userId };
+    const { teamId } = authority.scope;
+    const mine: FilterQuery<DeletedKey> = authority.seesAll
+      ? {}
+      : { userId: authority.userId, ...(teamId !== null && { teamId }) };
     const [deleted] = await em.find(
       DeletedKey,
       { $and: [isNamed, mine] },

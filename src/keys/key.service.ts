@@ -26,7 +26,7 @@ import {
   withoutSame,
 } from './key.changes.ts';
 import { Key } from './key.entity.ts';
-import { aliasTaken, secretTaken, teamKeysHeld } from './key.errors.ts';
+import { aliasTaken, notYourKey, secretTaken, teamKeysHeld } from './key.errors.ts';
 import { budgetsOf, type SharedBudget } from './key.limits.ts';
 import { KeyLookup } from './key.lookup.ts';
 import { KeyOwners, type MakingRoute } from './key.owners.ts';
@@ -219,19 +219,28 @@ export class KeyService {
 
   /** Deletes all keys of an owner, whose own deletion was allowed, and says which, by hash. */
   async removeOf(owner: KeyOwner): Promise<string[]> {
-    const keys = await this.#work.em.find(Key, owner, { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } });
+    const keys = await this.#lockOf(owner);
     await this.#removal.remove(keys);
     return keys.map(({ token }) => token);
   }
 
   /** The keys a user holds in a team become keys of nobody in it. */
   async leaveToTeam(held: { teamId: string; userId: string }): Promise<void> {
-    const keys = await this.#work.em.find(Key, held, { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } });
-    for (const key of keys) {
+    for (const key of await this.#lockOf(held)) {
       const before = this.#encode(key);
       key.userId = null;
       await this.#changed(key, 'updated', before);
     }
+  }
+
+  /** The key of an administrator goes with a team that is deleted, and not with a membership that somebody else ends. */
+  async #lockOf(owner: KeyOwner): Promise<Key[]> {
+    const { em, authority } = this.#work;
+    const keys = await em.find(Key, owner, { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } });
+    const { userId } = owner;
+    const isHidden = userId !== undefined && !authority.isAdmin && (await this.#access.isAdministrators(userId));
+    if (isHidden && keys.length > 0) throw notYourKey('delete');
+    return keys;
   }
 
   /** Refuses when the user holds keys of a team: whoever works with them would stand still. */

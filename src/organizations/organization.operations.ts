@@ -209,11 +209,12 @@ export const deleteOrganizations = operation({
 });
 
 /** Each as by its own deletion, so that every audit row and announcement is written. */
-async function removeHoldings({ organizations, teams, keys, users }: Needs, organization: Organization) {
+async function removeHoldings({ organizations, teams, keys, models, users }: Needs, organization: Organization) {
   const deletedKeys: string[] = [];
   const found = await teams.lockAll(await organizations.teamIdsOf(organization), 'admin');
   for (const team of found) {
     deletedKeys.push(...(await keys.removeOf({ teamId: team.id })));
+    await models.removeOf(team.id);
     await teams.remove(team);
   }
   deletedKeys.push(...(await keys.removeOf({ organizationId: organization.id })));

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { AuditAction, AuditService } from '../audit/audit.service.ts';
 import { announce } from '../db/notify.ts';
+import { SCHEMA } from '../db/schema.ts';
 import { actorName, createStamp, given, updateStamp, type Work } from '../db/work.ts';
 import { type Duration, parseDuration } from '../kernel/duration.ts';
 import { GatewayError } from '../kernel/errors.ts';
@@ -14,7 +15,7 @@ import {
   newLimits,
   type ThroughputType,
 } from '../kernel/limits.ts';
-import { TeamAccess, teamGrant } from './team.access.ts';
+import { memberDefaults, TeamAccess, teamGrant } from './team.access.ts';
 import { DeletedTeam, Team, TeamMember } from './team.entity.ts';
 import { membersShown } from './team.fields.ts';
 import { type TeamFilter, TeamList } from './team.list.ts';
@@ -80,6 +81,7 @@ export class TeamService {
       ...createStamp(this.#work),
     });
     await this.access.requireNew(team);
+    await this.#requireOwnNames(team);
     await requireThroughput(this.#work.em, team);
     await this.#flush(team);
     await this.#changed(team, 'created');
@@ -105,10 +107,11 @@ export class TeamService {
   async update(reference: string, changes: TeamChanges): Promise<Team> {
     requireChange(changes);
     const { team, standing } = await this.lock(reference, 'manager');
-    const held = { before: teamGrant(team), softBudget: team.softBudget };
+    const held = { before: teamGrant(team), softBudget: team.softBudget, members: memberDefaults(team) };
     const record = await this.#encode(team);
     this.#work.em.assign(team, { ...columnsOf(changes), gen: team.gen + 1n, ...updateStamp(this.#work) });
     await this.access.requireFields({ ...held, next: team, standing }, changes);
+    if (changes.teamAlias) await this.#requireOwnNames(team);
     await requireThroughput(this.#work.em, team);
     await this.#flush(team);
     await this.#changed(team, 'updated', record);
@@ -212,12 +215,22 @@ export class TeamService {
     return encodeTeam(describeTeam(whole, this.#work.now));
   }
 
+  /** Teams are found by id or alias: one whose id is another's alias would get what is meant for that one. */
+  async #requireOwnNames(team: Team): Promise<void> {
+    const { id, alias } = team;
+    const [other] = await this.#work.em.execute<{ id: string }[]>(
+      `select id from ${SCHEMA}.teams where id <> ? and (alias = ? or id = ?) limit 1`,
+      [id, id, alias ?? id],
+    );
+    if (other) throw taken(team, other.id === alias ? 'team_alias' : 'team_id');
+  }
+
   async #flush(team: Team): Promise<void> {
     try {
       await this.#work.em.flush();
     } catch (cause) {
       if (!(cause instanceof UniqueConstraintViolationException)) throw cause;
-      throw taken(team, cause);
+      throw taken(team, /teams_alias/.test(cause.message) ? 'team_alias' : 'team_id', cause);
     }
   }
 }
@@ -262,13 +275,13 @@ function columnsOf(fields: TeamChanges) {
 const notTheirOrganization = () =>
   fieldNotAllowed('organizationId', 'only administrators, and those of the organization, make teams in it');
 
-function taken(team: Team, cause: UniqueConstraintViolationException): GatewayError {
-  const isAlias = /teams_alias/.test(cause.message);
+function taken(team: Team, param: 'team_alias' | 'team_id', cause?: unknown): GatewayError {
+  const isAlias = param === 'team_alias';
   const message = isAlias
     ? `Team with alias '${team.alias}' already exists.`
     : `Team id = ${team.id} already exists. Please use a different team id.`;
   return new GatewayError('conflict', 'bad_request_error', message, {
-    param: isAlias ? 'team_alias' : 'team_id',
+    param,
     // LiteLLM answers 400 where something exists already, and its clients' tests look for it.
     status: 400,
     hint: `Change the team there is: gatewayctl team update ${isAlias ? team.alias : team.id}`,

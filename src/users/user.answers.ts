@@ -37,9 +37,17 @@ async function shownTo({ users, authority }: Needs, named: string | undefined) {
   const asked = named ?? authority.userId;
   if (asked === null) throw whichUser();
   const user = await users.get(asked);
-  const isWhole = authority.seesAll || user.id === authority.userId;
+  const { scope, userId } = authority;
+  const isBound = scope.teamId !== null || scope.organizationId !== null;
+  const isSelf = user.id === userId;
+  const isWhole = authority.seesAll || (isSelf && !isBound);
   const administered = authority.seesAll ? [] : await authority.administeredTeams();
-  const isSeen = (team: string | null | undefined) => isWhole || administered.includes(team ?? '');
+  const reached = isSelf && !isWhole ? await authority.memberTeams() : [];
+  const isSeen = (team: string | null | undefined) => {
+    if (isWhole) return true;
+    if (!team) return isSelf && scope.teamId === null;
+    return administered.includes(team) || reached.includes(team);
+  };
   return { user, administered, isSeen };
 }
 

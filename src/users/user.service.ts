@@ -93,6 +93,7 @@ export class UserService {
       ...createStamp(this.#work),
     });
     await this.access.requireNew(user);
+    await this.#requireOwnNames(user);
     await this.#flush(user);
     await this.joinOrganization(user, user.organizationId);
     this.#record(user, 'created');
@@ -184,6 +185,7 @@ export class UserService {
     const before = this.#encode(user);
     this.#work.em.assign(user, { ...columnsOf(changes), gen: user.gen + 1n, ...updateStamp(this.#work) });
     await this.access.requireFields(user, { standing, changes });
+    if (changes.userEmail) await this.#requireOwnNames(user);
     await this.#flush(user);
     await this.joinOrganization(user, changes.organizationId);
     const action = changes.blocked === undefined ? 'updated' : changes.blocked ? 'blocked' : 'unblocked';
@@ -283,6 +285,16 @@ export class UserService {
     return em.findOne(User, { [lowerEmail()]: reference.toLowerCase() });
   }
 
+  /** Users are found by id or address: an id like another's address would have that one's roles and teams given to this one. */
+  async #requireOwnNames(user: User): Promise<void> {
+    const { id, email } = user;
+    const [other] = await this.#work.em.execute<{ id: string }[]>(
+      `select id from ${SCHEMA}.users where id <> ? and (lower(email) = lower(?) or id = ?) limit 1`,
+      [id, id, email ?? id],
+    );
+    if (other) throw taken(user, other.id === email ? 'user_email' : 'user_id');
+  }
+
   #encode(user: User): unknown {
     return encodeUser(user, this.#work.now);
   }
@@ -296,7 +308,7 @@ export class UserService {
       await this.#work.em.flush();
     } catch (cause) {
       if (!(cause instanceof UniqueConstraintViolationException)) throw cause;
-      throw taken(user, cause);
+      throw taken(user, nameIn(cause), cause);
     }
   }
 }
@@ -320,13 +332,15 @@ const columnsOf = (fields: UserChanges) =>
     blocked: fields.blocked,
   });
 
-function taken(user: User, cause: UniqueConstraintViolationException): GatewayError {
-  const names = [
-    [/users_email/, 'user_email', user.email],
-    [/users_sso_user_id/, 'sso_user_id', user.ssoUserId],
-    [/./, 'user_id', user.id],
-  ] as const;
-  const [, param = 'user_id', value = user.id] = names.find(([pattern]) => pattern.test(cause.message)) ?? [];
+type UserName = 'user_email' | 'sso_user_id' | 'user_id';
+
+function nameIn({ message }: UniqueConstraintViolationException): UserName {
+  if (/users_email/.test(message)) return 'user_email';
+  return /users_sso_user_id/.test(message) ? 'sso_user_id' : 'user_id';
+}
+
+function taken({ id, email, ssoUserId }: User, param: UserName, cause?: unknown): GatewayError {
+  const value = { user_email: email, sso_user_id: ssoUserId, user_id: id }[param];
   return new GatewayError('conflict', 'bad_request_error', `User with ${param} ${value} already exists.`, {
     param,
     // LiteLLM's clients look for 400 where something exists already.
