@@ -83,7 +83,7 @@ export function read<Schema extends z.ZodType>(
   const result = schema.safeParse(withoutUnserved(given, unserved));
   if (result.success) return result.data;
 
-  const issue = result.error.issues[0];
+  const issue = blamed(result.error.issues[0]);
   if (issue?.code === 'unrecognized_keys') throw unknownField(schema, issue.keys[0] ?? '', issue.path);
   const param = issue?.path.join('.') || undefined;
   const message = issue?.message ?? 'The input is not valid';
@@ -91,6 +91,14 @@ export function read<Schema extends z.ZodType>(
     param,
     cause: result.error,
   });
+}
+
+/** What is wrong with the form that was meant, where a field may have one of several: not just that it has none of them. */
+function blamed(issue: z.core.$ZodIssue | undefined): z.core.$ZodIssue | undefined {
+  if (issue?.code !== 'invalid_union') return issue;
+  const meant = issue.errors.find(([first]) => first && (first.path.length > 0 || first.code !== 'invalid_type'));
+  const inner = meant && blamed(meant[0]);
+  return inner ? { ...inner, path: [...issue.path, ...inner.path] } : issue;
 }
 
 function unknownField(schema: z.ZodType, name: string, path: readonly PropertyKey[]): GatewayError {
