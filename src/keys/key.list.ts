@@ -1,3 +1,4 @@
+import { Conditions } from '../db/conditions.ts';
 import { countUpTo } from '../db/count.ts';
 import { SCHEMA } from '../db/schema.ts';
 import { sqlArray } from '../db/sql-array.ts';
@@ -10,6 +11,7 @@ import { escapeLike } from '../users/user.list.ts';
 import type { KeyAccess } from './key.access.ts';
 import { DeletedKey, Key } from './key.entity.ts';
 import { unknownTeam } from './key.errors.ts';
+import { isRotationDue } from './key.state.ts';
 
 export const keyOrders = ['created_at', 'updated_at', 'key_alias', 'spend', 'max_budget', 'expires'] as const;
 
@@ -22,6 +24,7 @@ export interface KeyFilter extends Page {
   tag?: string | undefined;
   status?: 'active' | 'expired' | 'blocked' | 'deleted' | undefined;
   expiringIn?: Duration | undefined;
+  rotationDue?: boolean | undefined;
   includeTeamKeys: boolean;
   includeCreatedByKeys: boolean;
   sortBy?: (typeof keyOrders)[number] | undefined;
@@ -43,21 +46,6 @@ const columns = {
  * are the old ones, say. Of 500,000 keys it then read 250,000 others first (900 ms) to find 24,000 (sorted in 20 ms).
  */
 const SORTED_AT_MOST = 25_000;
-
-/** Parts of a condition, each with its values: none is ever put together from what a caller sent. */
-class Conditions {
-  readonly #parts: string[] = [];
-  readonly values: unknown[] = [];
-
-  and(sql: string, ...values: readonly unknown[]): void {
-    this.#parts.push(sql);
-    this.values.push(...values);
-  }
-
-  get where(): string {
-    return this.#parts.length === 0 ? '' : `where ${this.#parts.join(' and ')}`;
-  }
-}
 
 /** Lists of keys in plain SQL: each filter and each order is an index of 0001 or 0006. */
 export class KeyList {
@@ -93,13 +81,7 @@ export class KeyList {
   /** The records of deleted keys, the last one first. */
   async deleted(filter: KeyFilter): Promise<{ deleted: DeletedKey[]; total: number }> {
     const { em, authority } = this.#work;
-    const { tag, expiringIn, sortBy } = filter;
-    if (tag !== undefined || expiringIn !== undefined || (sortBy !== undefined && sortBy !== 'created_at')) {
-      const name = tag !== undefined ? 'tag' : expiringIn !== undefined ? 'expiring_in' : 'sort_by';
-      throw new GatewayError('invalid', 'invalid_request_error', `${name}: deleted keys are listed by their deletion`, {
-        param: name,
-      });
-    }
+    requireOfDeleted(filter);
     const conditions = new Conditions();
     await this.#filterOwners(conditions, filter);
     if (!authority.seesAll) conditions.and('k.user_id = ?', this.#requireUser());
@@ -146,6 +128,7 @@ export class KeyList {
     const conditions = new Conditions();
     await this.#filterOwners(conditions, filter);
     await this.#scope(conditions, filter);
+    if (filter.rotationDue) conditions.and(isRotationDue, now, now);
     if (filter.tag !== undefined) conditions.and(`k.tags @> array[?]::text[] and k.tags <> '{}'`, filter.tag);
     if (filter.status === 'blocked') conditions.and('k.blocked');
     if (filter.status === 'expired') conditions.and('not k.blocked and k.expires_at <= ?', now);
@@ -233,6 +216,21 @@ export class KeyList {
     if (userId !== null) return userId;
     throw new GatewayError('forbidden', 'forbidden', 'The key of a service sees no deleted keys', { param: 'status' });
   }
+}
+
+/** Filters that ask what a key is doing now say nothing of one that is gone. */
+function requireOfDeleted({ tag, expiringIn, rotationDue, sortBy }: KeyFilter): void {
+  const isOf = {
+    tag: tag !== undefined,
+    expiring_in: expiringIn !== undefined,
+    rotation_due: rotationDue === true,
+    sort_by: sortBy !== undefined && sortBy !== 'created_at',
+  };
+  const [name] = Object.entries(isOf).find(([, isAsked]) => isAsked) ?? [];
+  if (name === undefined) return;
+  throw new GatewayError('invalid', 'invalid_request_error', `${name}: deleted keys are listed by their deletion`, {
+    param: name,
+  });
 }
 
 /** The id follows the column in the direction in which one index holds both. */
