@@ -10,7 +10,7 @@ import type { TeamService } from '../teams/team.service.ts';
 import { escapeLike } from '../users/user.list.ts';
 import type { KeyAccess } from './key.access.ts';
 import { DeletedKey, Key } from './key.entity.ts';
-import { unknownTeam } from './key.errors.ts';
+import { notYourKeys, unknownTeam } from './key.errors.ts';
 import { isRotationDue } from './key.state.ts';
 
 export const keyOrders = ['created_at', 'updated_at', 'key_alias', 'spend', 'max_budget', 'expires'] as const;
@@ -30,6 +30,11 @@ export interface KeyFilter extends Page {
   sortBy?: (typeof keyOrders)[number] | undefined;
   sortOrder: 'asc' | 'desc';
 }
+
+/** What of a filter says whose keys are wanted. */
+type Scope = Partial<
+  Pick<KeyFilter, 'teamId' | 'userId' | 'organizationId' | 'includeTeamKeys' | 'includeCreatedByKeys'>
+>;
 
 const columns = {
   created_at: 'created_at',
@@ -76,6 +81,20 @@ export class KeyList {
       [...conditions.values, filter.size, offsetOf(filter)],
     );
     return { keys: rows.map((row) => em.map(Key, row)), total };
+  }
+
+  /** The newest keys of teams, so many of each, as far as the caller may read them. */
+  async newestOf(teamIds: readonly string[], most: number): Promise<Key[]> {
+    const { em } = this.#work;
+    const conditions = new Conditions();
+    conditions.and('k.team_id = t.id');
+    await this.#scope(conditions, { includeTeamKeys: true });
+    const rows = await em.execute<object[]>(
+      `select k.* from unnest(?::text[]) t(id) cross join lateral (
+         select k.* from ${SCHEMA}.keys k ${conditions.where} order by k.created_at desc, k.id limit ?) k`,
+      [sqlArray(teamIds), ...conditions.values, most],
+    );
+    return rows.map((row) => em.map(Key, row));
   }
 
   /** The records of deleted keys, the last one first. */
@@ -161,7 +180,7 @@ export class KeyList {
   }
 
   /** A key is in a list exactly when its caller may read it by itself. */
-  async #scope(conditions: Conditions, filter: KeyFilter): Promise<void> {
+  async #scope(conditions: Conditions, filter: Scope): Promise<void> {
     const { authority } = this.#work;
     if (authority.seesAll) return;
     if (authority.userId === null) {
@@ -239,12 +258,3 @@ function orderOf({ sortBy = 'created_at', sortOrder }: KeyFilter): string {
   const idOrder = (sortBy === 'created_at') === isDown ? 'asc' : 'desc';
   return `k.${columns[sortBy]} ${isDown ? 'desc' : 'asc'}, k.id ${idOrder}`;
 }
-
-/** LiteLLM's status and type. */
-const notYourKeys = (userId: string, own: string) =>
-  new GatewayError(
-    'forbidden',
-    'bad_request_error',
-    `You are not authorized to check another user's keys. Got user_id=${userId}, Your ID=${own}`,
-    { param: 'user_id' },
-  );
