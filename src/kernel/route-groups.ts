@@ -61,7 +61,13 @@ export const routeGroups = {
     '/invitation/*',
     '/audit*',
   ],
-  spend_tracking_routes: ['/spend/*', '/user/daily/activity', '/team/daily/activity', '/tag/daily/activity', '/tag/summary'],
+  spend_tracking_routes: [
+    '/spend/*',
+    '/user/daily/activity',
+    '/team/daily/activity',
+    '/tag/daily/activity',
+    '/tag/summary',
+  ],
   global_spend_tracking_routes: ['/global/*'],
 } as const satisfies Record<string, readonly `/${string}`[]>;
 

@@ -5,13 +5,13 @@ import { given, type Work } from '../db/work.ts';
 import { after, parseDuration } from '../kernel/duration.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { excessOf, matchesPattern } from '../kernel/grant.ts';
-import { limitChanges } from '../kernel/limits.ts';
+import { keptBudgetLimits, limitChanges } from '../kernel/limits.ts';
 import { routesOfKeyType } from '../kernel/route-groups.ts';
 import { wireName } from '../kernel/wire.ts';
 import type { KeyAccess } from './key.access.ts';
 import { Key } from './key.entity.ts';
 import { fieldNotAllowed, tooWide } from './key.errors.ts';
-import type { newKeyFields, rotationFields } from './key.fields.ts';
+import type { modelEdits, newKeyFields, rotationFields } from './key.fields.ts';
 import { budgetsOf, limitsOf, type KeyLimits, wideningOf } from './key.limits.ts';
 import { keyPolicy, mayWrite, type Rule, type Standing } from './key.policy.ts';
 
@@ -20,6 +20,7 @@ type Values<Shape extends Record<string, z.ZodType>> = { [Name in keyof Shape]?:
 /** What can be said of a key: absent leaves or is nothing, null clears. */
 export type KeyFields = Values<typeof newKeyFields>;
 export type RotationFields = Values<typeof rotationFields>;
+export type ModelEdits = Values<typeof modelEdits>;
 
 /** @throws GatewayError 403 naming the first field that a caller of this standing may not write */
 export function requireFields(fields: KeyFields & RotationFields, kind: keyof Rule, standing: Standing): void {
@@ -43,7 +44,7 @@ export function columnsOf(fields: KeyFields, now: Date) {
     spend,
     ...limitChanges(fields),
     budgetId: fields.budgetId,
-    budgetLimits: fields.budgetLimits === null ? [] : fields.budgetLimits?.map(plainWindow),
+    budgetLimits: fields.budgetLimits === null ? [] : fields.budgetLimits && keptBudgetLimits(fields.budgetLimits),
     rpmLimitType: fields.rpmLimitType,
     tpmLimitType: fields.tpmLimitType,
     aliases: orEmpty(fields.aliases, {}),
@@ -60,13 +61,9 @@ export function columnsOf(fields: KeyFields, now: Date) {
 
 const orEmpty = <T>(value: T | null | undefined, empty: NoInfer<T>): T | undefined => (value === null ? empty : value);
 
-const plainWindow = ({ budget_duration, max_budget }: { budget_duration: string; max_budget: number }) => ({
-  budget_duration,
-  max_budget,
-});
-
 function routesOf({ allowedRoutes, keyType }: KeyFields): string[] | undefined {
-  if (!keyType) return orEmpty(allowedRoutes, []);
+  // LiteLLM's clients send its default, `default`, beside the routes they want.
+  if (!keyType || (keyType === 'default' && allowedRoutes)) return orEmpty(allowedRoutes, []);
   const routes = [...routesOfKeyType[keyType]];
   if (!allowedRoutes || allowedRoutes.length === 0 || allowedRoutes.join() === routes.join()) return routes;
   throw new GatewayError('invalid', 'invalid_request_error', 'Both key_type and allowed_routes were given', {

@@ -1,11 +1,10 @@
 import { z } from 'zod';
 import { durationText, lifetime } from '../kernel/duration.ts';
-import { grace, grantChanges, grantFields, id, label } from '../kernel/fields.ts';
-import { limitFields } from '../kernel/limits.ts';
+import { grace, grantChanges, grantFields, id, label, metadata, models, orNone } from '../kernel/fields.ts';
+import { budgetLimits, limitFields, throughputType } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
 import { isRouteEntry, routeGroupNames } from '../kernel/route-groups.ts';
 import { timestamp } from '../kernel/wire.ts';
-import { throughputTypes } from './key.wire.ts';
 
 const owners = {
   keyAlias: label.nullable().optional().describe('The name people use for the key; unique'),
@@ -24,30 +23,11 @@ const routeEntry = z.string().refine(isRouteEntry, {
     `"${String(input).slice(0, 80)}" is no route: write a path such as /v1/chat/completions, one that ends in *, or one of ${routeGroupNames.join(', ')}`,
 });
 
-const throughputType = z.enum(throughputTypes, {
-  error: ({ input }) => (input === 'dynamic' ? 'dynamic throughput is not served yet' : undefined),
-});
-
-const budgetWindow = z.strictObject({
-  budget_duration: durationText.describe('How long the budget is for'),
-  max_budget: z
-    .number()
-    .nonnegative('must not be negative')
-    .max(1e9)
-    .describe('US dollars that may be spent in that time'),
-  reset_at: z.null().optional().describe('Follows from the clock: leave it out'),
-});
-
 /** What is said of a new key and of one there is in the same way: absent leaves or is nothing, null clears. */
 const settings = {
   ...limitFields,
   budgetId: id.nullable().optional().describe('A shared budget, whose limits count where the key has none of its own'),
-  budgetLimits: z
-    .array(budgetWindow)
-    .max(20)
-    .nullable()
-    .optional()
-    .describe('Further budgets that count side by side, such as {"budget_duration": "1d", "max_budget": 5}'),
+  budgetLimits,
   rpmLimitType: throughputType
     .nullable()
     .optional()
@@ -106,9 +86,12 @@ export const newKeyFields = {
   ...grantFields,
   ...settings,
   ...expiry,
-  // Absent and empty differ where the configuration has a default for them.
-  models: grantChanges.models.describe('Models that may be called, patterns such as openai/* included; none means all'),
-  metadata: grantChanges.metadata.describe('Free JSON, kept as it is given'),
+  // Absent and empty differ where the configuration has a default for them, and null is absent.
+  models: orNone(models, undefined)
+    .optional()
+    .describe('Models that may be called, patterns such as openai/* included; none means all'),
+  metadata: orNone(metadata, undefined).optional().describe('Free JSON, kept as it is given'),
+  spend: orNone(usd, undefined).optional().describe('US dollars spent so far; administrators only'),
   blocked: z.boolean().nullable().optional().describe('Whether the key is refused from the start'),
   key: secret.describe('A key of your own in place of a generated one; administrators only'),
 };
@@ -125,6 +108,12 @@ export const keyChanges = {
   ...settings,
   ...expiry,
   blocked: z.boolean().nullable().optional().describe('Whether the key is refused for now'),
+};
+
+/** Edits of the list of models, made on the list there is: two at a time do not undo each other. */
+export const modelEdits = {
+  addModels: models.min(1).optional().describe('Models that may be called as well as the present ones'),
+  removeModels: models.min(1).optional().describe('Models taken from the present ones'),
 };
 
 export const rotationFields = {

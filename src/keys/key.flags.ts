@@ -45,6 +45,11 @@ export const ownerFlags: NonNullable<CommandLine['flags']> = {
   auto_rotate: false,
 };
 
+export const modelEditFlags: NonNullable<CommandLine['flags']> = {
+  add_models: { name: 'add-model', placeholder: 'model,…', completes: 'model' },
+  remove_models: { name: 'remove-model', placeholder: 'model,…', completes: 'model' },
+};
+
 /** A rotation takes every field of an update over HTTP; a person has `key update` for them. */
 export const rotationFlags: NonNullable<CommandLine['flags']> = {
   ...Object.fromEntries(Object.keys(keyChanges).map((name) => [wireName(name), false as const])),

@@ -53,6 +53,10 @@ const filters = {
   tag: label.optional().describe('Only keys with this tag'),
   status: z.enum(['active', 'expired', 'blocked', 'deleted']).optional().describe('Only keys of this status'),
   expiringIn: duration.optional().describe('Only keys that stop working within this time, such as 7d'),
+  rotationDue: z
+    .boolean()
+    .default(false)
+    .describe('Only keys whose secret a daemon should have replaced by now, and has not'),
   includeTeamKeys: z
     .boolean()
     .default(false)
@@ -111,6 +115,7 @@ export const listKeys = operation({
     examples: [
       ['The keys of a team', 'gatewayctl key list --team platform'],
       ['What stops working within a week', 'gatewayctl key list --expiring-in 7d --sort expires --order asc'],
+      ['What is not rotated as it should be', 'gatewayctl key list --rotation-due'],
       ['Their ids, for a loop', 'gatewayctl key list --team platform -q'],
     ],
   },

@@ -1,4 +1,5 @@
-import { count, type Matching, totalWith } from '../db/count.ts';
+import { type Alternative, Conditions } from '../db/conditions.ts';
+import { count, totalWith } from '../db/count.ts';
 import { SCHEMA } from '../db/schema.ts';
 import { sqlArray } from '../db/sql-array.ts';
 import type { Work } from '../db/work.ts';
@@ -9,7 +10,8 @@ import type { TeamService } from '../teams/team.service.ts';
 import { escapeLike } from '../users/user.list.ts';
 import type { KeyAccess } from './key.access.ts';
 import { DeletedKey, Key } from './key.entity.ts';
-import { unknownTeam } from './key.errors.ts';
+import { notYourKeys, unknownTeam } from './key.errors.ts';
+import { isRotationDue } from './key.state.ts';
 
 export const keyOrders = ['created_at', 'updated_at', 'key_alias', 'spend', 'max_budget', 'expires'] as const;
 
@@ -22,11 +24,17 @@ export interface KeyFilter extends Page {
   tag?: string | undefined;
   status?: 'active' | 'expired' | 'blocked' | 'deleted' | undefined;
   expiringIn?: Duration | undefined;
+  rotationDue?: boolean | undefined;
   includeTeamKeys: boolean;
   includeCreatedByKeys: boolean;
   sortBy?: (typeof keyOrders)[number] | undefined;
   sortOrder: 'asc' | 'desc';
 }
+
+/** What of a filter says whose keys are wanted. */
+type Scope = Partial<
+  Pick<KeyFilter, 'teamId' | 'userId' | 'organizationId' | 'includeTeamKeys' | 'includeCreatedByKeys'>
+>;
 
 const columns = {
   created_at: 'created_at',
@@ -43,51 +51,6 @@ const columns = {
  * are the old ones, say. Of 500,000 keys it then read 250,000 others first (900 ms) to find 24,000 (sorted in 20 ms).
  */
 const SORTED_AT_MOST = 25_000;
-
-type Alternative = readonly [sql: string, value: unknown];
-
-/** Parts of a condition, each with its values: none is ever put together from what a caller sent. */
-class Conditions {
-  readonly #parts: string[] = [];
-  readonly #values: unknown[] = [];
-  #alternatives: readonly Alternative[] = [];
-
-  and(sql: string, ...values: readonly unknown[]): void {
-    this.#parts.push(sql);
-    this.#values.push(...values);
-  }
-
-  /** Any of these, beside all others. Once in a list. */
-  either(...alternatives: readonly Alternative[]): void {
-    this.#alternatives = alternatives;
-  }
-
-  get where(): string {
-    const either = this.#alternatives.map(([sql]) => sql).join(' or ');
-    return whereAll(either === '' ? this.#parts : [...this.#parts, `(${either})`]);
-  }
-
-  get values(): unknown[] {
-    return [...this.#values, ...this.#alternatives.map(([, value]) => value)];
-  }
-
-  /** One alternative after the other: of an `or` PostgreSQL reads every index to its end before it counts a row. */
-  countedIn(table: string): Matching {
-    const from = `select 1 from ${SCHEMA}.${table} k`;
-    const rows = this.#alternatives.map(([sql], index) => {
-      const before = this.#alternatives.slice(0, index).map(([other]) => `(${other}) is not true`);
-      return `${from} ${whereAll([...this.#parts, sql, ...before])}`;
-    });
-    const values = this.#alternatives.map(([, value], index) => {
-      const before = this.#alternatives.slice(0, index).map(([, other]) => other);
-      return [...this.#values, value, ...before];
-    });
-    if (rows.length === 0) return { rows: `${from} ${this.where}`, values: this.values };
-    return { rows: rows.join(' union all '), values: values.flat() };
-  }
-}
-
-const whereAll = (parts: readonly string[]): string => (parts.length === 0 ? '' : `where ${parts.join(' and ')}`);
 
 /** Lists of keys in plain SQL: each filter and each order is an index of 0001 or 0006. */
 export class KeyList {
@@ -120,16 +83,24 @@ export class KeyList {
     return { keys: rows.map((row) => em.map(Key, row)), total: totalWith(counted, filter, rows.length) };
   }
 
+  /** The newest keys of teams, so many of each, as far as the caller may read them. */
+  async newestOf(teamIds: readonly string[], most: number): Promise<Key[]> {
+    const { em } = this.#work;
+    const conditions = new Conditions();
+    conditions.and('k.team_id = t.id');
+    await this.#scope(conditions, { includeTeamKeys: true });
+    const rows = await em.execute<object[]>(
+      `select k.* from unnest(?::text[]) t(id) cross join lateral (
+         select k.* from ${SCHEMA}.keys k ${conditions.where} order by k.created_at desc, k.id limit ?) k`,
+      [sqlArray(teamIds), ...conditions.values, most],
+    );
+    return rows.map((row) => em.map(Key, row));
+  }
+
   /** The records of deleted keys, the last one first. */
   async deleted(filter: KeyFilter): Promise<{ deleted: DeletedKey[]; total: number }> {
     const { em, authority } = this.#work;
-    const { tag, expiringIn, sortBy } = filter;
-    if (tag !== undefined || expiringIn !== undefined || (sortBy !== undefined && sortBy !== 'created_at')) {
-      const name = tag !== undefined ? 'tag' : expiringIn !== undefined ? 'expiring_in' : 'sort_by';
-      throw new GatewayError('invalid', 'invalid_request_error', `${name}: deleted keys are listed by their deletion`, {
-        param: name,
-      });
-    }
+    requireOfDeleted(filter);
     const conditions = new Conditions();
     await this.#filterOwners(conditions, filter);
     const { teamId } = authority.scope;
@@ -178,6 +149,7 @@ export class KeyList {
     const conditions = new Conditions();
     await this.#filterOwners(conditions, filter);
     await this.#scope(conditions, filter);
+    if (filter.rotationDue) conditions.and(isRotationDue, now, now);
     if (filter.tag !== undefined) conditions.and(`k.tags @> array[?]::text[] and k.tags <> '{}'`, filter.tag);
     if (filter.status === 'blocked') conditions.and('k.blocked');
     if (filter.status === 'expired') conditions.and('not k.blocked and k.expires_at <= ?', now);
@@ -205,7 +177,7 @@ export class KeyList {
   }
 
   /** A key is in a list exactly when its caller may read it by itself. */
-  async #scope(conditions: Conditions, filter: KeyFilter): Promise<void> {
+  async #scope(conditions: Conditions, filter: Scope): Promise<void> {
     const { authority } = this.#work;
     if (authority.seesAll) return;
     if (authority.userId === null) {
@@ -263,18 +235,24 @@ export class KeyList {
   }
 }
 
+/** Filters that ask what a key is doing now say nothing of one that is gone. */
+function requireOfDeleted({ tag, expiringIn, rotationDue, sortBy }: KeyFilter): void {
+  const isOf = {
+    tag: tag !== undefined,
+    expiring_in: expiringIn !== undefined,
+    rotation_due: rotationDue === true,
+    sort_by: sortBy !== undefined && sortBy !== 'created_at',
+  };
+  const [name] = Object.entries(isOf).find(([, isAsked]) => isAsked) ?? [];
+  if (name === undefined) return;
+  throw new GatewayError('invalid', 'invalid_request_error', `${name}: deleted keys are listed by their deletion`, {
+    param: name,
+  });
+}
+
 /** The id follows the column in the direction in which one index holds both. */
 function orderOf({ sortBy = 'created_at', sortOrder }: KeyFilter): string {
   const isDown = sortOrder === 'desc';
   const idOrder = (sortBy === 'created_at') === isDown ? 'asc' : 'desc';
   return `k.${columns[sortBy]} ${isDown ? 'desc' : 'asc'}, k.id ${idOrder}`;
 }
-
-/** LiteLLM's status and type. */
-const notYourKeys = (userId: string, own: string) =>
-  new GatewayError(
-    'forbidden',
-    'bad_request_error',
-    `You are not authorized to check another user's keys. Got user_id=${userId}, Your ID=${own}`,
-    { param: 'user_id' },
-  );

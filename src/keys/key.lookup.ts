@@ -51,7 +51,10 @@ export class KeyLookup {
     throw (await this.#gone(reference)) ?? unknownKey(reference);
   }
 
-  /** Each once, however often and by whatever names; in one order, so that two deletions cannot lock each other out. */
+  /**
+   * Each once, however often and by whatever names, in the order they were named; locked in one order, so that two
+   * deletions cannot lock each other out.
+   */
   async lockAll(references: readonly string[]): Promise<{ key: Key; reference: string }[]> {
     const named = new Map<string, string>();
     for (const reference of references) {
@@ -64,9 +67,12 @@ export class KeyLookup {
       { id: { $in: [...named.keys()] } },
       { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true, orderBy: { id: 'asc' } },
     );
-    const missing = [...named].find(([id]) => !keys.some((key) => key.id === id));
-    if (missing) throw unknownKey(missing[1]);
-    return keys.map((key) => ({ key, reference: named.get(key.id) ?? key.id }));
+    const locked = new Map(keys.map((key) => [key.id, key]));
+    return [...named].map(([id, reference]) => {
+      const key = locked.get(id);
+      if (!key) throw unknownKey(reference);
+      return { key, reference };
+    });
   }
 
   async #find(reference: string, lock: { lockMode?: LockMode.PESSIMISTIC_WRITE; refresh?: true }): Promise<Key | null> {

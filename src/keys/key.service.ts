@@ -20,6 +20,7 @@ import {
   everyLimit,
   KeyChecks,
   type KeyFields,
+  type ModelEdits,
   nextRotation,
   requireFields,
   type RotationFields,
@@ -30,10 +31,12 @@ import { aliasTaken, notYourKey, secretTaken, teamKeysHeld } from './key.errors.
 import { budgetsOf, type SharedBudget } from './key.limits.ts';
 import { KeyLookup } from './key.lookup.ts';
 import { KeyOwners, type MakingRoute } from './key.owners.ts';
+import { withEdits } from './key.models.ts';
 import type { Standing } from './key.policy.ts';
 import { KeyRemoval } from './key.removal.ts';
 import type { KeyRules } from './key.rules.ts';
 import { KeySecrets } from './key.secrets.ts';
+import { isRotationDue } from './key.state.ts';
 import { describeKey, encodeKey } from './key.wire.ts';
 
 export type BulkOutcome = Attempt<Key> & { readonly reference: string };
@@ -113,12 +116,12 @@ export class KeyService {
     return { key, secret };
   }
 
-  async update(reference: string, changes: KeyFields): Promise<Key> {
-    requireChange(changes);
+  async update(reference: string, asked: KeyFields & ModelEdits): Promise<Key> {
+    requireChange(asked);
     const key = await this.#lookup.lock(reference);
     const standing = await this.#access.requireChange(key, { reference, route: '/key/update' });
     const before = this.#encode(key);
-    await this.#apply(key, changes, standing);
+    await this.#apply(key, withEdits(key.models, asked), standing);
     await this.#changed(key, 'updated', before);
     return key;
   }
@@ -192,9 +195,8 @@ export class KeyService {
   async rotateDue(keep: (key: Key, secret: string) => Promise<void>): Promise<Key | undefined> {
     const { em, now } = this.#work;
     const [due] = await em.execute<{ id: string }[]>(
-      `select id from ${SCHEMA}.keys where auto_rotate and key_rotation_at <= ? and not blocked
-         and (expires_at is null or expires_at > ?)
-       order by key_rotation_at limit 1 for update skip locked`,
+      `select k.id from ${SCHEMA}.keys k where ${isRotationDue}
+       order by k.key_rotation_at limit 1 for update skip locked`,
       [now, now],
     );
     if (!due) return undefined;

@@ -69,7 +69,7 @@ export class TeamService {
   async create({ teamId, ...fields }: NewTeam): Promise<Team> {
     const { authority } = this.#work;
     const organizationId = fields.organizationId ?? null;
-    if (!(await authority.administersOrganization(organizationId))) throw notTheirOrganization();
+    if (!(await authority.administersOrganization(organizationId))) throw notTheirs(organizationId);
     const team = this.#work.em.create(Team, {
       ...untouched,
       ...newLimits(fields),
@@ -272,8 +272,13 @@ function columnsOf(fields: TeamChanges) {
   });
 }
 
-const notTheirOrganization = () =>
-  fieldNotAllowed('organizationId', 'only administrators, and those of the organization, make teams in it');
+const notTheirs = (organizationId: string | null) =>
+  organizationId === null
+    ? new GatewayError('forbidden', 'forbidden', 'Only administrators make teams without an organization', {
+        param: 'organization_id',
+        hint: 'Name an organization that you administer, or ask an administrator.',
+      })
+    : fieldNotAllowed('organizationId', 'only administrators, and those of the organization, make teams in it');
 
 function taken(team: Team, param: 'team_alias' | 'team_id', cause?: unknown): GatewayError {
   const isAlias = param === 'team_alias';

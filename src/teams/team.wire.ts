@@ -37,6 +37,8 @@ export const teamInfo = {
   modelAliases: z.record(z.string(), z.string()).describe('Models by the names that clients send'),
   litellmModelTable: answer({
     modelAliases: z.record(z.string(), z.string()).describe('The same, where LiteLLM has it'),
+    createdBy: stampInfo.createdBy,
+    updatedBy: stampInfo.updatedBy,
   })
     .nullable()
     .describe('The aliases where LiteLLM has them; null without any'),
@@ -91,6 +93,9 @@ export const bareTeam = (team: Team): TeamWithMembers => ({ team, members: [], m
 
 export const inTeam = ({ member: { userId, role }, email }: Membership) => ({ userId, userEmail: email, role });
 
+/** Where LiteLLM keeps aliases; its clients want to know who wrote them. */
+const modelTable = ({ aliases: modelAliases, createdBy, updatedBy }: Team) => ({ modelAliases, createdBy, updatedBy });
+
 export const describeTeam = ({ team, members, membersCount, keysCount }: TeamWithMembers, now: Date) => ({
   teamId: team.id,
   teamAlias: team.alias ?? null,
@@ -107,7 +112,7 @@ export const describeTeam = ({ team, members, membersCount, keysCount }: TeamWit
   rpmLimitType: team.rpmLimitType ?? null,
   tpmLimitType: team.tpmLimitType ?? null,
   modelAliases: team.aliases,
-  litellmModelTable: Object.keys(team.aliases).length > 0 ? { modelAliases: team.aliases } : null,
+  litellmModelTable: Object.keys(team.aliases).length > 0 ? modelTable(team) : null,
   tags: team.tags,
   teamMemberPermissions: team.memberPermissions,
   teamMemberBudget: team.memberMaxBudget ?? null,
