@@ -19,6 +19,7 @@ import { openOrm } from './db/orm.ts';
 import type { Change } from './db/notify.ts';
 import type { Work } from './db/work.ts';
 import { readAsked } from './kernel/change-options.ts';
+import type { Explainer } from './explain/explainer.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { Invitation } from './invitations/invitation.entity.ts';
 import { InvitationService } from './invitations/invitation.service.ts';
@@ -73,6 +74,7 @@ export interface Services {
   readonly accessGroups: AccessGroupService;
   readonly credentials: CredentialService;
   readonly spend: SpendReads;
+  readonly explainer: Pick<Explainer, 'explain'>;
 }
 
 export interface AppOptions {
@@ -89,6 +91,8 @@ export interface AppOptions {
   readonly keyRules: KeyRuleSettings;
   /** What a new user has where its maker says nothing, and may join. */
   readonly userDefaults: UserSettings;
+  /** Says how calls would be decided: by the counters of a daemon, or without any. */
+  readonly explainer: Pick<Explainer, 'explain'>;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
 }
@@ -185,7 +189,7 @@ export class App {
   }
 
   #services(work: Work): Services {
-    const { vault, configured, keyRules, userDefaults } = this.#options;
+    const { vault, configured, keyRules, userDefaults, explainer } = this.#options;
     const audit = new AuditService(work, this.#chains);
     const budgets = new BudgetService(work, audit);
     const organizations = new OrganizationService(work, audit, budgets);
@@ -224,6 +228,7 @@ export class App {
       accessGroups: new AccessGroupService(models),
       credentials: new CredentialService(work, audit, vault),
       spend: { rows: spendRows, sums: spendSums, activity, tags: tagSums, scope: spendScope, requireSpender },
+      explainer,
     };
   }
 

@@ -10,6 +10,7 @@ import type { Seed } from './access/principal-of.ts';
 import type { Database } from './database.ts';
 import { type Change, Listener } from './db/notify.ts';
 import { OutageLog } from './db/outage-log.ts';
+import { Explainer } from './explain/explainer.ts';
 import { toMilliseconds } from './kernel/duration.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
@@ -121,9 +122,28 @@ export async function createDataPlane(parts: DataPlaneParts) {
       },
     }),
   );
+  const explainer = new Explainer({
+    pool: database.pool,
+    now,
+    seed,
+    payers,
+    deployments: () => deployments,
+    gauge: () => metering.gauge,
+    isLive: true,
+    modelAccessStatus: settings.modelAccessStatus,
+    budgetExceededStatus: settings.budgetExceededStatus,
+  });
   const credentialOf = (request: IncomingMessage) => maskedCredential(request, settings.keyHeaderName);
   const kept = opened.move();
-  return { authenticate, credentialOf, proxy, follow, log, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return {
+    authenticate,
+    credentialOf,
+    proxy,
+    explainer,
+    follow,
+    log,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
 }
 
 /** Money refused in the status the operator's clients know; what a budget is, is none of HTTP's business. */

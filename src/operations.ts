@@ -4,6 +4,7 @@ import { credentialOperations } from './credentials/credential.operations.ts';
 import { budgetOperations } from './budgets/budget.operations.ts';
 import { customerOperations } from './customers/customer.operations.ts';
 import { invitationOperations } from './invitations/invitation.operations.ts';
+import { explain } from './explain/explain.operations.ts';
 import type { AnyOperation } from './kernel/operation.ts';
 import { keyOperations } from './keys/key.operations.ts';
 import { accessGroupOperations } from './models/access-group.operations.ts';
@@ -47,4 +48,5 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...activityOperations,
   ...labelActivityOperations,
   ...auditOperations,
+  explain,
 ];

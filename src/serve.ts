@@ -89,6 +89,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     configured,
     keyRules: keyRules(settings),
     userDefaults: settings.userSettings,
+    explainer: plane.explainer,
     onChange: plane.follow,
   });
   if (settings.rotationSecretsDir !== undefined) {

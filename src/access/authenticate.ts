@@ -6,6 +6,7 @@ import { GatewayError } from '../kernel/errors.ts';
 import { clientNetwork } from '../kernel/client-network.ts';
 import { hashSecret, isMalformed, maskSecret } from '../kernel/secret.ts';
 import { findKeyRow, type KeyRow } from '../keys/key.queries.ts';
+import { callerChecks, firstDenial } from './checks.ts';
 import { readCredential } from './credential.ts';
 import { FailedCredentials } from './failed-credentials.ts';
 import type { Cached, KeyCache } from './key-cache.ts';
@@ -146,33 +147,11 @@ const tooBusy = () =>
   });
 
 function requireUsable(principal: Principal, secret: string, now: Date): void {
-  if (principal.blocked) {
-    throw denied('key_blocked', "Key is blocked. Update via `/key/unblock` if you're an admin.");
-  }
-  if (principal.teamBlocked) {
-    throw denied(
-      'team_blocked',
-      `Team=${principal.teamId} is blocked. Update via \`/team/unblock\` if you're an admin.`,
-    );
-  }
-  if (principal.userBlocked) {
-    throw denied(
-      'user_blocked',
-      `User=${principal.userId} is blocked. Update via \`/user/unblock\` if you're an admin.`,
-    );
-  }
-  if (principal.organizationBlocked) {
-    throw denied('organization_blocked', `Organization=${principal.organizationId} is blocked.`);
-  }
-  if (principal.expiresAt !== null && principal.expiresAt <= now.getTime()) {
-    const expiry = new Date(principal.expiresAt).toISOString();
-    throw new GatewayError(
-      'unauthenticated',
-      'expired_key',
-      `Authentication Error - Expired Key. Key Expiry time ${expiry} and current time ${now.toISOString()}`,
-      { param: maskSecret(secret) },
-    );
-  }
+  const denial = firstDenial(callerChecks, { principal, now });
+  if (!denial) return;
+  throw new GatewayError(denial.kind, denial.type, denial.message(), {
+    ...(denial.rule === 'key.expiry' && { param: maskSecret(secret) }),
+  });
 }
 
 const denied = (type: string, message: string) =>

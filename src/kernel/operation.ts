@@ -135,8 +135,8 @@ export interface Existing<Services, Input extends Wire, Output extends Wire> {
  * page. It is therefore plain data and one function, and importing it must not load the database or the web server.
  */
 export interface Operation<Services, Input extends Wire, Output extends Wire> {
-  /** Nouns, then the verb: `key generate`, `team member add`. */
-  readonly command: readonly [string, string, ...string[]];
+  /** Nouns, then the verb: `key generate`, `team member add`. A verb alone where there is nothing it could be about but a call. */
+  readonly command: readonly [string, ...string[]];
   /** Other verbs for the same command, LiteLLM's among them; not shown in help. */
   readonly aliases?: readonly string[];
   readonly route: Route;

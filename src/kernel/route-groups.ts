@@ -31,6 +31,7 @@ export const routeGroups = {
     '/v1/model/info',
     '/v2/model/info',
     '/model_group/info',
+    '/explain',
     '/v1/models',
     '/models',
     '/v1/models/:model',

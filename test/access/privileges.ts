@@ -122,6 +122,7 @@ export const privileges: Readonly<Record<string, Row>> = {
   'key list': plain(everybody),
   'key aliases': plain(everybody),
   'key get': ofKey(keys.read),
+  explain: ofKey(keys.read, { model: 'mock-gpt' }),
   'key get-several': row(everybody, (_, caller, site) => ({ keys: [keyOf('own', caller, site)] })),
   'key update': ofKey(keys.hold, { metadata: { seen: true } }),
   'key bulk-update': row(administrators.writes, (_, caller, site) => ({
