@@ -47,6 +47,7 @@ export function columnsOf(fields: KeyFields, now: Date) {
     tpmLimitType: fields.tpmLimitType,
     aliases: orEmpty(fields.aliases, {}),
     allowedRoutes: routesOf(fields),
+    allowedIps: orEmpty(fields.allowedIps, []),
     permissions: orEmpty(fields.permissions, {}),
     tags: orEmpty(fields.tags, []),
     enforcedParams: orEmpty(fields.enforcedParams, []),
@@ -207,6 +208,7 @@ export const blank = () => ({
   tpmLimitType: null,
   aliases: {},
   allowedRoutes: [],
+  allowedIps: [],
   permissions: {},
   tags: [],
   enforcedParams: [],
@@ -229,6 +231,7 @@ export const everyLimit: ReadonlySet<string> = new Set([
   'rpmLimit',
   'maxParallelRequests',
   'allowedRoutes',
+  'allowedIps',
   'expiresAt',
 ]);
 

@@ -39,6 +39,7 @@ export const ownerFlags: NonNullable<CommandLine['flags']> = {
   duration: expiresFlag,
   expires: false,
   allowed_routes: { name: 'routes', placeholder: 'route,…' },
+  allowed_ips: { name: 'allowed-ips', placeholder: 'address,…' },
   key_type: 'type',
   rotation_interval: rotateFlag,
   auto_rotate: false,
