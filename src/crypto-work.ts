@@ -10,7 +10,7 @@ import { type Database, openDatabase } from './database.ts';
 import { requireCurrent } from './db/migrate.ts';
 import { type SealedText, sealedTexts } from './db/sealed-fields.ts';
 import { createVault, keyId, type KeyRing, sealedWith, type Vault, type VaultPurpose } from './kernel/encryption.ts';
-import { lazyExplainer } from './explain/without-daemon.ts';
+import { lazyExplainer } from './lazy-explainer.ts';
 import { Exit, GatewayError } from './kernel/errors.ts';
 import { operation } from './kernel/operation.ts';
 import { answer, wire } from './kernel/wire.ts';

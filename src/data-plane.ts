@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { Authenticator } from './access/authenticate.ts';
+import { addressOf } from './kernel/client.ts';
 import { maskedCredential } from './access/credential.ts';
 import { allows, requireCall } from './access/decide.ts';
 import { KeyCache } from './access/key-cache.ts';
@@ -74,7 +75,12 @@ export async function createDataPlane(parts: DataPlaneParts) {
     maxEntries: PAYERS_AT_MOST,
     seed,
   });
+  const { trustedProxies, allowedIps, masterKeyAllowedIps } = settings;
+  const whereFrom = (request: IncomingMessage) => addressOf(request, trustedProxies);
   const authenticator = new Authenticator({
+    addressOf: whereFrom,
+    allowedIps,
+    masterKeyAllowedIps,
     pool: database.pool,
     cache,
     masterKey,
@@ -102,6 +108,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
   const authenticate = (request: IncomingMessage) => authenticator.authenticate(request, { mayBeStale: false });
   const proxy = opened.use(
     createProxy({
+      addressOf: whereFrom,
       authenticate: (request) => authenticator.authenticate(request, { mayBeStale: true }),
       payers: (named) => payers.find(named),
       decide: (principal, call) =>
@@ -137,6 +144,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
   const kept = opened.move();
   return {
     authenticate,
+    addressOf: whereFrom,
     credentialOf,
     proxy,
     explainer,

@@ -6,7 +6,7 @@ import { loadSettings } from './config/load.ts';
 import { openDatabase } from './database.ts';
 import { runningEmbedded } from './db/embedded.ts';
 import { migrate, requireCurrent } from './db/migrate.ts';
-import { lazyExplainer } from './explain/without-daemon.ts';
+import { lazyExplainer } from './lazy-explainer.ts';
 import { createVault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
 import type { Runtime } from './runtime.ts';

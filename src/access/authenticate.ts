@@ -2,11 +2,14 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type pg from 'pg';
 import { asDatabaseTrouble, databaseAway } from '../db/errors.ts';
+import { requireWithin } from '../kernel/client.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import type { Networks } from '../kernel/networks.ts';
 import { clientNetwork } from '../kernel/client-network.ts';
 import { hashSecret, isMalformed, maskSecret } from '../kernel/secret.ts';
 import { findKeyRow, type KeyRow } from '../keys/key.queries.ts';
-import { callerChecks, firstDenial } from './checks.ts';
+import { callerChecks } from './caller-checks.ts';
+import { type Caller, firstDenial } from './checks.ts';
 import { readCredential } from './credential.ts';
 import { FailedCredentials } from './failed-credentials.ts';
 import type { Cached, KeyCache } from './key-cache.ts';
@@ -20,6 +23,11 @@ export interface AuthenticatorOptions {
   /** A further header to read the key from. */
   readonly keyHeader: string | undefined;
   readonly now: () => Date;
+  /** Where a request came from; empty for the admin socket. */
+  readonly addressOf: (request: IncomingMessage) => string;
+  /** Where any key is accepted from, and the master key; everywhere when absent. */
+  readonly allowedIps?: Networks | undefined;
+  readonly masterKeyAllowedIps?: Networks | undefined;
   /** Money an entity had spent when its row was read: the counters begin with it. */
   readonly seed: Seed;
 }
@@ -62,8 +70,11 @@ export class Authenticator {
    * @throws GatewayError 401 when the credential is known to be bad, 503 when we cannot know
    */
   async authenticate(request: IncomingMessage, { mayBeStale }: { mayBeStale: boolean }): Promise<Principal> {
+    const { allowedIps } = this.#options;
+    const address = () => this.#options.addressOf(request);
+    if (allowedIps) requireWithin(allowedIps, address());
     const secret = readCredential(request, this.#options.keyHeader);
-    if (this.#isMaster(secret)) return master;
+    if (this.#isMaster(secret)) return this.#master(address);
     if (!secret.startsWith('sk-')) throw notAKey(secret);
     const hash = hashSecret(secret);
     // Before any look-up: a key of ours with a wrong checksum was mistyped or made up.
@@ -77,8 +88,14 @@ export class Authenticator {
         return aside;
       }));
     if (cached === 'unknown') throw unknownKey(secret, hash);
-    requireUsable(cached.principal, secret, this.#options.now());
+    requireUsable({ principal: cached.principal, now: this.#options.now(), address }, secret);
     return cached.principal;
+  }
+
+  #master(address: () => string): Principal {
+    const { masterKeyAllowedIps } = this.#options;
+    if (masterKeyAllowedIps) requireWithin(masterKeyAllowedIps, address());
+    return master;
   }
 
   /** MACs under a key of this process are compared, so that neither length nor beginning of the master key leaks. */
@@ -91,10 +108,10 @@ export class Authenticator {
     return createHmac('sha256', this.#comparisonKey).update(secret).digest();
   }
 
-  async #lookUp(hash: string, { socket }: IncomingMessage): Promise<Cached> {
+  async #lookUp(hash: string, request: IncomingMessage): Promise<Cached> {
     const under = this.#loading.get(hash);
     if (under) return under;
-    const client = clientNetwork(socket.remoteAddress);
+    const client = clientNetwork(this.#options.addressOf(request));
     this.#failed.requireRoom(client);
     if (this.#loading.size >= LOOKUPS_AT_MOST) throw tooBusy();
     const loading = this.#load(hash).finally(() => this.#loading.delete(hash));
@@ -146,8 +163,8 @@ const tooBusy = () =>
     headers: { 'retry-after': '1' },
   });
 
-function requireUsable(principal: Principal, secret: string, now: Date): void {
-  const denial = firstDenial(callerChecks, { principal, now });
+function requireUsable(caller: Caller, secret: string): void {
+  const denial = firstDenial(callerChecks, caller);
   if (!denial) return;
   throw new GatewayError(denial.kind, denial.type, denial.message(), {
     ...(denial.rule === 'key.expiry' && { param: maskSecret(secret) }),

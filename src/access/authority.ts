@@ -27,6 +27,7 @@ interface CallerRow extends GrantRow {
   readonly team_id: string | null;
   readonly organization_id: string | null;
   readonly allowed_routes: string[];
+  readonly allowed_ips: string[];
   /** As text: so the ORM leaves moments in statements of our own. */
   readonly expires_at: string | null;
   readonly user_id: string | null;
@@ -62,7 +63,7 @@ export class Authority {
       `select k.id, k.team_id, k.organization_id, k.models, coalesce(k.max_budget, b.max_budget) as max_budget,
               coalesce(k.tpm_limit, b.tpm_limit) as tpm_limit, coalesce(k.rpm_limit, b.rpm_limit) as rpm_limit,
               coalesce(k.max_parallel_requests, b.max_parallel_requests) as max_parallel_requests,
-              k.allowed_routes, k.expires_at, u.id as user_id, u.role as user_role,
+              k.allowed_routes, k.allowed_ips, k.expires_at, u.id as user_id, u.role as user_role,
               not (k.blocked or coalesce(t.blocked, false) or coalesce(u.blocked, false) or coalesce(o.blocked, false))
                 and (k.expires_at is null or k.expires_at > now())
                 and (k.token = ? or exists (
@@ -249,9 +250,9 @@ export class Authority {
   /** What the key that was used may do itself: nobody is given more with it. Undefined for administrators. */
   get ownGrant(): HeldGrant | undefined {
     if (this.isAdmin || !this.#caller) return undefined;
-    const { allowed_routes: allowedRoutes, expires_at: expires } = this.#caller;
+    const { allowed_routes: allowedRoutes, allowed_ips: allowedIps, expires_at: expires } = this.#caller;
     const expiresAt = expires === null ? null : new Date(expires);
-    return { grant: { ...grantOf(this.#caller), allowedRoutes, expiresAt }, isInherited: false };
+    return { grant: { ...grantOf(this.#caller), allowedRoutes, allowedIps, expiresAt }, isInherited: false };
   }
 
   /** What an owner holds, read as it is now. Limits an owner has are looked at with every call of its keys. */
@@ -318,5 +319,6 @@ const grantOf = (row: GrantRow): Grant => ({
   rpmLimit: count(row.rpm_limit),
   maxParallelRequests: row.max_parallel_requests,
   allowedRoutes: [],
+  allowedIps: [],
   expiresAt: null,
 });

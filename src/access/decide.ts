@@ -1,14 +1,7 @@
 import { GatewayError } from '../kernel/errors.ts';
-import {
-  type Asked,
-  callChecks,
-  type Check,
-  type Denial,
-  firstDenial,
-  type ModelLists,
-  modelChecks,
-  routeCheck,
-} from './checks.ts';
+import { callChecks, routeCheck } from './call-checks.ts';
+import { type Asked, type Check, type Denial, firstDenial, type ModelLists } from './checks.ts';
+import { modelChecks } from './model-checks.ts';
 import type { Payer } from './payers.ts';
 import type { Principal } from './principal.ts';
 

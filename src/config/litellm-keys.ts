@@ -28,7 +28,7 @@ export const unserved: Readonly<Record<string, ReadonlySet<string>>> = {
     user_mcp_management_mode store_prompts_in_spend_logs max_response_size_mb proxy_budget_rescheduler_min_time
     proxy_budget_rescheduler_max_time proxy_batch_write_at proxy_batch_polling_interval
     proxy_config_reload_interval_seconds custom_key_generate custom_key_update custom_sso custom_ui_sso_sign_in_handler
-    allowed_ips default_team_disabled allow_user_auth disable_prisma_schema_update allow_client_side_credentials
+    default_team_disabled allow_user_auth disable_prisma_schema_update allow_client_side_credentials
     admin_only_routes use_azure_key_vault use_google_kms spend_report_frequency ui_access_mode litellm_jwtauth
     litellm_license pass_through_endpoints forward_openai_org_id forward_client_headers_to_llm_api
     forward_llm_provider_auth_headers maximum_spend_logs_retention_interval maximum_spend_logs_cleanup_cron
@@ -93,7 +93,7 @@ export const providerParams =
 
 /** Names of the above that restrict something in LiteLLM. A warning of these says so: here they restrict nothing. */
 export const protective = words(`
-  guardrails allowed_ips public_routes admin_only_routes allowed_routes custom_auth enable_jwt_auth litellm_jwtauth
+  guardrails public_routes admin_only_routes allowed_routes custom_auth enable_jwt_auth litellm_jwtauth
   enable_oauth2_auth enforced_params enforce_user_param role_permissions default_team_disabled max_parallel_requests
   global_max_parallel_requests reject_clientside_metadata_tags max_budget max_end_user_budget
   provider_budget_config tag_budget_config

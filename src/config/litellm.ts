@@ -198,7 +198,8 @@ class Reader {
     const place = places.get(path);
     if (place) {
       if (isNull) return;
-      if (value.kind === 'scalar') this.#once(path, at, () => this.#set(place, value));
+      const single = settingOf(place.name).isList ? joined(value) : value;
+      if (single.kind === 'scalar') this.#once(path, at, () => this.#set(place, single));
       else this.#problems.add(value.at, `${path} must be a single value`);
     } else if (structures.has(path)) {
       if (!isNull) this.#once(path, at, () => this.#structures.set(path, value));
@@ -231,6 +232,15 @@ class Reader {
       : 'is LiteLLM’s; gatewayctl does not serve it, and it has no effect';
     this.#warnings.push({ where: showPlace(at), key, message: message ?? served });
   }
+}
+
+/** A list of single values as one text. */
+function joined(value: Tree): Tree {
+  if (value.kind !== 'list' || value.items.length === 0) return value;
+  const texts = value.items.map((item) => (item.kind === 'scalar' ? item.text : undefined));
+  if (texts.includes(undefined)) return value;
+  const text = texts.join(',');
+  return { kind: 'scalar', at: value.at, text, value: text };
 }
 
 const isGroup = (path: string): boolean => [...places.keys()].some((place) => place.startsWith(`${path}.`));

@@ -13,6 +13,8 @@ export interface Setting {
   readonly flag?: string;
   /** Places in the configuration file: ours first, then LiteLLM's. */
   readonly file: readonly (string | FilePlace)[];
+  /** A file may hold a list: its entries are joined by commas. */
+  readonly isList?: true;
   /** Never shown. `password`: a URL, of which only the password is hidden. */
   readonly secret?: 'whole' | 'password';
   readonly description: string;
@@ -122,6 +124,43 @@ export const settings = {
     env: ['GATEWAYCTL_KEY_HEADER_NAME'],
     file: ['gatewayctl.key_header_name', 'general_settings.litellm_key_header_name'],
     description: 'A further request header in which clients may send their key',
+  },
+  adminListen: {
+    type: value.endpoint,
+    env: ['GATEWAYCTL_ADMIN_LISTEN'],
+    flag: 'admin-listen',
+    file: ['gatewayctl.admin.listen'],
+    description:
+      'Address and port of a listener of its own for the admin API; the other then answers calls and health alone',
+  },
+  adminAllowedIps: {
+    type: value.networks,
+    env: ['GATEWAYCTL_ADMIN_ALLOWED_IPS'],
+    file: ['gatewayctl.admin.allowed_ips'],
+    isList: true,
+    description: 'Addresses and networks from which the admin API may be used; everywhere when not set',
+  },
+  allowedIps: {
+    type: value.networks,
+    env: ['GATEWAYCTL_ALLOWED_IPS'],
+    file: ['gatewayctl.allowed_ips', 'general_settings.allowed_ips'],
+    isList: true,
+    description: 'Addresses and networks from which keys are accepted at all; everywhere when not set',
+  },
+  masterKeyAllowedIps: {
+    type: value.networksOrNone,
+    env: ['GATEWAYCTL_MASTER_KEY_ALLOWED_IPS'],
+    file: ['gatewayctl.master_key_allowed_ips'],
+    isList: true,
+    description:
+      'Addresses and networks from which the master key is accepted; none leaves the admin socket alone to the operator',
+  },
+  trustedProxies: {
+    type: value.networks,
+    env: ['GATEWAYCTL_TRUSTED_PROXIES'],
+    file: ['gatewayctl.trusted_proxies'],
+    isList: true,
+    description: 'Proxies whose X-Forwarded-For is believed; without one the address is that of the connection',
   },
   logLevel: {
     // LiteLLM's LITELLM_LOG has Python's names.

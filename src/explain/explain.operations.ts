@@ -55,6 +55,7 @@ export const explain = operation({
     route: label.default('/v1/chat/completions').describe('The path that is called'),
     tokens: z.int().nonnegative().optional().describe('Tokens of the prompt; counted from the body when absent'),
     maxTokens: z.int().positive().optional().describe('Tokens the answer may have'),
+    from: z.union([z.ipv4(), z.ipv6()]).optional().describe('The address it would come from'),
     user: label.optional().describe('The customer the request names'),
     tags: z.array(label).max(100).optional().describe('Tags the request names'),
     body: z.record(z.string(), z.unknown()).optional().describe('The body of the request'),
@@ -87,7 +88,10 @@ export const explain = operation({
       ['For a script', 'gatewayctl explain --key ci-runner --model gpt-4o -o json --fields allowed,rule'],
     ],
   },
-  run: async ({ keys, explainer }: Needs, { key: reference, route: path, tokens, user, tags, body, ...asked }) => {
+  run: async (
+    { keys, explainer }: Needs,
+    { key: reference, route: path, tokens, user, tags, body, from, ...asked },
+  ) => {
     const key = reference === undefined ? await keys.own() : await keys.get(reference);
     const { model, worst, steps } = await explainer.explain({
       ...asked,
@@ -97,6 +101,7 @@ export const explain = operation({
       tags: tags ?? [],
       promptTokens: tokens,
       body,
+      address: from,
     });
     const denied = steps.find(({ outcome }) => outcome === 'deny');
     const { error } = denied ?? {};

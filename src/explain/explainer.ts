@@ -26,6 +26,8 @@ export interface Question {
   /** Tokens of the answer, where the request would say. */
   readonly maxTokens?: number | undefined;
   readonly body: Readonly<Record<string, unknown>> | undefined;
+  /** Where the call would come from. */
+  readonly address: string | undefined;
 }
 
 export interface Explanation {
@@ -86,7 +88,12 @@ export class Explainer {
     const deployments = await this.#options.deployments();
     const scopeOf: ScopeOf = (model) => deployments.scopeOf(model, principal.teamId);
     const asked = askedOf(principal, call, scopeOf);
-    const decided = traceDecision(asked, { now: now(), modelStatus, hasBody: question.body !== undefined });
+    const decided = traceDecision(asked, {
+      now: now(),
+      modelStatus,
+      hasBody: question.body !== undefined,
+      address: question.address,
+    });
     const target = deployments.find(asked.model, principal.teamId);
     const charge = chargeOf(principal, { models: [asked.model, call.model], payers: named, tags });
     const { worst, steps } = await this.#measure({ question, principal, charge, model: asked.model, target });

@@ -1,7 +1,8 @@
 import type { GatewayError } from '../kernel/errors.ts';
 import { toDollars } from '../kernel/money.ts';
 import type { Headroom } from '../metering/headroom.ts';
-import { type Asked, callerChecks, type Check, type Denial } from '../access/checks.ts';
+import { callerChecks } from '../access/caller-checks.ts';
+import type { Asked, Check, Denial } from '../access/checks.ts';
 import { asError, decisionChecks } from '../access/decide.ts';
 
 /** One check of a call, and how it went. */
@@ -23,14 +24,27 @@ export interface Step {
   readonly error?: GatewayError | undefined;
 }
 
+interface Asking {
+  readonly now: Date;
+  readonly modelStatus: number;
+  /** Whether the request's body is known. */
+  readonly hasBody: boolean;
+  /** Where it would come from, if that is known. */
+  readonly address: string | undefined;
+}
+
+function unknownAddress({ principal: { allowedIps } }: Asked): Step[] {
+  if (allowedIps.length === 0) return [];
+  return [{ check: 'key.address', outcome: 'unknown', detail: `only from ${allowedIps.join(', ')}` }];
+}
+
 /** Checks of the caller and of the call, in the order in which a request meets them; all of them, also behind a refusal. */
-export function traceDecision(
-  asked: Asked,
-  { now, modelStatus, hasBody }: { now: Date; modelStatus: number; hasBody: boolean },
-): Step[] {
-  const caller = { principal: asked.principal, now };
+export function traceDecision(asked: Asked, { now, modelStatus, hasBody, address }: Asking): Step[] {
+  const caller = { principal: asked.principal, now, address: () => address ?? '' };
   return [
-    ...callerChecks.flatMap((check) => stepOf(check, caller, 401)),
+    ...callerChecks.flatMap((check) =>
+      check.rule === 'key.address' && address === undefined ? unknownAddress(asked) : stepOf(check, caller, 401),
+    ),
     ...decisionChecks.flatMap((check) => {
       // What a request would hold is not known without one.
       const detail = check.rule === 'key.params' && !hasBody ? check.basis(asked) : undefined;

@@ -49,6 +49,7 @@ export function columnsOf(fields: KeyFields, now: Date) {
     tpmLimitType: fields.tpmLimitType,
     aliases: orEmpty(fields.aliases, {}),
     allowedRoutes: routesOf(fields),
+    allowedIps: orEmpty(fields.allowedIps, []),
     permissions: orEmpty(fields.permissions, {}),
     tags: orEmpty(fields.tags, []),
     enforcedParams: orEmpty(fields.enforcedParams, []),
@@ -206,6 +207,7 @@ export const blank = () => ({
   tpmLimitType: null,
   aliases: {},
   allowedRoutes: [],
+  allowedIps: [],
   permissions: {},
   tags: [],
   enforcedParams: [],
@@ -228,6 +230,7 @@ export const everyLimit: ReadonlySet<string> = new Set([
   'rpmLimit',
   'maxParallelRequests',
   'allowedRoutes',
+  'allowedIps',
   'expiresAt',
 ]);
 

@@ -1,3 +1,4 @@
+import { parseNetwork } from '../kernel/networks.ts';
 import { z } from 'zod';
 import { durationText, lifetime } from '../kernel/duration.ts';
 import { grace, grantChanges, grantFields, id, label, metadata, models, orNone } from '../kernel/fields.ts';
@@ -17,6 +18,10 @@ const expiry = {
   duration: lifetime.optional().describe('How long the key works from now, such as 30m, 12h or 90d; null is for ever'),
   expires: timestamp.optional().describe('When the key stops working, in place of a duration'),
 };
+
+const networkText = z.string().refine((text) => parseNetwork(text) !== undefined, {
+  error: 'must be an address or a network, such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32',
+});
 
 const routeEntry = z.string().refine(isRouteEntry, {
   error: ({ input }) =>
@@ -47,6 +52,12 @@ const settings = {
     .nullable()
     .optional()
     .describe('Routes the key may call: paths, paths that end in *, or names of groups; none means those of its role'),
+  allowedIps: z
+    .array(networkText)
+    .max(200)
+    .nullable()
+    .optional()
+    .describe('Addresses and networks the key may be used from, such as 10.0.0.0/8; none means everywhere'),
   keyType: z
     .enum(['default', 'llm_api', 'management', 'read_only'])
     .nullable()

@@ -21,6 +21,7 @@ export const teamGrant = (team: Pick<Team, (typeof fields)[number]>): Grant => (
   rpmLimit: team.rpmLimit ?? null,
   maxParallelRequests: team.maxParallelRequests ?? null,
   allowedRoutes: [],
+  allowedIps: [],
   expiresAt: null,
 });
 

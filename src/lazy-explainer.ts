@@ -1,9 +1,9 @@
 import type pg from 'pg';
-import type { Seed } from '../access/principal-of.ts';
-import type { Settings } from '../config/load.ts';
-import type { Vault } from '../kernel/encryption.ts';
-import { configuredDeployments } from '../serve.ts';
-import type { Explainer } from './explainer.ts';
+import type { Seed } from './access/principal-of.ts';
+import type { Settings } from './config/load.ts';
+import type { Vault } from './kernel/encryption.ts';
+import { configuredDeployments } from './serve.ts';
+import type { Explainer } from './explain/explainer.ts';
 
 export interface Surroundings {
   readonly pool: pg.Pool;
@@ -29,13 +29,13 @@ async function openExplainer({ pool, settings, vault, env }: Surroundings): Prom
     { DeploymentTable },
     { loadDeployments },
   ] = await Promise.all([
-    import('./explainer.ts'),
-    import('../metering/counters.ts'),
-    import('../metering/prices.ts'),
-    import('../metering/rate-limiter.ts'),
-    import('../access/payers.ts'),
-    import('../proxy/routing.ts'),
-    import('../models/model.queries.ts'),
+    import('./explain/explainer.ts'),
+    import('./metering/counters.ts'),
+    import('./metering/prices.ts'),
+    import('./metering/rate-limiter.ts'),
+    import('./access/payers.ts'),
+    import('./proxy/routing.ts'),
+    import('./models/model.queries.ts'),
   ]);
   const counters = new Counters(pool, { now });
   const seed: Seed = (entity, id, spent) => counters.seed(entity, id, spent);
