@@ -123,6 +123,32 @@ export const settings = {
     file: ['gatewayctl.key_header_name', 'general_settings.litellm_key_header_name'],
     description: 'A further request header in which clients may send their key',
   },
+  jwtEnabled: {
+    type: value.yesNo,
+    default: 'false',
+    env: ['GATEWAYCTL_JWT'],
+    file: ['gatewayctl.jwt.enabled', 'general_settings.enable_jwt_auth'],
+    description: 'Accept JWTs of the issuers that are configured, beside virtual keys',
+  },
+  jwtIssuer: {
+    type: value.list,
+    env: ['GATEWAYCTL_JWT_ISSUER', 'JWT_ISSUER'],
+    file: [],
+    description: 'Issuer of JWTs, as it stands in their iss; settings of its own are in gatewayctl.jwt.issuers',
+  },
+  jwtAudience: {
+    type: value.list,
+    env: ['GATEWAYCTL_JWT_AUDIENCE', 'JWT_AUDIENCE'],
+    file: [],
+    description: 'Audiences of JWTs for this gateway: their aud has to hold one of these',
+  },
+  jwtPublicKeyUrl: {
+    type: value.list,
+    env: ['GATEWAYCTL_JWT_PUBLIC_KEY_URL', 'JWT_PUBLIC_KEY_URL'],
+    file: [],
+    description:
+      'Key sets or OpenID discovery documents of the issuer; without one, what is discovered below the issuer',
+  },
   logLevel: {
     // LiteLLM's LITELLM_LOG has Python's names.
     type: value.choice(logLevels, new Map([['warning', 'warn'] as const, ['critical', 'error'] as const])),

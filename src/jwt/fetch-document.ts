@@ -1,0 +1,37 @@
+import { Agent, request } from 'undici';
+
+/** What a document may take: an identity provider that is slower or says more is not what it should be. */
+const DEADLINE_MS = 5_000;
+const BYTES_AT_MOST = 256 * 1024;
+
+/**
+ * Gets documents of identity providers. Follows no redirect, which could lead to an address inside our network, and
+ * inflates nothing, so that a few bytes stay a few bytes.
+ */
+export class DocumentFetcher implements AsyncDisposable {
+  readonly #agent = new Agent({
+    maxResponseSize: BYTES_AT_MOST,
+    connect: { timeout: DEADLINE_MS },
+    // A document is read every few minutes: by then the other side has hung up.
+    keepAliveTimeout: 1_000,
+  });
+
+  /** @throws Error with a message for the log */
+  async json(url: string): Promise<unknown> {
+    const { statusCode, body } = await request(url, {
+      dispatcher: this.#agent,
+      headers: { accept: 'application/json, application/jwk-set+json' },
+      signal: AbortSignal.timeout(DEADLINE_MS),
+    });
+    if (statusCode !== 200) {
+      await body.dump();
+      throw new Error(`HTTP ${statusCode}`);
+    }
+    const parsed: unknown = JSON.parse(await body.text());
+    return parsed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#agent.destroy();
+  }
+}
