@@ -3,6 +3,7 @@ import { claimFields } from './jwt-fields.ts';
 import { discoveryOf, type IssuerEntry, type JwtContext, readIssuers, sourceAt } from './jwt-issuers.ts';
 import { readLitellmJwt, readRolePermissions } from './jwt-litellm.ts';
 import type { ClaimFields, IssuerSettings, JwtSettings, KeySource } from './jwt-settings.ts';
+import type { ConfigWarning } from './litellm.ts';
 import { type Problems, showPlace } from './problems.ts';
 import type { SettingValues } from './settings.ts';
 import type { Tree } from './yaml.ts';
@@ -25,7 +26,24 @@ export function readJwt(trees: ReadonlyMap<string, Tree>, context: JwtContext) {
     claims: claimFields(jwtauth, context),
     issuers: [...readIssuers(issuers, 'own', context), ...readIssuers(theirs, 'litellm', context)],
     rolePermissions: readRolePermissions(permissions, context),
+    /** Where the file speaks of JWTs: for warnings. */
+    places: [jwtauth?.at, issuers?.at].filter((at) => at !== undefined),
   };
+}
+
+/** What is in the file and does nothing, to be told at start. */
+export function jwtWarnings(file: JwtFile | undefined, jwt: JwtSettings | undefined): ConfigWarning[] {
+  const [at] = file?.places ?? [];
+  if (!file || !at) return [];
+  const where = showPlace(at);
+  if (!jwt) return [{ where, key: 'JWT settings', message: 'have no effect: general_settings.enable_jwt_auth is off' }];
+  const grantsAdmin =
+    file.values.admin_jwt_scope !== undefined ||
+    jwt.roleMappings.some(({ internalRole }) => internalRole === 'proxy_admin') ||
+    jwt.roleMap.some(({ role }) => role === 'proxy_admin');
+  if (!grantsAdmin || jwt.issuers.some(({ mayGrantAdmin }) => mayGrantAdmin)) return [];
+  const message = 'make nobody an administrator: no issuer of gatewayctl.jwt.issuers has may_grant_admin: true';
+  return [{ where, key: 'scopes and roles of administrators', message }];
 }
 
 type JwtValues = Pick<SettingValues, 'jwtEnabled' | 'jwtIssuer' | 'jwtAudience' | 'jwtPublicKeyUrl'>;

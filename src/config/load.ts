@@ -1,6 +1,6 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Deployment } from '../models/deployment.ts';
-import { resolveJwt } from './jwt.ts';
+import { jwtWarnings, resolveJwt } from './jwt.ts';
 import type { JwtSettings } from './jwt-settings.ts';
 import { noKeySettings, type KeySettings } from './key-settings.ts';
 import { readLitellmConfig, type ConfigWarning, type FileSetting, type LitellmConfig } from './litellm.ts';
@@ -80,7 +80,7 @@ export function loadSettings(surroundings: Surroundings): Settings {
     keySettings: config?.keySettings ?? noKeySettings,
     userSettings: config?.userSettings ?? {},
     jwt,
-    warnings: config?.warnings ?? [],
+    warnings: [...(config?.warnings ?? []), ...jwtWarnings(config?.jwt, jwt)],
     secrets: [...loader.secrets, ...(config?.secrets ?? [])],
   };
 }

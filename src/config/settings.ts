@@ -133,19 +133,19 @@ export const settings = {
   jwtIssuer: {
     type: value.list,
     env: ['GATEWAYCTL_JWT_ISSUER', 'JWT_ISSUER'],
-    file: [],
+    file: ['gatewayctl.jwt.issuer'],
     description: 'Issuer of JWTs, as it stands in their iss; settings of its own are in gatewayctl.jwt.issuers',
   },
   jwtAudience: {
     type: value.list,
     env: ['GATEWAYCTL_JWT_AUDIENCE', 'JWT_AUDIENCE'],
-    file: [],
+    file: ['gatewayctl.jwt.audience'],
     description: 'Audiences of JWTs for this gateway: their aud has to hold one of these',
   },
   jwtPublicKeyUrl: {
     type: value.list,
     env: ['GATEWAYCTL_JWT_PUBLIC_KEY_URL', 'JWT_PUBLIC_KEY_URL'],
-    file: [],
+    file: ['gatewayctl.jwt.public_key_url'],
     description:
       'Key sets or OpenID discovery documents of the issuer; without one, what is discovered below the issuer',
   },
