@@ -12,14 +12,14 @@ export class DocumentFetcher implements AsyncDisposable {
   readonly #agent = new Agent({
     maxResponseSize: BYTES_AT_MOST,
     connect: { timeout: DEADLINE_MS },
-    // A document is read every few minutes: by then the other side has hung up.
-    keepAliveTimeout: 1_000,
   });
 
   /** @throws Error with a message for the log */
   async json(url: string): Promise<unknown> {
     const { statusCode, body } = await request(url, {
       dispatcher: this.#agent,
+      // The next one is asked for in minutes: by then the other side would have hung up.
+      reset: true,
       headers: { accept: 'application/json, application/jwk-set+json' },
       signal: AbortSignal.timeout(DEADLINE_MS),
     });

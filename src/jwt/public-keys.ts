@@ -5,7 +5,7 @@ import type { Algorithm } from '../config/jwt-settings.ts';
 const KEYS_AT_MOST = 100;
 const RSA_BITS = { least: 2_048, most: 8_192 } as const;
 
-const KeySetDocument = z.object({ keys: z.array(z.record(z.string(), z.unknown())).max(KEYS_AT_MOST) });
+const KeySetDocument = z.object({ keys: z.array(z.unknown()).max(KEYS_AT_MOST) });
 
 const text = z.string();
 const common = {

@@ -127,8 +127,7 @@ export class TokenVerifier implements AsyncDisposable {
       return payload;
     } catch (error) {
       if (!(error instanceof errors.JOSEError)) throw error;
-      const claim = 'claim' in error && typeof error.claim === 'string' ? ` (${error.claim})` : '';
-      throw refused(`${error.code}${claim}`, settings);
+      throw refused(error.message, settings);
     }
   }
 }
