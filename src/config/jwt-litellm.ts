@@ -127,5 +127,4 @@ function requireCompanions(tree: Tree | undefined, { problems }: JwtContext): vo
   require('user_allowed_roles', 'user_roles_jwt_field', 'otherwise nobody has a role');
   require('object_id_jwt_field', 'role_mappings', 'they tell users from teams');
   require('scope_mappings', 'enforce_scope_based_access', 'otherwise the mappings restrict nothing');
-  require('sync_user_role_and_teams', 'jwt_litellm_role_map', 'it says which role a role of the token is');
 }

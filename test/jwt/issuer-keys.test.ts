@@ -68,9 +68,7 @@ describe('the keys of an issuer', { concurrency: true }, () => {
 
     const strangers = (length = 100) =>
       Promise.all(
-        Array.from({ length }, (_, index) =>
-          at.keys.find({ alg: 'RS256', kid: `kid-${index}-${Math.random()}` }),
-        ),
+        Array.from({ length }, (_, index) => at.keys.find({ alg: 'RS256', kid: `kid-${index}-${Math.random()}` })),
       );
     assert.deepEqual(new Set(await strangers(10_000)), new Set([undefined]));
     assert.equal(provider.asked('/jwks'), 2);
