@@ -168,16 +168,16 @@ function claimsFault(claims: JWTPayload, settings: IssuerSettings, now: number):
 
 /** Every place of the issuer's keys is asked: one that cannot be read hides no key of another. */
 async function findKey(places: readonly IssuerKeys[], header: JWSHeaderParameters) {
-  let away: unknown;
+  let away: GatewayError | undefined;
   for (const place of places) {
     try {
       const key = await place.find(header);
       if (key) return key;
     } catch (thrown) {
-      away = thrown;
+      away = GatewayError.from(thrown);
     }
   }
-  if (away !== undefined) throw away;
+  if (away) throw away;
   return undefined;
 }
 

@@ -137,14 +137,14 @@ general_settings:
       },
     });
     assert.deepEqual(
-      two.jwt?.issuers.map(({ issuer: name, audiences, keySources }) => [name, ...audiences, keySources]),
+      two.jwt?.issuers.map(({ issuer: name, audiences, keySources }) => [name, audiences, keySources]),
       [
         [
           'https://a.example',
-          'gateway',
+          ['gateway'],
           [{ kind: 'discovery', url: 'https://a.example/.well-known/openid-configuration' }],
         ],
-        ['b', 'gateway', [{ kind: 'jwks', url: 'https://b.example/keys' }]],
+        ['b', ['gateway'], [{ kind: 'jwks', url: 'https://b.example/keys' }]],
       ],
     );
   });

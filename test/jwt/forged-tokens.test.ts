@@ -4,8 +4,8 @@ import type { IssuerSettings } from '../../src/config/jwt-settings.ts';
 import { TokenVerifier } from '../../src/jwt/verify.ts';
 import { GatewayError } from '../../src/kernel/errors.ts';
 import { loadYaml } from '../config/support.ts';
-import { type Mint, mintOf, mintToken, secretMint } from '../support/forge.ts';
-import { forgedTokens, type Scene } from '../support/forged-tokens.ts';
+import { type Mint, mintOf, mintToken, type Scene, secretMint } from '../support/forge.ts';
+import { forgedTokens } from '../support/forged-tokens.ts';
 import { audience, type SigningAlgorithm, signingKey, startOpenIdProvider } from '../support/openid-provider.ts';
 
 const now = () => new Date();

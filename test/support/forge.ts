@@ -92,3 +92,22 @@ export function publicForms({ key }: Mint): Buffer[] {
     Buffer.from(jwk.n ?? jwk.x ?? ''),
   ];
 }
+
+export interface Forged {
+  /** What is wrong with it. */
+  readonly name: string;
+  readonly token: string;
+}
+
+/** The issuer whose tokens are forged, and what a forger has: a key, and an issuer that the gateway knows as well. */
+export interface Scene {
+  readonly target: Mint;
+  /** The same issuer and algorithm with a key of the forger. */
+  readonly forger: Mint;
+  /** Another issuer of the gateway, with its key. */
+  readonly other: Mint;
+}
+
+/** Tokens that are wrong in the same way, with a name each. */
+export const named = (kind: string, tokens: readonly string[]): Forged[] =>
+  tokens.map((token, index) => ({ name: `${kind} ${index + 1}`, token }));
