@@ -6,6 +6,8 @@ import { isKeyUrl } from '../kernel/key-url.ts';
 import type { Log } from '../kernel/log.ts';
 import { readKeySet } from './public-keys.ts';
 
+/** What a reading may take, discovery included: callers wait for it. */
+const READING_MS = 5_000;
 /** How often a `kid` that nobody knows may make us ask again. */
 const UNKNOWN_KID_MS = 30_000;
 const BACK_OFF_MS = { first: 1_000, most: 60_000 } as const;
@@ -15,8 +17,7 @@ const RENEW_AFTER = 0.8;
 export interface IssuerKeysOptions {
   readonly issuer: Pick<IssuerSettings, 'issuer' | 'algorithms' | 'keyTtlMs' | 'keyStaleTtlMs'>;
   readonly source: KeySource;
-  /** Gets a JSON document within a deadline of its own. */
-  readonly fetchJson: (url: string) => Promise<unknown>;
+  readonly fetchJson: (url: string, signal: AbortSignal) => Promise<unknown>;
   readonly log: Log;
   /** Milliseconds that only ever grow. */
   readonly clock?: () => number;
@@ -95,13 +96,14 @@ export class IssuerKeys {
 
   async #read(): Promise<LocalJWKSet> {
     const { source, issuer, fetchJson } = this.#options;
-    const url = source.kind === 'jwks' ? source.url : await this.#discover(source.url);
-    return readKeySet(await fetchJson(url), issuer.algorithms);
+    const signal = AbortSignal.timeout(READING_MS);
+    const url = source.kind === 'jwks' ? source.url : await this.#discover(source.url, signal);
+    return readKeySet(await fetchJson(url, signal), issuer.algorithms);
   }
 
   /** Every time anew: an issuer may move its keys. */
-  async #discover(url: string): Promise<string> {
-    const read = Discovery.safeParse(await this.#options.fetchJson(url));
+  async #discover(url: string, signal: AbortSignal): Promise<string> {
+    const read = Discovery.safeParse(await this.#options.fetchJson(url, signal));
     if (!read.success) throw new Error('it names no https:// jwks_uri');
     const { issuer, jwks_uri: found } = read.data;
     if (issuer !== this.#options.issuer.issuer) throw new Error('it is the document of another issuer');

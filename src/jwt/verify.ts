@@ -51,7 +51,7 @@ export class TokenVerifier implements AsyncDisposable {
   constructor({ issuers, now, log }: TokenVerifierOptions) {
     this.#now = now;
     this.#refusals = new RefusalLog(log);
-    const fetchJson = (url: string) => this.#fetcher.json(url);
+    const fetchJson = (url: string, signal: AbortSignal) => this.#fetcher.json(url, signal);
     this.#issuers = new Map(
       issuers.map((settings) => {
         const keys = settings.keySources.map((source) => new IssuerKeys({ issuer: settings, source, fetchJson, log }));
@@ -161,7 +161,9 @@ function claimsFault(claims: JWTPayload, settings: IssuerSettings, now: number):
   if (iat === undefined || exp === undefined) return 'it has no exp or no iat';
   if (iat * 1_000 > now + settings.clockToleranceMs) return 'its iat is in the future';
   if ((exp - iat) * 1_000 > settings.maxLifetimeMs) return 'it lives longer than its issuer may let it';
-  const name = foreignNames.find((each) => Object.hasOwn(claims, each));
+  // Keycloak's access tokens say what they are, and have the nonce of the sign-in.
+  const isAccess = claims['typ'] === 'Bearer';
+  const name = foreignNames.find((each) => Object.hasOwn(claims, each) && !(isAccess && each === 'nonce'));
   if (name !== undefined) return `it is an ID token or a logout token: it has ${name}`;
   return foreignTypes.has(claims['typ']) ? 'its claim typ is that of another kind of token' : undefined;
 }

@@ -4,7 +4,7 @@ import type { IssuerSettings } from '../../src/config/jwt-settings.ts';
 import { TokenVerifier } from '../../src/jwt/verify.ts';
 import { GatewayError } from '../../src/kernel/errors.ts';
 import { loadYaml } from '../config/support.ts';
-import { type Mint, mintOf, mintToken, type Scene, secretMint } from '../support/forge.ts';
+import { type Members, type Mint, mintOf, mintToken, type Scene, seconds, secretMint } from '../support/forge.ts';
 import { forgedTokens } from '../support/forged-tokens.ts';
 import { audience, type SigningAlgorithm, signingKey, startOpenIdProvider } from '../support/openid-provider.ts';
 
@@ -77,5 +77,44 @@ describe('no forged token is accepted', () => {
     assert.equal(await answerTo(verifier, mintToken(target)), 'accepted');
     const forger = secretMint('own', audience, `${secret}.`);
     await refusesAll(verifier, { target, forger, other: mintOf(provider.issuer, audience, provider.firstKey) });
+  });
+});
+
+/** Tokens as issuers differ in them. */
+const good: Readonly<Record<string, { header?: Members; claims?: Members }>> = {
+  'without a typ': { header: { typ: undefined } },
+  'with the typ of any JWT': { header: { typ: 'JWT' } },
+  'with the whole media type': { header: { typ: 'application/AT+jwt' } },
+  'without a kid, where there is one key': { header: { kid: undefined } },
+  'with a thumbprint of a certificate': { header: { x5t: 'abc' } },
+  'for several audiences': { claims: { aud: ['other', audience] } },
+  'that has ended within the tolerance': { claims: { iat: seconds(-300), exp: seconds(-30) } },
+  'of an issuer whose clock is ahead': { claims: { iat: seconds(30), nbf: seconds(30), exp: seconds(330) } },
+  'of Keycloak': { claims: { typ: 'Bearer', nonce: 'abc' } },
+  'with names in texts': { claims: { note: '"iss":"x","iss":', '"quoted":': { iss: 1, exp: [{ iss: 2 }] }, '\\': 1 } },
+};
+
+describe('a token is accepted', () => {
+  for (const [name, wish] of Object.entries(good)) {
+    test(name, async () => {
+      const issuers = issuersOf({ issuer: 'own', audience, shared_secret: secret });
+      await using verifier = new TokenVerifier({ issuers, now, log: () => undefined });
+      assert.equal(await answerTo(verifier, mintToken(secretMint('own', audience, secret), wish)), 'accepted');
+    });
+  }
+
+  test('only of the types and lifetimes that its issuer is allowed', async () => {
+    const issuers = issuersOf({
+      issuer: 'own',
+      audience,
+      shared_secret: secret,
+      token_types: ['at+jwt'],
+      max_lifetime: '5m',
+    });
+    await using verifier = new TokenVerifier({ issuers, now, log: () => undefined });
+    const mint = secretMint('own', audience, secret);
+    assert.equal(await answerTo(verifier, mintToken(mint)), 'accepted');
+    assert.match(await answerTo(verifier, mintToken(mint, { header: { typ: undefined } })), /401/);
+    assert.match(await answerTo(verifier, mintToken(mint, { claims: { exp: seconds(310) } })), /401/);
   });
 });

@@ -35,10 +35,10 @@ function keysAt(
     source,
     clock: () => state.now,
     log: (level, message, fields) => lines.push(`${level} ${message}: ${inspect(fields?.['error'] ?? '')}`),
-    async fetchJson(url) {
+    async fetchJson(url, signal) {
       state.begun++;
       state.pending++;
-      return fetcher.json(url).finally(() => state.pending--);
+      return fetcher.json(url, signal).finally(() => state.pending--);
     },
   });
   const isKnown = async (header: { alg: string; kid?: string }) => {
