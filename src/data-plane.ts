@@ -8,6 +8,7 @@ import { KeyCache } from './access/key-cache.ts';
 import { Payers } from './access/payers.ts';
 import type { Principal } from './access/principal.ts';
 import type { Seed } from './access/principal-of.ts';
+import type { JwtSettings } from './config/jwt-settings.ts';
 import type { Database } from './database.ts';
 import { type Change, Listener } from './db/notify.ts';
 import { OutageLog } from './db/outage-log.ts';
@@ -84,6 +85,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     pool: database.pool,
     cache,
     masterKey,
+    tokens: settings.jwt && opened.use(await openVerifier(settings.jwt, parts)),
     keyHeader: settings.keyHeaderName,
     now,
     seed,
@@ -197,6 +199,14 @@ async function openRedis(url: string, { settings, log, sharedSecret }: DataPlane
     secret: sharedSecret,
     warn: (message, error) => log('warn', message, error === undefined ? {} : { error }),
   });
+}
+
+/** Loaded only where JWTs are on. */
+async function openVerifier({ issuers }: JwtSettings, { log }: DataPlaneParts) {
+  const { TokenVerifier } = await import('./jwt/verify.ts');
+  const verifier = new TokenVerifier({ issuers, now, log });
+  void verifier.warmUp();
+  return verifier;
 }
 
 type Follow = (change: Change) => Promise<void> | void;

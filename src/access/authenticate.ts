@@ -12,6 +12,7 @@ import { callerChecks } from './caller-checks.ts';
 import { type Caller, firstDenial } from './checks.ts';
 import { readCredential } from './credential.ts';
 import { FailedCredentials } from './failed-credentials.ts';
+import type { VerifiedToken } from '../jwt/verify.ts';
 import type { Cached, KeyCache } from './key-cache.ts';
 import { principalOf, type Seed } from './principal-of.ts';
 import { type Principal, unlimited } from './principal.ts';
@@ -22,6 +23,8 @@ export interface AuthenticatorOptions {
   readonly masterKey: string;
   /** A further header to read the key from. */
   readonly keyHeader: string | undefined;
+  /** Of JWTs; absent while they are off. */
+  readonly tokens?: TokenVerification | undefined;
   readonly now: () => Date;
   /** Where a request came from; empty for the admin socket. */
   readonly addressOf: (request: IncomingMessage) => string;
@@ -30,6 +33,14 @@ export interface AuthenticatorOptions {
   readonly masterKeyAllowedIps?: Networks | undefined;
   /** Money an entity had spent when its row was read: the counters begin with it. */
   readonly seed: Seed;
+}
+
+/** What is built like a JWT goes there, and nowhere else. */
+export interface TokenVerification {
+  readonly looksLikeToken: (secret: string) => boolean;
+  /** One that was verified a moment ago. */
+  readonly recall: (token: string) => VerifiedToken | undefined;
+  readonly verify: (token: string) => Promise<VerifiedToken>;
 }
 
 /** Look-ups under way at most. What comes beyond them would only wait for its own deadline. */
@@ -75,6 +86,10 @@ export class Authenticator {
     if (allowedIps) requireWithin(allowedIps, address());
     const secret = readCredential(request, this.#options.keyHeader);
     if (this.#isMaster(secret)) return this.#master(address);
+    const { tokens } = this.#options;
+    if (tokens && !secret.startsWith('sk-') && tokens.looksLikeToken(secret)) {
+      return principalOfToken(tokens.recall(secret) ?? (await this.#verify(tokens, secret, request)));
+    }
     if (!secret.startsWith('sk-')) throw notAKey(secret);
     const hash = hashSecret(secret);
     // Before any look-up: a key of ours with a wrong checksum was mistyped or made up.
@@ -106,6 +121,16 @@ export class Authenticator {
 
   #mac(secret: string): Buffer {
     return createHmac('sha256', this.#comparisonKey).update(secret).digest();
+  }
+
+  /** A signature costs more than a look-up, so tokens that are no good count as wrong keys do. */
+  async #verify(tokens: TokenVerification, token: string, request: IncomingMessage): Promise<VerifiedToken> {
+    const client = clientNetwork(this.#options.addressOf(request));
+    this.#failed.requireRoom(client);
+    return tokens.verify(token).catch((thrown: unknown) => {
+      if (thrown instanceof GatewayError && thrown.kind === 'unauthenticated') this.#failed.count(client);
+      throw thrown;
+    });
   }
 
   async #lookUp(hash: string, request: IncomingMessage): Promise<Cached> {
@@ -153,6 +178,16 @@ export class Authenticator {
       clearTimeout(timer);
     }
   }
+}
+
+/** A token says who is calling, but not what that one may do here: whoever is not mapped may do nothing. */
+function principalOfToken({ issuer }: VerifiedToken): never {
+  throw new GatewayError(
+    'forbidden',
+    'auth_error',
+    'Authentication Error, no mapping: the JWT is valid, but nothing in this gateway is mapped to it',
+    { reason: `no mapping; issuer ${issuer.issuer}` },
+  );
 }
 
 const isAway = (thrown: unknown): boolean => thrown instanceof GatewayError && thrown.type === 'database_unreachable';

@@ -161,6 +161,31 @@ export const settings = {
     file: ['gatewayctl.trusted_proxies'],
     isList: true,
     description: 'Proxies whose X-Forwarded-For is believed; without one the address is that of the connection',
+  jwtEnabled: {
+    type: value.yesNo,
+    default: 'false',
+    env: ['GATEWAYCTL_JWT'],
+    file: ['gatewayctl.jwt.enabled', 'general_settings.enable_jwt_auth'],
+    description: 'Accept JWTs of the issuers that are configured, beside virtual keys',
+  },
+  jwtIssuer: {
+    type: value.list,
+    env: ['GATEWAYCTL_JWT_ISSUER', 'JWT_ISSUER'],
+    file: ['gatewayctl.jwt.issuer'],
+    description: 'Issuer of JWTs, as it stands in their iss; settings of its own are in gatewayctl.jwt.issuers',
+  },
+  jwtAudience: {
+    type: value.list,
+    env: ['GATEWAYCTL_JWT_AUDIENCE', 'JWT_AUDIENCE'],
+    file: ['gatewayctl.jwt.audience'],
+    description: 'Audiences of JWTs for this gateway: their aud has to hold one of these',
+  },
+  jwtPublicKeyUrl: {
+    type: value.list,
+    env: ['GATEWAYCTL_JWT_PUBLIC_KEY_URL', 'JWT_PUBLIC_KEY_URL'],
+    file: ['gatewayctl.jwt.public_key_url'],
+    description:
+      'Key sets or OpenID discovery documents of the issuer; without one, what is discovered below the issuer',
   },
   logLevel: {
     // LiteLLM's LITELLM_LOG has Python's names.

@@ -26,6 +26,12 @@ const matching = (description: string, pattern: RegExp): Value<string> =>
 
 export const text = value('a text', (given) => given || undefined);
 
+/** Several texts, none of them empty. */
+export const list = value('a text, or several with commas between them', (given): readonly string[] | undefined => {
+  const items = given.split(',').map((item) => item.trim());
+  return items.includes('') ? undefined : items;
+});
+
 export const path = matching('a path', /^[^\0]+$/);
 
 export const host = matching('an address or a host name, without a port', /^[\w.:%-]+$/);
