@@ -161,6 +161,7 @@ export const settings = {
     file: ['gatewayctl.trusted_proxies'],
     isList: true,
     description: 'Proxies whose X-Forwarded-For is believed; without one the address is that of the connection',
+  },
   jwtEnabled: {
     type: value.yesNo,
     default: 'false',
