@@ -18,6 +18,12 @@ const models = (key: string, headers: Record<string, string> = {}, { request }: 
 const made = async (body: object): Promise<string> =>
   (await gateway.request('POST', '/key/generate', { body })).body.key;
 
+/** What two daemons of one database have in common. */
+const ofOne = () => ({
+  GATEWAYCTL_MASTER_KEY: gateway.daemon.masterKey,
+  GATEWAYCTL_ENCRYPTION_KEY_FILE: join(gateway.stateDir, 'encryption-key'),
+});
+
 /** A daemon beside, on the same database, with other settings. */
 async function beside<T>(env: Record<string, string>, use: (daemon: Daemon) => Promise<T>): Promise<T> {
   const stateDir = await aStateDir();
@@ -25,7 +31,7 @@ async function beside<T>(env: Record<string, string>, use: (daemon: Daemon) => P
     await using daemon = await startDaemon({
       stateDir,
       databaseUrl: gateway.databaseUrl,
-      env: { GATEWAYCTL_MASTER_KEY: gateway.daemon.masterKey, ...env },
+      env: { ...ofOne(), ...env },
     });
     return await use(daemon);
   } finally {
@@ -134,7 +140,7 @@ test('allowed_ips of the configuration close both planes to others, and not the 
     stateDir,
     databaseUrl: gateway.databaseUrl,
     args: ['--config', config],
-    env: { GATEWAYCTL_MASTER_KEY: gateway.daemon.masterKey },
+    env: ofOne(),
   });
   const key = await made({});
   assert.equal((await models(key, from('10.9.9.9'), daemon)).status, 200);

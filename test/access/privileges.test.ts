@@ -125,7 +125,7 @@ const absent = (name: string): string => (/^[0-9a-f]{64}$/.test(name) ? '0'.repe
 
 /** Names of all objects, the longest first. */
 const names = (): string[] =>
-  [...Object.values(site.keys), ...['mate', 'neighbour', 'foreigner'], ...['t1', 't2', 't3', 'o1', 'o2']].toSorted(
+  [...Object.values(site.keys), 'mate', 'neighbour', 'foreigner', 't1', 't2', 't3', 'o1', 'o2'].toSorted(
     (one, other) => other.length - one.length,
   );
 
