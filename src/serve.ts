@@ -13,7 +13,7 @@ import { openDatabase, type Database } from './database.ts';
 import { createDaemon } from './daemon/daemon.ts';
 import { close, endConnections, listen, listenOnSocket, urlOf } from './daemon/listen.ts';
 import { migrate, requireCurrent } from './db/migrate.ts';
-import { actorName } from './db/work.ts';
+import { auditedName } from './db/work.ts';
 import { toMilliseconds } from './kernel/duration.ts';
 import { createVault } from './kernel/encryption.ts';
 import { Exit, GatewayError } from './kernel/errors.ts';
@@ -96,7 +96,7 @@ export async function serve(parts: ServeParts): Promise<void> {
   const refusals = opened.use(
     new Refusals({
       now: clock,
-      nameOf: actorName,
+      nameOf: auditedName,
       write: (entries) => app.keep(entries),
       onError: (error) => plane.log('warn', 'A refusal is missing in the audit log', { error }),
     }),

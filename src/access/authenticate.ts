@@ -1,4 +1,4 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash as digest, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type pg from 'pg';
 import { asDatabaseTrouble, databaseAway } from '../db/errors.ts';
@@ -12,6 +12,7 @@ import { callerChecks } from './caller-checks.ts';
 import { type Caller, firstDenial } from './checks.ts';
 import { readCredential } from './credential.ts';
 import { FailedCredentials } from './failed-credentials.ts';
+import type { Borne } from '../jwt/bearers.ts';
 import type { VerifiedToken } from '../jwt/verify.ts';
 import type { Cached, KeyCache } from './key-cache.ts';
 import { principalOf, type Seed } from './principal-of.ts';
@@ -41,6 +42,8 @@ export interface TokenVerification {
   /** One that was verified a moment ago. */
   readonly recall: (token: string) => VerifiedToken | undefined;
   readonly verify: (token: string) => Promise<VerifiedToken>;
+  /** Whom it stands for. Throws a GatewayError 403 for one that stands for nobody. */
+  readonly find: (token: VerifiedToken, name: string, deadlineMs: number) => Promise<Borne>;
 }
 
 /** Look-ups under way at most. What comes beyond them would only wait for its own deadline. */
@@ -88,7 +91,7 @@ export class Authenticator {
     if (this.#isMaster(secret)) return this.#master(address);
     const { tokens } = this.#options;
     if (tokens && !secret.startsWith('sk-') && tokens.looksLikeToken(secret)) {
-      return principalOfToken(tokens.recall(secret) ?? (await this.#verify(tokens, secret, request)));
+      return this.#bearer(tokens, secret, { request, mayBeStale });
     }
     if (!secret.startsWith('sk-')) throw notAKey(secret);
     const hash = hashSecret(secret);
@@ -105,6 +108,38 @@ export class Authenticator {
     if (cached === 'unknown') throw unknownKey(secret, hash);
     requireUsable({ principal: cached.principal, now: this.#options.now(), address }, secret);
     return cached.principal;
+  }
+
+  /** The signature first, each time: what is remembered of a token is for whoever holds all of it. */
+  async #bearer(
+    tokens: TokenVerification,
+    secret: string,
+    { request, mayBeStale }: { request: IncomingMessage; mayBeStale: boolean },
+  ): Promise<Principal> {
+    const token = tokens.recall(secret) ?? (await this.#verify(tokens, secret, request));
+    const name = tokenName(secret);
+    const { cache } = this.#options;
+    const cached =
+      (await cache.read(name)) ??
+      (await this.#shareLookUp(name, () => this.#loadBearer(tokens, token, name)).catch((thrown: unknown) => {
+        const aside = mayBeStale && isAway(thrown) ? cache.readAside(name) : undefined;
+        if (!aside) throw thrown;
+        return aside;
+      }));
+    // Nothing is kept of tokens that stand for nobody.
+    if (cached === 'unknown') throw new GatewayError('internal', 'internal_error', 'A token is remembered as unknown');
+    const address = () => this.#options.addressOf(request);
+    requireUsable({ principal: cached.principal, now: this.#options.now(), address }, secret);
+    return cached.principal;
+  }
+
+  async #loadBearer(tokens: TokenVerification, token: VerifiedToken, name: string): Promise<Cached> {
+    const { cache, now } = this.#options;
+    const { fence } = cache;
+    const { principal, ttl } = await withDeadline(tokens.find(token, name, LOOKUP_MS));
+    cache.forgetAside();
+    await cache.store(name, { principal }, { fence, ttl: Math.min(ttl, token.expiresAt - now().getTime()) });
+    return { principal };
   }
 
   #master(address: () => string): Principal {
@@ -138,12 +173,18 @@ export class Authenticator {
     if (under) return under;
     const client = clientNetwork(this.#options.addressOf(request));
     this.#failed.requireRoom(client);
-    if (this.#loading.size >= LOOKUPS_AT_MOST) throw tooBusy();
-    const loading = this.#load(hash).finally(() => this.#loading.delete(hash));
-    this.#loading.set(hash, loading);
-    const found = await loading;
+    const found = await this.#shareLookUp(hash, () => this.#load(hash));
     if (found === 'unknown') this.#failed.count(client);
     return found;
+  }
+
+  #shareLookUp(name: string, load: () => Promise<Cached>): Promise<Cached> {
+    const under = this.#loading.get(name);
+    if (under) return under;
+    if (this.#loading.size >= LOOKUPS_AT_MOST) throw tooBusy();
+    const loading = load().finally(() => this.#loading.delete(name));
+    this.#loading.set(name, loading);
+    return loading;
   }
 
   async #load(hash: string): Promise<Cached> {
@@ -166,29 +207,26 @@ export class Authenticator {
     return { principal };
   }
 
-  /** The wait for a connection counts too: a database that stands still holds all of them. */
   async #ask(hash: string): Promise<KeyRow | undefined> {
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(databaseAway(undefined)), LOOKUP_MS);
-    try {
-      return await Promise.race([findKeyRow(this.#options.pool, hash, LOOKUP_MS), late.promise]);
-    } catch (thrown) {
-      throw asDatabaseTrouble(thrown);
-    } finally {
-      clearTimeout(timer);
-    }
+    return withDeadline(findKeyRow(this.#options.pool, hash, LOOKUP_MS));
   }
 }
 
-/** A token says who is calling, but not what that one may do here: whoever is not mapped may do nothing. */
-function principalOfToken({ issuer }: VerifiedToken): never {
-  throw new GatewayError(
-    'forbidden',
-    'auth_error',
-    'Authentication Error, no mapping: the JWT is valid, but nothing in this gateway is mapped to it',
-    { reason: `no mapping; issuer ${issuer.issuer}` },
-  );
+/** The wait for a connection counts too: a database that stands still holds all of them. */
+async function withDeadline<T>(asked: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(databaseAway(undefined)), LOOKUP_MS);
+  try {
+    return await Promise.race([asked, late.promise]);
+  } catch (thrown) {
+    throw asDatabaseTrouble(thrown);
+  } finally {
+    clearTimeout(timer);
+  }
 }
+
+/** All of the token: two of one issuer begin alike. No hash of a key has the prefix. */
+const tokenName = (token: string): string => `jwt:${digest('sha256', token, 'hex')}`;
 
 const isAway = (thrown: unknown): boolean => thrown instanceof GatewayError && thrown.type === 'database_unreachable';
 

@@ -1,7 +1,8 @@
+import { refusing } from '../kernel/permits.ts';
 import { letsRoute } from '../kernel/route-groups.ts';
 import { type Asked, type Check, type Denial, listed } from './checks.ts';
 import type { AskedCall } from './decide.ts';
-import { lists, notListed } from './model-checks.ts';
+import { lists, notListed, tokenLacks } from './model-checks.ts';
 
 /** Whether the caller may come this way at all. */
 export const routeCheck: Check<Pick<Asked, 'principal'> & { readonly call: Pick<AskedCall, 'route' | 'path'> }> = {
@@ -18,6 +19,24 @@ export const routeCheck: Check<Pick<Asked, 'principal'> & { readonly call: Pick<
             `Tried to call route: ${path}`,
         },
   basis: ({ principal: { allowedRoutes }, call: { path } }) => `${path}, of ${listed(allowedRoutes)}`,
+};
+
+/** Whether the token lets its bearer come this way. */
+export const tokenRouteCheck: typeof routeCheck = {
+  rule: 'token.routes',
+  deny: ({ principal: { token }, call: { route, path } }) => {
+    const limit = token && refusing(token.permits, { route });
+    return (
+      limit && {
+        rule: 'token.routes',
+        kind: 'forbidden',
+        type: 'route_not_allowed',
+        message: () => tokenLacks(limit, 'routes', path),
+      }
+    );
+  },
+  basis: ({ principal: { token }, call: { path } }) =>
+    token && token.permits.length > 0 ? `${path}, by ${token.permits.map(({ name }) => name).join(', ')}` : undefined,
 };
 
 /** What a call names besides its model: its tags, its customer, and what its key wants to be told. */

@@ -5,7 +5,7 @@ import type { Principal } from './principal.ts';
 /** The part of a principal that models are decided by. */
 export type ModelLists = Pick<
   Principal,
-  'role' | 'models' | 'teamId' | 'teamModels' | 'userModels' | 'organizationModels' | 'aliases' | 'teamAliases'
+  'role' | 'models' | 'teamId' | 'teamModels' | 'userModels' | 'organizationModels' | 'aliases' | 'teamAliases' | 'token'
 >;
 
 /** The checks of a caller and a call, by the names that a trace gives them. */
@@ -17,6 +17,9 @@ export type Rule =
   | 'key.expiry'
   | 'key.address'
   | 'key.routes'
+  | 'token.routes'
+  | 'token.team'
+  | 'token.models'
   | 'user.role'
   | 'key.models'
   | 'team.models'
@@ -62,6 +65,8 @@ export interface Asked {
 
 export interface AskedModel {
   readonly principal: ModelLists;
+  /** Absent where a list of models is made: then any route will do. */
+  readonly call?: Pick<AskedCall, 'route'>;
   readonly model: string;
   readonly scope: ModelScope;
 }

@@ -1,5 +1,5 @@
 import { GatewayError } from '../kernel/errors.ts';
-import { callChecks, routeCheck } from './call-checks.ts';
+import { callChecks, routeCheck, tokenRouteCheck } from './call-checks.ts';
 import { type Asked, type Check, type Denial, firstDenial, type ModelLists } from './checks.ts';
 import { modelChecks } from './model-checks.ts';
 import type { Payer } from './payers.ts';
@@ -38,7 +38,12 @@ export interface Decision {
 }
 
 /** Everything that is decided of a call, in this order; after it come the budgets and limits it has to fit into. */
-export const decisionChecks: readonly Check<Asked>[] = [routeCheck, ...modelChecks, ...callChecks];
+export const decisionChecks: readonly Check<Asked>[] = [
+  routeCheck,
+  tokenRouteCheck,
+  ...modelChecks,
+  ...callChecks,
+];
 
 /**
  * Whether somebody may make a call. The one place that says so: what lists show, what a trace says and what calls do is
@@ -94,7 +99,7 @@ export function requireCall(
 
 /** For routes that call no model. */
 export function requireRoute(principal: Principal, call: Pick<AskedCall, 'route' | 'path'>): void {
-  const denial = routeCheck.deny({ principal, call });
+  const denial = firstDenial([routeCheck, tokenRouteCheck], { principal, call });
   if (denial) throw asError(denial, 403);
 }
 

@@ -1,6 +1,6 @@
 import { Keyv } from 'keyv';
 import { BoundedMap } from './bounded-map.ts';
-import type { Principal } from './principal.ts';
+import { type Principal, standingsOf } from './principal.ts';
 
 export interface Known {
   readonly principal: Principal;
@@ -19,6 +19,14 @@ export interface KeyCacheOptions {
   readonly staleMax: number;
   /** The second tier, shared by daemons; absent without Redis. */
   readonly shared?: SharedCache | undefined;
+}
+
+/** How an entry came to be. */
+export interface Filled {
+  readonly fence: Fence;
+  readonly snapshot?: Snapshot;
+  /** Milliseconds after which it counts no more, where that is sooner than for others. */
+  readonly ttl?: number;
 }
 
 /** How much had changed when a look-up began; see `store`. */
@@ -137,14 +145,14 @@ export class KeyCache {
   }
 
   /** @param snapshot as it was read from the database; what came from the shared tier is only kept here */
-  async store(hash: string, cached: Cached, { fence, snapshot }: { fence: Fence; snapshot?: Snapshot }): Promise<void> {
+  async store(hash: string, cached: Cached, { fence, snapshot, ttl }: Filled): Promise<void> {
     if (!this.#trusted || fence.changes !== this.#changes) return;
     if (cached === 'unknown') {
       if (fence.arrivals !== this.#arrivals) return;
       this.#unknown.set(hash, performance.now() + this.#options.negativeTtl);
       return;
     }
-    await this.#local.set(hash, cached, this.#options.ttl);
+    await this.#local.set(hash, cached, Math.min(ttl ?? never, this.#options.ttl));
     if (!snapshot || !this.#options.shared) return;
     await this.#options.shared.set(hash, snapshot);
     // Invalidated while it was being written: the deletion may have overtaken it.
@@ -164,7 +172,20 @@ export class KeyCache {
   invalidate(hashes: readonly string[]): void {
     this.#changes++;
     for (const hash of hashes) this.#forget(hash);
+    this.#forgetWhere(({ principal: { hash, token } }) => token !== undefined && hashes.includes(hash));
     void this.#dropShared(hashes);
+  }
+
+  /** What tokens are mapped to has changed. */
+  invalidateTokens(): void {
+    this.#changes++;
+    this.#forgetWhere(({ principal }) => principal.token !== undefined);
+  }
+
+  #forgetWhere(isMeant: (known: Known) => boolean): void {
+    for (const entries of [this.#entries, this.#aside?.entries ?? []]) {
+      for (const [name, { value }] of entries) if (isMeant(value)) this.#forget(name);
+    }
   }
 
   /**
@@ -176,11 +197,7 @@ export class KeyCache {
   invalidateOwner(entity: Owner, id: string, hashes: () => Promise<readonly string[] | undefined>): void {
     this.#changes++;
     const name = ownerName(entity, id);
-    for (const entries of [this.#entries, this.#aside?.entries ?? []]) {
-      for (const [hash, { value }] of entries) {
-        if (ownersOf(value.principal).includes(name)) this.#forget(hash);
-      }
-    }
+    this.#forgetWhere(({ principal }) => standingsOf(principal).some((each) => ownersOf(each).includes(name)));
     const { shared } = this.#options;
     if (!shared) return;
     this.#distrustRowsOf([name], shared.ttl);

@@ -1,4 +1,5 @@
 import { matchesPattern } from '../kernel/grant.ts';
+import { listsOf, type Permits, refusing } from '../kernel/permits.ts';
 import { type AskedModel, type Check, type Denial, listed, type Rule } from './checks.ts';
 import type { ModelScope } from './decide.ts';
 
@@ -57,7 +58,36 @@ export const modelChecks: readonly Check<AskedModel>[] = [
   ),
   listCheck('user', ({ principal: { teamId, userModels } }) => (teamId === null ? userModels : undefined)),
   listCheck('organization', ({ principal: { organizationModels } }) => organizationModels),
+  {
+    rule: 'token.team',
+    deny: ({ principal: { teamId, token } }) =>
+      token?.needsTeam && teamId === null
+        ? tokenDenial('token.team', 'team_model_access_denied', () => 'No team of the JWT is known here, and enforce_team_based_model_access is on')
+        : undefined,
+    basis: ({ principal: { teamId, token } }) => (token?.needsTeam ? `team ${teamId ?? 'none'}` : undefined),
+  },
+  {
+    rule: 'token.models',
+    deny: ({ principal: { token }, call, model, scope: { groups } }) => {
+      const limit = token && refusing(token.permits, { route: call?.route, model, groups });
+      return limit && tokenDenial('token.models', 'token_model_access_denied', () => tokenLacks(limit, 'models', model));
+    },
+    basis: ({ principal: { token }, model }) =>
+      token?.permits.some(({ anyOf }) => anyOf.some(({ models }) => models)) ? `${model}, by the JWT` : undefined,
+  },
 ];
+
+const tokenDenial = (rule: Rule, type: string, message: () => string): Denial => ({
+  rule,
+  kind: 'forbidden',
+  type,
+  param: 'model',
+  message,
+});
+
+/** Of a limit that a token comes with. */
+export const tokenLacks = (limit: Permits, which: 'models' | 'routes', tried: string): string =>
+  `The JWT may not be used for this: ${limit.name} lets it have ${which}=[${listsOf(limit, which).join(', ')}]. Tried: ${tried}`;
 
 /**
  * Whether a list lets a model through: its name, a group it is in, a pattern such as `openai/*` or `*`, or everything when

@@ -1,44 +1,63 @@
 import type { HeldLimitsRow } from '../db/held-limits.ts';
 import type { Role } from '../kernel/operation.ts';
-import type { KeyRow } from '../keys/key.queries.ts';
+import type { KeyRow, OwnerRow } from '../keys/key.queries.ts';
 import { joinHeld, readHeld } from './held.ts';
-import { type BudgetEntity, type Held, type Holder, memberId, type Principal } from './principal.ts';
+import { type BudgetEntity, type Held, type Holder, memberId, type Principal, unlimited } from './principal.ts';
 
 /** Told what each holder has spent, as it was read. */
 export type Seed = (entity: BudgetEntity, id: string, spent: bigint) => void;
 
 /** Everything that a row says of a key, made ready, so that no call has to read it again. */
 export function principalOf(row: KeyRow, seed: Seed): Principal {
-  const { team_id: teamId, user_id: userId, organization_id: organizationId } = row;
+  const key: HolderRow = { entity: 'key', id: row.key_id, label: row.alias ?? row.name, limits: row.key_limits };
   return Object.freeze({
+    ...ownedBy(row, [{ ...key, isCounted: true }], seed),
     kind: 'key',
     keyId: row.key_id,
     hash: row.token,
     alias: row.alias,
+    blocked: row.blocked,
+    expiresAt: row.expires_at,
+    models: row.models,
+    aliases: row.aliases,
+    allowedRoutes: row.allowed_routes,
+    allowedIps: row.allowed_ips,
+    enforcedParams: row.enforced_params,
+    tags: [...new Set([...row.tags, ...(row.team_tags ?? [])])],
+  });
+}
+
+/** The same of a caller without a key, whom its user, team and organization limit as they do their keys. */
+export const keylessPrincipal = (row: OwnerRow, seed: Seed) => ({
+  ...unlimited,
+  ...ownedBy(row, [], seed),
+  keyId: 'jwt',
+  hash: 'jwt',
+  alias: null,
+  kind: 'jwt' as const,
+  tags: row.team_tags ?? [],
+});
+
+/** What is said by the owners. @param first holders that come before them */
+function ownedBy(row: OwnerRow, first: readonly HolderRow[], seed: Seed) {
+  const { team_id: teamId, user_id: userId, organization_id: organizationId } = row;
+  return {
     userId,
     teamId,
     organizationId,
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the column only ever holds roles
     role: (row.user_role ?? 'internal_user') as Role,
-    blocked: row.blocked,
     teamBlocked: row.team_blocked ?? false,
     userBlocked: row.user_blocked ?? false,
     organizationBlocked: row.organization_blocked ?? false,
     teamAlias: row.team_alias,
-    expiresAt: row.expires_at,
-    models: row.models,
     teamModels: row.team_models ?? [],
     ...(teamId === null && row.user_models?.length && { userModels: row.user_models }),
     organizationModels: row.organization_models ?? [],
-    aliases: row.aliases,
     teamAliases: row.team_aliases ?? {},
-    allowedRoutes: row.allowed_routes,
-    allowedIps: row.allowed_ips,
-    enforcedParams: row.enforced_params,
-    tags: [...new Set([...row.tags, ...(row.team_tags ?? [])])],
     sharedBudgets: row.shared_budgets,
-    ...limitsOf(row, seed),
-  });
+    ...limitsOf([...first, ...holdersOf(row)], seed),
+  };
 }
 
 interface HolderRow extends Holder {
@@ -46,11 +65,10 @@ interface HolderRow extends Holder {
   readonly isCounted?: boolean;
 }
 
-/** Everybody whose limits a key is held to. */
-function holdersOf(row: KeyRow): HolderRow[] {
+/** Everybody else whose limits a key is held to. */
+function holdersOf(row: OwnerRow): HolderRow[] {
   const { team_id: teamId, user_id: userId, organization_id: organizationId } = row;
-  const key: HolderRow = { entity: 'key', id: row.key_id, label: row.alias ?? row.name, limits: row.key_limits };
-  const holders: HolderRow[] = [{ ...key, isCounted: true }];
+  const holders: HolderRow[] = [];
   const team = row.team_alias ?? teamId ?? '';
   const organization = row.organization_alias ?? organizationId ?? '';
   if (teamId !== null) {
@@ -83,14 +101,14 @@ function holdersOf(row: KeyRow): HolderRow[] {
 }
 
 /** As in LiteLLM a key of a team is held to the team's budget, not to its user's own; the user's spend is still counted. */
-function userLimits({ team_id: teamId, user_limits: limits }: KeyRow): HeldLimitsRow | null {
+function userLimits({ team_id: teamId, user_limits: limits }: OwnerRow): HeldLimitsRow | null {
   if (!limits || teamId === null) return limits;
   return { ...limits, max: null, soft: null, duration: null, modelBudgets: null };
 }
 
-function limitsOf(row: KeyRow, seed: Seed): Held {
+function limitsOf(holders: readonly HolderRow[], seed: Seed): Held {
   return joinHeld(
-    holdersOf(row).map(({ limits, isCounted = false, ...holder }) => {
+    holders.map(({ limits, isCounted = false, ...holder }) => {
       const { held, spent } = readHeld(holder, limits, { isCounted });
       if (held.budgets.some(({ duration }) => duration === undefined)) seed(holder.entity, holder.id, spent);
       return held;

@@ -1,4 +1,5 @@
-import type { Role } from '../kernel/operation.ts';
+import type { Bearer, Role } from '../kernel/operation.ts';
+import type { Permits } from '../kernel/permits.ts';
 
 export const budgetEntities = [
   'key',
@@ -68,10 +69,10 @@ export interface Held {
  * its limit or none, because spend is counted on all of them; the others only where they have a limit.
  */
 export interface Principal extends Held, Charge {
-  readonly kind: 'master' | 'key';
-  /** The key's lasting id; `master` for the master key. */
+  readonly kind: 'master' | 'key' | 'jwt';
+  /** The key's lasting id; `master` for the master key, and `jwt` for whoever has none but a token. */
   readonly keyId: string;
-  /** SHA-256 of the secret that was presented; an alias for the master key, so that its hash reaches no row and no log. */
+  /** SHA-256 of the secret that was presented; the id again where that is no key, so that its hash reaches no row and no log. */
   readonly hash: string;
   readonly alias: string | null;
   readonly userId: string | null;
@@ -102,7 +103,25 @@ export interface Principal extends Held, Charge {
   readonly enforcedParams: readonly string[];
   /** Shared budgets that its limits come from: when one changes, this is out of date. */
   readonly sharedBudgets: readonly string[];
+  /** Of whoever came with a JWT; also with one that a virtual key is mapped to. */
+  readonly token?: TokenBounds;
 }
+
+/** What a JWT says of its bearer beyond who that is. */
+export interface TokenBounds extends Bearer {
+  /** Limits of its own, all of which count beside those of its user and team. */
+  readonly permits: readonly Permits[];
+  /** Whom its calls are made for, whatever a request says. */
+  readonly customer: string | undefined;
+  /** Whether models are for members of teams only. */
+  readonly needsTeam: boolean;
+  /** As whom else it can act: in its other teams, in this order, and without any. */
+  readonly others: readonly Principal[];
+}
+
+/** All that a caller can act as, the first first. */
+export const standingsOf = (principal: Principal): readonly Principal[] =>
+  principal.token && principal.token.others.length > 0 ? [principal, ...principal.token.others] : [principal];
 
 /** Nothing is limited: what other principals narrow. */
 export const unlimited = {

@@ -3,7 +3,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { count, totalWith } from '../db/count.ts';
 import { SCHEMA } from '../db/schema.ts';
 import { sqlArray } from '../db/sql-array.ts';
-import { actorName, given, type Work } from '../db/work.ts';
+import { auditedName, given, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Actor } from '../kernel/operation.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
@@ -124,7 +124,7 @@ export class AuditService {
     const { em, now, actor, changedBy, requestId, client } = this.#work;
     // Whatever else is to be locked is locked before the chain, so that nobody who has one waits for another.
     await em.flush();
-    const basis = { at: now, actor: actorName(actor), via: wayOf(actor), changedBy, requestId, client };
+    const basis = { at: now, actor: auditedName(actor), via: wayOf(actor), changedBy, requestId, client };
     const scopes = await organizationsOf(em, this.#recorded);
     const entries = this.#recorded.map(({ object, id, ...change }, index) => {
       return { ...basis, ...change, objectType: object, objectId: id, organizationIds: scopes[index] };

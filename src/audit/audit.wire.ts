@@ -35,7 +35,7 @@ export const auditActions = [
 ] as const;
 export type AuditAction = (typeof auditActions)[number];
 
-export const auditWays = ['api-master', 'api-key', 'api-anonymous', 'admin-socket', 'cli-direct', 'daemon'] as const;
+export const auditWays = ['api-master', 'api-key', 'api-jwt', 'api-anonymous', 'admin-socket', 'cli-direct', 'daemon'] as const;
 export type AuditWay = (typeof auditWays)[number];
 
 /** An entry of the audit log in answers. */

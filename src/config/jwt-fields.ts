@@ -8,7 +8,7 @@ import type { Tree } from './yaml.ts';
 const text = z.string().min(1).max(500);
 
 /** Splits at dots; one that belongs to a name, as in `https://example.com/roles`, has a backslash before it. */
-const claimPath = text.transform((path, context): ClaimPath => {
+export const claimPath = text.transform((path, context): ClaimPath => {
   const names = path.split(/(?<!\\)\./).map((name) => name.replaceAll(String.raw`\.`, '.'));
   if (!names.includes('')) return names;
   context.addIssue('must be the name of a claim, or names with dots between them');

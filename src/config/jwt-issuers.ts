@@ -1,7 +1,8 @@
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { claimFields, claimShape, items, keyUrl, millisecondsFrom, texts } from './jwt-fields.ts';
-import { type Algorithm, type ClaimFields, type KeySource, publicKeyAlgorithms } from './jwt-settings.ts';
+import { readWorkloadRoles } from './jwt-roles.ts';
+import { type Algorithm, type ClaimFields, type KeySource, publicKeyAlgorithms, type WorkloadRole } from './jwt-settings.ts';
 import type { Place } from './problems.ts';
 import { readSecretFile } from './secret-file.ts';
 import { type StructureContext, type Values } from './structures.ts';
@@ -25,6 +26,7 @@ export interface IssuerEntry {
   readonly maxLifetimeMs?: number | undefined;
   readonly clockToleranceMs?: number | undefined;
   readonly claims: ClaimFields;
+  readonly roles?: readonly WorkloadRole[] | undefined;
 }
 
 const leastSecretBytes = 32;
@@ -54,6 +56,7 @@ const ownShape = {
   token_types: z.array(tokenType).min(1),
   max_lifetime: millisecondsFrom(1_000, 30 * day, 'a length of time up to 30d, such as 24h'),
   clock_tolerance: millisecondsFrom(0, 60_000, 'a length of time up to 60s'),
+  roles: z.unknown(),
   ...claimShape,
 };
 
@@ -98,6 +101,7 @@ function issuerOf(item: Tree, given: Given, context: JwtContext): IssuerEntry | 
     maxLifetimeMs: given.max_lifetime,
     clockToleranceMs: given.clock_tolerance,
     claims: claimFields(item, context),
+    roles: readWorkloadRoles(item.entries.get('roles')?.value, given.may_grant_admin ?? false, context),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Role } from '../kernel/operation.ts';
+import type { Permit } from '../kernel/permits.ts';
 
 export const publicKeyAlgorithms = [
   'RS256',
@@ -47,6 +48,18 @@ export interface KeySource {
   readonly url: string;
 }
 
+/** What a workload, such as a job of a CI system, may do with its own identity: the named operations and nothing else. */
+export interface WorkloadRole {
+  readonly name: string;
+  /** Claims that all have to match, each one of its patterns; `*` stands for any run of characters. Never empty. */
+  readonly match: readonly { readonly claim: ClaimPath; readonly patterns: readonly string[] }[];
+  /** By their commands: `key generate`. */
+  readonly operations: readonly string[];
+  /** Where they may be done; without either everywhere, which only an issuer can grant that may make administrators. */
+  readonly teamId: string | null;
+  readonly organizationId: string | null;
+}
+
 export interface IssuerSettings {
   /** As it stands in `iss`, compared character by character. */
   readonly issuer: string;
@@ -70,6 +83,8 @@ export interface IssuerSettings {
   readonly keyStaleTtlMs: number;
   /** The common ones with this issuer's own in their place. */
   readonly claims: ClaimFields;
+  /** The first that matches counts, and then nothing else of the token. */
+  readonly roles: readonly WorkloadRole[];
 }
 
 /** What a role of a token stands for. */
@@ -81,11 +96,6 @@ export interface RoleMapping {
   readonly internalRole: InternalRole;
 }
 
-/** Models and routes; absent is no limit. */
-export interface Permissions {
-  readonly models?: readonly string[] | undefined;
-  readonly routes?: readonly string[] | undefined;
-}
 
 export const unregisteredBehaviours = ['fallback_team_mapping', 'reject', 'auto_register'] as const;
 
@@ -124,9 +134,9 @@ export interface JwtSettings {
   readonly roleMappings: readonly RoleMapping[];
   /** Patterns of roles in tokens, and the roles of users that they stand for. */
   readonly roleMap: readonly { readonly jwtRole: string; readonly role: Role }[];
-  readonly rolePermissions: readonly (Permissions & { readonly role: InternalRole })[];
+  readonly rolePermissions: readonly (Permit & { readonly role: InternalRole })[];
   readonly enforcesScopes: boolean;
-  readonly scopeMappings: readonly (Permissions & { readonly scope: string })[];
+  readonly scopeMappings: readonly (Permit & { readonly scope: string })[];
   readonly virtualKeys: {
     readonly mappingTtlMs: number;
     /** What becomes of a token whose claim no virtual key is mapped to. */

@@ -123,6 +123,7 @@ function issuerSettings(entry: IssuerEntry, common: ClaimFields, { values = {} }
     keyTtlMs,
     keyStaleTtlMs: values.public_key_stale_ttl ?? day - keyTtlMs,
     claims: { ...common, ...claims },
+    roles: entry.roles ?? [],
   };
 }
 

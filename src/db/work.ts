@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Authority } from '../access/authority.ts';
-import type { Actor } from '../kernel/operation.ts';
+import type { Actor, Bearer } from '../kernel/operation.ts';
 import type { Change } from './notify.ts';
 
 /** What an operation works with: one transaction, one moment, one caller. */
@@ -19,11 +19,17 @@ export interface Work {
   readonly changes: Change[];
 }
 
-/** The name that stands in `created_by`, `updated_by` and the audit log. */
+/** The name that stands in `created_by` and `updated_by`. */
 export function actorName(actor: Actor): string {
   if (actor.type === 'operator') return actor.name;
+  if (actor.type === 'jwt') return actor.userId ?? tokenName(actor);
   return actor.type === 'master' ? 'master' : (actor.userId ?? actor.keyId);
 }
+
+/** The name in the audit log: of a token always who issued it, and to whom. */
+export const auditedName = (actor: Actor): string => (actor.type === 'jwt' ? tokenName(actor) : actorName(actor));
+
+const tokenName = ({ issuer, subject }: Pick<Bearer, 'issuer' | 'subject'>): string => `jwt ${issuer} ${subject}`;
 
 export function updateStamp({ now, actor }: Work) {
   return { updatedAt: now, updatedBy: actorName(actor) };

@@ -18,8 +18,11 @@ export function requireIdempotencyKey(key: string): void {
  * Who sends a change again. All operators are one: a script on the gateway's own machine goes through the socket while a
  * daemon is up and to the database while none is, and must not be taken for two callers.
  */
-const callerName = (actor: Actor): readonly string[] =>
-  actor.type === 'key' ? ['key', actor.keyId] : actor.type === 'master' ? ['master'] : ['operator'];
+function callerName(actor: Actor): readonly string[] {
+  if (actor.type === 'key') return ['key', actor.keyId];
+  if (actor.type === 'jwt') return ['jwt', actor.issuer, actor.subject];
+  return actor.type === 'master' ? ['master'] : ['operator'];
+}
 
 /** The name of the row. As JSON, because with a plain separator two callers could be made to look like one. */
 export const rowId = (actor: Actor, key: string): string =>

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Comparison } from './existing.ts';
+import type { Permits } from './permits.ts';
 
 /** Who is asking. */
 export type Actor =
@@ -14,7 +15,38 @@ export type Actor =
       readonly teamId: string | null;
       /** As it was when the key was looked up; what is decided by is read anew (see `access/authority.ts`). */
       readonly role: Role;
-    };
+    }
+  | ({
+      readonly type: 'jwt';
+      readonly userId: string | null;
+      readonly teamId: string | null;
+      /** The organization that the token names, beyond which it does not reach. */
+      readonly organizationId: string | null;
+      readonly role: Role;
+      readonly permits: readonly Permits[];
+      /** Milliseconds since 1970. */
+      readonly expiresAt: number;
+    } & Bearer);
+
+/** Whoever brought a JWT, by what its issuer says. */
+export interface Bearer {
+  readonly issuer: string;
+  readonly subject: string;
+  /** Whether a scope or a role of the token makes an administrator, from an issuer that may. */
+  readonly isAdmin: boolean;
+  /** Whether its user's own role can make one. */
+  readonly mayBeAdmin: boolean;
+  /** A job of a CI system: it does these operations and nothing else, in its team or organization where one is named. */
+  readonly workload?: Workload | undefined;
+}
+
+export interface Workload {
+  readonly name: string;
+  /** By their commands: `key generate`. */
+  readonly operations: readonly string[];
+  readonly teamId: string | null;
+  readonly organizationId: string | null;
+}
 
 export const roles = ['proxy_admin', 'proxy_admin_viewer', 'internal_user', 'internal_user_viewer'] as const;
 export type Role = (typeof roles)[number];

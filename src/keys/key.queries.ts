@@ -2,22 +2,8 @@ import type pg from 'pg';
 import { type HeldLimitsRow, heldLimits, memberLacks, organizationMemberLacks } from '../db/held-limits.ts';
 import { SCHEMA } from '../db/schema.ts';
 
-/** Everything a call is decided by, as one row. */
-export interface KeyRow {
-  readonly key_id: string;
-  readonly token: string;
-  readonly alias: string | null;
-  readonly name: string;
-  readonly models: string[];
-  readonly aliases: Record<string, string>;
-  readonly allowed_routes: string[];
-  readonly allowed_ips: string[];
-  readonly enforced_params: string[];
-  readonly tags: string[];
-  readonly blocked: boolean;
-  /** Milliseconds since 1970. */
-  readonly expires_at: number | null;
-  readonly key_limits: HeldLimitsRow;
+/** The owners of a key, or of whoever else a call is charged to, with all that they limit. */
+export interface OwnerRow {
   readonly team_id: string | null;
   readonly team_alias: string | null;
   readonly team_models: string[] | null;
@@ -42,6 +28,24 @@ export interface KeyRow {
   readonly read_at: number;
 }
 
+/** Everything a call is decided by, as one row. */
+export interface KeyRow extends OwnerRow {
+  readonly key_id: string;
+  readonly token: string;
+  readonly alias: string | null;
+  readonly name: string;
+  readonly models: string[];
+  readonly aliases: Record<string, string>;
+  readonly allowed_routes: string[];
+  readonly allowed_ips: string[];
+  readonly enforced_params: string[];
+  readonly tags: string[];
+  readonly blocked: boolean;
+  /** Milliseconds since 1970. */
+  readonly expires_at: number | null;
+  readonly key_limits: HeldLimitsRow;
+}
+
 const memberLimits = heldLimits({
   own: 'm',
   id: 'm.user_id',
@@ -62,6 +66,23 @@ const organizationMemberLimits = heldLimits({
   without: organizationMemberLacks,
 });
 
+/** Of the tables t, m, u, o and om, and of their shared budgets. */
+export const ownerColumns = `
+         t.id as team_id, t.alias as team_alias, t.models as team_models, t.aliases as team_aliases, t.tags as team_tags,
+         t.blocked as team_blocked, ${heldLimits({ own: 't', id: 't.id', hasWindows: true })} as team_limits,
+         u.id as user_id, u.role as user_role, u.models as user_models, u.blocked as user_blocked,
+         ${heldLimits({ own: 'u', id: 'u.id', shared: 'ub' })} as user_limits,
+         ${memberLimits} as member_limits,
+         o.id as organization_id, o.alias as organization_alias, o.models as organization_models,
+         o.blocked as organization_blocked, ${heldLimits({ own: 'o', id: 'o.id', shared: 'ob' })} as organization_limits,
+         ${organizationMemberLimits} as organization_member_limits`;
+
+export const ownerBudgets = `
+  left join ${SCHEMA}.budgets ub on ub.id = u.budget_id
+  left join ${SCHEMA}.budgets mb on mb.id = m.budget_id
+  left join ${SCHEMA}.budgets ob on ob.id = o.budget_id
+  left join ${SCHEMA}.budgets omb on omb.id = om.budget_id`;
+
 /** A retired secret counts until its grace ends, and no longer than the key itself; one that is in use again counts as that. */
 const statement = `
   with found as (
@@ -72,14 +93,7 @@ const statement = `
   select k.id as key_id, k.token, k.alias, k.name, k.models, k.aliases, k.allowed_routes, k.allowed_ips, k.enforced_params, k.tags,
          k.blocked, (extract(epoch from least(k.expires_at, f.until)) * 1000)::float8 as expires_at,
          ${heldLimits({ own: 'k', id: 'k.id', shared: 'kb', hasWindows: true })} as key_limits,
-         t.id as team_id, t.alias as team_alias, t.models as team_models, t.aliases as team_aliases, t.tags as team_tags,
-         t.blocked as team_blocked, ${heldLimits({ own: 't', id: 't.id', hasWindows: true })} as team_limits,
-         u.id as user_id, u.role as user_role, u.models as user_models, u.blocked as user_blocked,
-         ${heldLimits({ own: 'u', id: 'u.id', shared: 'ub' })} as user_limits,
-         ${memberLimits} as member_limits,
-         o.id as organization_id, o.alias as organization_alias, o.models as organization_models,
-         o.blocked as organization_blocked, ${heldLimits({ own: 'o', id: 'o.id', shared: 'ob' })} as organization_limits,
-         ${organizationMemberLimits} as organization_member_limits,
+         ${ownerColumns},
          array_remove(array[kb.id, ub.id, mb.id, ob.id, omb.id], null) as shared_budgets,
          (extract(epoch from now()) * 1000)::float8 as read_at
   from found f
@@ -90,10 +104,7 @@ const statement = `
   left join ${SCHEMA}.organizations o on o.id = coalesce(k.organization_id, t.organization_id, u.organization_id)
   left join ${SCHEMA}.organization_members om on om.organization_id = o.id and om.user_id = k.user_id
   left join ${SCHEMA}.budgets kb on kb.id = k.budget_id
-  left join ${SCHEMA}.budgets ub on ub.id = u.budget_id
-  left join ${SCHEMA}.budgets mb on mb.id = m.budget_id
-  left join ${SCHEMA}.budgets ob on ob.id = o.budget_id
-  left join ${SCHEMA}.budgets omb on omb.id = om.budget_id
+  ${ownerBudgets}
   order by f.until desc nulls first limit 1`;
 
 /** One statement for a key with all its owners and their limits: what authentication costs on a cold cache. */

@@ -1,0 +1,41 @@
+import { matchesPattern } from './grant.ts';
+import { letsRoute } from './route-groups.ts';
+
+/** Models and routes that something is limited to; absent is no limit, and an empty list lets nothing through. */
+export interface Permit {
+  readonly models?: readonly string[] | undefined;
+  readonly routes?: readonly string[] | undefined;
+}
+
+/** A limit with a name for whoever runs into it. One of its permits has to let a call through, with its route and its model. */
+export interface Permits {
+  readonly name: string;
+  readonly anyOf: readonly Permit[];
+}
+
+export interface Wish {
+  /** As it was registered; absent where any route will do. */
+  readonly route?: string | undefined;
+  readonly model?: string | undefined;
+  /** Names that stand for the model in lists. */
+  readonly groups?: ReadonlySet<string> | undefined;
+}
+
+/** The first limit that does not let something through. */
+export const refusing = (limits: readonly Permits[], wish: Wish): Permits | undefined =>
+  limits.find(({ anyOf }) => !anyOf.some((permit) => lets(permit, wish)));
+
+const lets = ({ routes, models }: Permit, { route, model, groups }: Wish): boolean =>
+  (route === undefined || !routes || routes.some((entry) => letsRoute([entry], route))) &&
+  (model === undefined || !models || models.some((entry) => means(entry, model, groups)));
+
+const means = (entry: string, model: string, groups: ReadonlySet<string> | undefined): boolean =>
+  entry === model ||
+  entry === 'all-proxy-models' ||
+  groups?.has(entry) === true ||
+  (entry.includes('*') && matchesPattern(entry, model));
+
+/** What a limit lists, for a person. */
+export const listsOf = ({ anyOf }: Permits, which: 'models' | 'routes'): readonly string[] => [
+  ...new Set(anyOf.flatMap((permit) => permit[which] ?? ['all'])),
+];
