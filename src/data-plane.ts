@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
-import { Authenticator } from './access/authenticate.ts';
+import { actorOf } from './access/actor-of.ts';
+import { Authenticator, type TokenVerification } from './access/authenticate.ts';
 import { addressOf } from './kernel/client.ts';
 import { maskedCredential } from './access/credential.ts';
 import { allows, requireCall } from './access/decide.ts';
@@ -10,6 +11,7 @@ import type { Principal } from './access/principal.ts';
 import type { Seed } from './access/principal-of.ts';
 import type { JwtSettings } from './config/jwt-settings.ts';
 import type { Database } from './database.ts';
+import type { Provisioning } from './jwt/bearers.ts';
 import { type Change, Listener } from './db/notify.ts';
 import { OutageLog } from './db/outage-log.ts';
 import { Explainer } from './explain/explainer.ts';
@@ -32,6 +34,8 @@ export interface DataPlaneParts extends ServeParts {
   readonly sharedSecret: Buffer | string;
   readonly vault: Vault;
   readonly configured: readonly Deployment[];
+  /** Makes what the settings want to be there for the bearer of a token. */
+  readonly provision: (wanted: Provisioning) => Promise<void>;
 }
 
 /** Keys cached at most in one process: a snapshot is about 1 KiB. */
@@ -85,7 +89,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     pool: database.pool,
     cache,
     masterKey,
-    tokens: settings.jwt && opened.use(await openVerifier(settings.jwt, parts)),
+    tokens: settings.jwt && (await openTokens(settings.jwt, { parts, seed, opened })),
     keyHeader: settings.keyHeaderName,
     now,
     seed,
@@ -107,7 +111,8 @@ export async function createDataPlane(parts: DataPlaneParts) {
     ({ teamId }: Principal) =>
     (model: string) =>
       deployments.scopeOf(model, teamId);
-  const authenticate = (request: IncomingMessage) => authenticator.authenticate(request, { mayBeStale: false });
+  const authenticate = async (request: IncomingMessage, path: string) =>
+    actorOf(await authenticator.authenticate(request, { mayBeStale: false }), path);
   const proxy = opened.use(
     createProxy({
       addressOf: whereFrom,
@@ -115,7 +120,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       payers: (named) => payers.find(named),
       decide: (principal, call) =>
         requireCall(principal, call, { status: settings.modelAccessStatus, scopeOf: scopeFor(principal) }),
-      allows: (principal, model) => allows(principal, model, scopeFor(principal)),
+      allows: (principal, model, route) => allows(principal, { model, route }, scopeFor(principal)),
       metering: refusingWith(metering, settings.budgetExceededStatus),
       deployments,
       now,
@@ -201,12 +206,25 @@ async function openRedis(url: string, { settings, log, sharedSecret }: DataPlane
   });
 }
 
+interface TokenParts {
+  readonly parts: DataPlaneParts;
+  readonly seed: Seed;
+  readonly opened: AsyncDisposableStack;
+}
+
 /** Loaded only where JWTs are on. */
-async function openVerifier({ issuers }: JwtSettings, { log }: DataPlaneParts) {
-  const { TokenVerifier } = await import('./jwt/verify.ts');
-  const verifier = new TokenVerifier({ issuers, now, log });
+async function openTokens(settings: JwtSettings, { parts, seed, opened }: TokenParts): Promise<TokenVerification> {
+  const [{ TokenVerifier }, { Bearers }] = await Promise.all([import('./jwt/verify.ts'), import('./jwt/bearers.ts')]);
+  const { log, database, provision } = parts;
+  const verifier = opened.use(new TokenVerifier({ issuers: settings.issuers, now, log }));
   void verifier.warmUp();
-  return verifier;
+  const bearers = new Bearers({ pool: database.pool, settings, seed, provision });
+  return {
+    looksLikeToken: verifier.looksLikeToken,
+    recall: (token) => verifier.recall(token),
+    verify: (token) => verifier.verify(token),
+    find: (token, name, deadlineMs) => bearers.find(token, name, deadlineMs),
+  };
 }
 
 type Follow = (change: Change) => Promise<void> | void;
@@ -226,6 +244,7 @@ function follower({ database, log }: DataPlaneParts, { cache, payers, reload, me
   };
   return (change) => {
     if (change.entity === 'model') return reload().catch(failed);
+    if (change.entity === 'jwt_key_mapping') return cache.invalidateTokens();
     const { entity, id } = change;
     // The change may be one of what it has spent: a reset budget has room from the next call on.
     if (entity !== 'budget') metering.refresh(entity, id);

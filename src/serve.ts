@@ -22,6 +22,7 @@ import { findForRotation, nextRotationDue } from './keys/key.queries.ts';
 import { KeyRotation } from './keys/key.rotation.ts';
 import type { Deployment } from './models/deployment.ts';
 import { operations } from './operations.ts';
+import { provision } from './provision.ts';
 import { readPackaged, type Runtime } from './runtime.ts';
 
 export interface ServeParts {
@@ -75,10 +76,11 @@ export async function serve(parts: ServeParts): Promise<void> {
       sharedSecret: encryptionKeys?.current ?? masterKey.secret,
       vault,
       configured,
+      provision: (wanted) => provision(app, wanted),
     }),
   );
   const auditVault = createVault(encryptionKeys, 'audit-mac');
-  const app = new App({
+  const app: App = new App({
     orm: database.orm,
     poolSize: database.poolSize,
     now: clock,

@@ -2,8 +2,11 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { SCHEMA } from '../db/schema.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Grant, HeldGrant } from '../kernel/grant.ts';
-import { type Actor, type AnyOperation, isReading, type Role } from '../kernel/operation.ts';
+import { type Actor, type AnyOperation, isReading, type Role, type Workload } from '../kernel/operation.ts';
+import { type Permits, refusing } from '../kernel/permits.ts';
 import { letsRoute } from '../kernel/route-groups.ts';
+import { type CallerRow, type GrantRow, readKeyCaller, readTokenCaller } from './caller-row.ts';
+import { tokenLacks } from './model-checks.ts';
 
 /** Teams or organizations one caller can be responsible for: the most a list of ids is made of. */
 const IDS_AT_MOST = 10_000;
@@ -13,28 +16,6 @@ const idsIn = 'select jsonb_array_elements_text(?::jsonb)';
 
 /** LiteLLM's role of whoever administers an organization. */
 export type OrganizationRole = 'org_admin' | 'internal_user' | 'internal_user_viewer';
-
-interface GrantRow {
-  readonly models: string[];
-  readonly max_budget: string | null;
-  readonly tpm_limit: string | null;
-  readonly rpm_limit: string | null;
-  readonly max_parallel_requests: number | null;
-}
-
-interface CallerRow extends GrantRow {
-  readonly id: string;
-  readonly team_id: string | null;
-  readonly organization_id: string | null;
-  readonly allowed_routes: string[];
-  readonly allowed_ips: string[];
-  /** As text: so the ORM leaves moments in statements of our own. */
-  readonly expires_at: string | null;
-  readonly user_id: string | null;
-  readonly user_role: Role | null;
-  /** Whether it still is what it was when the request came: a body may take its time, and the key may be blocked meanwhile. */
-  readonly is_good: boolean;
-}
 
 /**
  * What a caller may do, read in the transaction in which it is then done, so that a role taken away a moment ago counts.
@@ -47,42 +28,30 @@ interface CallerRow extends GrantRow {
 export class Authority {
   readonly #em: EntityManager;
   readonly #caller: CallerRow | undefined;
+  /** Of a job of a CI system: what it administers, instead of what a user does. */
+  #workload: Workload | undefined;
+  #permits: readonly Permits[] = [];
+  #mayBeAdmin = true;
   #route = '';
   readonly isAdmin: boolean;
 
   private constructor(em: EntityManager, actor: Actor, caller: CallerRow | undefined) {
     this.#em = em;
     this.#caller = caller;
-    this.isAdmin = actor.type !== 'key' || (caller?.user_role === 'proxy_admin' && !isBound(caller));
+    this.isAdmin = caller === undefined || isAdministrator(actor, caller);
+    if (actor.type === 'jwt') [this.#workload, this.#permits, this.#mayBeAdmin] = [actor.workload, actor.permits, actor.mayBeAdmin];
   }
 
   /** @throws GatewayError 401 when the caller's key has ended or was blocked since it was authenticated */
   static async of(em: EntityManager, actor: Actor): Promise<Authority> {
-    if (actor.type !== 'key') return new Authority(em, actor, undefined);
-    const [caller] = await em.execute<CallerRow[]>(
-      `select k.id, k.team_id, k.organization_id, k.models, coalesce(k.max_budget, b.max_budget) as max_budget,
-              coalesce(k.tpm_limit, b.tpm_limit) as tpm_limit, coalesce(k.rpm_limit, b.rpm_limit) as rpm_limit,
-              coalesce(k.max_parallel_requests, b.max_parallel_requests) as max_parallel_requests,
-              k.allowed_routes, k.allowed_ips, k.expires_at, u.id as user_id, u.role as user_role,
-              not (k.blocked or coalesce(t.blocked, false) or coalesce(u.blocked, false) or coalesce(o.blocked, false))
-                and (k.expires_at is null or k.expires_at > now())
-                and (k.token = ? or exists (
-                  select 1 from ${SCHEMA}.retired_tokens r where r.key_id = k.id and r.token = ? and r.expires_at > now())
-                ) as is_good
-       from ${SCHEMA}.keys k left join ${SCHEMA}.users u on u.id = k.user_id
-       left join ${SCHEMA}.teams t on t.id = k.team_id
-       left join ${SCHEMA}.organizations o on o.id = coalesce(k.organization_id, t.organization_id, u.organization_id)
-       left join ${SCHEMA}.budgets b on b.id = k.budget_id where k.id = ?`,
-      [actor.hash, actor.hash, actor.keyId],
-    );
-    if (caller?.is_good) return new Authority(em, actor, caller);
-    const what = caller ? 'is blocked, has expired or was replaced' : 'was deleted';
-    throw new GatewayError('unauthenticated', 'auth_error', `Authentication Error, the key ${what}`);
+    if (actor.type === 'key') return new Authority(em, actor, await readKeyCaller(em, actor));
+    if (actor.type === 'jwt') return new Authority(em, actor, await readTokenCaller(em, actor));
+    return new Authority(em, actor, undefined);
   }
 
-  /** Undefined for the master key and for operators. */
+  /** Undefined for whoever has no key: operators, the master key and tokens. */
   get keyId(): string | undefined {
-    return this.#caller?.id;
+    return this.#caller?.id ?? undefined;
   }
 
   get userId(): string | null {
@@ -102,9 +71,11 @@ export class Authority {
   /** A key without a user is a service's: it works, and administers nothing. */
   get role(): Role | 'service' {
     if (!this.#caller) return 'proxy_admin';
+    if (this.isAdmin) return 'proxy_admin';
+    if (this.#workload) return 'internal_user';
     const { user_role: role } = this.#caller;
     if (role === null) return 'service';
-    return isBound(this.#caller) ? withinBounds(role) : role;
+    return isBound(this.#caller) || !this.#mayBeAdmin ? withinBounds(role) : role;
   }
 
   /** Whether a user is the caller itself, as far as its key goes: one of a team stands for its user in the team alone. */
@@ -123,14 +94,28 @@ export class Authority {
   }
 
   /** @throws GatewayError 403 when the caller may not ask for the operation, whatever the object */
-  requireOperation(operation: Pick<AnyOperation<never>, 'access' | 'route' | 'alsoAt' | 'isRead'>): void {
+  requireOperation(operation: Pick<AnyOperation<never>, 'access' | 'command' | 'route' | 'alsoAt' | 'isRead'>): void {
     const paths = [operation.route, ...(operation.alsoAt ?? [])].map(([, path]) => path);
     this.#route = paths[0] ?? '';
+    this.#requireByToken(operation.command.join(' '), paths);
     const allowed = this.#caller?.allowed_routes ?? [];
     if (!paths.some((path) => letsRoute(allowed, path))) throw routeNotAllowed(allowed, paths[0] ?? '');
     if (this.isAdmin) return;
     if (isReading(operation) ? operation.access === 'scoped' || this.seesAll : this.#mayAsk(operation)) return;
     throw adminOnly(paths[0] ?? '', this.role);
+  }
+
+  /** What the token itself lets its bearer do. */
+  #requireByToken(command: string, paths: readonly string[]): void {
+    if (this.#workload) {
+      if (!this.#workload.operations.includes(command)) throw notOfWorkload(this.#workload, command);
+      return;
+    }
+    const limits = paths.map((route) => refusing(this.#permits, { route }));
+    const [limit] = limits;
+    if (limit && !limits.includes(undefined)) {
+      throw new GatewayError('forbidden', 'auth_error', tokenLacks(limit, 'routes', this.#route));
+    }
   }
 
   #mayAsk({ access }: Pick<AnyOperation<never>, 'access'>): boolean {
@@ -139,6 +124,7 @@ export class Authority {
 
   /** What the caller is in a team, as far as its key reaches: the organization's administrator counts as the team's. */
   async teamRole(teamId: string): Promise<'admin' | 'user' | undefined> {
+    if (this.#workload) return (await this.administeredTeamsAmong([teamId])).length > 0 ? 'admin' : undefined;
     if (!this.#reachesTeam(teamId)) return undefined;
     const [row] = await this.#em.execute<{ role: 'admin' | 'user' | null; is_org_admin: boolean }[]>(
       `select m.role, (o.role is not null) as is_org_admin from ${SCHEMA}.teams t
@@ -149,6 +135,17 @@ export class Authority {
       [this.userId, this.#isTeamBound ? null : this.userId, teamId, this.#boundOrganization, this.#boundOrganization],
     );
     return row?.is_org_admin ? 'admin' : (row?.role ?? undefined);
+  }
+
+  /** Of some teams those that a workload is to administer. */
+  async administeredTeamsAmong(teamIds?: readonly string[]): Promise<string[]> {
+    const { teamId = null, organizationId = null } = this.#workload ?? {};
+    const rows = await this.#em.execute<{ id: string }[]>(
+      `select id from ${SCHEMA}.teams where (id = ? or organization_id = ?)
+         and (?::jsonb is null or id in (${idsIn})) limit ${IDS_AT_MOST}`,
+      [teamId, organizationId, teamIds ? JSON.stringify(teamIds) : null, JSON.stringify(teamIds ?? [])],
+    );
+    return rows.map(({ id }) => id);
   }
 
   async administersTeam(teamId: string | null | undefined): Promise<boolean> {
@@ -168,6 +165,7 @@ export class Authority {
   }
 
   async organizationRole(organizationId: string): Promise<OrganizationRole | undefined> {
+    if (this.#workload) return this.#workload.organizationId === organizationId ? 'org_admin' : undefined;
     if (!this.#reachesOrganization(organizationId)) return undefined;
     const [row] = await this.#em.execute<{ role: OrganizationRole }[]>(
       `select role from ${SCHEMA}.organization_members where organization_id = ? and user_id = ?`,
@@ -196,6 +194,7 @@ export class Authority {
 
   /** Ids of the teams the caller is responsible for; those of its organizations among them. For the scope of lists. */
   async administeredTeams(): Promise<string[]> {
+    if (this.#workload) return this.administeredTeamsAmong();
     const { userId } = this;
     if (userId === null || !this.mayWrite) return [];
     const rows = await this.#em.execute<{ id: string }[]>(
@@ -207,6 +206,7 @@ export class Authority {
   }
 
   async administeredOrganizations(): Promise<string[]> {
+    if (this.#workload) return this.#ofWorkload();
     if (this.userId === null || this.#isTeamBound) return [];
     const rows = await this.#em.execute<{ id: string }[]>(
       `select organization_id as id from ${SCHEMA}.organization_members
@@ -218,6 +218,7 @@ export class Authority {
 
   /** Ids of the organizations the caller belongs to, as far as its key reaches. */
   async memberOrganizations(): Promise<string[]> {
+    if (this.#workload) return this.#ofWorkload();
     if (this.userId === null || this.#isTeamBound) return [];
     const rows = await this.#em.execute<{ id: string }[]>(
       `select organization_id as id from ${SCHEMA}.organization_members where user_id = ? limit ${IDS_AT_MOST}`,
@@ -228,12 +229,23 @@ export class Authority {
 
   /** Ids of the teams the caller belongs to, as far as its key reaches. */
   async memberTeams(): Promise<string[]> {
+    if (this.#workload) return this.administeredTeamsAmong();
     if (this.userId === null) return [];
     const rows = await this.#em.execute<{ id: string }[]>(
       `select team_id as id from ${SCHEMA}.team_members where user_id = ? limit ${IDS_AT_MOST}`,
       [this.userId],
     );
     return this.#reached(rows.map(({ id }) => id));
+  }
+
+  #ofWorkload(): string[] {
+    const { organizationId = null } = this.#workload ?? {};
+    return organizationId === null ? [] : [organizationId];
+  }
+
+  /** Whether it is a job of a CI system that asks, and administers where no user does. */
+  get isWorkload(): boolean {
+    return this.#workload !== undefined;
   }
 
   /** Of some teams those the key reaches: its own, or those of its organization. */
@@ -284,6 +296,21 @@ export class Authority {
     return bound === null || bound === organizationId;
   }
 }
+
+/** With a token that names a team or an organization nobody is an administrator of everything, as with a key of theirs. */
+function isAdministrator(actor: Actor, caller: CallerRow): boolean {
+  if (isBound(caller)) return false;
+  if (actor.type !== 'jwt') return caller.user_role === 'proxy_admin';
+  return actor.isAdmin || actor.workload !== undefined || (actor.mayBeAdmin && caller.user_role === 'proxy_admin');
+}
+
+const notOfWorkload = ({ name, operations }: Workload, command: string) =>
+  new GatewayError(
+    'forbidden',
+    'auth_error',
+    `Authentication Error, the role ${name} is for these operations only: ${operations.join(', ')}. Asked for: ${command}`,
+    { hint: 'Have an administrator add it to the operations of the role in gatewayctl.jwt.issuers.' },
+  );
 
 const isBound = ({ team_id: teamId, organization_id: organizationId }: CallerRow): boolean =>
   teamId !== null || organizationId !== null;

@@ -12,7 +12,7 @@ export type MayCall = (model: string, scope: ModelScope) => boolean;
  * @returns undefined for whoever sees every model
  */
 export async function callableBy(authority: Authority, actor: Actor): Promise<MayCall | undefined> {
-  if (authority.seesAll || actor.type !== 'key') return undefined;
+  if (authority.seesAll || (actor.type !== 'key' && actor.type !== 'jwt')) return undefined;
   const { teamId, role } = actor;
   const { organizationId } = authority.scope;
   const [team, user, organization] = await Promise.all([
@@ -30,5 +30,5 @@ export async function callableBy(authority: Authority, actor: Actor): Promise<Ma
     aliases: {},
     teamAliases: {},
   };
-  return (model, scope) => allows(principal, model, () => scope);
+  return (model, scope) => allows(principal, { model }, () => scope);
 }

@@ -76,9 +76,14 @@ const aliased = (aliases: Readonly<Record<string, string>>, model: string): stri
   Object.hasOwn(aliases, model) ? (aliases[model] ?? model) : model;
 
 /** Whether the caller may call a model, by any of its names: what a list of models shows is exactly that. */
-export function allows(principal: ModelLists, named: string, scopeOf: ScopeOf): boolean {
+export function allows(
+  principal: ModelLists,
+  { model: named, route }: { readonly model: string; readonly route?: string | undefined },
+  scopeOf: ScopeOf,
+): boolean {
   const model = resolveAlias(principal, named);
-  return firstDenial(modelChecks, { principal, model, scope: scopeOf(model) }) === undefined;
+  const asked = { principal, model, scope: scopeOf(model), ...(route !== undefined && { call: { route } }) };
+  return firstDenial(modelChecks, asked) === undefined;
 }
 
 /**

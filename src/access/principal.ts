@@ -111,6 +111,8 @@ export interface Principal extends Held, Charge {
 export interface TokenBounds extends Bearer {
   /** Limits of its own, all of which count beside those of its user and team. */
   readonly permits: readonly Permits[];
+  /** The organization that the token names, beyond which it does not reach. */
+  readonly organizationId: string | null;
   /** Whom its calls are made for, whatever a request says. */
   readonly customer: string | undefined;
   /** Whether models are for members of teams only. */

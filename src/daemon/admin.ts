@@ -3,7 +3,6 @@ import type { ParsedUrlQuery } from 'node:querystring';
 import { Router } from '@koa/router';
 import type { Middleware } from 'koa';
 import { z } from 'zod';
-import type { Principal } from '../access/principal.ts';
 import type { App, Services } from '../app.ts';
 import type { Refusals } from '../audit/refusals.ts';
 import { changeOptions, changeOptionsOf } from '../kernel/change-options.ts';
@@ -18,7 +17,8 @@ import type { State } from './state.ts';
 export interface AdminParts {
   readonly app: App;
   readonly operations: readonly AnyOperation<Services>[];
-  readonly authenticate: (request: IncomingMessage) => Promise<Principal>;
+  /** @param path of the operation, as it is registered: with a token of several teams it says which is meant */
+  readonly authenticate: (request: IncomingMessage, path: string) => Promise<Actor>;
   readonly refusals: Pick<Refusals, 'record'>;
   /** Where a request came from; empty for the admin socket. */
   readonly addressOf: (request: IncomingMessage) => string;
@@ -44,7 +44,6 @@ export function adminRoutes(parts: AdminParts): AdminRoutes {
   const { app, operations, authenticate, addressOf } = parts;
   const clientOf = (request: IncomingMessage) => addressOf(request) || undefined;
   const router = new Router<State>({ sensitive: true, strict: true });
-  const identify = identifyBy(authenticate);
   for (const operation of operations) {
     for (const [method, path] of [operation.route, ...(operation.alsoAt ?? [])]) {
       router.register(
@@ -54,7 +53,7 @@ export function adminRoutes(parts: AdminParts): AdminRoutes {
           refuseBrowsers,
           keepRefusals([method, path], parts),
           refuseElsewhere(parts),
-          identify,
+          identifyBy(authenticate, path),
           jsonBody,
           async (ctx) => {
             const given =
@@ -141,17 +140,11 @@ function keepRefusals(route: Route, { refusals, credentialOf, addressOf }: Admin
   };
 }
 
-function identifyBy(authenticate: AdminParts['authenticate']): Middleware<State> {
+function identifyBy(authenticate: AdminParts['authenticate'], path: string): Middleware<State> {
   return async (ctx, next) => {
     ctx.state.actor = ctx.state.isLocal
       ? { type: 'operator', name: 'admin-socket', via: 'admin-socket' }
-      : actorOf(await authenticate(ctx.req));
+      : await authenticate(ctx.req, path);
     await next();
   };
-}
-
-function actorOf(principal: Principal): Actor {
-  if (principal.kind === 'master') return { type: 'master' };
-  const { keyId, hash, userId, teamId, role } = principal;
-  return { type: 'key', keyId, hash, userId, teamId, role };
 }

@@ -180,11 +180,12 @@ export class KeyList {
   async #scope(conditions: Conditions, filter: Scope): Promise<void> {
     const { authority } = this.#work;
     if (authority.seesAll) return;
-    if (authority.userId === null) {
-      conditions.and('k.id = ?', authority.keyId);
+    if (authority.userId === null && !authority.isWorkload) {
+      conditions.and('k.id = ?', authority.keyId ?? null);
       return;
     }
-    const isAsked = filter.includeTeamKeys || filter.teamId !== undefined || filter.organizationId !== undefined;
+    const isAsked =
+      authority.isWorkload || filter.includeTeamKeys || filter.teamId !== undefined || filter.organizationId !== undefined;
     const isOthers = filter.userId !== undefined && filter.userId !== authority.userId;
     if (isOthers && !isAsked) throw notYourKeys(filter.userId ?? '', authority.userId);
     const { teamId } = authority.scope;

@@ -18,8 +18,8 @@ export interface ProxyDeps {
   payers(named: Named): readonly Payer[] | Promise<readonly Payer[]>;
   /** The model to call. Throws a GatewayError 403 when the principal may not make the call, 400 when it lacks something. */
   decide(principal: Principal, call: AskedCall): string;
-  /** Whether `decide` would let its model pass; for lists of models. */
-  allows(principal: Principal, model: string): boolean;
+  /** Whether `decide` would let its model pass, on a route or, for lists of models, on any. */
+  allows(principal: Principal, model: string, route?: string): boolean;
   readonly metering: Metering;
   readonly deployments: DeploymentTable;
   now(): Date;

@@ -83,6 +83,8 @@ export class Exchange {
   model = '';
   tags: readonly string[] = [];
   payers: readonly Payer[] = [];
+  /** Whom the call is made for: the request says, or the token the caller came with. */
+  customer: string | undefined;
   charge: Charge = unknownPrincipal;
   target = nowhere;
   promptTokens = 0;

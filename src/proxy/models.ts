@@ -1,5 +1,5 @@
 import { requireRoute, resolveAlias } from '../access/decide.ts';
-import type { Principal } from '../access/principal.ts';
+import { type Principal, standingsOf } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Exchange } from './exchange.ts';
 import { authenticate } from './pipeline.ts';
@@ -21,12 +21,15 @@ function answerList(exchange: Exchange): void {
   const query = new URLSearchParams(request.url?.split('?')[1]);
   const isAsked = (name: string): boolean => query.get(name)?.toLowerCase() === 'true';
   const teamId = teamAskedFor(query.get('team_id'), principal);
-  const allows = (name: string): boolean => context.deps.allows(principal, name);
+  const standings = standingsOf(principal);
+  const allows = (name: string): boolean => standings.some((each) => context.deps.allows(each, name));
   const wildcards = isAsked('return_wildcard_routes') ? deployments.patterns(teamId) : [];
   const hasOnlyGroups = isAsked('only_model_access_groups');
   const aliases = [...Object.keys(principal.aliases), ...Object.keys(principal.teamAliases)];
   const named = aliases.filter((name) => deployments.has(resolveAlias(principal, name), principal.teamId));
-  const names = hasOnlyGroups ? [] : [...deployments.names(teamId), ...wildcards, ...named].filter(allows);
+  const teams = new Set([teamId, ...standings.slice(1).map(({ teamId: other }) => other)]);
+  const all = [...[...teams].flatMap((each) => [...deployments.names(each)]), ...wildcards, ...named];
+  const names = hasOnlyGroups ? [] : all.filter(allows);
   const groups = hasOnlyGroups || isAsked('include_model_access_groups') ? groupsFor(exchange, teamId, allows) : [];
   exchange.answerJson(200, { object: 'list', data: [...new Set([...names, ...groups])].map(describe) });
 }
@@ -61,8 +64,11 @@ function teamAskedFor(teamId: string | null, principal: Principal): string | nul
 function answerOne(exchange: Exchange): void {
   const { context, principal, handler } = exchange;
   const { parameter = '' } = handler;
-  const isThere = context.deps.deployments.has(resolveAlias(principal, parameter), principal.teamId);
-  if (!isThere || !context.deps.allows(principal, parameter)) {
+  const { deployments, allows } = context.deps;
+  const isThere = standingsOf(principal).some(
+    (each) => deployments.has(resolveAlias(each, parameter), each.teamId) && allows(each, parameter),
+  );
+  if (!isThere) {
     throw new GatewayError('notFound', 'model_not_found', `The model ${JSON.stringify(parameter)} does not exist`, {
       param: 'model',
     });

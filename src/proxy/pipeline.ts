@@ -1,6 +1,6 @@
 import { chargeOf, joinTags } from '../access/charge.ts';
 import type { Payer } from '../access/payers.ts';
-import type { Principal } from '../access/principal.ts';
+import { type Principal, standingsOf } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { readChatRequest, tagsOf, unknownModel } from './chat-request.ts';
 import type { Exchange } from './exchange.ts';
@@ -71,12 +71,22 @@ function parseBody(exchange: Exchange): void {
 
 /** The customer and the tags a call is charged to, which its client names or its key and team have. */
 function findPayers(exchange: Exchange): Promise<void> | undefined {
-  const { chat, principal, request, context } = exchange;
+  const { chat, request, context } = exchange;
+  const principal = (exchange.principal = standingFor(exchange));
+  exchange.customer = principal.token?.customer ?? chat.endUser;
   exchange.tags = joinTags(principal, chat.tags.concat(tagsOf(request.headers['x-litellm-tags'])));
-  const found = context.deps.payers({ customer: chat.endUser, tags: exchange.tags });
+  const found = context.deps.payers({ customer: exchange.customer, tags: exchange.tags });
   if (found instanceof Promise) return waitForPayers(exchange, found);
   exchange.payers = found;
   return undefined;
+}
+
+/** Of several teams of a token, its bearer calls in the first that has the model. */
+function standingFor({ principal, handler, chat, context }: Exchange): Principal {
+  const standings = standingsOf(principal);
+  if (standings.length === 1) return principal;
+  const call = { model: chat.model, route: handler.route };
+  return standings.find((each) => context.deps.allows(each, call.model, call.route)) ?? principal;
 }
 
 async function waitForPayers(exchange: Exchange, found: Promise<readonly Payer[]>): Promise<void> {
@@ -136,7 +146,7 @@ function admit(exchange: Exchange): void {
       maxCompletionTokens: chat.maxCompletionTokens,
       answers: chat.answers,
       serviceTier: chat.serviceTier,
-      endUser: chat.endUser,
+      endUser: exchange.customer,
     }),
   );
 }

@@ -59,6 +59,7 @@ const nouns = [
   'invitations',
   'teams',
   'keys',
+  'mappings',
   'spend',
 ];
 /** Those that stand on others than these, or on fewer. */
@@ -82,7 +83,7 @@ const arrows: Readonly<Record<string, (to: string, from: string) => boolean>> = 
   ),
   idempotency: (to) => ['kernel', 'db'].includes(roomOf(to)),
   access: (to) => ['kernel', 'db'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
-  jwt: (to) => roomOf(to) === 'kernel' || to === 'access/bounded-map.ts',
+  jwt: (to) => ['kernel', 'db', 'access'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
   metering: (to) => ['kernel', 'db', 'access'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
   proxy: (to) => ['kernel', 'metering', 'access'].includes(roomOf(to)) || to === 'models/deployment.ts',
   explain: (to) => ['kernel', 'access', 'metering', 'proxy'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
