@@ -30,6 +30,8 @@ import { DeletedKey, Key, RetiredToken } from './keys/key.entity.ts';
 import { KeyList } from './keys/key.list.ts';
 import { KeyRules, type KeyRuleSettings } from './keys/key.rules.ts';
 import { KeyService } from './keys/key.service.ts';
+import { KeyMapping } from './mappings/mapping.entity.ts';
+import { MappingService } from './mappings/mapping.service.ts';
 import type { Deployment } from './models/deployment.ts';
 import { AccessGroupService } from './models/access-group.service.ts';
 import { Model } from './models/model.entity.ts';
@@ -70,6 +72,7 @@ export interface Services {
   readonly joining: TeamJoin;
   readonly keys: KeyService;
   readonly keyList: KeyList;
+  readonly mappings: MappingService;
   readonly models: ModelService;
   readonly accessGroups: AccessGroupService;
   readonly credentials: CredentialService;
@@ -101,7 +104,7 @@ export interface AppOptions {
 export function openGatewayOrm(url: string, poolSize: number, applicationName: string): Promise<MikroORM> {
   const owners = [Budget, Customer, Tag, Organization, OrganizationMember, User, Invitation];
   const teams = [Team, TeamMember, DeletedTeam, Key, RetiredToken, DeletedKey];
-  const entities = [...owners, ...teams, Model, Credential, AuditEntry];
+  const entities = [...owners, ...teams, KeyMapping, Model, Credential, AuditEntry];
   return openOrm({ url, entities, poolSize, applicationName });
 }
 
@@ -224,6 +227,7 @@ export class App {
       joining,
       keys,
       keyList: new KeyList(work, access, teams),
+      mappings: new MappingService(work, audit, keys),
       models,
       accessGroups: new AccessGroupService(models),
       credentials: new CredentialService(work, audit, vault),

@@ -8,6 +8,7 @@ import { explain } from './explain/explain.operations.ts';
 import type { AnyOperation } from './kernel/operation.ts';
 import { keyOperations } from './keys/key.operations.ts';
 import { accessGroupOperations } from './models/access-group.operations.ts';
+import { mappingOperations } from './mappings/mapping.operations.ts';
 import { modelOperations } from './models/model.operations.ts';
 import { activityOperations } from './spend/activity.operations.ts';
 import { labelActivityOperations } from './spend/label-activity.operations.ts';
@@ -41,6 +42,7 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...customerOperations,
   ...budgetOperations,
   ...tagOperations,
+  ...mappingOperations,
   ...modelOperations,
   ...accessGroupOperations,
   ...credentialOperations,

@@ -1,4 +1,5 @@
 import type { App, Services } from './app.ts';
+import { SCHEMA } from './db/schema.ts';
 import type { Provisioning } from './jwt/bearers.ts';
 import { GatewayError } from './kernel/errors.ts';
 
@@ -22,7 +23,7 @@ const isTaken = (thrown: unknown): boolean => {
 };
 
 async function make(services: Services, wanted: Provisioning): Promise<void> {
-  const { users, teams, members, keys, mappings } = services;
+  const { users, teams, keys, mappings } = services;
   const { newUser, newTeams = [], newRole, membership, newKey } = wanted;
   for (const teamId of newTeams) if (!(await isThere(services, 'teams', teamId))) await teams.create({ teamId });
   if (newUser && !(await isThere(services, 'users', newUser.userId))) {
@@ -39,7 +40,7 @@ async function make(services: Services, wanted: Provisioning): Promise<void> {
 }
 
 async function isThere({ em }: Services, table: 'users' | 'teams', id: string): Promise<boolean> {
-  const rows = await em.execute<unknown[]>(`select 1 from gatewayctl.${table} where id = ?`, [id]);
+  const rows = await em.execute<unknown[]>(`select 1 from ${SCHEMA}.${table} where id = ?`, [id]);
   return rows.length > 0;
 }
 

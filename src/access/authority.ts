@@ -39,7 +39,8 @@ export class Authority {
     this.#em = em;
     this.#caller = caller;
     this.isAdmin = caller === undefined || isAdministrator(actor, caller);
-    if (actor.type === 'jwt') [this.#workload, this.#permits, this.#mayBeAdmin] = [actor.workload, actor.permits, actor.mayBeAdmin];
+    if (actor.type === 'jwt')
+      [this.#workload, this.#permits, this.#mayBeAdmin] = [actor.workload, actor.permits, actor.mayBeAdmin];
   }
 
   /** @throws GatewayError 401 when the caller's key has ended or was blocked since it was authenticated */

@@ -5,7 +5,15 @@ import type { Principal } from './principal.ts';
 /** The part of a principal that models are decided by. */
 export type ModelLists = Pick<
   Principal,
-  'role' | 'models' | 'teamId' | 'teamModels' | 'userModels' | 'organizationModels' | 'aliases' | 'teamAliases' | 'token'
+  | 'role'
+  | 'models'
+  | 'teamId'
+  | 'teamModels'
+  | 'userModels'
+  | 'organizationModels'
+  | 'aliases'
+  | 'teamAliases'
+  | 'token'
 >;
 
 /** The checks of a caller and a call, by the names that a trace gives them. */

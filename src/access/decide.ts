@@ -38,12 +38,7 @@ export interface Decision {
 }
 
 /** Everything that is decided of a call, in this order; after it come the budgets and limits it has to fit into. */
-export const decisionChecks: readonly Check<Asked>[] = [
-  routeCheck,
-  tokenRouteCheck,
-  ...modelChecks,
-  ...callChecks,
-];
+export const decisionChecks: readonly Check<Asked>[] = [routeCheck, tokenRouteCheck, ...modelChecks, ...callChecks];
 
 /**
  * Whether somebody may make a call. The one place that says so: what lists show, what a trace says and what calls do is

@@ -62,7 +62,11 @@ export const modelChecks: readonly Check<AskedModel>[] = [
     rule: 'token.team',
     deny: ({ principal: { teamId, token } }) =>
       token?.needsTeam && teamId === null
-        ? tokenDenial('token.team', 'team_model_access_denied', () => 'No team of the JWT is known here, and enforce_team_based_model_access is on')
+        ? tokenDenial(
+            'token.team',
+            'team_model_access_denied',
+            () => 'No team of the JWT is known here, and enforce_team_based_model_access is on',
+          )
         : undefined,
     basis: ({ principal: { teamId, token } }) => (token?.needsTeam ? `team ${teamId ?? 'none'}` : undefined),
   },
@@ -70,7 +74,9 @@ export const modelChecks: readonly Check<AskedModel>[] = [
     rule: 'token.models',
     deny: ({ principal: { token }, call, model, scope: { groups } }) => {
       const limit = token && refusing(token.permits, { route: call?.route, model, groups });
-      return limit && tokenDenial('token.models', 'token_model_access_denied', () => tokenLacks(limit, 'models', model));
+      return (
+        limit && tokenDenial('token.models', 'token_model_access_denied', () => tokenLacks(limit, 'models', model))
+      );
     },
     basis: ({ principal: { token }, model }) =>
       token?.permits.some(({ anyOf }) => anyOf.some(({ models }) => models)) ? `${model}, by the JWT` : undefined,

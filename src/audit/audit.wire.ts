@@ -15,6 +15,7 @@ export const auditObjects = [
   'tag',
   'credential',
   'invitation',
+  'jwt_key_mapping',
   'encryption_key',
   /** Something somebody asked for and was refused. */
   'operation',
@@ -35,7 +36,15 @@ export const auditActions = [
 ] as const;
 export type AuditAction = (typeof auditActions)[number];
 
-export const auditWays = ['api-master', 'api-key', 'api-jwt', 'api-anonymous', 'admin-socket', 'cli-direct', 'daemon'] as const;
+export const auditWays = [
+  'api-master',
+  'api-key',
+  'api-jwt',
+  'api-anonymous',
+  'admin-socket',
+  'cli-direct',
+  'daemon',
+] as const;
 export type AuditWay = (typeof auditWays)[number];
 
 /** An entry of the audit log in answers. */

@@ -27,6 +27,8 @@ const nouns: Readonly<Record<string, Noun>> = {
   },
   'org member': { summary: 'Who is in an organization', group: 'Access', aliases: ['members'] },
   invitation: { summary: 'Invitations of users, for scripts', group: 'Access', aliases: ['invitations'] },
+  jwt: { summary: 'Tokens of identity providers', group: 'Access', aliases: ['jwts'] },
+  'jwt mapping': { summary: 'Which claims stand for which virtual keys', group: 'Access', aliases: ['mappings'] },
   customer: {
     summary: 'End users of your applications',
     group: 'Access',

@@ -2,7 +2,13 @@ import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { claimFields, claimShape, items, keyUrl, millisecondsFrom, texts } from './jwt-fields.ts';
 import { readWorkloadRoles } from './jwt-roles.ts';
-import { type Algorithm, type ClaimFields, type KeySource, publicKeyAlgorithms, type WorkloadRole } from './jwt-settings.ts';
+import {
+  type Algorithm,
+  type ClaimFields,
+  type KeySource,
+  publicKeyAlgorithms,
+  type WorkloadRole,
+} from './jwt-settings.ts';
 import type { Place } from './problems.ts';
 import { readSecretFile } from './secret-file.ts';
 import { type StructureContext, type Values } from './structures.ts';

@@ -13,10 +13,16 @@ const shape = {
     .record(z.string(), texts)
     .refine((match) => Object.keys(match).length > 0, 'must name at least one claim')
     .refine(
-      (match) => Object.values(match).flat().every((pattern) => /[^*]/.test(pattern)),
+      (match) =>
+        Object.values(match)
+          .flat()
+          .every((pattern) => /[^*]/.test(pattern)),
       'must have patterns that leave something out: * lets everybody in',
     ),
-  operations: z.array(z.string().regex(/^[a-z-]+(?: [a-z-]+)*$/, 'must be commands, such as key generate')).min(1).max(200),
+  operations: z
+    .array(z.string().regex(/^[a-z-]+(?: [a-z-]+)*$/, 'must be commands, such as key generate'))
+    .min(1)
+    .max(200),
   team: text,
   organization: text,
 } as const;

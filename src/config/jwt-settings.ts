@@ -96,7 +96,6 @@ export interface RoleMapping {
   readonly internalRole: InternalRole;
 }
 
-
 export const unregisteredBehaviours = ['fallback_team_mapping', 'reject', 'auto_register'] as const;
 
 /** Everything the configuration says of JWTs: `litellm_jwtauth`, `role_permissions`, JWT_* and `gatewayctl.jwt`. */

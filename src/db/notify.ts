@@ -19,7 +19,8 @@ const Change = z.discriminatedUnion('entity', [
   z.object({ entity: z.enum(['team', 'user', 'organization']), id: text }),
   // Who is affected by these is in no row of a key: everything that is cached is looked up again.
   z.object({ entity: z.enum(['budget', 'customer', 'tag']), id: text }),
-  z.object({ entity: z.enum(['model', 'jwt_key_mapping']) }),
+  z.object({ entity: z.literal('model') }),
+  z.object({ entity: z.literal('jwt_key_mapping') }),
 ]);
 export type Change = Readonly<z.output<typeof Change>>;
 

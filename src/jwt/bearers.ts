@@ -14,11 +14,19 @@ import type { VerifiedToken } from './verify.ts';
 export interface Provisioning {
   readonly issuer: string;
   readonly subject: string;
-  readonly newUser?: { readonly userId: string; readonly userEmail: string | undefined; readonly role: Role | undefined };
+  readonly newUser?: {
+    readonly userId: string;
+    readonly userEmail: string | undefined;
+    readonly role: Role | undefined;
+  };
   readonly newTeams?: readonly string[];
   /** Of a user who is there. */
   readonly newRole?: { readonly userId: string; readonly role: Role };
-  readonly membership?: { readonly userId: string; readonly join: readonly string[]; readonly leave: readonly string[] };
+  readonly membership?: {
+    readonly userId: string;
+    readonly join: readonly string[];
+    readonly leave: readonly string[];
+  };
   /** A virtual key of its own, and a mapping of the claim to it. */
   readonly newKey?: {
     readonly claim: string;
@@ -80,7 +88,8 @@ export class Bearers {
     const { settings, provision } = this.#options;
     const wanted = wantedOf(claims, issuer, settings);
     const { virtualKey } = wanted.identity;
-    if (wanted.workload || wanted.isAdmin || !issuer.claims.virtualKey) return this.#bear(wanted, expiresAt, deadlineMs);
+    if (wanted.workload || wanted.isAdmin || !issuer.claims.virtualKey)
+      return this.#bear(wanted, expiresAt, deadlineMs);
     const mapped = virtualKey && (await this.#mapped(wanted, virtualKey, { expiresAt, deadlineMs }));
     if (mapped) return mapped;
     const { unregistered } = settings.virtualKeys;
@@ -179,10 +188,15 @@ function missingOf(wanted: Wanted, rows: readonly BearerRow[], settings: JwtSett
     user !== null && (teams.addsUsers || users.syncsRoleAndTeams)
       ? known.filter((id) => !alone.user_teams.includes(id))
       : [];
-  const leave = users.syncsRoleAndTeams && wanted.hasOwnTeams ? alone.user_teams.filter((id) => !known.includes(id)) : [];
+  const leave =
+    users.syncsRoleAndTeams && wanted.hasOwnTeams ? alone.user_teams.filter((id) => !known.includes(id)) : [];
   const isOthersAdmin = !issuer.mayGrantAdmin && alone.user_role?.startsWith('proxy_admin') === true;
   const hasNewRole =
-    users.syncsRoleAndTeams && !isOthersAdmin && alone.user_id !== null && role !== undefined && role !== alone.user_role;
+    users.syncsRoleAndTeams &&
+    !isOthersAdmin &&
+    alone.user_id !== null &&
+    role !== undefined &&
+    role !== alone.user_role;
   if (newTeams.length === 0 && !isNew && join.length === 0 && leave.length === 0 && !hasNewRole) return undefined;
   return {
     issuer: issuer.issuer,
@@ -195,7 +209,11 @@ function missingOf(wanted: Wanted, rows: readonly BearerRow[], settings: JwtSett
 }
 
 /** As whom the bearer can act, in order. @throws GatewayError 403 when somebody the token names is not there */
-function standingRows(wanted: Wanted, rows: readonly BearerRow[], { teams, publicAllowedRoutes }: JwtSettings): BearerRow[] {
+function standingRows(
+  wanted: Wanted,
+  rows: readonly BearerRow[],
+  { teams, publicAllowedRoutes }: JwtSettings,
+): BearerRow[] {
   const { identity, workload, isAdmin, userId, userEmail } = wanted;
   const alone = rows.at(-1);
   if (!alone) throw nobodyKnown();
@@ -222,7 +240,10 @@ function standingRows(wanted: Wanted, rows: readonly BearerRow[], { teams, publi
 const isOfNamedOrganization = ({ team_organization_id: of, named_organization_id: named }: BearerRow): boolean =>
   named === null || of === null || of === named;
 
-function workloadRow({ name, teamId, organizationId }: NonNullable<Wanted['workload']>, rows: readonly BearerRow[]): BearerRow {
+function workloadRow(
+  { name, teamId, organizationId }: NonNullable<Wanted['workload']>,
+  rows: readonly BearerRow[],
+): BearerRow {
   const row = teamId === null ? rows.at(-1) : rows.find(({ team_id: id }) => id === teamId);
   if (!row || (organizationId !== null && row.named_organization_id === null)) {
     throw refused(`the team or organization of the role ${name} is not there`);
@@ -243,7 +264,9 @@ function standingOf(row: BearerRow, { wanted, expiresAt, settings, seed }: Stand
   const owned = keylessPrincipal(row, seed);
   const isNobody = owned.userId === null && owned.teamId === null && owned.organizationId === null;
   const places = [
-    ...(row.team_id !== null && !workload ? [{ name: 'team_allowed_routes', anyOf: [{ routes: teams.allowedRoutes }] }] : []),
+    ...(row.team_id !== null && !workload
+      ? [{ name: 'team_allowed_routes', anyOf: [{ routes: teams.allowedRoutes }] }]
+      : []),
     ...(isNobody && !isAdmin && !workload
       ? [{ name: 'public_allowed_routes', anyOf: [{ routes: publicAllowedRoutes }] }]
       : []),

@@ -83,11 +83,7 @@ const mappedRole = (
     ({ role, internalRole }) => roles.includes(role) && (mayGrantAdmin || internalRole !== 'proxy_admin'),
   )?.internalRole;
 
-const userRole = (
-  { roles }: Identity,
-  { mayGrantAdmin }: IssuerSettings,
-  { roleMap }: Rules,
-): Role | undefined =>
+const userRole = ({ roles }: Identity, { mayGrantAdmin }: IssuerSettings, { roleMap }: Rules): Role | undefined =>
   roleMap.find(
     ({ jwtRole, role }) =>
       (mayGrantAdmin || !role.startsWith('proxy_admin')) && roles.some((each) => matchesPattern(jwtRole, each)),

@@ -185,9 +185,12 @@ export class KeyList {
       return;
     }
     const isAsked =
-      authority.isWorkload || filter.includeTeamKeys || filter.teamId !== undefined || filter.organizationId !== undefined;
+      authority.isWorkload ||
+      filter.includeTeamKeys ||
+      filter.teamId !== undefined ||
+      filter.organizationId !== undefined;
     const isOthers = filter.userId !== undefined && filter.userId !== authority.userId;
-    if (isOthers && !isAsked) throw notYourKeys(filter.userId ?? '', authority.userId);
+    if (isOthers && !isAsked) throw notYourKeys(filter.userId ?? '', authority.userId ?? 'no user');
     const { teamId } = authority.scope;
     const parts = [teamId === null ? 'k.user_id = ?' : '(k.user_id = ? and k.team_id = ?)'];
     const values: unknown[] = [authority.userId, ...(teamId === null ? [] : [teamId])];

@@ -22,7 +22,7 @@ export interface NewMapping {
   isActive?: Maybe<boolean>;
 }
 
-export type MappingChanges = Partial<Pick<NewMapping, 'key' | 'description' | 'isActive'>>;
+export type MappingChanges = { [K in 'key' | 'description' | 'isActive']?: NewMapping[K] | undefined };
 
 /** Which claims of tokens stand for which virtual keys. */
 export class MappingService {
@@ -37,7 +37,14 @@ export class MappingService {
   }
 
   /** @throws GatewayError 400 when the claim is mapped already, 404 when the key is not there */
-  async create({ claimName, claimValue, issuer, key: reference, description, isActive }: NewMapping): Promise<KeyMapping> {
+  async create({
+    claimName,
+    claimValue,
+    issuer,
+    key: reference,
+    description,
+    isActive,
+  }: NewMapping): Promise<KeyMapping> {
     const { id: keyId } = await this.#keys.get(reference);
     const mapping = this.#work.em.create(KeyMapping, {
       id: randomUUID(),
@@ -84,11 +91,6 @@ export class MappingService {
     const mapping = await this.#work.em.findOne(KeyMapping, { id });
     if (mapping) return mapping;
     throw unknown(id);
-  }
-
-  /** The one that a claim has, where `if_not_exists` asks. */
-  async find(claimName: string, claimValue: string, issuer: Maybe<string>): Promise<KeyMapping | undefined> {
-    return (await this.#work.em.findOne(KeyMapping, { claimName, claimValue, issuer: issuer ?? null })) ?? undefined;
   }
 
   async list({ page, size }: Page): Promise<{ mappings: KeyMapping[]; total: number }> {
