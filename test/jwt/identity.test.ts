@@ -1,0 +1,215 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { aStateDir, type Daemon, type Gateway, startDaemon, startGateway, until } from '../support/gateway.ts';
+import { audience, type OpenIdProvider, startOpenIdProvider } from '../support/openid-provider.ts';
+
+/** Two issuers with the same rules: only the first may make administrators. */
+const configuration = (flagged: string, plain: string, ci: string): string =>
+  JSON.stringify({
+    model_list: ['small', 'large'].map((name) => ({ model_name: name, litellm_params: { model: `mock/${name}` } })),
+    general_settings: {
+      enable_jwt_auth: true,
+      litellm_jwtauth: {
+        user_id_jwt_field: 'app.person.id',
+        user_email_jwt_field: 'app.person.email',
+        team_id_jwt_field: 'app.team',
+        team_ids_jwt_field: 'app.teams',
+        org_id_jwt_field: 'app.org',
+        end_user_id_jwt_field: 'app.customer',
+        roles_jwt_field: 'app.roles',
+        virtual_key_claim_field: 'app.client',
+        user_id_upsert: true,
+        user_allowed_email_domain: 'example.com',
+        upsert_sso_user_to_team: true,
+        jwt_litellm_role_map: [
+          { jwt_role: 'boss-*', litellm_role: 'proxy_admin' },
+          { jwt_role: 'reader', litellm_role: 'internal_user_viewer' },
+        ],
+        sync_user_role_and_teams: true,
+      },
+    },
+    gatewayctl: {
+      jwt: {
+        issuers: [
+          { issuer: flagged, audience, may_grant_admin: true },
+          { issuer: plain, audience },
+          {
+            issuer: ci,
+            audience,
+            roles: [
+              {
+                name: 'deploy',
+                match: { repository: 'acme/api', ref: 'refs/heads/*', environment: ['production', 'staging'] },
+                operations: ['key generate', 'key list', 'key delete', 'team get', 'team create', 'user create'],
+                team: 'ci-team',
+              },
+            ],
+          },
+        ],
+      },
+    },
+  });
+
+let flagged: OpenIdProvider;
+let plain: OpenIdProvider;
+let ci: OpenIdProvider;
+let gateway: Gateway;
+let config: string;
+before(async () => {
+  [flagged, plain, ci] = await Promise.all([startOpenIdProvider(), startOpenIdProvider(), startOpenIdProvider()]);
+  config = join(await aStateDir(), 'config.yaml');
+  await writeFile(config, configuration(flagged.issuer, plain.issuer, ci.issuer));
+  gateway = await startGateway({ args: ['--config', config] });
+  for (const [team_id, models] of [
+    ['t-small', ['small']],
+    ['t-large', ['large']],
+    ['ci-team', []],
+    ['other-team', []],
+  ]) {
+    assert.equal((await post('/team/new', { team_id, models })).status, 200);
+  }
+});
+after(async () => {
+  await gateway?.[Symbol.asyncDispose]();
+  for (const provider of [flagged, plain, ci]) await provider[Symbol.asyncDispose]();
+});
+
+const post = (path: string, body: object, key = gateway.daemon.masterKey) =>
+  gateway.request('POST', path, { key, body });
+const get = (path: string, key = gateway.daemon.masterKey) => gateway.request('GET', path, { key });
+const user = (id: string) => ({ id, email: `${id}@example.com` });
+const tokenOf = (app: object, of = plain, scope = 'call') => of.token({ scope, with: { app } });
+const statusOf = async (token: string, model = 'small') => (await gateway.chat(token, model)).status;
+const { parse } = JSON;
+const rowsOf = async (sql: string, ...values: string[]) => (await gateway.pool.query(sql, values)).rows;
+
+describe('a JWT that stands for somebody', () => {
+  test('makes the user it names by a nested path, in the team it names, and books what the user spends', async () => {
+    const token = await tokenOf({ person: user('ann'), team: 't-small' });
+    assert.equal(await statusOf(token), 200);
+    assert.equal(await statusOf(token, 'large'), 403);
+    const info = (await get('/user/info?user_id=ann')).body;
+    assert.equal(info.user_info.user_email, 'ann@example.com');
+    const [member] = await rowsOf(`select role from gatewayctl.team_members where team_id = 't-small' and user_id = 'ann'`);
+    assert.equal(member.role, 'user');
+    await until(async () => (await rowsOf(`select * from gatewayctl.spend_logs where user_id = 'ann'`)).length > 0);
+    const [row] = await rowsOf(`select key_id, api_key, team_id from gatewayctl.spend_logs where user_id = 'ann'`);
+    assert.deepEqual(row, { key_id: 'jwt', api_key: 'jwt', team_id: 't-small' });
+    const audits = await rowsOf(`select actor from gatewayctl.audit_log where object_type = 'user' and object_id = 'ann'`);
+    assert.match(audits[0].actor, new RegExp(`^jwt ${plain.issuer} `));
+  });
+
+  test('is refused with an address of another domain, or one that nobody has confirmed', async () => {
+    assert.equal(await statusOf(await tokenOf({ person: { id: 'eve', email: 'eve@example.com.evil' } })), 403);
+    assert.equal(await statusOf(await tokenOf({ person: { id: 'eve' } })), 403);
+    const unconfirmed = await plain.token({ with: { email_verified: false, app: { person: user('eve') } } });
+    assert.equal(await statusOf(unconfirmed), 403);
+    assert.deepEqual(await rowsOf(`select id from gatewayctl.users where id = 'eve'`), []);
+  });
+
+  test('calls in the first of its teams that has the model, and lists what it can call in any', async () => {
+    const token = await tokenOf({ person: user('tom'), teams: ['nowhere', 't-small', 't-large'] });
+    assert.equal(await statusOf(token, 'large'), 200);
+    assert.equal(await statusOf(token, 'small'), 200);
+    const { data } = (await get('/v1/models', token)).body;
+    assert.deepEqual(data.map(({ id }: { id: string }) => id).toSorted(), ['large', 'small']);
+    await until(async () => (await rowsOf(`select 1 from gatewayctl.spend_logs where user_id = 'tom'`)).length === 2);
+    const rows = await rowsOf(`select model, team_id from gatewayctl.spend_logs where user_id = 'tom' order by 1`);
+    assert.deepEqual(rows, [
+      { model: 'large', team_id: 't-large' },
+      { model: 'small', team_id: 't-small' },
+    ]);
+  });
+
+  test('takes its user out of teams that the provider has taken them out of', async () => {
+    await statusOf(await tokenOf({ person: user('tom'), teams: ['t-large'] }), 'large');
+    const teams = await rowsOf(`select team_id from gatewayctl.team_members where user_id = 'tom'`);
+    assert.deepEqual(teams, [{ team_id: 't-large' }]);
+  });
+
+  test('stands for nobody without a name, a team or a role, and for nobody who is not there', async () => {
+    for (const app of [{}, { team: 'nowhere' }, { org: 'nowhere' }, { team: { id: 't-small' } }, { person: { id: 'x\u0007' } }]) {
+      const answer = await gateway.chat(await tokenOf(app), 'small');
+      assert.equal(answer.status, 403, JSON.stringify(app));
+    }
+    assert.equal((await get('/key/list', await plain.token())).status, 403);
+  });
+
+  test('keeps to the limits of its user and of its team', async () => {
+    const token = await tokenOf({ person: user('bob') });
+    assert.equal(await statusOf(token), 200);
+    assert.equal((await post('/user/update', { user_id: 'bob', max_budget: 0 })).status, 200);
+    await until(async () => (await statusOf(token)) === 429);
+    await post('/user/update', { user_id: 'bob', max_budget: null, rpm_limit: 0 });
+    await until(async () => (await gateway.chat(token, 'small')).body.error?.type?.includes('rate') ?? false);
+  });
+
+  test('of two users with the same beginning are two callers', async () => {
+    const [one, two] = await Promise.all([tokenOf({ person: user('one') }), tokenOf({ person: user('two') })]);
+    assert.equal(one.slice(0, 20), two.slice(0, 20));
+    assert.equal((await get('/user/info', one)).body.user_id ?? 'one', 'one');
+    for (const [token, id] of [
+      [one, 'one'],
+      [two, 'two'],
+    ] as const) {
+      assert.equal((await get('/user/info', token)).body.user_info.user_id, id);
+    }
+  });
+
+  test('of a user who is blocked is refused within a second by every daemon', async () => {
+    await using second: Daemon = await startDaemon({
+      stateDir: await aStateDir(),
+      databaseUrl: gateway.databaseUrl,
+      args: ['--config', config],
+      env: { GATEWAYCTL_MASTER_KEY: gateway.daemon.masterKey, GATEWAYCTL_ENCRYPTION_KEY: 'k'.repeat(43) },
+    });
+    const token = await tokenOf({ person: user('bad') });
+    assert.equal(await statusOf(token), 200);
+    assert.equal((await second.chat(token, 'small')).status, 200);
+    await rowsOf('select 1');
+    assert.equal((await post('/user/block', { user_ids: ['bad'] })).status, 200);
+    const since = performance.now();
+    await until(async () => (await second.chat(token, 'small')).status === 401);
+    assert.ok(performance.now() - since < 1_000);
+    assert.equal(await statusOf(token), 401);
+    assert.equal((await get('/user/info', token)).status, 401);
+  });
+});
+
+describe('an administrator by a JWT', () => {
+  test('comes from an issuer that may make one, by a scope or by a role', async () => {
+    const byScope = await tokenOf({}, flagged, 'litellm_proxy_admin');
+    assert.equal((await get('/key/list', byScope)).status, 200);
+    const made = await post('/team/new', { team_id: 'by-token' }, byScope);
+    assert.equal(made.status, 200);
+    const [row] = await rowsOf(`select actor, via from gatewayctl.audit_log where object_id = 'by-token'`);
+    assert.equal(row.via, 'api-jwt');
+    assert.match(row.actor, new RegExp(`^jwt ${flagged.issuer} \\S+$`));
+    assert.equal(await statusOf(byScope), 403, 'admin_allowed_routes has no models');
+    const byRole = await tokenOf({ person: user('chief'), roles: ['boss-of-all'] }, flagged);
+    assert.equal((await post('/team/new', { team_id: 'by-role' }, byRole)).status, 200);
+  });
+
+  test('does not come from any other: not by a scope, a role, or the name of one', async () => {
+    const tokens = await Promise.all([
+      tokenOf({}, plain, 'litellm_proxy_admin'),
+      tokenOf({ person: user('climber'), roles: ['boss-of-all'] }, plain, 'litellm_proxy_admin'),
+      tokenOf({ person: user('chief') }, plain),
+    ]);
+    for (const token of tokens) {
+      assert.equal((await post('/team/new', { team_id: 'never' }, token)).status, 403);
+      assert.equal((await get('/audit', token)).status, 403);
+    }
+    const [chief] = await rowsOf(`select role from gatewayctl.users where id = 'chief'`);
+    assert.equal(chief.role, 'proxy_admin');
+  });
+
+  test('is none any more, in the same second, once the role is taken away', async () => {
+    const token = await tokenOf({ person: user('chief') }, flagged);
+    assert.equal((await get('/audit', token)).status, 200);
+    await post('/user/update', { user_id: 'chief', user_role: 'internal_user' });
+    assert.equal((await get('/audit', token)).status, 403);
+  });
+});
