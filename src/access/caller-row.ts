@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { SCHEMA } from '../db/schema.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Actor, Role } from '../kernel/operation.ts';
+import { coversRoute } from '../kernel/route-groups.ts';
 
 export interface GrantRow {
   readonly models: readonly string[];
@@ -72,7 +73,7 @@ export async function readTokenCaller(em: EntityManager, actor: ActorOf<'jwt'>):
     const what = 'the JWT has expired, or its user, team or organization was blocked or deleted';
     throw new GatewayError('unauthenticated', 'auth_error', `Authentication Error, ${what}`);
   }
-  const limited = permits.map(({ anyOf }) => anyOf);
+  const limits = workload ? [] : permits.map(({ anyOf }) => anyOf);
   return {
     id: null,
     team_id: teamId,
@@ -80,8 +81,12 @@ export async function readTokenCaller(em: EntityManager, actor: ActorOf<'jwt'>):
     user_id: userId,
     user_role: row.user_role,
     is_good: true,
-    models: workload ? [] : narrowest(limited.map((anyOf) => anyOf.map(({ models }) => models))),
-    allowed_routes: [],
+    models: narrowest(limits.map((anyOf) => anyOf.map(({ models }) => models))) ?? [],
+    allowed_routes:
+      narrowest(
+        limits.map((anyOf) => anyOf.map(({ routes }) => routes)),
+        coversRoute,
+      ) ?? [],
     allowed_ips: [],
     expires_at: null,
     max_budget: null,
@@ -93,15 +98,19 @@ export async function readTokenCaller(em: EntityManager, actor: ActorOf<'jwt'>):
 
 /**
  * A list that stands for no more than each of the limits does: what all of them name. A limit of which one part is open
- * limits nothing.
+ * limits nothing; a list that would be empty names what is nothing, since an empty one is everything.
  */
-function narrowest(limits: readonly (readonly (readonly string[] | undefined)[])[]): readonly string[] {
+function narrowest(
+  limits: readonly (readonly (readonly string[] | undefined)[])[],
+  covers = (held: readonly string[], wanted: string) => held.includes(wanted),
+): readonly string[] | undefined {
   let least: readonly string[] | undefined;
   for (const parts of limits) {
     if (parts.some((part) => part === undefined)) continue;
     const names = parts.flatMap((part) => part ?? []);
-    least = least ? least.filter((name) => names.includes(name)) : names;
+    least = least
+      ? [...least.filter((name) => covers(names, name)), ...names.filter((name) => covers(least ?? [], name))]
+      : names;
   }
-  if (!least) return [];
-  return least.length > 0 ? least : ['no-default-models'];
+  return least?.length === 0 ? ['no-default-models'] : least;
 }
