@@ -25,6 +25,7 @@ import { Invitation } from './invitations/invitation.entity.ts';
 import { InvitationService } from './invitations/invitation.service.ts';
 import { GatewayError } from './kernel/errors.ts';
 import type { Actor, AnyOperation } from './kernel/operation.ts';
+import type { TokenTest } from './jwt/token-test.ts';
 import { KeyAccess } from './keys/key.access.ts';
 import { DeletedKey, Key, RetiredToken } from './keys/key.entity.ts';
 import { KeyList } from './keys/key.list.ts';
@@ -78,6 +79,7 @@ export interface Services {
   readonly credentials: CredentialService;
   readonly spend: SpendReads;
   readonly explainer: Pick<Explainer, 'explain'>;
+  readonly tokenTest: Pick<TokenTest, 'test'>;
 }
 
 export interface AppOptions {
@@ -96,6 +98,8 @@ export interface AppOptions {
   readonly userDefaults: UserSettings;
   /** Says how calls would be decided: by the counters of a daemon, or without any. */
   readonly explainer: Pick<Explainer, 'explain'>;
+  /** Says whom tokens stand for. */
+  readonly tokenTest: Pick<TokenTest, 'test'>;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
 }
@@ -192,7 +196,7 @@ export class App {
   }
 
   #services(work: Work): Services {
-    const { vault, configured, keyRules, userDefaults, explainer } = this.#options;
+    const { vault, configured, keyRules, userDefaults, explainer, tokenTest } = this.#options;
     const audit = new AuditService(work, this.#chains);
     const budgets = new BudgetService(work, audit);
     const organizations = new OrganizationService(work, audit, budgets);
@@ -233,6 +237,7 @@ export class App {
       credentials: new CredentialService(work, audit, vault),
       spend: { rows: spendRows, sums: spendSums, activity, tags: tagSums, scope: spendScope, requireSpender },
       explainer,
+      tokenTest,
     };
   }
 

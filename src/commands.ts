@@ -49,6 +49,18 @@ export function localCommands(runtime: () => Runtime): readonly LocalCommand[] {
       choose(await import('./crypto-work.ts'))(context, runtime());
   return [
     {
+      path: ['jwt', 'inspect'],
+      summary: 'Show what stands in a JWT, unverified',
+      description:
+        'Asks nobody and verifies nothing: anybody can write a token that says anything. `gatewayctl jwt test` verifies one.',
+      args: [{ name: 'token', description: '@ and a file, or - for standard input', isRequired: true }],
+      examples: [
+        ['From a file', 'gatewayctl jwt inspect @token.jwt'],
+        ['From another program', 'gatewayctl jwt inspect -'],
+      ],
+      run: async (context) => (await import('./jwt-inspect.ts')).inspectToken(context),
+    },
+    {
       path: ['serve'],
       group: 'Daemon',
       summary: 'Run the daemon',

@@ -10,7 +10,7 @@ import { type Database, openDatabase } from './database.ts';
 import { requireCurrent } from './db/migrate.ts';
 import { type SealedText, sealedTexts } from './db/sealed-fields.ts';
 import { createVault, keyId, type KeyRing, sealedWith, type Vault, type VaultPurpose } from './kernel/encryption.ts';
-import { lazyExplainer } from './lazy-explainer.ts';
+import { lazyExplainer, lazyTokenTest } from './lazy-explainer.ts';
 import { Exit, GatewayError } from './kernel/errors.ts';
 import { operation } from './kernel/operation.ts';
 import { answer, wire } from './kernel/wire.ts';
@@ -189,6 +189,7 @@ async function record(
   rotation: { readonly id: string; readonly rows: number },
 ): Promise<void> {
   const vault = createVault(undefined);
+  const surroundings = { pool: database.pool, settings, vault, env: runtime.env };
   const app = new App({
     orm: database.orm,
     poolSize: database.poolSize,
@@ -198,7 +199,8 @@ async function record(
     configured: [],
     keyRules: keyRules(settings),
     userDefaults: settings.userSettings,
-    explainer: lazyExplainer({ pool: database.pool, settings, vault, env: runtime.env }),
+    explainer: lazyExplainer(surroundings),
+    tokenTest: lazyTokenTest(surroundings),
   });
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
   await app.run(recordRotation, rotation, { actor });

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { actorOf } from './access/actor-of.ts';
-import { Authenticator, type TokenVerification } from './access/authenticate.ts';
+import { Authenticator } from './access/authenticate.ts';
 import { addressOf } from './kernel/client.ts';
 import { maskedCredential } from './access/credential.ts';
 import { allows, requireCall } from './access/decide.ts';
@@ -9,7 +9,6 @@ import { KeyCache } from './access/key-cache.ts';
 import { Payers } from './access/payers.ts';
 import type { Principal } from './access/principal.ts';
 import type { Seed } from './access/principal-of.ts';
-import type { JwtSettings } from './config/jwt-settings.ts';
 import type { Database } from './database.ts';
 import type { Provisioning } from './jwt/bearers.ts';
 import { type Change, Listener } from './db/notify.ts';
@@ -23,6 +22,7 @@ import { countCompletion, estimatePromptTokens } from './metering/estimate.ts';
 import { Metering } from './metering/metering.ts';
 import type { Deployment } from './models/deployment.ts';
 import { loadDeployments } from './models/model.queries.ts';
+import { noTokens, openTokens } from './open-tokens.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { DeploymentTable } from './proxy/routing.ts';
 import type { ServeParts } from './serve.ts';
@@ -80,6 +80,31 @@ export async function createDataPlane(parts: DataPlaneParts) {
     maxEntries: PAYERS_AT_MOST,
     seed,
   });
+  const deployments = new DeploymentTable(configured);
+  const explainer = new Explainer({
+    pool: database.pool,
+    now,
+    seed,
+    payers,
+    deployments: () => deployments,
+    gauge: () => metering.gauge,
+    isLive: true,
+    modelAccessStatus: settings.modelAccessStatus,
+    budgetExceededStatus: settings.budgetExceededStatus,
+  });
+  const tokens =
+    settings.jwt &&
+    opened.use(
+      await openTokens(settings.jwt, {
+        pool: database.pool,
+        log: parts.log,
+        now,
+        seed,
+        explainer,
+        provision: parts.provision,
+      }),
+    );
+  void tokens?.warmUp();
   const { trustedProxies, allowedIps, masterKeyAllowedIps } = settings;
   const whereFrom = (request: IncomingMessage) => addressOf(request, trustedProxies);
   const authenticator = new Authenticator({
@@ -89,13 +114,11 @@ export async function createDataPlane(parts: DataPlaneParts) {
     pool: database.pool,
     cache,
     masterKey,
-    tokens: settings.jwt && (await openTokens(settings.jwt, { parts, seed, opened })),
+    tokens: tokens?.verification,
     keyHeader: settings.keyHeaderName,
     now,
     seed,
   });
-  const deployments = new DeploymentTable(configured);
-
   const reload = oneAtATime(async () => {
     const { deployments: found, problems } = await loadDeployments(database.pool, vault, runtime.env);
     for (const problem of problems) log('warn', `Left out ${problem}`);
@@ -136,17 +159,6 @@ export async function createDataPlane(parts: DataPlaneParts) {
       },
     }),
   );
-  const explainer = new Explainer({
-    pool: database.pool,
-    now,
-    seed,
-    payers,
-    deployments: () => deployments,
-    gauge: () => metering.gauge,
-    isLive: true,
-    modelAccessStatus: settings.modelAccessStatus,
-    budgetExceededStatus: settings.budgetExceededStatus,
-  });
   const credentialOf = (request: IncomingMessage) => maskedCredential(request, settings.keyHeaderName);
   const kept = opened.move();
   return {
@@ -155,6 +167,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     credentialOf,
     proxy,
     explainer,
+    tokenTest: tokens?.test ?? noTokens,
     follow,
     log,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
@@ -204,27 +217,6 @@ async function openRedis(url: string, { settings, log, sharedSecret }: DataPlane
     secret: sharedSecret,
     warn: (message, error) => log('warn', message, error === undefined ? {} : { error }),
   });
-}
-
-interface TokenParts {
-  readonly parts: DataPlaneParts;
-  readonly seed: Seed;
-  readonly opened: AsyncDisposableStack;
-}
-
-/** Loaded only where JWTs are on. */
-async function openTokens(settings: JwtSettings, { parts, seed, opened }: TokenParts): Promise<TokenVerification> {
-  const [{ TokenVerifier }, { Bearers }] = await Promise.all([import('./jwt/verify.ts'), import('./jwt/bearers.ts')]);
-  const { log, database, provision } = parts;
-  const verifier = opened.use(new TokenVerifier({ issuers: settings.issuers, now, log }));
-  void verifier.warmUp();
-  const bearers = new Bearers({ pool: database.pool, settings, seed, provision });
-  return {
-    looksLikeToken: verifier.looksLikeToken,
-    recall: (token) => verifier.recall(token),
-    verify: (token) => verifier.verify(token),
-    find: (token, name, deadlineMs) => bearers.find(token, name, deadlineMs),
-  };
 }
 
 type Follow = (change: Change) => Promise<void> | void;

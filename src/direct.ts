@@ -6,7 +6,7 @@ import { loadSettings } from './config/load.ts';
 import { openDatabase } from './database.ts';
 import { runningEmbedded } from './db/embedded.ts';
 import { migrate, requireCurrent } from './db/migrate.ts';
-import { lazyExplainer } from './lazy-explainer.ts';
+import { lazyExplainer, lazyTokenTest } from './lazy-explainer.ts';
 import { createVault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
 import type { Runtime } from './runtime.ts';
@@ -39,6 +39,7 @@ export async function openDirect(
   const place = { stateDir: settings.stateDir, embedded: database.isEmbedded };
   const encryptionKeys = resolveKeyRing(settings, place);
   const vault = createVault(encryptionKeys);
+  const surroundings = { pool: database.pool, settings, vault, env: runtime.env };
   const app = new App({
     orm: database.orm,
     poolSize: database.poolSize,
@@ -48,7 +49,8 @@ export async function openDirect(
     configured: configuredDeployments(settings),
     keyRules: keyRules(settings),
     userDefaults: settings.userSettings,
-    explainer: lazyExplainer({ pool: database.pool, settings, vault, env: runtime.env }),
+    explainer: lazyExplainer(surroundings),
+    tokenTest: lazyTokenTest(surroundings),
   });
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
   const kept = opened.move();

@@ -3,6 +3,7 @@ import type { Seed } from './access/principal-of.ts';
 import type { Settings } from './config/load.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { configuredDeployments } from './serve.ts';
+import type { TokenTest } from './jwt/token-test.ts';
 import type { Explainer } from './explain/explainer.ts';
 
 export interface Surroundings {
@@ -15,6 +16,26 @@ export interface Surroundings {
 /** An explainer beside no daemon: it reads everything anew. Loaded when it is asked, because other commands need none of it. */
 export const lazyExplainer = (surroundings: Surroundings): Pick<Explainer, 'explain'> => ({
   explain: async (question) => (await openExplainer(surroundings)).explain(question),
+});
+
+/** The same for tokens. The keys of their issuers are fetched for each test. */
+export const lazyTokenTest = (surroundings: Surroundings): Pick<TokenTest, 'test'> => ({
+  test: async (question) => {
+    const { settings, pool } = surroundings;
+    const { openTokens, noTokens } = await import('./open-tokens.ts');
+    if (!settings.jwt) return noTokens.test(question);
+    await using tokens = await openTokens(settings.jwt, {
+      pool,
+      now,
+      log: () => undefined,
+      seed: () => undefined,
+      explainer: {
+        explainFor: async (principal, asked) => (await openExplainer(surroundings)).explainFor(principal, asked),
+      },
+      provision: () => Promise.reject(new Error('A test makes nobody')),
+    });
+    return await tokens.test.test(question);
+  },
 });
 
 const now = () => new Date();

@@ -5,6 +5,7 @@ import { budgetOperations } from './budgets/budget.operations.ts';
 import { customerOperations } from './customers/customer.operations.ts';
 import { invitationOperations } from './invitations/invitation.operations.ts';
 import { explain } from './explain/explain.operations.ts';
+import { testToken } from './explain/token.operations.ts';
 import type { AnyOperation } from './kernel/operation.ts';
 import { keyOperations } from './keys/key.operations.ts';
 import { accessGroupOperations } from './models/access-group.operations.ts';
@@ -51,4 +52,5 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...labelActivityOperations,
   ...auditOperations,
   explain,
+  testToken,
 ];

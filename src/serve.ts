@@ -90,6 +90,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     keyRules: keyRules(settings),
     userDefaults: settings.userSettings,
     explainer: plane.explainer,
+    tokenTest: plane.tokenTest,
     onChange: plane.follow,
   });
   if (settings.rotationSecretsDir !== undefined) {

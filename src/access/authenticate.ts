@@ -43,7 +43,7 @@ export interface TokenVerification {
   readonly recall: (token: string) => VerifiedToken | undefined;
   readonly verify: (token: string) => Promise<VerifiedToken>;
   /** Whom it stands for. Throws a GatewayError 403 for one that stands for nobody. */
-  readonly find: (token: VerifiedToken, name: string, deadlineMs: number) => Promise<Borne>;
+  readonly find: (token: VerifiedToken, deadlineMs: number) => Promise<Borne>;
 }
 
 /** Look-ups under way at most. What comes beyond them would only wait for its own deadline. */
@@ -136,7 +136,7 @@ export class Authenticator {
   async #loadBearer(tokens: TokenVerification, token: VerifiedToken, name: string): Promise<Cached> {
     const { cache, now } = this.#options;
     const { fence } = cache;
-    const { principal, ttl } = await withDeadline(tokens.find(token, name, LOOKUP_MS));
+    const { principal, ttl } = await withDeadline(tokens.find(token, LOOKUP_MS));
     cache.forgetAside();
     await cache.store(name, { principal }, { fence, ttl: Math.min(ttl, token.expiresAt - now().getTime()) });
     return { principal };

@@ -2,37 +2,15 @@ import { z } from 'zod';
 import { label } from '../kernel/fields.ts';
 import { usd } from '../kernel/money.ts';
 import { operation } from '../kernel/operation.ts';
-import { answer, timestamp, wire } from '../kernel/wire.ts';
+import { answer, wire } from '../kernel/wire.ts';
 import type { KeyService } from '../keys/key.service.ts';
 import type { Explainer } from './explainer.ts';
-import type { Step } from './trace.ts';
+import { checkInfo, describeStep } from './step.wire.ts';
 
 interface Needs {
   keys: KeyService;
   explainer: Pick<Explainer, 'explain'>;
 }
-
-const checkInfo = {
-  check: z.string().describe('Whose check it is and of what, such as team.models or key.budget'),
-  outcome: z.enum(['pass', 'deny', 'unknown']).describe('How it goes; unknown where only a daemon can say'),
-  detail: z.string().describe('What the check went by'),
-  limit: z.number().nullable().describe('The limit: US dollars of a budget, else requests, tokens or calls'),
-  used: z.number().nullable().describe('How much of it is used'),
-  reserved: z.number().nullable().describe('How much of it calls in flight hold'),
-  left: z.number().nullable().describe('How much of it is left'),
-  freesAt: timestamp.nullable().describe('When there is room again: the window ends, or calls fall out of the minute'),
-};
-
-const describeStep = ({ check, outcome, detail, limit, used, reserved, left, freesAt }: Step) => ({
-  check,
-  outcome,
-  detail,
-  limit: limit ?? null,
-  used: used ?? null,
-  reserved: reserved ?? null,
-  left: left ?? null,
-  freesAt: freesAt ?? null,
-});
 
 const errorInfo = answer({
   type: z.string().describe('The type of the error'),

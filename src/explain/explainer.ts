@@ -1,9 +1,9 @@
 import type pg from 'pg';
 import { chargeOf, joinTags } from '../access/charge.ts';
-import { type AskedCall, askedOf, type ScopeOf } from '../access/decide.ts';
+import { allows, type AskedCall, askedOf, type ScopeOf } from '../access/decide.ts';
 import type { Payers } from '../access/payers.ts';
 import { principalOf, type Seed } from '../access/principal-of.ts';
-import type { Principal } from '../access/principal.ts';
+import { type Principal, standingsOf } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { findKeyRow } from '../keys/key.queries.ts';
 import { estimatePromptTokens } from '../metering/estimate.ts';
@@ -36,6 +36,8 @@ export interface Explanation {
   /** Nano-dollars the call can cost at most; undefined where nobody serves the model. */
   readonly worst: bigint | undefined;
   readonly steps: readonly Step[];
+  /** As whom the call would be made: of several teams of a token, in which. */
+  readonly principal: Principal;
 }
 
 export interface ExplainerOptions {
@@ -69,14 +71,26 @@ export class Explainer {
 
   /** @throws GatewayError 404 when the key is gone, 400 when the route calls no model, 503 when we cannot know */
   async explain(question: Question): Promise<Explanation> {
-    const { pool, seed, now, modelAccessStatus: modelStatus, payers } = this.#options;
-    const handler = match('POST', question.path);
-    if (!handler) throw noSuchRoute(question.path);
+    const { pool, seed } = this.#options;
+    requireHandler(question.path);
     const row = await findKeyRow(pool, question.token, LOOKUP_MS);
     if (!row) throw new GatewayError('notFound', 'not_found_error', 'The key is gone', { param: 'key' });
-    const principal = principalOf(row, seed);
+    return this.explainFor(principalOf(row, seed), question);
+  }
+
+  /** The same for a caller who is known. */
+  async explainFor(caller: Principal, question: Omit<Question, 'token'>): Promise<Explanation> {
+    const { now, modelAccessStatus: modelStatus, payers } = this.#options;
+    const handler = requireHandler(question.path);
+    const deployments = await this.#options.deployments();
+    const principal = standingFor(
+      caller,
+      { model: handler.parameter ?? question.model, route: handler.route },
+      deployments,
+    );
     const tags = joinTags(principal, question.tags);
-    const named = await payers.find({ customer: question.customer, tags });
+    const customer = principal.token?.customer ?? question.customer;
+    const named = await payers.find({ customer, tags });
     const { route, parameter, path } = handler;
     const call: AskedCall = {
       model: parameter ?? question.model,
@@ -85,7 +99,6 @@ export class Explainer {
       fields: question.body ?? {},
       payers: named,
     };
-    const deployments = await this.#options.deployments();
     const scopeOf: ScopeOf = (model) => deployments.scopeOf(model, principal.teamId);
     const asked = askedOf(principal, call, scopeOf);
     const decided = traceDecision(asked, {
@@ -97,10 +110,10 @@ export class Explainer {
     const target = deployments.find(asked.model, principal.teamId);
     const charge = chargeOf(principal, { models: [asked.model, call.model], payers: named, tags });
     const { worst, steps } = await this.#measure({ question, principal, charge, model: asked.model, target });
-    return { model: asked.model, worst, steps: [...decided, ...steps] };
+    return { model: asked.model, worst, steps: [...decided, ...steps], principal };
   }
 
-  async #measure({ question, charge, model, target }: Measured): Promise<Omit<Explanation, 'model'>> {
+  async #measure({ question, charge, model, target }: Measured): Promise<Omit<Explanation, 'model' | 'principal'>> {
     const { isLive, now } = this.#options;
     const gauge = await this.#options.gauge();
     const at = now();
@@ -124,13 +137,13 @@ export class Explainer {
   }
 }
 
-function promptTokensOf({ promptTokens, body }: Question): number {
+function promptTokensOf({ promptTokens, body }: Omit<Question, 'token'>): number {
   if (promptTokens !== undefined) return promptTokens;
   return body ? estimatePromptTokens(body, Buffer.byteLength(JSON.stringify(body))) : 0;
 }
 
 interface Measured {
-  readonly question: Question;
+  readonly question: Omit<Question, 'token'>;
   readonly principal: Principal;
   readonly charge: ReturnType<typeof chargeOf>;
   readonly model: string;
@@ -160,6 +173,21 @@ function unserved(model: string): Priced {
   const error = unknownModel(model);
   return { worst: undefined, step: { check, outcome: 'deny', detail: error.message, error } };
 }
+
+function requireHandler(path: string) {
+  const handler = match('POST', path);
+  if (!handler) throw noSuchRoute(path);
+  return handler;
+}
+
+/** As the pipeline chooses. */
+const standingFor = (
+  principal: Principal,
+  call: { readonly model: string; readonly route: string },
+  deployments: Pick<DeploymentTable, 'scopeOf'>,
+): Principal =>
+  standingsOf(principal).find((each) => allows(each, call, (model) => deployments.scopeOf(model, each.teamId))) ??
+  principal;
 
 const noSuchRoute = (path: string) =>
   new GatewayError('invalid', 'invalid_request_error', `${path} is no route that calls a model`, {

@@ -1,5 +1,4 @@
 import type pg from 'pg';
-import { BoundedMap } from '../access/bounded-map.ts';
 import { keylessPrincipal, principalOf, type Seed } from '../access/principal-of.ts';
 import type { Principal, TokenBounds } from '../access/principal.ts';
 import type { JwtSettings } from '../config/jwt-settings.ts';
@@ -53,7 +52,6 @@ export interface Borne {
 
 /** A refusal costs the look-ups of a token that is let in, so it is remembered, for less than anybody waits to be let in. */
 const REFUSED_MS = 1_000;
-const REFUSED_AT_MOST = 10_000;
 
 /** Teams of one token that are looked at: each is a principal of its own. */
 const TEAMS_AT_MOST = 100;
@@ -61,24 +59,24 @@ const TEAMS_AT_MOST = 100;
 /** Finds out whom a token that was verified stands for. */
 export class Bearers {
   readonly #options: BearersOptions;
-  readonly #refused = new BoundedMap<{ readonly error: GatewayError; readonly untilMs: number }>(REFUSED_AT_MOST);
+  /** By the tokens themselves, which their verifier remembers, and forgets. */
+  readonly #refused = new WeakMap<VerifiedToken, { readonly error: GatewayError; readonly untilMs: number }>();
 
   constructor(options: BearersOptions) {
     this.#options = options;
   }
 
   /**
-   * @param name under which the token is remembered
    * @throws GatewayError 403 when it stands for nobody here, or for somebody whom the rules refuse
    */
-  async find(token: VerifiedToken, name: string, deadlineMs: number): Promise<Borne> {
-    const before = this.#refused.get(name);
+  async find(token: VerifiedToken, deadlineMs: number): Promise<Borne> {
+    const before = this.#refused.get(token);
     if (before && before.untilMs > performance.now()) throw before.error;
     try {
       return await this.#find(token, deadlineMs);
     } catch (thrown) {
       if (thrown instanceof GatewayError && thrown.kind === 'forbidden') {
-        this.#refused.set(name, { error: thrown, untilMs: performance.now() + REFUSED_MS });
+        this.#refused.set(token, { error: thrown, untilMs: performance.now() + REFUSED_MS });
       }
       throw thrown;
     }

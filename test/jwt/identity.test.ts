@@ -320,3 +320,45 @@ describe('a claim that a virtual key is mapped to', () => {
     assert.equal((await get(`/jwt/key/mapping/info?id=${made.body.id}`)).status, 404);
   });
 });
+
+describe('a token at the command line', () => {
+  const check = (out: string) =>
+    new Map((JSON.parse(out).checks ?? []).map(({ check: name, outcome }: Record<string, string>) => [name, outcome]));
+
+  test('is shown unverified, from a file or standard input and never from the arguments', async () => {
+    const token = await tokenOf({ person: user('ann') });
+    const shown = await gateway.gatewayctl('jwt inspect -', 'server', { stdin: `${token}\n` });
+    assert.equal(shown.exit, 0);
+    assert.match(shown.err, /Not verified/);
+    assert.match(shown.out, /claims \(unverified\)[^]*ann@example\.com/);
+    const typed = await gateway.gatewayctl(['jwt', 'inspect', token]);
+    assert.equal(typed.exit, 2);
+    assert.ok(!(typed.out + typed.err).includes(token.slice(-40)));
+  });
+
+  test('is tested by the daemon and without one: whom it stands for, and what it may call', async () => {
+    const token = await tokenOf({ person: user('ann'), team: 't-small' });
+    assert.equal(await statusOf(token), 200);
+    for (const way of ['server', 'database-url'] as const) {
+      const ask = (more: string, stdin = token) =>
+        gateway.gatewayctl(`jwt test --token - -o json ${more} ${way === 'server' ? '' : `--config ${config}`}`, way, {
+          stdin,
+        });
+      const allowed = await ask('--model small');
+      assert.equal(allowed.exit, 0, allowed.err + allowed.out);
+      const { user_id, team_id, role } = JSON.parse(allowed.out);
+      assert.deepEqual({ user_id, team_id, role }, { user_id: 'ann', team_id: 't-small', role: 'internal_user' });
+      const denied = await ask('--model large');
+      assert.equal(denied.exit, 1, denied.err + denied.out);
+      assert.equal(check(denied.out).get('team.models'), 'deny');
+      assert.equal(check(denied.out).get('token.routes'), 'pass');
+      const forged = await ask('', `${token.slice(0, -8)}AAAAAAAA`);
+      assert.equal(forged.exit, 1, forged.err);
+      assert.match(forged.out, /signature verification failed/);
+      const wouldMake = await ask('', await tokenOf({ person: user('not-yet') }));
+      assert.match(wouldMake.out, /would make user not-yet/);
+      assert.deepEqual(await rowsOf(`select id from gatewayctl.users where id = 'not-yet'`), []);
+    }
+    assert.equal((await post('/jwt/test', { token }, token)).status, 403);
+  });
+});
