@@ -53,6 +53,7 @@ const clock = () => new Date();
  */
 export async function serve(parts: ServeParts): Promise<void> {
   const { settings, runtime, log, version } = parts;
+  requireKnownOperations(settings.jwt);
   const stopped = Promise.withResolvers<string>();
   watchSignals(runtime, log, stopped.resolve);
   const faults = watchFaults(runtime, log, stopped.resolve);
@@ -146,6 +147,21 @@ export async function serve(parts: ServeParts): Promise<void> {
   await endConnections(server, closing);
   const [cause] = faults;
   if (faults.length > 0) throw new GatewayError('internal', 'internal_error', 'A fault ended the daemon', { cause });
+}
+
+/** A role for an operation that is not there would do less than whoever wrote it believes. */
+function requireKnownOperations(jwt: Settings['jwt']): void {
+  const known = new Set(operations.map(({ command }) => command.join(' ')));
+  for (const { issuer, roles } of jwt?.issuers ?? []) {
+    for (const role of roles) {
+      const unknown = role.operations.find((name) => !known.has(name));
+      if (unknown === undefined) continue;
+      const message = `gatewayctl.jwt.issuers: the role ${role.name} of ${issuer} names "${unknown}", and there is no such operation`;
+      throw new GatewayError('config', 'invalid_configuration', message, {
+        hint: 'Operations are named as commands are, such as key generate; all of them: gatewayctl help',
+      });
+    }
+  }
 }
 
 /** Rotates keys that are due in the name of nobody but the daemon. */

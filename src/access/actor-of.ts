@@ -20,7 +20,17 @@ function bearerOf(principal: Principal, path: string): Actor {
   if (!token) throw new GatewayError('internal', 'internal_error', 'A bearer without a token');
   const { issuer, subject, isAdmin, mayBeAdmin, workload, permits, organizationId } = token;
   return {
-    ...{ type: 'jwt', issuer, subject, isAdmin, mayBeAdmin, workload, permits, organizationId },
-    ...{ userId, teamId, role, expiresAt: expiresAt ?? 0 },
+    type: 'jwt',
+    issuer,
+    subject,
+    isAdmin,
+    mayBeAdmin,
+    workload,
+    permits,
+    organizationId,
+    userId,
+    teamId,
+    role,
+    expiresAt: expiresAt ?? 0,
   };
 }

@@ -94,7 +94,7 @@ function scopesOf(claims: Claims): readonly string[] {
 
 function asName(value: unknown, path: ClaimPath): string | undefined {
   if (value === undefined || value === null || value === '') return undefined;
-  const text = Number.isSafeInteger(value) ? String(value) : value;
+  const text = typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : value;
   if (typeof text !== 'string') throw unusable(path, 'is neither a text nor a whole number');
   if (text.length > CHARACTERS_AT_MOST) throw unusable(path, `is longer than ${CHARACTERS_AT_MOST} characters`);
   if (!/^\P{Cc}+$/u.test(text) || !text.isWellFormed() || text.trim() !== text) {

@@ -91,8 +91,9 @@ export class TokenTest {
 /** Instead of making somebody. */
 export class WouldMake extends Error {}
 
+const pass = (check: string, detail: string): Step => ({ check, outcome: 'pass', detail });
+
 function passed({ issuer, claims, expiresAt }: VerifiedToken): Step[] {
-  const pass = (check: string, detail: string): Step => ({ check, outcome: 'pass', detail });
   return [
     pass('token.issuer', issuer.issuer),
     pass('token.signature', `one of ${issuer.algorithms.join(', ')}`),
