@@ -1,13 +1,16 @@
 import { z } from 'zod';
+import { comparing } from '../kernel/existing.ts';
 import { id, label, text } from '../kernel/fields.ts';
 import { type CommandLine, operation } from '../kernel/operation.ts';
 import { describePage, pageInfo, pageInput } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
+import type { KeyService } from '../keys/key.service.ts';
 import type { MappingService } from './mapping.service.ts';
 import { describeMapping, mappingInfo } from './mapping.wire.ts';
 
 interface Needs {
   mappings: MappingService;
+  keys: Pick<KeyService, 'get'>;
 }
 
 const reference = id.describe('The mapping, by id');
@@ -41,6 +44,19 @@ export const createMapping = operation({
   }),
   output: answer(mappingInfo),
   access: 'admin',
+  existing: {
+    names: ['jwt_claim_value'],
+    find: async ({ mappings }: Needs, { jwtClaimName, jwtClaimValue, issuer }) => {
+      const found = await mappings.find(jwtClaimName, jwtClaimValue, issuer);
+      return found && describeMapping(found);
+    },
+    compare: {
+      key: comparing<Needs>(
+        async ({ wanted, found, services }) => (await services.keys.get(String(wanted))).id === found['key_id'],
+        { isSecret: true },
+      ),
+    },
+  },
   cli: {
     ...shown,
     args: ['jwt_claim_name', 'jwt_claim_value'],

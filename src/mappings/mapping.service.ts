@@ -93,6 +93,11 @@ export class MappingService {
     throw unknown(id);
   }
 
+  /** The one that a claim has, for whoever wants none made twice. */
+  async find(claimName: string, claimValue: string, issuer: Maybe<string>): Promise<KeyMapping | undefined> {
+    return (await this.#work.em.findOne(KeyMapping, { claimName, claimValue, issuer: issuer ?? null })) ?? undefined;
+  }
+
   async list({ page, size }: Page): Promise<{ mappings: KeyMapping[]; total: number }> {
     const [mappings, total] = await this.#work.em.findAndCount(
       KeyMapping,

@@ -17,7 +17,9 @@ before(async () => {
   directory = await mkdtemp(join(tmpdir(), 'gatewayctl-'));
   const config = join(directory, 'config.yaml');
   await writeFile(config, 'litellm_settings: { default_internal_user_params: { available_teams: [t1] } }\n');
-  gateway = await startGateway({ args: ['--config', config] });
+  // An issuer that nobody answers for: what is asked of a token is refused, and the question is answered.
+  const env = { GATEWAYCTL_JWT: 'true', JWT_ISSUER: 'http://127.0.0.1:9', JWT_AUDIENCE: 'here' };
+  gateway = await startGateway({ args: ['--config', config], env });
   ({ site } = await build());
 });
 after(async () => {
@@ -107,12 +109,14 @@ async function furnish(keys: Record<string, string>): Promise<Site> {
   await post('/credentials', { credential_name: 'cred3', credential_values: { api_key: 'sk-provider-1234567890' } });
   await post('/model/new', { model_name: 'm3', litellm_params: borrowing, model_info: { id: 'm3' } });
   const invitation = await post('/invitation/new', { user_id: 'mate' });
+  const claim = { jwt_claim_name: 'client', jwt_claim_value: 'one', key: keys['mate'] };
+  const mapping = await post('/jwt/key/mapping/new', claim);
   const audits: Record<string, string> = {};
   for (const team of ['t1', 't2', 't3']) {
     const { body } = await gateway.request('GET', `/audit?object_type=team&object_id=${team}&size=1`);
     audits[team] = body.entries[0].id;
   }
-  return { keys, invitation: invitation['id'] ?? '', audits };
+  return { keys, invitation: invitation['id'] ?? '', mapping: mapping['id'] ?? '', audits };
 }
 
 function verdictOf(status: number): string {

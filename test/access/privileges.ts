@@ -20,6 +20,7 @@ export interface Site {
   /** Hashes of keys, by who holds them. */
   readonly keys: Readonly<Record<string, string>>;
   readonly invitation: string;
+  readonly mapping: string;
   /** Entries of the audit log about the teams, by team. */
   readonly audits: Readonly<Record<string, string>>;
 }
@@ -218,6 +219,16 @@ export const privileges: Readonly<Record<string, Row>> = {
   'budget settings': viewed({ budget_id: 'b1' }),
   'budget delete': admin({ id: 'b1' }),
 
+  'jwt test': viewed({ token: 'not.a.token' }),
+  'jwt mapping create': row(administrators.writes, (_, __, { keys }) => ({
+    jwt_claim_name: 'client',
+    jwt_claim_value: 'two',
+    key: keys['mate'],
+  })),
+  'jwt mapping list': viewed(),
+  'jwt mapping get': row(administrators.reads, (_, __, { mapping }) => ({ id: mapping })),
+  'jwt mapping update': row(administrators.writes, (_, __, { mapping }) => ({ id: mapping, is_active: false })),
+  'jwt mapping delete': row(administrators.writes, (_, __, { mapping }) => ({ id: mapping })),
   'tag create': admin({ name: 'tag2' }),
   'tag list': viewed(),
   'tag list-all': viewed(),
