@@ -32,7 +32,7 @@ async function make(services: Services, wanted: Provisioning): Promise<void> {
   }
   if (newRole) await users.update(newRole.userId, { userRole: newRole.role });
   if (membership) await keepMemberships(services, membership);
-  if (newKey) {
+  if (newKey && !(await mappings.find(newKey.claim, newKey.value, wanted.issuer))) {
     const { claim, value, ...owners } = newKey;
     const { key } = await keys.generate(owners);
     await mappings.create({ claimName: claim, claimValue: value, issuer: wanted.issuer, key: key.id });
