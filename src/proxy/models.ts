@@ -28,7 +28,7 @@ function answerList(exchange: Exchange): void {
   const aliases = [...Object.keys(principal.aliases), ...Object.keys(principal.teamAliases)];
   const named = aliases.filter((name) => deployments.has(resolveAlias(principal, name), principal.teamId));
   const teams = new Set([teamId, ...standings.slice(1).map(({ teamId: other }) => other)]);
-  const all = [...[...teams].flatMap((each) => [...deployments.names(each)]), ...wildcards, ...named];
+  const all = [...teams].flatMap((each) => Array.from(deployments.names(each))).concat(wildcards, named);
   const names = hasOnlyGroups ? [] : all.filter(allows);
   const groups = hasOnlyGroups || isAsked('include_model_access_groups') ? groupsFor(exchange, teamId, allows) : [];
   exchange.answerJson(200, { object: 'list', data: [...new Set([...names, ...groups])].map(describe) });
@@ -64,9 +64,9 @@ function teamAskedFor(teamId: string | null, principal: Principal): string | nul
 function answerOne(exchange: Exchange): void {
   const { context, principal, handler } = exchange;
   const { parameter = '' } = handler;
-  const { deployments, allows } = context.deps;
+  const { deps } = context;
   const isThere = standingsOf(principal).some(
-    (each) => deployments.has(resolveAlias(each, parameter), each.teamId) && allows(each, parameter),
+    (each) => deps.deployments.has(resolveAlias(each, parameter), each.teamId) && deps.allows(each, parameter),
   );
   if (!isThere) {
     throw new GatewayError('notFound', 'model_not_found', `The model ${JSON.stringify(parameter)} does not exist`, {

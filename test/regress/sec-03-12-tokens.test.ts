@@ -78,10 +78,10 @@ describe('tokens, as they were taken for somebody else elsewhere', () => {
   });
 
   test('SEC-05: a hundred sign-ins leave no key behind', async () => {
-    const before = await countOf('keys');
+    const atFirst = await countOf('keys');
     const statuses = await Promise.all(Array.from({ length: 100 }, () => calls(token({ user: 'ann' }))));
     assert.deepEqual(new Set(statuses), new Set([200]));
-    assert.equal(await countOf('keys'), before);
+    assert.equal(await countOf('keys'), atFirst);
   });
 
   test('SEC-06: one that has expired is refused, however well it was known', async () => {
@@ -177,11 +177,11 @@ describe('the rules of litellm_jwtauth', () => {
   test('register a virtual key for a claim, or refuse a claim that has none', async () => {
     const fields = { user_id_jwt_field: 'user', virtual_key_claim_field: 'client' };
     await using registering = await daemonWith({ ...fields, unregistered_jwt_client_behavior: 'AUTO_REGISTER' });
-    const before = await countOf('keys');
+    const atFirst = await countOf('keys');
     const claims = { user: 'ann', client: 'robot' };
     const statuses = await Promise.all(Array.from({ length: 5 }, () => calls(token(claims), 'small', registering)));
     assert.deepEqual(new Set(statuses), new Set([200]));
-    assert.equal(await countOf('keys'), before + 1);
+    assert.equal(await countOf('keys'), atFirst + 1);
     assert.equal(await calls(token({ client: 'nobody' }), 'small', registering), 403);
     await using refusing = await daemonWith({ ...fields, unregistered_jwt_client_behavior: 'REJECT' });
     assert.equal(await calls(token(claims), 'small', refusing), 200);
