@@ -39,7 +39,10 @@ export const testToken = operation({
     checks: z.array(answer(checkInfo)).describe('All checks, in the order in which a request meets them'),
   }),
   cli: {
-    flags: { token: { name: 'token', placeholder: '@file|-|os.environ/NAME', isSecret: true } },
+    flags: {
+      token: { name: 'token', placeholder: '@file|-|os.environ/NAME', isSecret: true },
+      model: { name: 'model', placeholder: 'model' },
+    },
     completes: { model: 'model' },
     result: 'checks',
     columns: ['outcome', 'check', 'detail'],

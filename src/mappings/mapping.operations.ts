@@ -28,6 +28,8 @@ const shown: Partial<CommandLine> = {
   id: 'id',
 };
 
+const keyFlag = { key: { name: 'key', placeholder: 'key' } } as const;
+
 export const createMapping = operation({
   command: ['jwt', 'mapping', 'create'],
   aliases: ['new'],
@@ -61,6 +63,7 @@ export const createMapping = operation({
     ...shown,
     args: ['jwt_claim_name', 'jwt_claim_value'],
     completes: { key: 'key' },
+    flags: keyFlag,
     keyStdin: 'key',
     done: (_, { jwt_claim_value: value }) => `Mapping of ${text(value)} created`,
     examples: [['A pipeline with a budget', 'gatewayctl jwt mapping create client_id nightly-build --key ci-runner']],
@@ -80,6 +83,7 @@ export const updateMapping = operation({
     ...shown,
     args: ['id'],
     completes: { key: 'key' },
+    flags: keyFlag,
     keyStdin: 'key',
     done: (_, { id: name }) => `Mapping ${text(name)} updated`,
     examples: [['Another key', 'gatewayctl jwt mapping update 5b1e --key ci-runner-2']],

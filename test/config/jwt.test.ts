@@ -27,6 +27,7 @@ describe('settings of JWTs', () => {
         sharedSecret: undefined,
         algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA'],
         mayGrantAdmin: false,
+        roles: [],
         tokenTypes: ['at+jwt', 'jwt'],
         maxLifetimeMs: 86_400_000,
         clockToleranceMs: 60_000,
@@ -190,6 +191,22 @@ const wrong: Readonly<Record<string, readonly [() => unknown, RegExp]>> = {
   ],
   'an entry without an audience': [() => loadYaml(file('{}', '[{issuer: "https://a"}]')), /audience is missing/],
   'an entry without an issuer': [() => loadYaml(file('{}', '[{audience: a}]')), /issuer is missing/],
+  'a role that everybody has': [
+    () => loadYaml(issuer('roles: [{name: a, match: {repository: "*"}, operations: [key list], team: t}]')),
+    /match: must have patterns that leave something out/,
+  ],
+  'a role without claims': [
+    () => loadYaml(issuer('roles: [{name: a, match: {}, operations: [key list], team: t}]')),
+    /match: must name at least one claim/,
+  ],
+  'a role that acts everywhere, of an issuer that makes no administrators': [
+    () => loadYaml(issuer('roles: [{name: a, match: {repository: a/b}, operations: [key list]}]')),
+    /team or organization is missing/,
+  ],
+  'a role without operations': [
+    () => loadYaml(issuer('roles: [{name: a, match: {repository: a/b}, team: t}]')),
+    /operations is missing/,
+  ],
   'an issuer given twice': [
     () => loadYaml(file('{issuers: [{issuer: "https://idp.example", audience: b}]}')),
     /3:\d+: the issuer is already given at \S+:4:/,
