@@ -6,6 +6,7 @@ Access     key           Virtual keys: issue, limit, rotate, block
            user          People and their roles
            org           Organizations that own teams
            invitation    Invitations of users, for scripts
+           jwt           Tokens of identity providers
            customer      End users of your applications
 Money      budget        Budgets to share between keys, users and customers
            tag           Labels of calls, with budgets of their own

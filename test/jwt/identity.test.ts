@@ -247,6 +247,16 @@ describe('a job of a CI system', () => {
     assert.equal((await post('/key/delete', { key_aliases: ['from-ci'] }, token)).status, 200);
   });
 
+  test('makes one by the command line, as the manual shows it', async () => {
+    const GATEWAYCTL_KEY = await ci.token({ with: job });
+    const line = 'key generate --team ci-team --alias api-42 --expires 30d -q';
+    const made = await gateway.gatewayctl(line, 'server', { env: { GATEWAYCTL_KEY } });
+    assert.equal(made.exit, 0, made.err);
+    assert.equal(await statusOf(made.out.trim()), 200);
+    const refused = await gateway.gatewayctl('user list', 'server', { env: { GATEWAYCTL_KEY } });
+    assert.equal(refused.exit, 5, refused.err);
+  });
+
   test('reaches nothing outside of its team, and no models', async () => {
     const token = await ci.token({ with: job });
     for (const team_id of ['other-team', undefined]) {
