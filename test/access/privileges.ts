@@ -220,10 +220,10 @@ export const privileges: Readonly<Record<string, Row>> = {
   'budget delete': admin({ id: 'b1' }),
 
   'jwt test': viewed({ token: 'not.a.token' }),
-  'jwt mapping create': row(administrators.writes, (_, __, { keys }) => ({
+  'jwt mapping create': row(administrators.writes, (_, __, site) => ({
     jwt_claim_name: 'client',
     jwt_claim_value: 'two',
-    key: keys['mate'],
+    key: site.keys['mate'],
   })),
   'jwt mapping list': viewed(),
   'jwt mapping get': row(administrators.reads, (_, __, { mapping }) => ({ id: mapping })),
