@@ -30,12 +30,20 @@ const shown: Partial<CommandLine> = {
 
 async function describeAll({ customers, now }: Needs, found: readonly Customer[]) {
   const budgets = await customers.budgetsOf(found);
-  return found.map((customer) => describeCustomer(customer, budgets.get(customer.budgetId ?? ''), now));
+  const spent = await customers.spentBy(found);
+  return found.map((customer) =>
+    describeCustomer(customer, { budget: budgets.get(customer.budgetId ?? ''), now, spent: spent.get(customer.id) }),
+  );
 }
 
 async function describeOne({ customers, now }: Needs, customer: Customer) {
   const budgets = await customers.budgetsOf([customer]);
-  return describeCustomer(customer, budgets.get(customer.budgetId ?? ''), now);
+  const spent = await customers.spentBy([customer]);
+  return describeCustomer(customer, {
+    budget: budgets.get(customer.budgetId ?? ''),
+    now,
+    spent: spent.get(customer.id),
+  });
 }
 
 const named = (ids: unknown): string => (Array.isArray(ids) ? ids.map(text).join(', ') : '');

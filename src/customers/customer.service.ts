@@ -5,6 +5,7 @@ import type { BudgetService } from '../budgets/budget.service.ts';
 import { countUpTo } from '../db/count.ts';
 import { announce } from '../db/notify.ts';
 import { SCHEMA } from '../db/schema.ts';
+import { windowSpend } from '../db/window-spend.ts';
 import { createStamp, given, updateStamp, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { requireChange } from '../kernel/fields.ts';
@@ -138,6 +139,11 @@ export class CustomerService {
     return this.#budgets.of(customers.map(({ budgetId }) => budgetId));
   }
 
+  /** In the present period of their budgets, by id. */
+  spentBy(customers: readonly Customer[]): Promise<ReadonlyMap<string, bigint>> {
+    return windowSpend(this.#work.em, 'customer', { spenders: customers, now: this.#work.now });
+  }
+
   /** Each once, in one order, so that two changes cannot lock each other out. */
   async #lockAll(ids: readonly string[], param: string): Promise<Customer[]> {
     const wanted = [...new Set(ids)];
@@ -172,7 +178,8 @@ export class CustomerService {
   }
 
   async #encode(customer: Customer): Promise<unknown> {
-    return encodeCustomer(describeCustomer(customer, await this.#budgets.get(customer.budgetId), this.#work.now));
+    const budget = await this.#budgets.get(customer.budgetId);
+    return encodeCustomer(describeCustomer(customer, { budget, now: this.#work.now }));
   }
 
   async #flush(customer: Customer): Promise<void> {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Budget } from '../budgets/budget.entity.ts';
 import { budgetTable, describeBudgetTable } from '../budgets/budget.wire.ts';
-import { id, label, stampInfo } from '../kernel/fields.ts';
+import { id, label, spendInfo, stampInfo } from '../kernel/fields.ts';
 import { describeLimits, limitFields, limitInfo } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
 import { answer } from '../kernel/wire.ts';
@@ -13,19 +13,27 @@ export const customerInfo = {
   alias: z.string().nullable().describe('What the customer is called'),
   blocked: z.boolean().describe('Whether calls for the customer are refused for now'),
   maxBudget: usd.nullable().describe('US dollars that may be spent; null is no limit'),
-  spend: usd.describe('US dollars spent so far'),
+  ...spendInfo,
   ...limitInfo,
   budgetId: z.string().nullable().describe('The shared budget, for the limits that are not set here'),
   litellmBudgetTable: budgetTable,
   ...stampInfo,
 };
 
-export const describeCustomer = (customer: Customer, budget: Budget | undefined, now: Date) => ({
+interface Standing {
+  readonly budget: Budget | undefined;
+  readonly now: Date;
+  /** In the present period, where the budget is for one. */
+  readonly spent?: bigint | undefined;
+}
+
+export const describeCustomer = (customer: Customer, { budget, now, spent = customer.spend }: Standing) => ({
   userId: customer.id,
   alias: customer.alias ?? null,
   blocked: customer.blocked,
   maxBudget: customer.maxBudget ?? null,
-  spend: customer.spend,
+  spend: spent,
+  totalSpend: customer.spend,
   ...describeLimits(customer, now),
   budgetId: customer.budgetId ?? null,
   litellmBudgetTable: describeBudgetTable(budget, now),

@@ -34,7 +34,8 @@ import type { Standing } from './key.policy.ts';
 import { KeyRemoval } from './key.removal.ts';
 import type { KeyRules } from './key.rules.ts';
 import { KeySecrets } from './key.secrets.ts';
-import { describeKey, encodeKey } from './key.wire.ts';
+import { KeySpend } from './key.spend.ts';
+import { encodeKey } from './key.wire.ts';
 
 export type BulkOutcome = Attempt<Key> & { readonly reference: string };
 
@@ -60,6 +61,7 @@ export class KeyService {
   readonly #lookup: KeyLookup;
   readonly #owners: KeyOwners;
   readonly #removal: KeyRemoval;
+  readonly #spend: KeySpend;
 
   constructor(
     work: Work,
@@ -74,6 +76,7 @@ export class KeyService {
     this.#lookup = new KeyLookup(work, parts.access);
     this.#owners = new KeyOwners(work, parts);
     this.#removal = new KeyRemoval(work, parts.audit, this.#secrets);
+    this.#spend = new KeySpend(work);
   }
 
   /** @throws GatewayError 400 when the alias or the given key is taken, 404 when a team or organization is not there */
@@ -98,6 +101,7 @@ export class KeyService {
       ...columnsOf(fields, now),
       ...createStamp(this.#work),
     });
+    if (fields.spend !== undefined) await this.#spend.set(key, { to: fields.spend, total: 0n });
     await this.#settle(key, { since: now, isMoved: false });
     if (standing !== 'admin') {
       await this.#checks.requireGrant(key, everyLimit);
@@ -109,7 +113,7 @@ export class KeyService {
       await this.#secrets.requireUnused(key.token);
       await announce(this.#work, { entity: 'key', id: key.id, hashes: [key.token], isNew: true });
     }
-    this.#audit.record({ action: 'created', object: 'key', id: key.id, after: this.#encode(key) });
+    this.#audit.record({ action: 'created', object: 'key', id: key.id, after: await this.#encode(key) });
     return { key, secret };
   }
 
@@ -117,7 +121,7 @@ export class KeyService {
     requireChange(changes);
     const key = await this.#lookup.lock(reference);
     const standing = await this.#access.requireChange(key, { reference, route: '/key/update' });
-    const before = this.#encode(key);
+    const before = await this.#encode(key);
     await this.#apply(key, changes, standing);
     await this.#changed(key, 'updated', before);
     return key;
@@ -139,7 +143,7 @@ export class KeyService {
   async setBlocked(reference: string, blocked: boolean): Promise<Key> {
     const key = await this.#lookup.lock(reference);
     await this.#access.requireChange(key, { reference, route: blocked ? '/key/block' : '/key/unblock' });
-    const before = this.#encode(key);
+    const before = await this.#encode(key);
     key.blocked = blocked;
     await this.#changed(key, blocked ? 'blocked' : 'unblocked', before);
     return key;
@@ -154,7 +158,7 @@ export class KeyService {
     const standing = await this.#access.requireChange(key, { reference, route: '/key/regenerate' });
     await this.#access.requireSecret(key, standing);
     requireFields({ newKey }, 'change', standing);
-    const before = this.#encode(key);
+    const before = await this.#encode(key);
     if (Object.values(changes).some((value) => value !== undefined)) await this.#apply(key, changes, standing);
     if (standing !== 'admin') await this.#checks.requireWithinOwn(key);
     const secret = newKey ?? generateSecret('virtual');
@@ -166,13 +170,10 @@ export class KeyService {
   /** The row is locked. With a grace of nothing the old secret and all before it end now. */
   async replaceSecret(
     key: Key,
-    {
-      secret,
-      grace,
-      before = this.#encode(key),
-    }: { secret: string; grace: RotationFields['gracePeriod']; before?: unknown },
+    { secret, grace, before }: { secret: string; grace: RotationFields['gracePeriod']; before?: unknown },
   ): Promise<void> {
     const { now } = this.#work;
+    const was = before ?? (await this.#encode(key));
     const old = await this.#secrets.retire(key.id, key.token, grace);
     this.#work.em.assign(key, {
       token: hashSecret(secret),
@@ -181,7 +182,7 @@ export class KeyService {
       lastRotationAt: now,
       keyRotationAt: nextRotation(key, now),
     });
-    await this.#changed(key, 'rotated', before, old);
+    await this.#changed(key, 'rotated', was, old);
   }
 
   /**
@@ -228,7 +229,7 @@ export class KeyService {
   async leaveToTeam(held: { teamId: string; userId: string }): Promise<void> {
     const keys = await this.#work.em.find(Key, held, { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } });
     for (const key of keys) {
-      const before = this.#encode(key);
+      const before = await this.#encode(key);
       key.userId = null;
       await this.#changed(key, 'updated', before);
     }
@@ -240,21 +241,21 @@ export class KeyService {
     if (keys.length > 0) throw teamKeysHeld(userId, keys);
   }
 
-  /** @param to nano-dollars, at most what was spent and what may be spent */
+  /** @param to nano-dollars, at most what counts against the budget and what the budget is */
   async resetSpend(reference: string, to: bigint): Promise<{ key: Key; previous: bigint }> {
     const key = await this.#lookup.lock(reference);
     await this.#access.requireManager(key, { reference, what: 'reset the spend of' });
     const { maxBudget } = await this.#checks.limits(key);
-    const most = maxBudget !== null && maxBudget < key.spend ? maxBudget : key.spend;
+    const { spend: previous } = await this.#spend.describeOne(key);
+    const most = maxBudget !== null && maxBudget < previous ? maxBudget : previous;
     if (to > most) {
       throw new GatewayError('invalid', 'bad_request_error', `reset_to must be at most ${toDollars(most)}`, {
         param: 'reset_to',
         hint: 'Spend can be lowered to what was spent and to the budget, and not be raised.',
       });
     }
-    const before = this.#encode(key);
-    const previous = key.spend;
-    key.spend = to;
+    const before = await this.#encode(key);
+    await this.#spend.set(key, { to, total: key.spend });
     await this.#changed(key, 'updated', before);
     return { key, previous };
   }
@@ -279,6 +280,15 @@ export class KeyService {
     return budgetsOf(this.#work.em, keys);
   }
 
+  /** As they travel, with what they have spent in the present periods of their budgets. */
+  describe(keys: readonly Key[]): ReturnType<KeySpend['describe']> {
+    return this.#spend.describe(keys);
+  }
+
+  describeOne(key: Key): ReturnType<KeySpend['describeOne']> {
+    return this.#spend.describeOne(key);
+  }
+
   async of(owner: KeyOwner, limit: number): Promise<Key[]> {
     return this.#work.em.find(Key, owner, { orderBy: { createdAt: 'desc', id: 'asc' }, limit });
   }
@@ -290,8 +300,9 @@ export class KeyService {
     this.#rules.requireAlias(changes.keyAlias);
     const { em, now } = this.#work;
     const before = standing === 'holder' ? await this.#checks.limits(key) : undefined;
-    const { teamId: oldTeam, organizationId: oldOrganization } = key;
+    const { teamId: oldTeam, organizationId: oldOrganization, spend: total } = key;
     em.assign(key, columnsOf(changes, now));
+    if (changes.spend !== undefined) await this.#spend.set(key, { to: changes.spend, total });
     if (changes.organizationId !== undefined) key.organizationId = changes.organizationId;
     await this.#owners.move(key, changes, standing);
     const isMoved = key.teamId !== oldTeam || key.organizationId !== oldOrganization;
@@ -308,8 +319,8 @@ export class KeyService {
     await this.#checks.requireThroughput(key);
   }
 
-  #encode(key: Key): Record<string, unknown> {
-    return encodeKey(describeKey(key, this.#work.now));
+  async #encode(key: Key): Promise<Record<string, unknown>> {
+    return encodeKey(await this.#spend.describeOne(key));
   }
 
   async #flush(key: Key): Promise<void> {
@@ -332,6 +343,6 @@ export class KeyService {
     const retired = await this.#secrets.retired([key.id]);
     const hashes = new Set([key.token, ...oldHashes, ...(retired.get(key.id) ?? [])]);
     await announce(this.#work, { entity: 'key', id: key.id, hashes: [...hashes] });
-    this.#audit.record({ action, object: 'key', id: key.id, before, after: this.#encode(key) });
+    this.#audit.record({ action, object: 'key', id: key.id, before, after: await this.#encode(key) });
   }
 }

@@ -62,7 +62,8 @@ function statusOf(key: Key, now: Date): 'active' | 'blocked' | 'expired' {
   return key.expiresAt && key.expiresAt <= now ? 'expired' : 'active';
 }
 
-export const describeKey = (key: Key, now: Date) => ({
+/** @param spent in the present period, where its budget is for one */
+export const describeKey = (key: Key, now: Date, spent = key.spend) => ({
   token: key.token,
   keyId: key.id,
   keyName: key.name,
@@ -72,7 +73,8 @@ export const describeKey = (key: Key, now: Date) => ({
   organizationId: key.organizationId ?? null,
   models: key.models,
   maxBudget: key.maxBudget ?? null,
-  spend: key.spend,
+  spend: spent,
+  totalSpend: key.spend,
   metadata: key.metadata,
   ...describeLimits(key, now),
   budgetId: key.budgetId ?? null,

@@ -12,7 +12,7 @@ import { notMember, notYours } from './member.errors.ts';
 import type { OrganizationMemberService } from './member.service.ts';
 import type { Organization } from './organization.entity.ts';
 import type { OrganizationService } from './organization.service.ts';
-import { describeMembership, membershipInfo, organizationRole } from './organization.wire.ts';
+import { membershipInfo, organizationRole } from './organization.wire.ts';
 
 interface Needs {
   organizations: OrganizationService;
@@ -192,9 +192,10 @@ export const updateOrganizationMember = operation({
   },
   run: async (needs: Needs, { organizationId, role: as, maxBudgetInOrganization: maxBudget, ...person }) => {
     const found = await administered(needs, organizationId);
-    const { user, named: who } = await memberOf(needs, found, person);
-    const member = await needs.organizationMembers.update(found, who, { role: as, maxBudget });
-    return describeMembership(member, user.email ?? null);
+    const { named: who } = await memberOf(needs, found, person);
+    return needs.organizationMembers.describeOne(
+      await needs.organizationMembers.update(found, who, { role: as, maxBudget }),
+    );
   },
 });
 
@@ -220,9 +221,9 @@ export const removeOrganizationMember = operation({
   run: async (needs: Needs, { organizationId, ...person }) => {
     const found = await administered(needs, organizationId);
     const { user, named: who } = await memberOf(needs, found, person);
-    const member = await needs.organizationMembers.remove(found, who);
+    const removed = await needs.organizationMembers.remove(found, who);
     if (user.organizationId === found.id) await needs.users.leaveHome(user);
-    return describeMembership(member, user.email ?? null);
+    return removed;
   },
 });
 

@@ -2,10 +2,12 @@ import { LockMode } from '@mikro-orm/core';
 import type { AuditService } from '../audit/audit.service.ts';
 import { announce } from '../db/notify.ts';
 import { SCHEMA } from '../db/schema.ts';
+import { windowSpend } from '../db/window-spend.ts';
 import type { Work } from '../db/work.ts';
 import type { OrganizationRole } from '../access/authority.ts';
 import { requireChange } from '../kernel/fields.ts';
 import { excessOf } from '../kernel/grant.ts';
+import { memberId } from '../kernel/member-id.ts';
 import { toDollars } from '../kernel/money.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
 import { alreadyMember, notAdministered, notMember, notWritable } from './member.errors.ts';
@@ -83,13 +85,15 @@ export class OrganizationMemberService {
     return member;
   }
 
-  async remove(organization: Organization, user: Named): Promise<OrganizationMember> {
+  /** @returns the membership as it was, for an answer */
+  async remove(organization: Organization, user: Named) {
     const member = await this.#lock(organization, user);
     await this.#requireGrant(organization, { role: member.role, maxBudget: undefined });
     await this.#changed(member, 'deleted', asRecord(member));
+    const described = await this.describeOne(member);
     this.#work.em.remove(member);
     await this.#work.em.flush();
-    return member;
+    return described;
   }
 
   /** By user id. To a plain member the only member there is. */
@@ -110,7 +114,24 @@ export class OrganizationMemberService {
       this.#work.em,
       members.map(({ userId }) => userId),
     );
-    return members.map((member) => describeMembership(member, emails.get(member.userId) ?? null));
+    const { em, now } = this.#work;
+    const spenders = members.map((member) => ({
+      id: memberId(member.organizationId, member.userId),
+      budgetDuration: member.budgetDuration,
+      budgetId: member.budgetId,
+    }));
+    const spent = await windowSpend(em, 'organization_member', { spenders, now });
+    return members.map((member) =>
+      describeMembership(member, {
+        email: emails.get(member.userId) ?? null,
+        spent: spent.get(memberId(member.organizationId, member.userId)),
+      }),
+    );
+  }
+
+  async describeOne(member: OrganizationMember) {
+    const [described = describeMembership(member, { email: null })] = await this.describe([member]);
+    return described;
   }
 
   /** Whoever comes second waits for the first: an exception would have ended a transaction in which nothing was wrong. */
@@ -156,6 +177,6 @@ export class OrganizationMemberService {
 }
 
 function asRecord(member: OrganizationMember): Record<string, unknown> {
-  const { userRole: role, maxBudget } = describeMembership(member, null);
+  const { userRole: role, maxBudget } = describeMembership(member, { email: null });
   return { role, max_budget: maxBudget === null ? null : toDollars(maxBudget) };
 }

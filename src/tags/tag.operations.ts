@@ -37,12 +37,16 @@ const changed = {
 
 async function describeAll({ tags, now }: Needs, found: readonly Tag[]) {
   const budgets = await tags.budgetsOf(found);
-  return found.map((tag) => describeTag(tag, budgets.get(tag.budgetId ?? ''), now));
+  const spent = await tags.spentBy(found);
+  return found.map((tag) =>
+    describeTag(tag, { budget: budgets.get(tag.budgetId ?? ''), now, spent: spent.get(tag.name) }),
+  );
 }
 
 async function describeOne({ tags, now }: Needs, tag: Tag) {
   const budgets = await tags.budgetsOf([tag]);
-  return describeTag(tag, budgets.get(tag.budgetId ?? ''), now);
+  const spent = await tags.spentBy([tag]);
+  return describeTag(tag, { budget: budgets.get(tag.budgetId ?? ''), now, spent: spent.get(tag.name) });
 }
 
 const describeChange = async (needs: Needs, tag: Tag, done: 'created' | 'updated' | 'deleted') => ({
@@ -186,7 +190,11 @@ export const deleteTag = operation({
     done: (_, { name }) => `Tag ${text(name)} deleted`,
     examples: [['In a script', 'gatewayctl tag delete batch --yes']],
   },
-  run: async (needs: Needs, { name }) => describeChange(needs, await needs.tags.remove(name), 'deleted'),
+  run: async (needs: Needs, { name }) => {
+    const described = await describeChange(needs, await needs.tags.get(name), 'deleted');
+    await needs.tags.remove(name);
+    return described;
+  },
 });
 
 export const tagOperations = [createTag, listTags, listAllTags, getTag, getTags, updateTag, deleteTag] as const;

@@ -5,6 +5,7 @@ import type { BudgetService } from '../budgets/budget.service.ts';
 import { countUpTo } from '../db/count.ts';
 import { announce } from '../db/notify.ts';
 import { SCHEMA } from '../db/schema.ts';
+import { windowSpend } from '../db/window-spend.ts';
 import { createStamp, given, updateStamp, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { requireChange } from '../kernel/fields.ts';
@@ -105,6 +106,12 @@ export class TagService {
     return this.#budgets.of(tags.map(({ budgetId }) => budgetId));
   }
 
+  /** In the present period of their budgets, by name. */
+  spentBy(tags: readonly Tag[]): Promise<ReadonlyMap<string, bigint>> {
+    const spenders = tags.map(({ name: id, budgetDuration, budgetId }) => ({ id, budgetDuration, budgetId }));
+    return windowSpend(this.#work.em, 'tag', { spenders, now: this.#work.now });
+  }
+
   async #lock(name: string): Promise<Tag> {
     await this.get(name);
     return this.#work.em.findOneOrFail(Tag, { name }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
@@ -117,7 +124,8 @@ export class TagService {
   }
 
   async #encode(tag: Tag): Promise<unknown> {
-    return encodeTag(describeTag(tag, await this.#budgets.get(tag.budgetId), this.#work.now));
+    const budget = await this.#budgets.get(tag.budgetId);
+    return encodeTag(describeTag(tag, { budget, now: this.#work.now }));
   }
 
   async #flush(tag: Tag): Promise<void> {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Budget } from '../budgets/budget.entity.ts';
 import { budgetTable, describeBudgetTable } from '../budgets/budget.wire.ts';
-import { id, label, stampInfo } from '../kernel/fields.ts';
+import { id, label, spendInfo, stampInfo } from '../kernel/fields.ts';
 import { describeLimits, limitFields, limitInfo } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
 import { answer } from '../kernel/wire.ts';
@@ -12,18 +12,26 @@ export const tagInfo = {
   name: z.string().describe('Names the tag'),
   description: z.string().nullable().describe('What the tag is for'),
   maxBudget: usd.nullable().describe('US dollars that may be spent; null is no limit'),
-  spend: usd.describe('US dollars spent so far'),
+  ...spendInfo,
   ...limitInfo,
   budgetId: z.string().nullable().describe('The shared budget, for the limits that are not set here'),
   litellmBudgetTable: budgetTable,
   ...stampInfo,
 };
 
-export const describeTag = (tag: Tag, budget: Budget | undefined, now: Date) => ({
+interface Standing {
+  readonly budget: Budget | undefined;
+  readonly now: Date;
+  /** In the present period, where the budget is for one. */
+  readonly spent?: bigint | undefined;
+}
+
+export const describeTag = (tag: Tag, { budget, now, spent = tag.spend }: Standing) => ({
   name: tag.name,
   description: tag.description ?? null,
   maxBudget: tag.maxBudget ?? null,
-  spend: tag.spend,
+  spend: spent,
+  totalSpend: tag.spend,
   ...describeLimits(tag, now),
   budgetId: tag.budgetId ?? null,
   litellmBudgetTable: describeBudgetTable(budget, now),

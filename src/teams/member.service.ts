@@ -1,8 +1,10 @@
 import type { AuditAction, AuditService } from '../audit/audit.service.ts';
+import { windowSpend } from '../db/window-spend.ts';
 import { given, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { ifThere } from '../kernel/existing.ts';
 import { fieldNotAllowed, requireChange } from '../kernel/fields.ts';
+import { memberId } from '../kernel/member-id.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
 import { User } from '../users/user.entity.ts';
 import type { UserService } from '../users/user.service.ts';
@@ -86,6 +88,31 @@ export class MemberService {
     const users = await em.find(User, { id: { $in: members.map(({ userId }) => userId) } });
     const emails = new Map(users.map(({ id, email }) => [id, email ?? null]));
     return { members: members.map((member) => ({ member, email: emails.get(member.userId) ?? null })), total };
+  }
+
+  /** Members of one team as they travel. */
+  async describe(team: Team, members: readonly Membership[]): Promise<ReturnType<typeof describeMembership>[]> {
+    const [described = []] = await this.describeEach([{ team, members }]);
+    return described;
+  }
+
+  /** Members of several teams as they travel, team by team: one statement for what they have spent in their periods. */
+  async describeEach(teams: readonly { readonly team: Team; readonly members: readonly Membership[] }[]) {
+    const { em, now } = this.#work;
+    const spenders = teams.flatMap(({ team, members }) =>
+      members.map(({ member: { userId, budgetDuration, budgetId } }) => ({
+        id: memberId(team.id, userId),
+        budgetDuration,
+        budgetId,
+        otherwise: team.memberBudgetDuration,
+      })),
+    );
+    const spent = await windowSpend(em, 'member', { spenders, now });
+    return teams.map(({ team, members }) =>
+      members.map((each) =>
+        describeMembership({ ...each, spent: spent.get(memberId(team.id, each.member.userId)) }, team, now),
+      ),
+    );
   }
 
   /** @throws GatewayError 400, the same for whoever is in no team and whoever is not there at all */

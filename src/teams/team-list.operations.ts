@@ -3,14 +3,16 @@ import { label } from '../kernel/fields.ts';
 import { operation } from '../kernel/operation.ts';
 import { pageFields, pagesFor } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
+import type { MemberService } from './member.service.ts';
 import { membersShown, teamSorts } from './team.fields.ts';
 import type { TeamJoin } from './team.join.ts';
 import type { TeamService } from './team.service.ts';
 import { shownTeam } from './team.shown.ts';
-import { describeMembership, describeTeam, membershipInfo, teamInfo } from './team.wire.ts';
+import { describeTeam, membershipInfo, teamInfo } from './team.wire.ts';
 
 interface Needs {
   teams: TeamService;
+  members: MemberService;
   joining: TeamJoin;
   now: Date;
 }
@@ -82,7 +84,7 @@ export const listAllTeams = operation({
     answer({ ...teamInfo, teamMemberships: z.array(answer(membershipInfo)).describe('What its members have spent') }),
   ),
   access: 'scoped',
-  run: async ({ teams, now }: Needs, filter) => {
+  run: async ({ teams, members, now }: Needs, filter) => {
     const { teams: found } = await teams.list({
       ...filter,
       page: 1,
@@ -91,10 +93,9 @@ export const listAllTeams = operation({
       sortOrder: 'asc',
     });
     const wholes = await teams.shown(found, membersShown.inWholeList);
-    return wholes.map((whole) =>
-      Object.assign(describeTeam(whole, now), {
-        teamMemberships: whole.members.map((member) => describeMembership(member, whole.team, now)),
-      }),
+    const memberships = await members.describeEach(wholes);
+    return wholes.map((whole, index) =>
+      Object.assign(describeTeam(whole, now), { teamMemberships: memberships[index] ?? [] }),
     );
   },
 });

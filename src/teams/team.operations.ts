@@ -5,7 +5,7 @@ import { id, text } from '../kernel/fields.ts';
 import { operation } from '../kernel/operation.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import type { KeyService } from '../keys/key.service.ts';
-import { describeKey, keyInfo } from '../keys/key.wire.ts';
+import { keyInfo } from '../keys/key.wire.ts';
 import type { ModelService } from '../models/model.service.ts';
 import type { UserService } from '../users/user.service.ts';
 import type { MemberService } from './member.service.ts';
@@ -13,14 +13,7 @@ import { newTeamFields, teamChanges, unservedTeamFields } from './team.fields.ts
 import type { TeamJoin } from './team.join.ts';
 import type { TeamService } from './team.service.ts';
 import { shownTeam, teamFlags as flags } from './team.shown.ts';
-import {
-  describeMemberBudget,
-  describeMembership,
-  describeTeam,
-  memberBudgetTable,
-  membershipInfo,
-  teamInfo,
-} from './team.wire.ts';
+import { describeMemberBudget, describeTeam, memberBudgetTable, membershipInfo, teamInfo } from './team.wire.ts';
 
 interface Needs {
   teams: TeamService;
@@ -129,7 +122,7 @@ export const getTeam = operation({
     result: 'team_info',
     examples: [['By its alias', 'gatewayctl team get platform']],
   },
-  run: async ({ teams, keys, authority, now }: Needs, { teamId }) => {
+  run: async ({ teams, members, keys, authority, now }: Needs, { teamId }) => {
     const team = await teams.get(teamId);
     const [whole] = await teams.shown([team], KEYS_AT_MOST);
     if (!whole) throw new Error('A team that was found is not shown');
@@ -139,8 +132,8 @@ export const getTeam = operation({
     return {
       teamId: team.id,
       teamInfo: { ...describeTeam(whole, now), teamMemberBudgetTable: describeMemberBudget(team) },
-      keys: found.map((key) => describeKey(key, now)),
-      teamMemberships: whole.members.map((each) => describeMembership(each, team, now)),
+      keys: await keys.describe(found),
+      teamMemberships: await members.describe(team, whole.members),
     };
   },
 });

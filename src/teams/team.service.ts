@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { AuditAction, AuditService } from '../audit/audit.service.ts';
 import { announce } from '../db/notify.ts';
+import { windowSpend } from '../db/window-spend.ts';
 import { actorName, createStamp, given, updateStamp, type Work } from '../db/work.ts';
 import { type Duration, parseDuration } from '../kernel/duration.ts';
 import { GatewayError } from '../kernel/errors.ts';
@@ -152,8 +153,12 @@ export class TeamService {
     return this.#list.of(userId, limit);
   }
 
-  withMembers(teams: readonly Team[], most?: number): Promise<TeamWithMembers[]> {
-    return this.lookup.withMembers(teams, most);
+  /** With what they have spent in the present periods of their budgets. */
+  async withMembers(teams: readonly Team[], most?: number): Promise<TeamWithMembers[]> {
+    const { em, now } = this.#work;
+    const spent = await windowSpend(em, 'team', { spenders: teams, now });
+    const wholes = await this.lookup.withMembers(teams, most);
+    return wholes.map((whole) => Object.assign(whole, { spent: spent.get(whole.team.id) }));
   }
 
   /** Teams as the caller may see them: of one that it does not administer, no member but itself. */
@@ -163,9 +168,9 @@ export class TeamService {
     const closed = teams.filter(({ id }) => !open.has(id)).map(({ id }) => id);
     const { userId } = this.#work.authority;
     const own = closed.length > 0 && userId !== null ? await this.lookup.own(closed, userId) : undefined;
-    return wholes.map(({ team, members, membersCount, keysCount }) => {
-      const isOpen = open.has(team.id);
-      return { team, isOpen, members: isOpen ? members : (own?.get(team.id) ?? []), membersCount, keysCount };
+    return wholes.map((whole) => {
+      const isOpen = open.has(whole.team.id);
+      return Object.assign(whole, { isOpen, members: isOpen ? whole.members : (own?.get(whole.team.id) ?? []) });
     });
   }
 
@@ -201,7 +206,7 @@ export class TeamService {
   }
 
   async #encode(team: Team): Promise<unknown> {
-    const [whole = bareTeam(team)] = await this.withMembers([team], membersShown.alone);
+    const [whole = bareTeam(team)] = await this.lookup.withMembers([team], membersShown.alone);
     return encodeTeam(describeTeam(whole, this.#work.now));
   }
 

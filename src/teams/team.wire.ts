@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { grantInfo, stampInfo } from '../kernel/fields.ts';
+import { grantInfo, spendInfo, stampInfo } from '../kernel/fields.ts';
 import {
   budgetLimitsInfo,
   describeBudgetLimits,
@@ -71,6 +71,8 @@ export type MemberRow = Readonly<
 export interface Membership<Member extends MemberRow = MemberRow> {
   readonly member: Member;
   readonly email: string | null;
+  /** In the present period, where its budget is for one and it was asked. */
+  readonly spent?: bigint | undefined;
 }
 
 export interface TeamWithMembers {
@@ -79,6 +81,8 @@ export interface TeamWithMembers {
   readonly members: readonly Membership[];
   readonly membersCount: number;
   readonly keysCount: number;
+  /** In the present period, where its budget is for one and it was asked. */
+  readonly spent?: bigint | undefined;
 }
 
 /** A team of which nobody has asked who is in it. */
@@ -86,7 +90,10 @@ export const bareTeam = (team: Team): TeamWithMembers => ({ team, members: [], m
 
 export const inTeam = ({ member: { userId, role }, email }: Membership) => ({ userId, userEmail: email, role });
 
-export const describeTeam = ({ team, members, membersCount, keysCount }: TeamWithMembers, now: Date) => ({
+export const describeTeam = (
+  { team, members, membersCount, keysCount, spent = team.spend }: TeamWithMembers,
+  now: Date,
+) => ({
   teamId: team.id,
   teamAlias: team.alias ?? null,
   organizationId: team.organizationId ?? null,
@@ -95,7 +102,8 @@ export const describeTeam = ({ team, members, membersCount, keysCount }: TeamWit
   keysCount,
   models: team.models,
   maxBudget: team.maxBudget ?? null,
-  spend: team.spend,
+  spend: spent,
+  totalSpend: team.spend,
   metadata: team.metadata,
   ...describeLimits(team, now),
   budgetLimits: describeBudgetLimits(team.budgetLimits, now),
@@ -155,7 +163,7 @@ export const membershipInfo = {
   userEmail: z.string().nullable().describe('The address of the user'),
   teamId: z.string().describe('The team'),
   role: memberRole.describe('What the user may do in the team'),
-  spend: usd.describe('US dollars the user has spent through keys of the team'),
+  ...spendInfo,
   budgetId: z.string().nullable().describe('The shared budget of the member'),
   maxBudgetInTeam: usd.nullable().describe('US dollars the member may spend, by a limit of its own'),
   budgetDuration: z.string().nullable().describe('How long its own budget is for'),
@@ -165,14 +173,15 @@ export const membershipInfo = {
   joinedAt: timestamp.describe('When the user joined the team'),
 };
 
-export function describeMembership({ member, email }: Membership, team: Team, now: Date) {
+export function describeMembership({ member, email, spent = member.spend }: Membership, team: Team, now: Date) {
   const budgetDuration = member.budgetDuration ?? team.memberBudgetDuration ?? null;
   return {
     userId: member.userId,
     userEmail: email,
     teamId: member.teamId,
     role: member.role,
-    spend: member.spend,
+    spend: spent,
+    totalSpend: member.spend,
     budgetId: member.budgetId ?? null,
     maxBudgetInTeam: member.maxBudget ?? null,
     budgetDuration: member.budgetDuration ?? null,

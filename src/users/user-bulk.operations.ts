@@ -5,11 +5,10 @@ import { operation } from '../kernel/operation.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import { userChanges } from './user.fields.ts';
 import type { UserService } from './user.service.ts';
-import { describeUser, userInfo } from './user.wire.ts';
+import { userInfo } from './user.wire.ts';
 
 interface Needs {
   users: UserService;
-  now: Date;
 }
 
 const mostUsers = 500;
@@ -59,12 +58,14 @@ export const updateUsers = operation({
       ['A budget for everybody', `gatewayctl user bulk-update --all-users --user-updates '{"max_budget": 20}'`],
     ],
   },
-  run: async ({ users, now }: Needs, { users: named, allUsers, userUpdates }) => {
+  run: async ({ users }: Needs, { users: named, allUsers, userUpdates }) => {
     if (allUsers === (named !== undefined) || allUsers !== (userUpdates !== undefined)) throw oneOf();
     const everybody = async () =>
       (await users.all(mostUsers)).map(({ id: userId }) => Object.assign({ userId }, userUpdates));
     const updates = named ?? (await everybody());
     const outcomes = await users.updateEach(updates);
+    const changed = outcomes.flatMap((outcome) => ('done' in outcome ? [outcome.done] : []));
+    const described = new Map((await users.describe(changed)).map((user) => [user.userId, user]));
     const results = outcomes.map((outcome, index) => {
       const { userId, userEmail } = updates[index] ?? {};
       if ('failure' in outcome) {
@@ -72,8 +73,9 @@ export const updateUsers = operation({
         const email = userId ? null : (userEmail ?? null);
         return { userId: userId ?? null, userEmail: email, success: false, error: message, updatedUser: null };
       }
-      const updatedUser = describeUser(outcome.done, now);
-      return { userId: updatedUser.userId, userEmail: updatedUser.userEmail, success: true, error: null, updatedUser };
+      const { id: changedId, email = null } = outcome.done;
+      const updatedUser = described.get(changedId) ?? null;
+      return { userId: changedId, userEmail: email, success: true, error: null, updatedUser };
     });
     const successfulUpdates = results.filter(({ success }) => success).length;
     const totalRequested = results.length;

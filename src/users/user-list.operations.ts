@@ -7,11 +7,10 @@ import { userSorts } from './user.fields.ts';
 import type { UserCounts } from './user.list.ts';
 import type { UserService } from './user.service.ts';
 import { shownUser } from './user.shown.ts';
-import { describeUser, listedUserInfo } from './user.wire.ts';
+import { type describeUser, listedUserInfo } from './user.wire.ts';
 
 interface Needs {
   users: UserService;
-  now: Date;
 }
 
 const withCounts = (user: ReturnType<typeof describeUser>, { keys, teams }: UserCounts = { keys: 0, teams: 0 }) =>
@@ -61,11 +60,11 @@ export const listUsers = operation({
     },
     examples: [['The administrators', 'gatewayctl user list --role proxy_admin']],
   },
-  run: async ({ users, now }: Needs, { pageSize: size, ...filter }) => {
+  run: async ({ users }: Needs, { pageSize: size, ...filter }) => {
     const { users: found, total } = await users.list({ size, ...filter });
     const counts = await users.counts(found);
     return {
-      users: found.map((user) => withCounts(describeUser(user, now), counts.get(user.id))),
+      users: (await users.describe(found)).map((user) => withCounts(user, counts.get(user.userId))),
       total,
       page: filter.page,
       pageSize: size,

@@ -3,11 +3,10 @@ import { operation } from '../kernel/operation.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import type { UserService } from './user.service.ts';
 import { shownUser } from './user.shown.ts';
-import { describeUser, userInfo } from './user.wire.ts';
+import { userInfo } from './user.wire.ts';
 
 interface Needs {
   users: UserService;
-  now: Date;
 }
 
 /** LiteLLM blocks a user by an update; a command of its own is what one looks for when it has to be quick. */
@@ -30,8 +29,8 @@ const switching = (verb: 'block' | 'unblock', summary: string) =>
       done: ({ user_id: user }) => `User ${text(user)} ${verb}ed`,
       examples: [['By address', `gatewayctl user ${verb} anna@example.com`]],
     },
-    run: async ({ users, now }: Needs, { userId }) =>
-      describeUser(await users.update(userId, { blocked: verb === 'block' }), now),
+    run: async ({ users }: Needs, { userId }) =>
+      users.describeOne(await users.update(userId, { blocked: verb === 'block' })),
   });
 
 export const blockUser = switching('block', 'Refuse every key of a user');

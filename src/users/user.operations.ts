@@ -8,7 +8,7 @@ import { usd } from '../kernel/money.ts';
 import { operation } from '../kernel/operation.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import type { KeyService } from '../keys/key.service.ts';
-import { describeKey, keyInfo } from '../keys/key.wire.ts';
+import { keyInfo } from '../keys/key.wire.ts';
 import type { MemberService } from '../teams/member.service.ts';
 import type { TeamService } from '../teams/team.service.ts';
 import { describeTeam, memberRole, teamInfo } from '../teams/team.wire.ts';
@@ -16,7 +16,7 @@ import type { User } from './user.entity.ts';
 import type { UserService } from './user.service.ts';
 import { newUserFields, unservedUserFields, userChanges } from './user.fields.ts';
 import { shownUser as shown, userFlags as flags } from './user.shown.ts';
-import { describeUser, userInfo } from './user.wire.ts';
+import { userInfo } from './user.wire.ts';
 
 interface Needs {
   users: UserService;
@@ -129,10 +129,10 @@ export const createUser = operation({
   access: 'scoped',
   existing: {
     names: ['user_id', 'user_email'],
-    find: async ({ users, now }: Needs, { userId, userEmail }) => {
+    find: async ({ users }: Needs, { userId, userEmail }) => {
       const byId = userId ? await ifThere(users.get(userId)) : undefined;
       const user = byId?.id === userId && byId ? byId : userEmail ? await ifThere(users.get(userEmail)) : undefined;
-      return user && { key: null, ...describeUser(user, now) };
+      return user && { key: null, ...(await users.describeOne(user)) };
     },
     compare: userComparisons,
   },
@@ -150,7 +150,7 @@ export const createUser = operation({
     ],
   },
   run: async (needs: Needs, { autoCreateKey, keyAlias, duration, teams: named, teamId, organizations, ...fields }) => {
-    const { users, teams, members, keys, now } = needs;
+    const { users, teams, members, keys } = needs;
     const user = await users.create(fields);
     for (const organization of organizations) await joinOrganization(needs, user, organization);
     for (const each of [...named, ...(teamId ? [teamId] : [])]) {
@@ -161,7 +161,7 @@ export const createUser = operation({
     const made = autoCreateKey
       ? await keys.generate({ userId: user.id, keyAlias, duration, models: [], metadata: {}, blocked: false })
       : undefined;
-    return { key: made?.secret ?? null, ...describeUser(user, now) };
+    return { key: made?.secret ?? null, ...(await users.describeOne(user)) };
   },
 });
 
@@ -186,14 +186,14 @@ export const getUser = operation({
     examples: [['By address', 'gatewayctl user get anna@example.com']],
   },
   run: async (needs: Needs, { userId }) => {
-    const { teams, keys, now } = needs;
+    const { users, teams, keys, now } = needs;
     const { user, administered, isSeen } = await shownTo(needs, userId);
     const found = await keys.of({ userId: user.id }, 1_000);
     const wholes = await teams.withMembers(await teams.of(user.id, 1_000));
     return {
       userId: user.id,
-      userInfo: describeUser(user, now),
-      keys: found.filter(({ teamId }) => isSeen(teamId)).map((key) => describeKey(key, now)),
+      userInfo: await users.describeOne(user),
+      keys: await keys.describe(found.filter(({ teamId }) => isSeen(teamId))),
       teams: wholes
         .filter(({ team }) => isSeen(team.id))
         .map(({ members, ...whole }) => {
@@ -217,7 +217,7 @@ export const getUserAlone = operation({
     const { user, isSeen } = await shownTo(needs, userId);
     const found = await needs.teams.of(user.id, 1_000);
     const teams = found.map(({ id: team }) => team).filter((team) => isSeen(team));
-    return { ...describeUser(user, needs.now), teams };
+    return { ...(await needs.users.describeOne(user)), teams };
   },
 });
 
@@ -243,9 +243,9 @@ export const updateUser = operation({
     done: ({ user_id: user }) => `User ${text(user)} updated`,
     examples: [['Make an administrator', 'gatewayctl user update anna --role proxy_admin']],
   },
-  run: async ({ users, now }: Needs, { userId, ...changes }) => {
+  run: async ({ users }: Needs, { userId, ...changes }) => {
     const user = await users.updateNamed(userId, changes);
-    return { userId: user.id, data: describeUser(user, now) };
+    return { userId: user.id, data: await users.describeOne(user) };
   },
 });
 
@@ -286,13 +286,13 @@ export const deleteUsers = operation({
       `${Array.isArray(users) ? users.length : 0} deleted, with ${Array.isArray(keys) ? keys.length : 0} keys`,
     examples: [['In a script', 'gatewayctl user delete anna --confirm anna']],
   },
-  run: async ({ users, keys, now }: Needs, { userIds, cascade }) => {
-    const deletedUsers = [];
+  run: async ({ users, keys }: Needs, { userIds, cascade }) => {
+    const gone = await users.lockAll(userIds);
+    const deletedUsers = await users.describe(gone);
     const deletedKeys = [];
-    for (const user of await users.lockAll(userIds)) {
+    for (const user of gone) {
       if (!cascade) await keys.refuseTeamKeysOf(user.id);
       deletedKeys.push(...(await keys.removeOf({ userId: user.id })));
-      deletedUsers.push(describeUser(user, now));
       await users.remove(user);
     }
     return { deletedUsers, deletedKeys };

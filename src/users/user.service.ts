@@ -6,6 +6,7 @@ import { announce } from '../db/notify.ts';
 import { type Attempt, attempt } from '../db/savepoint.ts';
 import { SCHEMA } from '../db/schema.ts';
 import { sqlArray } from '../db/sql-array.ts';
+import { windowSpend } from '../db/window-spend.ts';
 import { actorName, createStamp, given, updateStamp, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { requireChange } from '../kernel/fields.ts';
@@ -247,6 +248,18 @@ export class UserService {
       param: 'all_users',
       hint: 'Name them, at most 500 at a time.',
     });
+  }
+
+  /** As they travel, with what they have spent in the present periods of their budgets. */
+  async describe(users: readonly User[]): Promise<ReturnType<typeof describeUser>[]> {
+    const { em, now } = this.#work;
+    const spent = await windowSpend(em, 'user', { spenders: users, now });
+    return users.map((user) => describeUser(user, now, spent.get(user.id)));
+  }
+
+  async describeOne(user: User): Promise<ReturnType<typeof describeUser>> {
+    const [described = describeUser(user, this.#work.now)] = await this.describe([user]);
+    return described;
   }
 
   list(filter: UserFilter): Promise<{ users: User[]; total: number }> {

@@ -20,7 +20,8 @@ export const userInfo = {
   ...stampInfo,
 };
 
-export const describeUser = (user: User, now: Date) => ({
+/** @param spent in the present period, where its budget is for one */
+export const describeUser = (user: User, now: Date, spent = user.spend) => ({
   userId: user.id,
   userEmail: user.email ?? null,
   userAlias: user.alias ?? null,
@@ -29,7 +30,8 @@ export const describeUser = (user: User, now: Date) => ({
   ssoUserId: user.ssoUserId ?? null,
   models: user.models,
   maxBudget: user.maxBudget ?? null,
-  spend: user.spend,
+  spend: spent,
+  totalSpend: user.spend,
   metadata: user.metadata,
   ...describeLimits(user, now),
   budgetId: user.budgetId ?? null,
