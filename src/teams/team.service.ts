@@ -21,7 +21,7 @@ import { membersShown } from './team.fields.ts';
 import { type TeamFilter, TeamList } from './team.list.ts';
 import { TeamLookup } from './team.lookup.ts';
 import type { TeamStanding } from './team.policy.ts';
-import { requireThroughput } from './team.throughput.ts';
+import { requireGuarantees, requireThroughput } from './team.throughput.ts';
 import { bareTeam, describeTeam, encodeTeam, type TeamWithMembers } from './team.wire.ts';
 
 type Maybe<T> = T | null | undefined;
@@ -111,6 +111,11 @@ export class TeamService {
     this.#work.em.assign(team, { ...columnsOf(changes), gen: team.gen + 1n, ...updateStamp(this.#work) });
     await this.access.requireFields({ ...held, next: team, standing }, changes);
     await requireThroughput(this.#work.em, team);
+    await requireGuarantees(
+      this.#work.em,
+      team,
+      (['tpm', 'rpm'] as const).filter((kind) => changes[`${kind}Limit`] !== undefined),
+    );
     await this.#flush(team);
     await this.#changed(team, 'updated', record);
     return team;
