@@ -4,7 +4,7 @@ import { given, type Work } from '../db/work.ts';
 import { after, parseDuration } from '../kernel/duration.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { excessOf, matchesPattern } from '../kernel/grant.ts';
-import { limitChanges } from '../kernel/limits.ts';
+import { keptBudgetLimits, limitChanges } from '../kernel/limits.ts';
 import { routesOfKeyType } from '../kernel/route-groups.ts';
 import { wireName } from '../kernel/wire.ts';
 import type { KeyAccess } from './key.access.ts';
@@ -42,7 +42,7 @@ export function columnsOf(fields: KeyFields, now: Date) {
     spend,
     ...limitChanges(fields),
     budgetId: fields.budgetId,
-    budgetLimits: fields.budgetLimits === null ? [] : fields.budgetLimits?.map(plainWindow),
+    budgetLimits: fields.budgetLimits === null ? [] : fields.budgetLimits && keptBudgetLimits(fields.budgetLimits),
     rpmLimitType: fields.rpmLimitType,
     tpmLimitType: fields.tpmLimitType,
     aliases: orEmpty(fields.aliases, {}),
@@ -58,11 +58,6 @@ export function columnsOf(fields: KeyFields, now: Date) {
 }
 
 const orEmpty = <T>(value: T | null | undefined, empty: NoInfer<T>): T | undefined => (value === null ? empty : value);
-
-const plainWindow = ({ budget_duration, max_budget }: { budget_duration: string; max_budget: number }) => ({
-  budget_duration,
-  max_budget,
-});
 
 function routesOf({ allowedRoutes, keyType }: KeyFields): string[] | undefined {
   if (!keyType) return orEmpty(allowedRoutes, []);

@@ -1,11 +1,10 @@
 import { z } from 'zod';
 import { durationText, lifetime } from '../kernel/duration.ts';
 import { grace, grantChanges, grantFields, id, label } from '../kernel/fields.ts';
-import { limitFields } from '../kernel/limits.ts';
+import { budgetLimits, limitFields, throughputType } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
 import { isRouteEntry, routeGroupNames } from '../kernel/route-groups.ts';
 import { timestamp } from '../kernel/wire.ts';
-import { throughputTypes } from './key.wire.ts';
 
 const owners = {
   keyAlias: label.nullable().optional().describe('The name people use for the key; unique'),
@@ -24,30 +23,11 @@ const routeEntry = z.string().refine(isRouteEntry, {
     `"${String(input).slice(0, 80)}" is no route: write a path such as /v1/chat/completions, one that ends in *, or one of ${routeGroupNames.join(', ')}`,
 });
 
-const throughputType = z.enum(throughputTypes, {
-  error: ({ input }) => (input === 'dynamic' ? 'dynamic throughput is not served yet' : undefined),
-});
-
-const budgetWindow = z.strictObject({
-  budget_duration: durationText.describe('How long the budget is for'),
-  max_budget: z
-    .number()
-    .nonnegative('must not be negative')
-    .max(1e9)
-    .describe('US dollars that may be spent in that time'),
-  reset_at: z.null().optional().describe('Follows from the clock: leave it out'),
-});
-
 /** What is said of a new key and of one there is in the same way: absent leaves or is nothing, null clears. */
 const settings = {
   ...limitFields,
   budgetId: id.nullable().optional().describe('A shared budget, whose limits count where the key has none of its own'),
-  budgetLimits: z
-    .array(budgetWindow)
-    .max(20)
-    .nullable()
-    .optional()
-    .describe('Further budgets that count side by side, such as {"budget_duration": "1d", "max_budget": 5}'),
+  budgetLimits,
   rpmLimitType: throughputType
     .nullable()
     .optional()
