@@ -3,14 +3,16 @@ import { takeCores } from './cores.ts';
 import { load } from './load.ts';
 import { median, percentile } from './numbers.ts';
 import { cpuOf } from './proc.ts';
-import { fullScans, planOf } from './plans.ts';
-import { seed, type Site, sizes } from './seed.ts';
+import { type Reads, readsOf, tracing } from './reads.ts';
+import { seed, settle, type Site, sizes, unsettle } from './seed.ts';
 import { type Gateway, startGateway, startUpstream } from './servers.ts';
-import { countStatements } from './statements.ts';
 
 const { values: flags } = parseArgs({
   options: { json: { type: 'boolean', default: false }, keys: { type: 'string', default: '500000' } },
 });
+
+const ofManyKeys = '/key/list?size=100&return_full_object=true&team_id={crowd}';
+const madeByOne = '/key/list?size=100&return_full_object=true&user_id={maker}&include_created_by_keys=true';
 
 /** What an operator asks for most: the first page of every filtered list, and single objects. `{…}` are of the seed. */
 const cases: readonly (readonly [name: string, path: string])[] = [
@@ -35,18 +37,31 @@ const cases: readonly (readonly [name: string, path: string])[] = [
   ['users by spend', '/user/list?page_size=100&sort_by=spend&sort_order=desc'],
   ['one user', '/user/info?user_id={user}'],
   ['audit entries', '/audit?size=100'],
+  ['keys of a team of many', ofManyKeys],
+  ['keys that a user made', madeByOne],
+];
+
+/** Asked again when vacuum has not seen the latest changes. */
+const unsettledCases: typeof cases = [
+  ['all keys, unvacuumed', '/key/list?size=100&return_full_object=true'],
+  ['a team of many, unvacuumed', ofManyKeys],
+  ['made by a user, unvacuumed', madeByOne],
 ];
 
 const rounds = 40;
 const generateForMs = 5_000;
-const goals = { firstPageMs: 50, generatesPerSecond: 500 };
+/**
+ * A list counts 100,000 rows at most and then estimates, and looks at some more for its page: what is over it would grow
+ * with the site. That no index is used is no fault by itself: a filter that nearly every row meets reads the table from
+ * its start, and stops when it has enough.
+ */
+const goals = { firstPageMs: 50, rowsRead: 110_000, generatesPerSecond: 500 };
 
 interface Sample {
   readonly name: string;
   readonly p50: number;
   readonly p95: number;
-  readonly fullScans: readonly string[];
-  readonly plan: string;
+  readonly reads: Reads;
 }
 
 interface Report {
@@ -75,19 +90,11 @@ const filled = (path: string, site: Site): string =>
 async function measure(gateway: Gateway, site: Site, [name, path]: (typeof cases)[number]): Promise<Sample> {
   const url = filled(path, site);
   for (let warm = 0; warm < 5; warm++) await ask(gateway, url);
-  await countStatements(gateway.pool);
-  const before = await fullScans(gateway.pool);
   const times: number[] = [];
   for (let round = 0; round < rounds; round++) times.push(await ask(gateway, url));
-  const after = await fullScans(gateway.pool);
   const sorted = times.toSorted((one, other) => one - other);
-  return {
-    name,
-    p50: median(sorted),
-    p95: percentile(sorted, 0.95),
-    fullScans: [...after].filter(([table, scans]) => scans > (before.get(table) ?? 0)).map(([table]) => table),
-    plan: await planOf(gateway.pool),
-  };
+  const reads = await readsOf(gateway.pool, gateway.log, () => ask(gateway, url));
+  return { name, p50: median(sorted), p95: percentile(sorted, 0.95), reads };
 }
 
 async function generate(gateway: Gateway): Promise<Report['generate']> {
@@ -117,24 +124,27 @@ async function update(gateway: Gateway, site: Site): Promise<Report['update']> {
 async function run(keys: number): Promise<Report> {
   await using opened = new AsyncDisposableStack();
   const upstream = opened.use(await startUpstream());
-  const gateway = opened.use(await startGateway(cores, upstream));
+  const gateway = opened.use(await startGateway(cores, upstream, tracing));
   const site = await seed(gateway.pool, sizes(keys));
   // A cold daemon takes twice as long: without this the first list pays for V8's compilers.
   for (let warm = 0; warm < 10; warm++) for (const [, path] of cases) await ask(gateway, filled(path, site));
   const samples: Sample[] = [];
   for (const each of cases) samples.push(await measure(gateway, site, each));
+  await unsettle(gateway.pool);
+  for (const each of unsettledCases) samples.push(await measure(gateway, site, each));
+  await settle(gateway.pool);
   return { keys, samples, update: await update(gateway, site), generate: await generate(gateway) };
 }
 
 function render([small, large]: readonly [Report, Report]): string {
   const lines = [
     `First pages over HTTP, ${rounds} requests each, ${small.keys.toLocaleString('en-US')} and ${large.keys.toLocaleString('en-US')} keys`,
-    `${'list'.padEnd(30)}${'p50'.padStart(8)}${'p95'.padStart(8)}${'p50'.padStart(8)}${'p95'.padStart(8)}  plan at the larger size`,
+    `${'list'.padEnd(30)}${'p50'.padStart(8)}${'p95'.padStart(8)}${'p50'.padStart(8)}${'p95'.padStart(8)}${'rows'.padStart(9)}  read at the larger size by`,
   ];
-  for (const [index, { name, p50, p95, plan, fullScans: scans }] of large.samples.entries()) {
+  for (const [index, { name, p50, p95, reads }] of large.samples.entries()) {
     const before = small.samples[index];
     const times = [before?.p50 ?? 0, before?.p95 ?? 0, p50, p95].map((each) => each.toFixed(1).padStart(8)).join('');
-    lines.push(`${name.padEnd(30)}${times}  ${plan}${scans.length > 0 ? ` (read whole: ${scans.join(', ')})` : ''}`);
+    lines.push(`${name.padEnd(30)}${times}${String(reads.rows).padStart(9)}  ${reads.by.join(', ')}`);
   }
   for (const {
     keys,
@@ -153,11 +163,12 @@ const cores = takeCores();
 const reports = [await run(1_000), await run(Number(flags.keys))] as const;
 process.stdout.write(flags.json ? `${JSON.stringify(reports, undefined, 2)}\n` : render(reports));
 
-const slow = reports[1].samples.filter(({ p95 }) => p95 >= goals.firstPageMs).map(({ name }) => name);
-const scanned = reports[1].samples.filter(({ fullScans: scans }) => scans.length > 0).map(({ name }) => name);
-if (slow.length > 0) process.stdout.write(`over ${goals.firstPageMs} ms: ${slow.join(', ')}\n`);
-if (scanned.length > 0) process.stdout.write(`read a whole table: ${scanned.join(', ')}\n`);
-if (reports[1].generate.perSecond < goals.generatesPerSecond) {
-  process.stdout.write(`fewer than ${goals.generatesPerSecond} keys a second\n`);
+const complaints: string[] = [];
+for (const { name, p95, reads } of reports[1].samples) {
+  if (p95 >= goals.firstPageMs) complaints.push(`${name}: ${p95.toFixed(1)} ms at p95`);
+  if (reads.rows > goals.rowsRead) complaints.push(`${name}: looks at ${reads.rows} rows\n${reads.plan}`);
 }
-if (slow.length + scanned.length > 0 || reports[1].generate.perSecond < goals.generatesPerSecond) process.exitCode = 1;
+const { perSecond } = reports[1].generate;
+if (perSecond < goals.generatesPerSecond) complaints.push(`${perSecond.toFixed(0)} new keys a second`);
+process.stdout.write(complaints.map((each) => `over the goal: ${each}\n`).join(''));
+if (complaints.length > 0) process.exitCode = 1;

@@ -138,13 +138,19 @@ export interface Gateway extends Server {
   /** Of PostgreSQL, whose backends are its children. */
   readonly postmaster: number;
   readonly pool: Pool;
+  /** Of PostgreSQL. */
+  readonly log: string;
 }
 
 /**
  * The gateway as it is installed: its own PostgreSQL with its own settings, the journal on, a model with a price, a key
  * with a budget in a team and of a user. PostgreSQL is started by us, and so runs beside the load, not beside the gateway.
  */
-export async function startGateway(cores: Cores, upstream: Server): Promise<Gateway> {
+export async function startGateway(
+  cores: Cores,
+  upstream: Server,
+  settings: Readonly<Record<string, string>> = { shared_preload_libraries: 'pg_stat_statements' },
+): Promise<Gateway> {
   await using opened = new AsyncDisposableStack();
   const stateDir = await mkdtemp(join(tmpdir(), 'gatewayctl-bench-'));
   opened.defer(() => rm(stateDir, { recursive: true, force: true }));
@@ -153,9 +159,7 @@ export async function startGateway(cores: Cores, upstream: Server): Promise<Gate
   const config = join(stateDir, 'config.yaml');
   await writeFile(config, configFor(upstream));
 
-  const database = opened.use(
-    await openEmbedded({ stateDir, settings: { shared_preload_libraries: 'pg_stat_statements' } }),
-  );
+  const database = opened.use(await openEmbedded({ stateDir, settings }));
   const pool = new Pool({ connectionString: database.url, max: 2 });
   pool.on('error', () => undefined);
   opened.defer(() => pool.end());
@@ -167,7 +171,8 @@ export async function startGateway(cores: Cores, upstream: Server): Promise<Gate
   const key = await generateKey(server, masterKey);
   const postmaster = await postmasterOf(pool);
   const kept = opened.move();
-  return { ...server, key, masterKey, postmaster, pool, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  const log = join(stateDir, 'postgres', 'server.log');
+  return { ...server, key, masterKey, postmaster, pool, log, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 const configFor = (upstream: Server): string => `

@@ -1,6 +1,7 @@
 import { ForeignKeyConstraintViolationException } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { Authority } from './access/authority.ts';
+import { Admission } from './admission.ts';
 import { callableBy } from './access/callable.ts';
 import { AuditEntry } from './audit/audit.entity.ts';
 import { AuditKeys } from './audit/audit.keys.ts';
@@ -18,6 +19,7 @@ import { openOrm } from './db/orm.ts';
 import type { Change } from './db/notify.ts';
 import type { Work } from './db/work.ts';
 import { readAsked } from './kernel/change-options.ts';
+import type { Explainer } from './explain/explainer.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { Invitation } from './invitations/invitation.entity.ts';
 import { InvitationService } from './invitations/invitation.service.ts';
@@ -41,6 +43,7 @@ import type { SpendReads } from './spend/spend.operations.ts';
 import { activity } from './spend/activity.ts';
 import { spendRows, spendSums } from './spend/spend.queries.ts';
 import { requireSpender, spendScope } from './spend/spend.scope.ts';
+import { tagSums } from './spend/tag-summary.ts';
 import { MemberService } from './teams/member.service.ts';
 import { DeletedTeam, Team, TeamMember } from './teams/team.entity.ts';
 import { Tag } from './tags/tag.entity.ts';
@@ -71,10 +74,13 @@ export interface Services {
   readonly accessGroups: AccessGroupService;
   readonly credentials: CredentialService;
   readonly spend: SpendReads;
+  readonly explainer: Pick<Explainer, 'explain'>;
 }
 
 export interface AppOptions {
   readonly orm: MikroORM;
+  /** Connections of its pool: operations get half of them. */
+  readonly poolSize: number;
   readonly now: () => Date;
   readonly vault: Vault;
   /** Opens the keys that the rows of the audit log are chained with. */
@@ -85,6 +91,8 @@ export interface AppOptions {
   readonly keyRules: KeyRuleSettings;
   /** What a new user has where its maker says nothing, and may join. */
   readonly userDefaults: UserSettings;
+  /** Says how calls would be decided: by the counters of a daemon, or without any. */
+  readonly explainer: Pick<Explainer, 'explain'>;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
 }
@@ -106,9 +114,11 @@ export function openGatewayOrm(url: string, poolSize: number, applicationName: s
 export class App {
   readonly #options: AppOptions;
   readonly #chains: Chains;
+  readonly #admission: Admission;
 
   constructor(options: AppOptions) {
     this.#options = options;
+    this.#admission = new Admission(options.poolSize);
     this.#chains = new Chains(new AuditKeys(options.auditVault));
   }
 
@@ -119,10 +129,12 @@ export class App {
   async run(operation: AnyOperation<Services>, given: unknown, caller: Caller): Promise<Record<string, unknown>> {
     const request = { operation, given, caller, asked: readAsked(operation, given) };
     try {
-      return await this.#attempt(request).catch((thrown: unknown) => {
-        if (wasMadeMeanwhile(request.asked, thrown)) return this.#attempt(request);
-        throw thrown;
-      });
+      return await this.#admission.run(() =>
+        this.#attempt(request).catch((thrown: unknown) => {
+          if (wasMadeMeanwhile(request.asked, thrown)) return this.#attempt(request);
+          throw thrown;
+        }),
+      );
     } catch (thrown) {
       throw asDatabaseTrouble(asMissingOwner(thrown));
     }
@@ -177,14 +189,14 @@ export class App {
   }
 
   #services(work: Work): Services {
-    const { vault, configured, keyRules, userDefaults } = this.#options;
+    const { vault, configured, keyRules, userDefaults, explainer } = this.#options;
     const audit = new AuditService(work, this.#chains);
     const budgets = new BudgetService(work, audit);
     const organizations = new OrganizationService(work, audit, budgets);
-    const organizationMembers = new OrganizationMemberService(work, audit);
-    const users = new UserService(work, { audit, members: organizationMembers, defaults: userDefaults });
+    const organizationMembers = new OrganizationMemberService(work, audit, budgets);
+    const users = new UserService(work, { audit, budgets, members: organizationMembers, defaults: userDefaults });
     const teams = new TeamService(work, audit);
-    const members = new MemberService(work, { audit, teams, users });
+    const members = new MemberService(work, { audit, budgets, teams, users });
     const joining = new TeamJoin(work, { users, lookup: teams.lookup, available: userDefaults.availableTeams ?? [] });
     const access = new KeyAccess(work);
     const keys = new KeyService(work, { audit, teams, users, access, rules: new KeyRules(keyRules, work.now) });
@@ -215,7 +227,8 @@ export class App {
       models,
       accessGroups: new AccessGroupService(models),
       credentials: new CredentialService(work, audit, vault),
-      spend: { rows: spendRows, sums: spendSums, activity, scope: spendScope, requireSpender },
+      spend: { rows: spendRows, sums: spendSums, activity, tags: tagSums, scope: spendScope, requireSpender },
+      explainer,
     };
   }
 
@@ -254,5 +267,12 @@ function asMissingOwner(thrown: unknown): unknown {
   const owner = column?.replace('_id', '') ?? 'object';
   return /is still referenced/.test(thrown.message)
     ? new GatewayError('conflict', 'still_in_use', 'Something still refers to it', { cause: thrown })
-    : new GatewayError('notFound', 'not_found_error', `No such ${owner}`, { param: column, cause: thrown });
+    : new GatewayError('notFound', 'not_found_error', missing(owner, thrown), { param: column, cause: thrown });
+}
+
+/** With the name that was given, where PostgreSQL says it: so that what was meant can be guessed. */
+function missing(owner: string, thrown: ForeignKeyConstraintViolationException): string {
+  const detail = 'detail' in thrown && typeof thrown.detail === 'string' ? thrown.detail : '';
+  const name = /^Key \(\w+\)=\((.*)\) is not present/s.exec(detail)?.[1];
+  return name === undefined ? `No such ${owner}` : `No ${owner} "${name}"`;
 }

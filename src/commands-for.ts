@@ -54,6 +54,8 @@ export const loaders: Readonly<Record<string, Load>> = {
   audit: async () => (await import('./audit/audit.operations.ts')).auditOperations,
 };
 
+const whole: Load = async () => (await import('./operations.ts')).operations;
+
 /**
  * The commands that a line can mean. One that begins with a noun means one of that noun's, and making the schemas of all
  * the others takes twice as long as Node does to start; any other line gets everything there is.
@@ -61,9 +63,11 @@ export const loaders: Readonly<Record<string, Load>> = {
 export async function commandsFor(
   [word = '']: readonly string[],
   runtime: () => Runtime,
-): Promise<Pick<Deps<Services>, 'operations' | 'commands'>> {
+): Promise<Pick<Deps<Services>, 'operations' | 'commands' | 'whole'>> {
   const load = loaders[nounNamed(word) ?? ''];
-  if (load) return { operations: await load(), commands: [] };
+  if (load) {
+    return { operations: await load(), commands: [], whole };
+  }
   const [{ operations }, { localCommands }] = await Promise.all([import('./operations.ts'), import('./commands.ts')]);
   return { operations, commands: localCommands(runtime) };
 }

@@ -34,14 +34,6 @@ export function settingFlags(options: Readonly<Record<string, unknown>>): Record
   return flags;
 }
 
-const configOption: LocalOption = {
-  name: 'config',
-  placeholder: 'file',
-  description: 'Configuration file: our settings, or a config.yaml of LiteLLM as it is',
-  env: 'GATEWAYCTL_CONFIG',
-  completes: 'file',
-};
-
 type Work = typeof work;
 type CryptoWork = typeof cryptoWork;
 
@@ -62,7 +54,7 @@ export function localCommands(runtime: () => Runtime): readonly LocalCommand[] {
       summary: 'Run the daemon',
       description:
         'Runs in the foreground until SIGTERM or SIGINT; then running requests may finish, spend is written, and it ends with 0. Without a database URL an embedded PostgreSQL runs in the state directory.',
-      options: [configOption, ...settingOptions],
+      options: settingOptions,
       examples: [
         ['With the embedded database and a mock model', 'gatewayctl serve'],
         ['With a configuration', 'gatewayctl serve --config /etc/gatewayctl/config.yaml --port 4000'],

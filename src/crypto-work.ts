@@ -10,6 +10,7 @@ import { type Database, openDatabase } from './database.ts';
 import { requireCurrent } from './db/migrate.ts';
 import { type SealedText, sealedTexts } from './db/sealed-fields.ts';
 import { createVault, keyId, type KeyRing, sealedWith, type Vault, type VaultPurpose } from './kernel/encryption.ts';
+import { lazyExplainer } from './lazy-explainer.ts';
 import { Exit, GatewayError } from './kernel/errors.ts';
 import { operation } from './kernel/operation.ts';
 import { answer, wire } from './kernel/wire.ts';
@@ -187,14 +188,17 @@ async function record(
   }: Pick<Opened, 'database' | 'settings'> & { readonly runtime: Runtime; readonly ring: KeyRing },
   rotation: { readonly id: string; readonly rows: number },
 ): Promise<void> {
+  const vault = createVault(undefined);
   const app = new App({
     orm: database.orm,
+    poolSize: database.poolSize,
     now: () => new Date(),
-    vault: createVault(undefined),
+    vault,
     auditVault: createVault(ring, 'audit-mac'),
     configured: [],
     keyRules: keyRules(settings),
     userDefaults: settings.userSettings,
+    explainer: lazyExplainer({ pool: database.pool, settings, vault, env: runtime.env }),
   });
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
   await app.run(recordRotation, rotation, { actor });

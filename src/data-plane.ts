@@ -1,15 +1,18 @@
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { Authenticator } from './access/authenticate.ts';
+import { addressOf } from './kernel/client.ts';
 import { maskedCredential } from './access/credential.ts';
 import { allows, requireCall } from './access/decide.ts';
 import { KeyCache } from './access/key-cache.ts';
 import { Payers } from './access/payers.ts';
 import type { Principal } from './access/principal.ts';
 import type { Seed } from './access/principal-of.ts';
+import type { JwtSettings } from './config/jwt-settings.ts';
 import type { Database } from './database.ts';
 import { type Change, Listener } from './db/notify.ts';
 import { OutageLog } from './db/outage-log.ts';
+import { Explainer } from './explain/explainer.ts';
 import { toMilliseconds } from './kernel/duration.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
@@ -73,10 +76,16 @@ export async function createDataPlane(parts: DataPlaneParts) {
     maxEntries: PAYERS_AT_MOST,
     seed,
   });
+  const { trustedProxies, allowedIps, masterKeyAllowedIps } = settings;
+  const whereFrom = (request: IncomingMessage) => addressOf(request, trustedProxies);
   const authenticator = new Authenticator({
+    addressOf: whereFrom,
+    allowedIps,
+    masterKeyAllowedIps,
     pool: database.pool,
     cache,
     masterKey,
+    tokens: settings.jwt && opened.use(await openVerifier(settings.jwt, parts)),
     keyHeader: settings.keyHeaderName,
     now,
     seed,
@@ -101,6 +110,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
   const authenticate = (request: IncomingMessage) => authenticator.authenticate(request, { mayBeStale: false });
   const proxy = opened.use(
     createProxy({
+      addressOf: whereFrom,
       authenticate: (request) => authenticator.authenticate(request, { mayBeStale: true }),
       payers: (named) => payers.find(named),
       decide: (principal, call) =>
@@ -121,9 +131,29 @@ export async function createDataPlane(parts: DataPlaneParts) {
       },
     }),
   );
+  const explainer = new Explainer({
+    pool: database.pool,
+    now,
+    seed,
+    payers,
+    deployments: () => deployments,
+    gauge: () => metering.gauge,
+    isLive: true,
+    modelAccessStatus: settings.modelAccessStatus,
+    budgetExceededStatus: settings.budgetExceededStatus,
+  });
   const credentialOf = (request: IncomingMessage) => maskedCredential(request, settings.keyHeaderName);
   const kept = opened.move();
-  return { authenticate, credentialOf, proxy, follow, log, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return {
+    authenticate,
+    addressOf: whereFrom,
+    credentialOf,
+    proxy,
+    explainer,
+    follow,
+    log,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
 }
 
 /** Money refused in the status the operator's clients know; what a budget is, is none of HTTP's business. */
@@ -169,6 +199,14 @@ async function openRedis(url: string, { settings, log, sharedSecret }: DataPlane
     secret: sharedSecret,
     warn: (message, error) => log('warn', message, error === undefined ? {} : { error }),
   });
+}
+
+/** Loaded only where JWTs are on. */
+async function openVerifier({ issuers }: JwtSettings, { log }: DataPlaneParts) {
+  const { TokenVerifier } = await import('./jwt/verify.ts');
+  const verifier = new TokenVerifier({ issuers, now, log });
+  void verifier.warmUp();
+  return verifier;
 }
 
 type Follow = (change: Change) => Promise<void> | void;

@@ -15,6 +15,8 @@ export interface Database extends AsyncDisposable {
   readonly isEmbedded: boolean;
   readonly orm: MikroORM;
   readonly pool: pg.Pool;
+  /** Most connections of the pool. */
+  readonly poolSize: number;
   status(): Promise<MigrationStatus>;
 }
 
@@ -40,6 +42,7 @@ export async function openDatabase(
     isEmbedded: databaseUrl === undefined,
     orm,
     pool,
+    poolSize: dbPoolSize,
     status: () => migrationStatus(pool),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };

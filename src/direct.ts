@@ -6,6 +6,7 @@ import { loadSettings } from './config/load.ts';
 import { openDatabase } from './database.ts';
 import { runningEmbedded } from './db/embedded.ts';
 import { migrate, requireCurrent } from './db/migrate.ts';
+import { lazyExplainer } from './lazy-explainer.ts';
 import { createVault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
 import type { Runtime } from './runtime.ts';
@@ -19,6 +20,7 @@ export async function openDirect(
 ): Promise<Connection<Services>> {
   const settings = loadSettings({
     ...runtime,
+    file: target.configFile,
     resolvedFlags: {
       'state-dir': target.stateDir,
       'database-url': target.mode === 'direct' ? target.databaseUrl : undefined,
@@ -36,14 +38,17 @@ export async function openDirect(
   else requireCurrent(status);
   const place = { stateDir: settings.stateDir, embedded: database.isEmbedded };
   const encryptionKeys = resolveKeyRing(settings, place);
+  const vault = createVault(encryptionKeys);
   const app = new App({
     orm: database.orm,
+    poolSize: database.poolSize,
     now: () => new Date(),
-    vault: createVault(encryptionKeys),
+    vault,
     auditVault: createVault(encryptionKeys, 'audit-mac'),
     configured: configuredDeployments(settings),
     keyRules: keyRules(settings),
     userDefaults: settings.userSettings,
+    explainer: lazyExplainer({ pool: database.pool, settings, vault, env: runtime.env }),
   });
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
   const kept = opened.move();

@@ -24,12 +24,11 @@ export async function settingsOf({ options, global, target }: LocalContext, runt
     'state-dir': global.stateDir,
     'database-url': chosen?.mode === 'direct' ? chosen.databaseUrl : undefined,
   };
-  const file = options['config'];
   return loadSettings({
     ...runtime,
     argvFlags: settingFlags(options),
     resolvedFlags,
-    file: typeof file === 'string' ? file : undefined,
+    file: global.config,
   });
 }
 

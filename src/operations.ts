@@ -4,11 +4,13 @@ import { credentialOperations } from './credentials/credential.operations.ts';
 import { budgetOperations } from './budgets/budget.operations.ts';
 import { customerOperations } from './customers/customer.operations.ts';
 import { invitationOperations } from './invitations/invitation.operations.ts';
+import { explain } from './explain/explain.operations.ts';
 import type { AnyOperation } from './kernel/operation.ts';
 import { keyOperations } from './keys/key.operations.ts';
 import { accessGroupOperations } from './models/access-group.operations.ts';
 import { modelOperations } from './models/model.operations.ts';
 import { activityOperations } from './spend/activity.operations.ts';
+import { labelActivityOperations } from './spend/label-activity.operations.ts';
 import { organizationMemberOperations } from './organizations/member.operations.ts';
 import { organizationOperations } from './organizations/organization.operations.ts';
 import { spendOperations } from './spend/spend.operations.ts';
@@ -44,5 +46,7 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...credentialOperations,
   ...spendOperations,
   ...activityOperations,
+  ...labelActivityOperations,
   ...auditOperations,
+  explain,
 ];

@@ -6,7 +6,9 @@ import type { Asked } from './kernel/change-options.ts';
 import { GatewayError } from './kernel/errors.ts';
 import { requireName, requireSame } from './kernel/existing.ts';
 import { type Actor, type AnyOperation, isReading } from './kernel/operation.ts';
+import { requireStorable } from './kernel/storable.ts';
 import { read } from './kernel/wire.ts';
+import { withOrganizationIds } from './organizations/organization.names.ts';
 
 export interface Caller {
   readonly actor: Actor;
@@ -30,6 +32,7 @@ export interface Request {
 
 /** Does what was asked inside the transaction that is open, up to the last row. The commit or the rollback is the caller's. */
 export async function perform({ operation, given, asked, caller }: Request, services: Services): Promise<Answer> {
+  requireStorable(given);
   const { actor, idempotencyKey: key, onReplay } = caller;
   const hasKey = key !== undefined && !isReading(operation);
   const kept = hasKey ? new IdempotentAnswer(services.em, { key, actor, operation, given }) : undefined;
@@ -56,7 +59,8 @@ interface Asking {
 }
 
 async function answerOf({ operation, asked, actor, services }: Asking): Promise<Answer> {
-  const input: unknown = read(operation.input, asked.fields, operation.unserved);
+  const given: unknown = read(operation.input, asked.fields, operation.unserved);
+  const input = await withOrganizationIds(given, operation, services);
   const found = asked.ifNotExists ? await existing(operation, input, { asked, services }) : undefined;
   if (found) return { ...found, created: false };
   const answer = encode(operation, await operation.run(services, input, actor));
@@ -80,7 +84,12 @@ async function existing(
     ]);
   }
   const object = await known.find(services, input);
-  if (object === undefined) return undefined;
+  if (object === undefined) {
+    // What was looked at and is not for the caller must be forgotten: the ORM takes a new object with the id of one it
+    // knows for a change of that one, and whoever named somebody else's team would have made it its own.
+    services.em.clear();
+    return undefined;
+  }
   const found = encode(operation, object);
   await requireSame(operation, given, { found, services });
   return found;

@@ -1,7 +1,4 @@
-import { once } from 'node:events';
-import { chmod, rm } from 'node:fs/promises';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { App } from './app.ts';
@@ -14,6 +11,7 @@ import { prepareStateDir } from './config/state-dir.ts';
 import { createDataPlane } from './data-plane.ts';
 import { openDatabase, type Database } from './database.ts';
 import { createDaemon } from './daemon/daemon.ts';
+import { close, endConnections, listen, listenOnSocket, urlOf } from './daemon/listen.ts';
 import { migrate, requireCurrent } from './db/migrate.ts';
 import { actorName } from './db/work.ts';
 import { toMilliseconds } from './kernel/duration.ts';
@@ -82,12 +80,14 @@ export async function serve(parts: ServeParts): Promise<void> {
   const auditVault = createVault(encryptionKeys, 'audit-mac');
   const app = new App({
     orm: database.orm,
+    poolSize: database.poolSize,
     now: clock,
     vault,
     auditVault,
     configured,
     keyRules: keyRules(settings),
     userDefaults: settings.userSettings,
+    explainer: plane.explainer,
     onChange: plane.follow,
   });
   if (settings.rotationSecretsDir !== undefined) {
@@ -106,6 +106,9 @@ export async function serve(parts: ServeParts): Promise<void> {
     app,
     operations,
     authenticate: plane.authenticate,
+    addressOf: plane.addressOf,
+    adminAllowedIps: settings.adminAllowedIps,
+    trustedProxies: settings.trustedProxies,
     refusals,
     credentialOf: plane.credentialOf,
     proxy: plane.proxy,
@@ -117,9 +120,20 @@ export async function serve(parts: ServeParts): Promise<void> {
   });
 
   const socketPath = join(settings.stateDir, 'admin.sock');
-  const admin = await listenOnSocket(daemon.createServer({ isLocal: true }), socketPath, runtime);
-  opened.defer(() => endConnections(admin, close(admin)));
-  const server = await listen(daemon.createServer({ isLocal: false }), settings);
+  const whole = { hasAdmin: true, hasModels: true };
+  const local = await listenOnSocket(daemon.createServer({ ...whole, isLocal: true }), socketPath, runtime);
+  opened.defer(() => endConnections(local, close(local)));
+  const { adminListen } = settings;
+  if (adminListen) {
+    const admin = await listen(daemon.createServer({ hasAdmin: true, hasModels: false }), adminListen);
+    opened.defer(() => endConnections(admin, close(admin)));
+    log('info', `The admin API has a listener of its own at ${urlOf(admin)}`);
+  }
+  const server = await listen(daemon.createServer({ hasAdmin: !adminListen, hasModels: true }), {
+    ...settings,
+    // The default port gives way to the next, so that two trials can run; one that somebody chose does not.
+    lastPort: settings.sources.port === 'default' ? settings.port + 10 : settings.port,
+  });
   announceStart(parts, { server, socketPath, masterKeyPath: masterKey.path, configured });
 
   log('info', `${await stopped.promise}: stopping; running requests may finish`, { in_flight: plane.proxy.inFlight });
@@ -149,9 +163,6 @@ interface RotationPlace {
   readonly log: Log;
   readonly directory: string;
 }
-
-/** What an admin request may still take once the calls have ended, and a client that has stopped in the middle of one. */
-const farewellMs = 2_000;
 
 /** The first signal asks, the second insists. What is settled is in the journal either way. */
 function watchSignals({ onSignal, abort }: Runtime, log: Log, stop: (signal: string) => void): void {
@@ -206,57 +217,6 @@ const answers = (() => {
   };
 })();
 
-/** A busy port is an error when somebody chose it; the default one gives way to the next, so that two trials can run. */
-async function listen(server: Server, { host, port, sources }: Settings): Promise<Server> {
-  const last = sources.port === 'default' ? port + 10 : port;
-  for (let candidate = port; ; candidate++) {
-    try {
-      server.listen(candidate, host);
-      await once(server, 'listening');
-      return server;
-    } catch (cause) {
-      const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-      if (code === 'EADDRINUSE' && candidate < last) continue;
-      throw new GatewayError('cannotCreate', 'cannot_listen', `Cannot listen on ${host}:${candidate} (${code})`, {
-        hint: code === 'EADDRINUSE' ? 'Something else has the port. Choose another: --port 4001' : undefined,
-        cause,
-      });
-    }
-  }
-}
-
-/** The journal is locked by us before this runs, so a socket that is there was left behind by a process that is dead. */
-async function listenOnSocket(server: Server, path: string, { withUmask }: Runtime): Promise<Server> {
-  await rm(path, { force: true });
-  // Node makes the socket before `listen` returns: at no moment may anybody else connect.
-  withUmask(0o177, () => server.listen(path));
-  await once(server, 'listening').catch((cause: unknown) => {
-    throw new GatewayError('cannotCreate', 'cannot_listen', `Cannot listen on ${path}`, {
-      hint: 'A socket path may be 107 bytes long; choose a shorter --state-dir.',
-      cause,
-    });
-  });
-  await chmod(path, 0o600);
-  return server;
-}
-
-function close(server: Server): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.close(() => resolve());
-  server.closeIdleConnections();
-  return promise;
-}
-
-/** Waits for what still runs, but not for ever: a connection that is idle by then is ended, and after a while any other. */
-async function endConnections(server: Server, closing: Promise<void>): Promise<void> {
-  server.closeIdleConnections();
-  const idle = setInterval(() => server.closeIdleConnections(), 50);
-  const all = setTimeout(() => server.closeAllConnections(), farewellMs);
-  await closing;
-  clearInterval(idle);
-  clearTimeout(all);
-}
-
 interface Started {
   readonly server: Server;
   readonly socketPath: string;
@@ -269,9 +229,8 @@ function announceStart(
   { server, socketPath, masterKeyPath, configured }: Started,
 ): void {
   for (const { where, key, message } of settings.warnings) log('warn', `${where}: ${key}: ${message}`);
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server that listens on a port has an AddressInfo
-  const { address, port, family } = server.address() as AddressInfo;
-  const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+  const url = urlOf(server);
+  const port = Number(new URL(url).port);
   if (settings.port !== 0 && port !== settings.port) log('warn', `Port ${settings.port} is taken; using ${port}`);
   if (masterKeyPath) log('info', `The master key is in ${masterKeyPath}`);
   log('info', `gatewayctl ${version} listens on ${url}`, {

@@ -230,3 +230,72 @@ for (const way of ways) {
     }
   });
 }
+
+describe('what is spent under the names that clients put on their calls', () => {
+  before(async () => {
+    await post('/customer/new', { user_id: 'acme-42', alias: 'Acme' });
+    const labelled = [
+      ['anna', { user: 'acme-42', metadata: { tags: ['batch', 'night_shift'] } }],
+      ['ben', { user: 'acme-42', metadata: { tags: ['batch', 'batch'] } }],
+      ['service', { user: 'passer-by', metadata: { tags: ['batch'] } }],
+    ] as const;
+    for (const [name, more] of labelled) {
+      assert.equal((await gateway.chat(keys[name]!.key, 'priced', more)).status, 200);
+    }
+    await until(async () => (await get('/user/daily/activity')).body.metadata.total_api_requests === 8);
+  });
+
+  test('a customer has its days, whether or not it was ever created', async () => {
+    const { body } = await get('/customer/daily/activity');
+    const { entities: customers, api_keys: used } = body.results[0].breakdown;
+    assert.equal(customers['acme-42'].metrics.spend, 2 * one);
+    assert.deepEqual(customers['acme-42'].metadata, { alias: 'Acme' });
+    assert.deepEqual(Object.keys(customers).toSorted(), ['acme-42', 'passer-by']);
+    assert.equal(used[keys['anna']!.token].metadata.key_alias, 'of-anna');
+    const only = (await get('/end_user/daily/activity?end_user_ids=passer-by')).body;
+    assert.partialDeepStrictEqual(only.metadata, { total_spend: one, total_api_requests: 1, total_tokens: 15 });
+    assert.equal((await get('/customer/daily/activity?api_key=of-ben')).body.metadata.total_api_requests, 1);
+    assert.equal((await get('/customer/daily/activity?exclude_end_user_ids=acme-42')).status, 400);
+  });
+
+  test('a tag counts once for a call, and a call under each of its tags', async () => {
+    const { body } = await get('/tag/daily/activity?tags=batch,night_shift');
+    const tags = body.results[0].breakdown.entities;
+    assert.equal(tags['batch'].metrics.api_requests, 3);
+    assert.equal(tags['night_shift'].metrics.spend, one);
+    assert.equal(body.metadata.total_api_requests, 4);
+    const summary = (await get('/tag/summary')).body.results;
+    const counts = { successful_requests: 3, failed_requests: 0, total_requests: 3 };
+    assert.deepEqual(summary[0], { tag: 'batch', unique_users: 2, ...counts, total_tokens: 45, total_spend: 3 * one });
+    const found = async (query: string) =>
+      (await get(`/tag/summary?${query}`)).body.results.map(({ tag }: { tag: string }) => tag);
+    assert.deepEqual(await found('tag_filter=T_S'), ['night_shift'], 'the underscore stands for itself');
+    assert.deepEqual(await found('tag_filters=batch&tag_filters=nowhere&tag_filter=night'), ['batch']);
+    assert.deepEqual(await found('end_date=2020-01-01'), []);
+  });
+
+  test('only those see it who see everything', async () => {
+    for (const path of [
+      '/customer/daily/activity',
+      '/end_user/daily/activity',
+      '/tag/daily/activity',
+      '/tag/summary',
+    ]) {
+      assert.equal((await get(path, 'watcher')).status, 200);
+      for (const caller of ['anna', 'lead', 'head', 'service']) assert.equal((await get(path, caller)).status, 403);
+    }
+  });
+
+  for (const way of ways) {
+    test(`by ${way}: they are tables`, async () => {
+      const lastLine = async (line: string) => {
+        const { out, err, exit } = await gateway.gatewayctl(`${line} -o tsv`, way);
+        assert.equal(exit, 0, err);
+        return out.trim().split('\n').at(-1)!.split('\t').slice(0, 3);
+      };
+      assert.deepEqual(await lastLine('customer activity --of-customer acme-42 --since 7d'), [today, '2', '0']);
+      assert.deepEqual(await lastLine('tag activity --of-tag batch'), [today, '3', '0']);
+      assert.deepEqual(await lastLine('tag summary --containing night'), ['night_shift', '1', '1']);
+    });
+  }
+});

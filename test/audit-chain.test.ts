@@ -87,6 +87,7 @@ describe('audit verify', () => {
     [`request_id = 'another'`, 'altered'],
     [`client = '192.0.2.1'`, 'altered'],
     [`hash = sha256('another')`, 'altered'],
+    [`organization_ids = '{north}'`, 'altered'],
     [`seq = 1000`, 'missing'],
     [`chain = 15`, 'missing'],
     [`key_id = null`, 'missing'],

@@ -145,3 +145,58 @@ describe('budget, as LiteLLM’s clients ask for it', () => {
     }
   });
 });
+
+test('a shared budget holds a member of a team, and one of an organization, until it has a limit of its own', async () => {
+  await post('/budget/new', { budget_id: 'nothing', max_budget: 0 });
+  await post('/organization/new', { organization_id: 'corp', organization_alias: 'Corp' });
+  await post('/team/new', { team_id: 'lab', organization_id: 'corp' });
+  await post('/user/new', { user_id: 'anna' });
+  await post('/organization/member_add', {
+    organization_id: 'corp',
+    member: { role: 'internal_user', user_id: 'anna' },
+  });
+  await post('/team/member_add', { team_id: 'lab', member: { role: 'user', user_id: 'anna' } });
+  const key: string = (await post('/key/generate', { team_id: 'lab', user_id: 'anna' })).body.key;
+  const places = [
+    ['/team/member_update', { team_id: 'lab', user_id: 'anna' }, 'max_budget_in_team'],
+    ['/organization/member_update', { organization_id: 'corp', user_id: 'anna' }, 'max_budget_in_organization'],
+  ] as const;
+  for (const [path, who, own] of places) {
+    await gateway.chatUntil(200, key);
+    const shared = await post(path, { ...who, budget_id: 'nothing' });
+    assert.equal(shared.body.budget_id, 'nothing', shared.text);
+    assert.equal(shared.body.litellm_budget_table.max_budget, 0);
+    assert.equal((await gateway.chatUntil(429, key)).body.error.type, 'budget_exceeded', path);
+    assert.equal((await post('/budget/delete', { id: 'nothing' })).status, 409);
+    await post(path, { ...who, [own]: 5 });
+    assert.equal((await gateway.chatUntil(200, key)).status, 200, path);
+    assert.equal((await post(path, { ...who, budget_id: 'nobody' })).body.error.param, 'budget_id');
+    assert.equal((await post(path, { ...who, budget_id: null, [own]: null })).body.budget_id, null);
+  }
+});
+
+test('who administers the team or the organization gives and takes no shared budget', async () => {
+  await post('/budget/new', { budget_id: 'little', max_budget: 1 });
+  const lead: string = (await post('/user/new', { user_id: 'lead' })).body.key;
+  await post('/organization/new', { organization_id: 'firm', organization_alias: 'Firm' });
+  await post('/organization/member_add', { organization_id: 'firm', member: { role: 'org_admin', user_id: 'lead' } });
+  await post('/team/new', { team_id: 'desk', members_with_roles: [{ role: 'admin', user_id: 'lead' }] });
+  const one = { role: 'user', user_id: 'cleo' };
+  await post('/team/member_add', { team_id: 'desk', member: one, budget_id: 'little' });
+  await post('/organization/member_add', {
+    organization_id: 'firm',
+    member: { ...one, role: 'internal_user' },
+    budget_id: 'little',
+  });
+  const cleo = { user_id: 'cleo' };
+  for (const [path, body, param] of [
+    ['/team/member_update', { team_id: 'desk', ...cleo, budget_id: null }, 'budget_id'],
+    ['/team/member_update', { team_id: 'desk', ...cleo, max_budget_in_team: 2 }, 'max_budget_in_team'],
+    ['/organization/member_update', { organization_id: 'firm', ...cleo, budget_id: null }, 'budget_id'],
+  ] as const) {
+    const answer = await post(path, body, lead);
+    assert.deepEqual([answer.status, answer.body.error.param], [403, param], answer.text);
+  }
+  const less = await post('/team/member_update', { team_id: 'desk', ...cleo, max_budget_in_team: 0.5 }, lead);
+  assert.equal(less.status, 200, less.text);
+});

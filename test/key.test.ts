@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type Gateway, startGateway, ways } from './support/gateway.ts';
+import { type Gateway, startGateway, until, ways } from './support/gateway.ts';
 
 let gateway: Gateway;
 before(async () => {
@@ -45,6 +45,39 @@ for (const way of ways) {
       assert.equal((await gatewayctl(`key update ${way}-u --max-budget none --models gpt-4o`)).exit, 0);
       const { out } = await gatewayctl(`key get ${way}-u --json`);
       assert.partialDeepStrictEqual(JSON.parse(out), { max_budget: null, models: ['gpt-4o'] });
+    });
+
+    test('update edits the list of models, and no edit that would mean something else', async () => {
+      await gatewayctl(`key generate --alias ${way}-m --models a,openai/*`);
+      const { exit } = await gatewayctl(`key update ${way}-m --add-model b,c --remove-model a`);
+      assert.equal(exit, 0);
+      assert.equal((await gatewayctl(`key update ${way}-m --add-model d --add-model b`)).exit, 0);
+      const models = async () => JSON.parse((await gatewayctl(`key get ${way}-m --json`)).out).models as string[];
+      assert.deepEqual(await models(), ['openai/*', 'b', 'c', 'd']);
+      const refused = async (flags: string) => {
+        const edit = await gatewayctl(`key update ${way}-m ${flags}`);
+        assert.equal(edit.exit, 9, edit.err);
+        return edit.err;
+      };
+      assert.match(await refused('--remove-model openai/gpt-5'), /not in the list/);
+      assert.match(await refused('--remove-model openai/*,b,c,d'), /an empty list is all/);
+      assert.match(await refused('--models x --add-model y'), /one of them/);
+      assert.deepEqual(await models(), ['openai/*', 'b', 'c', 'd']);
+      await gatewayctl(`key update ${way}-m --models none`);
+      assert.match(await refused('--add-model x'), /may call every model/);
+    });
+
+    test('list shows what is not rotated as it should be', async () => {
+      for (const name of ['due', 'later', 'off']) await gatewayctl(`key generate --alias ${way}-${name}`);
+      await gateway.pool.query(
+        `update gatewayctl.keys set auto_rotate = true, rotation_interval = '30d', blocked = alias like '%-off',
+           key_rotation_at = case when alias like '%-later' then now() + interval '1 day' else now() - interval '1 h' end
+         where alias = any ($1)`,
+        [['due', 'later', 'off'].map((name) => `${way}-${name}`)],
+      );
+      const { out } = await gatewayctl(`key list --rotation-due --alias ${way}-* --columns key_alias -o tsv`);
+      assert.equal(out.trim(), `${way}-due`);
+      assert.equal((await gatewayctl('key list --rotation-due --status deleted')).exit, 9);
     });
 
     test('block and unblock', async () => {
@@ -155,6 +188,28 @@ describe('key, as LiteLLM’s clients ask for it', () => {
     assert.equal((await post('/key/update', { key, max_budget: -1 })).status, 400);
   });
 
+  test('edits of a list of models at the same time do not undo each other', async () => {
+    const { token } = (await post('/key/generate', { models: ['m'] })).body;
+    const names = Array.from({ length: 12 }, (_, index) => `m${index}`);
+    const edits = await Promise.all(names.map((name) => post('/key/update', { key: token, add_models: [name] })));
+    assert.deepEqual(
+      edits.map(({ status }) => status),
+      names.map(() => 200),
+    );
+    assert.deepEqual(new Set((await get(`/key/info?key=${token}`)).body.info.models), new Set(['m', ...names]));
+  });
+
+  test('budget windows can be sent back as they were read, and reset_at can be no other moment', async () => {
+    const budget = { budget_duration: '30d', max_budget: 2 };
+    const made = (await post('/key/generate', { budget_limits: [budget] })).body;
+    const again = await post('/key/update', { key: made.token, budget_limits: made.budget_limits });
+    assert.deepEqual(again.body.budget_limits, made.budget_limits);
+    const other = { ...budget, reset_at: '2026-01-01T00:00:00Z' };
+    const { status, body } = await post('/key/update', { key: made.token, budget_limits: [other] });
+    assert.equal(status, 400);
+    assert.equal(body.error.param, 'budget_limits.0.reset_at');
+  });
+
   test('POST /key/{key}/regenerate gives a new secret, in the path or in the body', async () => {
     const { key } = (await post('/key/generate', { key_alias: 'wire-r' })).body;
     const byPath = await post(`/key/${key}/regenerate`, { grace_period: '1h' });
@@ -176,7 +231,10 @@ describe('key, as LiteLLM’s clients ask for it', () => {
     assert.equal((await post('/key/delete', { keys: [] })).status, 400);
     const { status, body } = await post('/key/delete', { keys: [x.key, y.token, x.token], key_aliases: ['wire-dz'] });
     assert.equal(status, 200);
-    assert.deepEqual(body.deleted_keys.toSorted(), made.map((each) => each.body.token as string).toSorted());
+    assert.deepEqual(
+      body.deleted_keys,
+      made.map((each) => each.body.token as string),
+    );
   });
 
   test('GET /key/list gives hashes, or whole keys when asked for, page by page', async () => {
@@ -189,4 +247,30 @@ describe('key, as LiteLLM’s clients ask for it', () => {
     assert.equal((await get('/key/list?size=101')).status, 400);
     assert.equal((await get('/key/list?colour=blue')).body.error.type, 'unknown_field');
   });
+});
+
+test('a burst of keys for one team waits its turn, and calls of models go on meanwhile', async () => {
+  const post = (path: string, body: object) => gateway.request('POST', path, { body });
+  await post('/team/new', { team_id: 'busy' });
+  const { body: fresh } = await post('/key/generate', {});
+  const holder = await gateway.pool.connect();
+  try {
+    await holder.query(`begin; select 1 from gatewayctl.teams where id = 'busy' for update`);
+    const burst = Promise.all(Array.from({ length: 210 }, () => post('/key/generate', { team_id: 'busy' })));
+    await until(async () => {
+      const { rows } = await gateway.pool.query<{ waiting: number }>(
+        `select count(*)::int as waiting from pg_stat_activity where wait_event_type = 'Lock'`,
+      );
+      return rows[0]!.waiting >= 10;
+    });
+    // A key nobody has asked for yet has to be looked up in the database.
+    const answer = await gateway.chat(fresh.key, 'mock-gpt');
+    assert.equal(answer.status, 200, answer.text);
+    await holder.query('commit');
+    const statuses = (await burst).map(({ status }) => status);
+    assert.deepEqual([...new Set(statuses)], [200]);
+  } finally {
+    await holder.query('rollback');
+    holder.release();
+  }
 });

@@ -273,3 +273,24 @@ describe('an administrator of an organization', () => {
     }
   });
 });
+
+describe('an organization by its alias', () => {
+  test('is found wherever another object names it', async () => {
+    await post('/organization/new', { organization_id: 'named-1', organization_alias: 'Named' });
+    const run = async (line: string) => {
+      const { out, err, exit } = await gateway.gatewayctl(line);
+      assert.equal(exit, 0, `${line}: ${err}`);
+      return out;
+    };
+    await run('team create --id named-team --org Named');
+    await run('team create --id named-team --org Named --if-not-exists');
+    await run('key generate --alias named-key --org Named');
+    await run('user create --id named-user --org Named');
+    await run('user create --id named-other --orgs Named');
+    assert.match(await run('team list --org Named -o name'), /^named-team$/m);
+    assert.match(await run('key list --org Named --columns key_alias'), /^named-key$/m);
+    assert.match(await run('user list --orgs Named -o name'), /^named-other\nnamed-user$|^named-user\nnamed-other$/m);
+    assert.match(await run('audit list --org Named --object team -o tsv'), /named-team/);
+    await run('org activity --of-org Named');
+  });
+});

@@ -225,7 +225,7 @@ describe('team, as LiteLLM’s clients ask for it', () => {
     assert.equal(one.status, 200);
     assert.partialDeepStrictEqual(one.body, {
       team_id: 'wire-m',
-      updated_users: ['wire-m1'],
+      updated_users: [{ user_id: 'wire-m1', user_email: null }],
       updated_team_memberships: [{ user_id: 'wire-m1', team_id: 'wire-m', spend: 0 }],
       members_with_roles: [{ user_id: 'wire-m1', role: 'admin' }],
     });
@@ -236,7 +236,10 @@ describe('team, as LiteLLM’s clients ask for it', () => {
         { role: 'user', user_id: 'wire-m3' },
       ],
     });
-    assert.deepEqual(two.body.updated_users, ['wire-m2', 'wire-m3']);
+    assert.deepEqual(two.body.updated_users, [
+      { user_id: 'wire-m2', user_email: null },
+      { user_id: 'wire-m3', user_email: null },
+    ]);
 
     const twice = await post('/team/member_add', { team_id: 'wire-m', member: { role: 'user', user_id: 'wire-m2' } });
     assert.equal(twice.status, 400);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type Gateway, startGateway, ways } from './support/gateway.ts';
+import { type Gateway, startGateway, until, ways } from './support/gateway.ts';
 
 let gateway: Gateway;
 before(async () => {
@@ -103,6 +103,8 @@ for (const way of ways) {
       assert.deepEqual(await list(`--ids ${way}-l1,${way}-l2 --sort user_id`), [`${way}-l1`, `${way}-l2`]);
       assert.ok((await list('--role proxy_admin_viewer -n 100')).includes(`${way}-l1`));
       assert.deepEqual(await list('--email-contains %%%%%%%%'), []);
+      const all = await run(`user list --all --email-contains ${way}.l -q`);
+      assert.deepEqual(all.out.trim().split('\n').toSorted(), [`${way}-l1`, `${way}-l2`], all.err);
     });
   });
 }
@@ -163,6 +165,29 @@ describe('user, as LiteLLM’s clients ask for it', () => {
     assert.partialDeepStrictEqual(byEmail.body.data, { user_email: 'wire-u@example.com', max_budget: null });
     assert.equal((await post('/user/update', { user_id: 'nobody', max_budget: 1 })).status, 404);
     assert.equal((await post('/user/update', { max_budget: 1 })).status, 400);
+  });
+
+  test('the total of a list that is too long to count leads to its end and no further', async () => {
+    const { pool } = gateway;
+    await pool.query('alter table gatewayctl.users set (autovacuum_enabled = off)');
+    await pool.query('analyze gatewayctl.users');
+    await pool.query(
+      `insert into gatewayctl.users (id, role, created_at, created_by, updated_at, updated_by)
+       select 'many-' || i, 'proxy_admin_viewer', now(), 'test', now(), 'test' from generate_series(1, 10150) i`,
+    );
+    const page = async (number: number) =>
+      (await get(`/user/list?role=proxy_admin_viewer&page_size=100&page=${number}`)).body;
+    const { total } = await page(1);
+    await pool.query('alter system set cpu_tuple_cost = 1000');
+    await pool.query('select pg_reload_conf()');
+    await until(async () => (await page(1)).total < total);
+    const within = await page(101);
+    assert.ok(within.total > 10_100, `page 101 of ${within.total} users`);
+    const last = await page(Math.ceil(total / 100));
+    await pool.query('alter system reset cpu_tuple_cost');
+    await pool.query('select pg_reload_conf()');
+    await pool.query(`delete from gatewayctl.users where id like 'many-%'`);
+    assert.equal(last.total, total);
   });
 
   test('GET /user/list has pages', async () => {

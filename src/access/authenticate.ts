@@ -2,12 +2,17 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type pg from 'pg';
 import { asDatabaseTrouble, databaseAway } from '../db/errors.ts';
+import { requireWithin } from '../kernel/client.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import type { Networks } from '../kernel/networks.ts';
 import { clientNetwork } from '../kernel/client-network.ts';
 import { hashSecret, isMalformed, maskSecret } from '../kernel/secret.ts';
 import { findKeyRow, type KeyRow } from '../keys/key.queries.ts';
+import { callerChecks } from './caller-checks.ts';
+import { type Caller, firstDenial } from './checks.ts';
 import { readCredential } from './credential.ts';
 import { FailedCredentials } from './failed-credentials.ts';
+import type { VerifiedToken } from '../jwt/verify.ts';
 import type { Cached, KeyCache } from './key-cache.ts';
 import { principalOf, type Seed } from './principal-of.ts';
 import { type Principal, unlimited } from './principal.ts';
@@ -18,9 +23,24 @@ export interface AuthenticatorOptions {
   readonly masterKey: string;
   /** A further header to read the key from. */
   readonly keyHeader: string | undefined;
+  /** Of JWTs; absent while they are off. */
+  readonly tokens?: TokenVerification | undefined;
   readonly now: () => Date;
+  /** Where a request came from; empty for the admin socket. */
+  readonly addressOf: (request: IncomingMessage) => string;
+  /** Where any key is accepted from, and the master key; everywhere when absent. */
+  readonly allowedIps?: Networks | undefined;
+  readonly masterKeyAllowedIps?: Networks | undefined;
   /** Money an entity had spent when its row was read: the counters begin with it. */
   readonly seed: Seed;
+}
+
+/** What is built like a JWT goes there, and nowhere else. */
+export interface TokenVerification {
+  readonly looksLikeToken: (secret: string) => boolean;
+  /** One that was verified a moment ago. */
+  readonly recall: (token: string) => VerifiedToken | undefined;
+  readonly verify: (token: string) => Promise<VerifiedToken>;
 }
 
 /** Look-ups under way at most. What comes beyond them would only wait for its own deadline. */
@@ -61,8 +81,15 @@ export class Authenticator {
    * @throws GatewayError 401 when the credential is known to be bad, 503 when we cannot know
    */
   async authenticate(request: IncomingMessage, { mayBeStale }: { mayBeStale: boolean }): Promise<Principal> {
+    const { allowedIps } = this.#options;
+    const address = () => this.#options.addressOf(request);
+    if (allowedIps) requireWithin(allowedIps, address());
     const secret = readCredential(request, this.#options.keyHeader);
-    if (this.#isMaster(secret)) return master;
+    if (this.#isMaster(secret)) return this.#master(address);
+    const { tokens } = this.#options;
+    if (tokens && !secret.startsWith('sk-') && tokens.looksLikeToken(secret)) {
+      return principalOfToken(tokens.recall(secret) ?? (await this.#verify(tokens, secret, request)));
+    }
     if (!secret.startsWith('sk-')) throw notAKey(secret);
     const hash = hashSecret(secret);
     // Before any look-up: a key of ours with a wrong checksum was mistyped or made up.
@@ -76,8 +103,14 @@ export class Authenticator {
         return aside;
       }));
     if (cached === 'unknown') throw unknownKey(secret, hash);
-    requireUsable(cached.principal, secret, this.#options.now());
+    requireUsable({ principal: cached.principal, now: this.#options.now(), address }, secret);
     return cached.principal;
+  }
+
+  #master(address: () => string): Principal {
+    const { masterKeyAllowedIps } = this.#options;
+    if (masterKeyAllowedIps) requireWithin(masterKeyAllowedIps, address());
+    return master;
   }
 
   /** MACs under a key of this process are compared, so that neither length nor beginning of the master key leaks. */
@@ -90,10 +123,20 @@ export class Authenticator {
     return createHmac('sha256', this.#comparisonKey).update(secret).digest();
   }
 
-  async #lookUp(hash: string, { socket }: IncomingMessage): Promise<Cached> {
+  /** A signature costs more than a look-up, so tokens that are no good count as wrong keys do. */
+  async #verify(tokens: TokenVerification, token: string, request: IncomingMessage): Promise<VerifiedToken> {
+    const client = clientNetwork(this.#options.addressOf(request));
+    this.#failed.requireRoom(client);
+    return tokens.verify(token).catch((thrown: unknown) => {
+      if (thrown instanceof GatewayError && thrown.kind === 'unauthenticated') this.#failed.count(client);
+      throw thrown;
+    });
+  }
+
+  async #lookUp(hash: string, request: IncomingMessage): Promise<Cached> {
     const under = this.#loading.get(hash);
     if (under) return under;
-    const client = clientNetwork(socket.remoteAddress);
+    const client = clientNetwork(this.#options.addressOf(request));
     this.#failed.requireRoom(client);
     if (this.#loading.size >= LOOKUPS_AT_MOST) throw tooBusy();
     const loading = this.#load(hash).finally(() => this.#loading.delete(hash));
@@ -137,6 +180,16 @@ export class Authenticator {
   }
 }
 
+/** A token says who is calling, but not what that one may do here: whoever is not mapped may do nothing. */
+function principalOfToken({ issuer }: VerifiedToken): never {
+  throw new GatewayError(
+    'forbidden',
+    'auth_error',
+    'Authentication Error, no mapping: the JWT is valid, but nothing in this gateway is mapped to it',
+    { reason: `no mapping; issuer ${issuer.issuer}` },
+  );
+}
+
 const isAway = (thrown: unknown): boolean => thrown instanceof GatewayError && thrown.type === 'database_unreachable';
 
 /** As trouble of the database goes: whoever is cached from before may be served. */
@@ -145,34 +198,12 @@ const tooBusy = () =>
     headers: { 'retry-after': '1' },
   });
 
-function requireUsable(principal: Principal, secret: string, now: Date): void {
-  if (principal.blocked) {
-    throw denied('key_blocked', "Key is blocked. Update via `/key/unblock` if you're an admin.");
-  }
-  if (principal.teamBlocked) {
-    throw denied(
-      'team_blocked',
-      `Team=${principal.teamId} is blocked. Update via \`/team/unblock\` if you're an admin.`,
-    );
-  }
-  if (principal.userBlocked) {
-    throw denied(
-      'user_blocked',
-      `User=${principal.userId} is blocked. Update via \`/user/unblock\` if you're an admin.`,
-    );
-  }
-  if (principal.organizationBlocked) {
-    throw denied('organization_blocked', `Organization=${principal.organizationId} is blocked.`);
-  }
-  if (principal.expiresAt !== null && principal.expiresAt <= now.getTime()) {
-    const expiry = new Date(principal.expiresAt).toISOString();
-    throw new GatewayError(
-      'unauthenticated',
-      'expired_key',
-      `Authentication Error - Expired Key. Key Expiry time ${expiry} and current time ${now.toISOString()}`,
-      { param: maskSecret(secret) },
-    );
-  }
+function requireUsable(caller: Caller, secret: string): void {
+  const denial = firstDenial(callerChecks, caller);
+  if (!denial) return;
+  throw new GatewayError(denial.kind, denial.type, denial.message(), {
+    ...(denial.rule === 'key.expiry' && { param: maskSecret(secret) }),
+  });
 }
 
 const denied = (type: string, message: string) =>

@@ -27,17 +27,22 @@ interface CallerRow extends GrantRow {
   readonly team_id: string | null;
   readonly organization_id: string | null;
   readonly allowed_routes: string[];
+  readonly allowed_ips: string[];
   /** As text: so the ORM leaves moments in statements of our own. */
   readonly expires_at: string | null;
   readonly user_id: string | null;
   readonly user_role: Role | null;
+  /** Whether it still is what it was when the request came: a body may take its time, and the key may be blocked meanwhile. */
+  readonly is_good: boolean;
 }
 
 /**
  * What a caller may do, read in the transaction in which it is then done, so that a role taken away a moment ago counts.
  *
  * The key that was used bounds its user: a key of one team touches nothing of another, whatever its user administers
- * there; a key without a user administers nothing.
+ * there; a key without a user administers nothing. Whoever administers a team makes keys for its members and holds their
+ * secrets: so with a key of a team nobody is an administrator of everything, even when its user becomes one, and nobody
+ * gets at what the user has outside of the team.
  */
 export class Authority {
   readonly #em: EntityManager;
@@ -48,23 +53,31 @@ export class Authority {
   private constructor(em: EntityManager, actor: Actor, caller: CallerRow | undefined) {
     this.#em = em;
     this.#caller = caller;
-    this.isAdmin = actor.type !== 'key' || caller?.user_role === 'proxy_admin';
+    this.isAdmin = actor.type !== 'key' || (caller?.user_role === 'proxy_admin' && !isBound(caller));
   }
 
-  /** @throws GatewayError 401 when the caller's key was deleted since it was authenticated */
+  /** @throws GatewayError 401 when the caller's key has ended or was blocked since it was authenticated */
   static async of(em: EntityManager, actor: Actor): Promise<Authority> {
     if (actor.type !== 'key') return new Authority(em, actor, undefined);
     const [caller] = await em.execute<CallerRow[]>(
       `select k.id, k.team_id, k.organization_id, k.models, coalesce(k.max_budget, b.max_budget) as max_budget,
               coalesce(k.tpm_limit, b.tpm_limit) as tpm_limit, coalesce(k.rpm_limit, b.rpm_limit) as rpm_limit,
               coalesce(k.max_parallel_requests, b.max_parallel_requests) as max_parallel_requests,
-              k.allowed_routes, k.expires_at, u.id as user_id, u.role as user_role
+              k.allowed_routes, k.allowed_ips, k.expires_at, u.id as user_id, u.role as user_role,
+              not (k.blocked or coalesce(t.blocked, false) or coalesce(u.blocked, false) or coalesce(o.blocked, false))
+                and (k.expires_at is null or k.expires_at > now())
+                and (k.token = ? or exists (
+                  select 1 from ${SCHEMA}.retired_tokens r where r.key_id = k.id and r.token = ? and r.expires_at > now())
+                ) as is_good
        from ${SCHEMA}.keys k left join ${SCHEMA}.users u on u.id = k.user_id
+       left join ${SCHEMA}.teams t on t.id = k.team_id
+       left join ${SCHEMA}.organizations o on o.id = coalesce(k.organization_id, t.organization_id, u.organization_id)
        left join ${SCHEMA}.budgets b on b.id = k.budget_id where k.id = ?`,
-      [actor.keyId],
+      [actor.hash, actor.hash, actor.keyId],
     );
-    if (caller) return new Authority(em, actor, caller);
-    throw new GatewayError('unauthenticated', 'auth_error', 'Authentication Error, the key was deleted');
+    if (caller?.is_good) return new Authority(em, actor, caller);
+    const what = caller ? 'is blocked, has expired or was replaced' : 'was deleted';
+    throw new GatewayError('unauthenticated', 'auth_error', `Authentication Error, the key ${what}`);
   }
 
   /** Undefined for the master key and for operators. */
@@ -89,7 +102,14 @@ export class Authority {
   /** A key without a user is a service's: it works, and administers nothing. */
   get role(): Role | 'service' {
     if (!this.#caller) return 'proxy_admin';
-    return this.#caller.user_role ?? 'service';
+    const { user_role: role } = this.#caller;
+    if (role === null) return 'service';
+    return isBound(this.#caller) ? withinBounds(role) : role;
+  }
+
+  /** Whether a user is the caller itself, as far as its key goes: one of a team stands for its user in the team alone. */
+  isSelf(userId: string | null | undefined): boolean {
+    return this.userId !== null && userId === this.userId && !this.#isTeamBound;
   }
 
   /** Administrators, and whoever may look at everything. */
@@ -183,7 +203,7 @@ export class Authority {
        union select id from ${SCHEMA}.teams where organization_id in (${idsIn}) limit ${IDS_AT_MOST}`,
       [userId, JSON.stringify(await this.administeredOrganizations())],
     );
-    return rows.map(({ id }) => id).filter((id) => this.#reachesTeam(id));
+    return this.#reached(rows.map(({ id }) => id));
   }
 
   async administeredOrganizations(): Promise<string[]> {
@@ -213,15 +233,26 @@ export class Authority {
       `select team_id as id from ${SCHEMA}.team_members where user_id = ? limit ${IDS_AT_MOST}`,
       [this.userId],
     );
-    return rows.map(({ id }) => id).filter((id) => this.#reachesTeam(id));
+    return this.#reached(rows.map(({ id }) => id));
+  }
+
+  /** Of some teams those the key reaches: its own, or those of its organization. */
+  async #reached(teamIds: readonly string[]): Promise<string[]> {
+    const organizationId = this.#boundOrganization;
+    if (organizationId === null) return teamIds.filter((id) => this.#reachesTeam(id));
+    const rows = await this.#em.execute<{ id: string }[]>(
+      `select id from ${SCHEMA}.teams where organization_id = ? and id in (${idsIn})`,
+      [organizationId, JSON.stringify(teamIds)],
+    );
+    return rows.map(({ id }) => id);
   }
 
   /** What the key that was used may do itself: nobody is given more with it. Undefined for administrators. */
   get ownGrant(): HeldGrant | undefined {
     if (this.isAdmin || !this.#caller) return undefined;
-    const { allowed_routes: allowedRoutes, expires_at: expires } = this.#caller;
+    const { allowed_routes: allowedRoutes, allowed_ips: allowedIps, expires_at: expires } = this.#caller;
     const expiresAt = expires === null ? null : new Date(expires);
-    return { grant: { ...grantOf(this.#caller), allowedRoutes, expiresAt }, isInherited: false };
+    return { grant: { ...grantOf(this.#caller), allowedRoutes, allowedIps, expiresAt }, isInherited: false };
   }
 
   /** What an owner holds, read as it is now. Limits an owner has are looked at with every call of its keys. */
@@ -254,6 +285,15 @@ export class Authority {
   }
 }
 
+const isBound = ({ team_id: teamId, organization_id: organizationId }: CallerRow): boolean =>
+  teamId !== null || organizationId !== null;
+
+/** What is left of a role that counts everywhere, where a key reaches no further than one team or organization. */
+const withinBounds = (role: Role): Role => {
+  if (role === 'proxy_admin') return 'internal_user';
+  return role === 'proxy_admin_viewer' ? 'internal_user_viewer' : role;
+};
+
 const routeNotAllowed = (allowed: readonly string[], path: string) =>
   new GatewayError(
     'forbidden',
@@ -279,5 +319,6 @@ const grantOf = (row: GrantRow): Grant => ({
   rpmLimit: count(row.rpm_limit),
   maxParallelRequests: row.max_parallel_requests,
   allowedRoutes: [],
+  allowedIps: [],
   expiresAt: null,
 });

@@ -1,6 +1,7 @@
 import type { Actor } from '../kernel/operation.ts';
 import type { Authority } from './authority.ts';
-import { allows, type ModelLists, type ModelScope } from './decide.ts';
+import type { ModelLists } from './checks.ts';
+import { allows, type ModelScope } from './decide.ts';
 
 /** Whether a caller may call a model; what lists of models show to whoever may not see everything. */
 export type MayCall = (model: string, scope: ModelScope) => boolean;
@@ -20,7 +21,6 @@ export async function callableBy(authority: Authority, actor: Actor): Promise<Ma
     organizationId === null ? undefined : authority.grantOf('organization', organizationId),
   ]);
   const principal: ModelLists = {
-    kind: 'key',
     role,
     models: authority.ownGrant?.grant.models ?? [],
     teamId,

@@ -1,4 +1,4 @@
-import { matchesModel } from './decide.ts';
+import { matchesModel } from './model-checks.ts';
 import type { Payer } from './payers.ts';
 import type { Charge, Held, Principal } from './principal.ts';
 

@@ -33,6 +33,7 @@ export function principalOf(row: KeyRow, seed: Seed): Principal {
     aliases: row.aliases,
     teamAliases: row.team_aliases ?? {},
     allowedRoutes: row.allowed_routes,
+    allowedIps: row.allowed_ips,
     enforcedParams: row.enforced_params,
     tags: [...new Set([...row.tags, ...(row.team_tags ?? [])])],
     sharedBudgets: row.shared_budgets,

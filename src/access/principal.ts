@@ -95,6 +95,8 @@ export interface Principal extends Held, Charge {
   readonly teamAliases: Readonly<Record<string, string>>;
   /** Paths and groups of routes; empty means all. */
   readonly allowedRoutes: readonly string[];
+  /** Addresses and networks it may be used from; empty means everywhere. */
+  readonly allowedIps: readonly string[];
   /** Fields a request must have. */
   readonly enforcedParams: readonly string[];
   /** Shared budgets that its limits come from: when one changes, this is out of date. */
@@ -114,6 +116,7 @@ export const unlimited = {
   aliases: {},
   teamAliases: {},
   allowedRoutes: [],
+  allowedIps: [],
   enforcedParams: [],
   tags: [],
   budgets: [],

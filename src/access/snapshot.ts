@@ -5,7 +5,7 @@ import type { Snapshot } from './key-cache.ts';
 import { budgetEntities } from './principal.ts';
 
 /** Of the stored text's form. Daemons of two versions may share a Redis: what is of another form is another's. */
-export const snapshotVersion = 'v4';
+export const snapshotVersion = 'v5';
 
 const text = z.string();
 const orNone = text.nullable();
@@ -60,6 +60,7 @@ const Shape = z.strictObject({
     aliases: names,
     teamAliases: names,
     allowedRoutes: texts,
+    allowedIps: texts,
     enforcedParams: texts,
     tags: texts,
     sharedBudgets: texts,

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { SCHEMA } from '../db/schema.ts';
+import { sqlArray } from '../db/sql-array.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { AuditKeys } from './audit.keys.ts';
 import { type AuditMac, type Head, isSame, type Row } from './audit.mac.ts';
@@ -76,7 +77,7 @@ async function mustInsert(em: EntityManager, mac: AuditMac, insertion: Insertion
 }
 
 const values = `(?::text, ?::timestamptz, ?::text, ?::text, ?::text, ?::text, ?::text, ?::text, ?::jsonb, ?::jsonb,
-  ?::text, ?::text, ?::text, ?::smallint, ?::bigint, decode(?, 'hex'))`;
+  ?::text, ?::text, ?::text[], ?::text, ?::smallint, ?::bigint, decode(?, 'hex'))`;
 
 /** One statement, so that rows have no place in a chain that did not end where they begin; nothing is done then. */
 async function insert(em: EntityManager, mac: AuditMac, { head, rows }: Insertion): Promise<Head | undefined> {
@@ -93,7 +94,7 @@ async function insert(em: EntityManager, mac: AuditMac, { head, rows }: Insertio
        where key_id = ? and chain = ? and seq = ? and hash = decode(?, 'hex') returning 1
      )
      insert into ${SCHEMA}.audit_log (id, at, actor, via, changed_by, action, object_type, object_id, before, after,
-       request_id, client, key_id, chain, seq, hash)
+       request_id, client, organization_ids, key_id, chain, seq, hash)
      select given.* from head, (values ${rows.map(() => values).join(', ')}) given returning 1`,
     [
       seq,
@@ -122,6 +123,7 @@ const valuesOf = (row: Row): unknown[] => [
   jsonOf(row.after),
   row.request_id,
   row.client,
+  row.organization_ids && sqlArray(row.organization_ids),
 ];
 
 const jsonOf = (value: unknown): string | null =>

@@ -16,6 +16,7 @@ const AuditEntrySchema = defineEntity({
     client: p.text().nullable(),
     before: p.json<unknown>().nullable(),
     after: p.json<unknown>().nullable(),
+    organizationIds: p.array().nullable(),
   },
 });
 

@@ -31,6 +31,8 @@ export interface Row {
   readonly after: unknown;
   readonly request_id: string | null;
   readonly client: string | null;
+  /** Sorted; null where there are none, as in every row of before there were any. */
+  readonly organization_ids: readonly string[] | null;
 }
 
 export interface AuditMac {
@@ -90,6 +92,8 @@ const valuesOf = (row: Row): unknown[] => [
   canonical(row.after),
   row.request_id,
   row.client,
+  // A list that is longer by one: rows of before it keep their codes.
+  ...(row.organization_ids ? [canonical(row.organization_ids)] : []),
 ];
 
 /**

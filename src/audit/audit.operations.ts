@@ -14,7 +14,7 @@ interface Needs {
 
 const shown: Partial<CommandLine> = {
   columns: ['at', 'actor', 'via', 'action', 'object_type', 'object_id'],
-  wide: ['changed_by', 'id', 'before', 'after', 'client', 'request_id'],
+  wide: ['changed_by', 'id', 'before', 'after', 'client', 'request_id', 'organization_ids'],
   headings: {
     at: 'TIME',
     object_type: 'OBJECT',
@@ -22,36 +22,49 @@ const shown: Partial<CommandLine> = {
     changed_by: 'FOR',
     id: 'ENTRY',
     request_id: 'REQUEST',
+    organization_ids: 'ORGS',
   },
   id: 'id',
 };
+
+const organizationFlag = { name: 'org', placeholder: 'org', completes: 'org' } as const;
 
 export const listAudit = operation({
   command: ['audit', 'list'],
   aliases: ['ls'],
   route: ['GET', '/audit'],
   summary: 'List who changed what, the newest first',
+  description:
+    'Administrators read everything. The administrators of an organization read what was done to it, its teams, members ' +
+    'and keys, and to the users who belong to it.',
   input: wire({
     ...pageFields({ default: 50, max: 100 }),
     objectType: z.enum(auditObjects).optional().describe('Only changes of this kind of object'),
     objectId: label.optional().describe('Only changes of this object, by its id'),
     actor: label.optional().describe('Only changes made by this one'),
     action: z.enum(auditActions).optional().describe('Only where this was done'),
+    organizationId: label.optional().describe('Only what concerns this organization'),
     via: z.enum(auditWays).optional().describe('Only what came this way'),
     ...dates,
   }),
   output: answer({
     entries: z.array(auditEntry).describe('The changes'),
-    totalCount: z.int().describe('How many there are on all pages'),
+    totalCount: z.int().describe('How many there are on all pages; an estimate above 10,000 where counting takes long'),
     currentPage: z.int().describe('Which page this is'),
     totalPages: z.int().describe('How many pages there are'),
   }),
-  access: 'admin',
+  access: 'scoped',
   cli: {
     ...shown,
     result: 'entries',
     pages: { page: 'page', size: 'size', total: 'total_count' },
-    flags: { size: 'limit', object_type: 'object', object_id: 'object-id', ...dateFlags },
+    flags: {
+      size: 'limit',
+      object_type: 'object',
+      object_id: 'object-id',
+      organization_id: organizationFlag,
+      ...dateFlags,
+    },
     examples: [
       ['The changes of a day', 'gatewayctl audit list --since 24h'],
       ['What was done to keys by one administrator', 'gatewayctl audit list --object key --actor anna'],
@@ -76,7 +89,7 @@ export const getAudit = operation({
   summary: 'Show one change, before and after',
   input: wire({ id: label.describe('The entry, by its id') }),
   output: auditEntry,
-  access: 'admin',
+  access: 'scoped',
   cli: {
     ...shown,
     args: ['id'],

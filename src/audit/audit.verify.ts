@@ -177,7 +177,7 @@ interface LogRow extends Omit<Row, 'before' | 'after'> {
 async function rowsOf(em: EntityManager, { keyId, chain, last }: Found, after: number): Promise<ChainedRow[]> {
   const rows = await em.execute<LogRow[]>(
     `select id, to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at, actor, via, changed_by, action,
-            object_type, object_id, before::text, after::text, request_id, client, seq::text, encode(hash, 'hex') as hash
+            object_type, object_id, before::text, after::text, request_id, client, organization_ids, seq::text, encode(hash, 'hex') as hash
      from ${SCHEMA}.audit_log l where key_id = ? and chain = ? and l.seq > ? and l.seq <= ? order by l.seq limit ${rowsAtOnce}`,
     [keyId, chain, after, last],
   );

@@ -50,6 +50,7 @@ const entryInfo = {
   objectId: z.string().describe('Which object'),
   requestId: z.string().nullable().describe('Of the HTTP request: the x-request-id of its answer'),
   client: z.string().nullable().describe('The address an HTTP request came from; null for the admin socket'),
+  organizationIds: z.array(z.string()).describe('Organizations whose administrators may read this too'),
   before: z.unknown().describe('The object before, without secrets; null when it was made'),
   after: z
     .unknown()
@@ -69,6 +70,7 @@ export const describeEntry = (entry: AuditEntry) => ({
   objectId: entry.objectId,
   requestId: entry.requestId ?? null,
   client: entry.client ?? null,
+  organizationIds: entry.organizationIds ?? [],
   before: entry.before ?? null,
   after: entry.after ?? null,
 });

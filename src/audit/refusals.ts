@@ -120,7 +120,7 @@ export class Refusals implements AsyncDisposable {
   #entryOf(kind: Kind, actor: string, { error, route, requestId, client, credential }: Refusal): Entry {
     // Of a credential that is no good any more, the parameter is the credential, masked.
     const param = kind === 'denied' ? error.param : undefined;
-    const after = given({ error: error.type, param, credential });
+    const after = given({ error: error.type, param, credential, reason: error.reason });
     return this.#entry(kind, { at: this.#options.now(), actor, client, requestId, objectId: route.join(' '), after });
   }
 

@@ -20,8 +20,8 @@ const ROWS_AT_MOST = 1_000;
 
 const reference = id.describe('The budget, by id');
 
-/** Computed by the clock: there is nothing to set. */
-const unserved = ['budget_reset_at'] as const;
+/** The one is computed by the clock: there is nothing to set. The other is what a holder's own `models` say. */
+const unserved = ['budget_reset_at', 'allowed_models'] as const;
 
 const sharedInfo = {
   ...budgetInfo,
@@ -99,6 +99,7 @@ export const updateBudget = operation({
   cli: {
     ...shown,
     args: ['budget_id'],
+    completes: { budget_id: 'budget' },
     flags,
     done: ({ budget_id: budget }) => `Budget ${text(budget)} updated`,
     examples: [['More money', 'gatewayctl budget update daily --max-budget 20']],
@@ -143,6 +144,7 @@ export const getBudget = operation({
   cli: {
     ...shownWithHolders,
     args: ['budget_id'],
+    completes: { budget_id: 'budget' },
     examples: [['By its id', 'gatewayctl budget get daily']],
   },
   run: async ({ budgets, now }: Needs, { budgetId }) => {
@@ -223,6 +225,7 @@ export const deleteBudget = operation({
   cli: {
     ...shown,
     args: ['id'],
+    completes: { id: 'budget' },
     confirm: 'moderate',
     done: ({ budget_id: budget }) => `Budget ${text(budget)} deleted`,
     examples: [['In a script', 'gatewayctl budget delete daily --yes']],

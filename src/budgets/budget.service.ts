@@ -13,9 +13,9 @@ import { Budget } from './budget.entity.ts';
 import { type Holders, holdersInWords, holdersOf } from './budget.holders.ts';
 import { type BudgetFields, describeBudget, encodeBudget } from './budget.wire.ts';
 
-const unknownBudget = (id: string) =>
+const unknownBudget = (id: string, param: string) =>
   new GatewayError('notFound', 'not_found_error', `Budget not found, passed budget_id=${id}`, {
-    param: 'budget_id',
+    param,
     hint: 'Which budgets there are: gatewayctl budget list',
   });
 
@@ -53,11 +53,11 @@ export class BudgetService {
     return (await this.#work.em.findOne(Budget, { id })) ?? undefined;
   }
 
-  /** @throws GatewayError 404 with the param `budget_id` */
-  async require(id: string): Promise<Budget> {
+  /** @throws GatewayError 404 with the field that named the budget */
+  async require(id: string, param = 'budget_id'): Promise<Budget> {
     const budget = await this.get(id);
     if (budget) return budget;
-    throw unknownBudget(id);
+    throw unknownBudget(id, param);
   }
 
   /** The budgets of several objects, by id: one statement, however many. */
@@ -91,7 +91,7 @@ export class BudgetService {
    * @throws GatewayError 409 while something shares it, with how many of what
    */
   async remove(id: string): Promise<Budget> {
-    const budget = await this.#lock(id);
+    const budget = await this.#lock(id, 'id');
     const holders = holdersInWords((await this.holdersOf([id])).get(id) ?? {});
     if (holders !== '') {
       throw new GatewayError('conflict', 'budget_in_use', `Budget ${id} is shared by ${holders}`, {
@@ -123,8 +123,8 @@ export class BudgetService {
     return countUpTo(this.#work.em, { rows: `select 1 from ${SCHEMA}.budgets`, values: [] });
   }
 
-  async #lock(id: string): Promise<Budget> {
-    await this.require(id);
+  async #lock(id: string, param = 'budget_id'): Promise<Budget> {
+    await this.require(id, param);
     return this.#work.em.findOneOrFail(Budget, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
   }
 

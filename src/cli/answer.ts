@@ -36,11 +36,13 @@ export function shapeOf(operation: Commandable<never>): AnswerShape {
   };
 }
 
-/** The description of an object, also when it stands in a list, or beside a shorter form such as its id. */
+/**
+ * The description of an object, also when it stands in a list, or beside a shorter form such as its id. Where objects of
+ * several forms may come, such as keys that are there and keys that were deleted, it has the members of all.
+ */
 function objectIn(field: WireField): WireField {
-  const forms = field.anyOf ?? [field];
-  const form = forms.find(({ properties, items }) => properties ?? items) ?? field;
-  return form.items ? objectIn(form.items) : form;
+  if (field.anyOf) return { properties: Object.assign({}, ...field.anyOf.map((form) => objectIn(form).properties)) };
+  return field.items ? objectIn(field.items) : field;
 }
 
 /** The column of a list that holds texts and no objects. */

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import type { Command, Option } from 'commander';
 import type { GatewayError } from '../kernel/errors.ts';
 import { looksSecret } from '../kernel/mask.ts';
 import { passwordInArgv } from './target.ts';
@@ -35,8 +35,7 @@ export function secretInArgv(program: Command, argv: readonly string[]): Gateway
   const flag = flagAt(argv, index);
   if (flag === '--database-url') return passwordInArgv();
 
-  const words = argv.slice(0, index).filter((word) => !word.startsWith('-'));
-  const { command } = locate(program, words);
+  const command = commandIn(program, argv.slice(0, index));
   const path = pathOf(command).join(' ');
   const isKeyNamed = aboutOf(command)?.operation?.cli.keyStdin !== undefined;
   const hint = isKeyNamed
@@ -65,10 +64,39 @@ function flagAt(argv: readonly string[], index: number): string | undefined {
 
 /** `key help generate` is `help key generate`. */
 export function helpFirst(program: Command, argv: readonly string[]): readonly string[] {
-  const at = argv.indexOf('help');
-  const before = argv.slice(0, at);
-  if (at < 1 || before.some((word) => word.startsWith('-'))) return argv;
-  const { command, rest } = locate(program, before);
+  const words = plainWords(program, argv);
+  const at = words.findIndex(({ word }) => word === 'help');
+  const index = words[at]?.index;
+  if (at < 1 || index === undefined) return argv;
+  const before = argv.slice(0, index);
+  // What another flag takes is known when its command is: `help` may be its value.
+  if (before.some((word) => word.startsWith('-') && !globalFlag(program, word))) return argv;
+  const { command, rest } = locate(
+    program,
+    words.slice(0, at).map(({ word }) => word),
+  );
   const isGroup = rest.length === 0 && command.commands.length > 0;
-  return isGroup ? ['help', ...before, ...argv.slice(at + 1)] : argv;
+  return isGroup ? ['help', ...before, ...argv.slice(index + 1)] : argv;
 }
+
+const globalFlag = ({ options }: Command, word: string): Option | undefined =>
+  options.find(({ long, short }) => word.replace(/=.*/s, '') === long || word === short);
+
+/** The words of a line that are neither flags nor values of global ones: those may stand before the command. */
+function plainWords(program: Command, argv: readonly string[]): readonly { word: string; index: number }[] {
+  const found: { word: string; index: number }[] = [];
+  let isValue = false;
+  for (const [index, word] of argv.entries()) {
+    if (word === '--') break;
+    if (!isValue && !word.startsWith('-')) found.push({ word, index });
+    isValue = !isValue && !word.includes('=') && (globalFlag(program, word)?.required ?? false);
+  }
+  return found;
+}
+
+/** The command that a line means, as far as it can be told without parsing the whole of it. */
+export const commandIn = (program: Command, argv: readonly string[]): Command =>
+  locate(
+    program,
+    plainWords(program, argv).map(({ word }) => word),
+  ).command;

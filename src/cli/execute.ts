@@ -48,7 +48,7 @@ export async function execute<Services>(
     idempotencyKey,
     onReplay: () => flags.quiet || io.err('It was done the first time with this idempotency key, and not again now.\n'),
   });
-  const connection = { ...opened, invoke: suggesting(opened.invoke, session.operations) };
+  const connection = { ...opened, invoke: suggesting(opened.invoke, session.whole) };
   const isChange = !isReading(operation);
   if (flags.verbose || (isChange && io.stderrIsTTY && !flags.quiet))
     io.err(`${session.ink.dim(connection.describe)}\n`);
@@ -60,7 +60,8 @@ export async function execute<Services>(
   }
   const sent = { ...input, ...extent.input, ...operation.cli.fixed };
   const showing = { operation, presentation, connection, session, input, extent };
-  if (extent.isWhole) return showWhole(showing, walk(connection.invoke, operation, sent));
+  // Awaited here: the connection is let go when this function returns.
+  if (extent.isWhole) return await showWhole(showing, walk(connection.invoke, operation, sent));
   if (isDryRun) return showDryRun({ ...showing, answer: await connection.invoke(operation, sent) });
   await show({ ...showing, answer: await connection.invoke(operation, sent) });
 }

@@ -101,7 +101,7 @@ function own(flag: string, parse: NonNullable<Parameter['parse']>, texts: readon
 /** `--models a,b --models c`; `none` alone is the empty list. By position, a comma is part of the name. */
 function listOf(flag: string, texts: readonly string[], shape: Parameter['shape'], isSplit: boolean): unknown {
   const items = isSplit && shape.items?.type !== 'object' ? texts.flatMap((text) => text.split(',')) : texts;
-  if (isSplit && items.length === 1 && items[0] === 'none') return shape.nullable ? null : [];
+  if (isSplit && items.length === 1 && items[0] === 'none') return [];
   const each = { ...shape.items, nullable: false };
   return items.map((text) => parseValue(flag, text, each));
 }

@@ -1,7 +1,7 @@
 import { type Command, CommanderError } from 'commander';
 import { Exit } from '../kernel/errors.ts';
 import type { AnyOperation } from '../kernel/operation.ts';
-import { hasFlag, helpFirst, outputFlag, secretInArgv } from './argv.ts';
+import { commandIn, hasFlag, helpFirst, outputFlag, secretInArgv } from './argv.ts';
 import { colourFlag, inkFor, isColoured } from './colour.ts';
 import { isCommandable } from './commandable.ts';
 import { builtInCommands } from './commands/built-in.ts';
@@ -17,7 +17,7 @@ import { createProgram, type ProgramOptions } from './program.ts';
 import { requireWritten } from './written.ts';
 import { report } from './report.ts';
 import { beginSession, type Session } from './session.ts';
-import { aboutOf, locate, shownCommands } from './tree.ts';
+import { aboutOf, shownCommands } from './tree.ts';
 import { Interrupted } from './usage.ts';
 
 export interface Deps<Services> {
@@ -26,6 +26,8 @@ export interface Deps<Services> {
   readonly connect: Connect<Services>;
   /** The commands that are not operations and not part of the command line itself. */
   readonly commands: readonly LocalCommand[];
+  /** Every operation, where `operations` are those of one noun: loaded to guess which object of another was meant. */
+  readonly whole?: () => Promise<readonly AnyOperation<Services>[]>;
 }
 
 /** Runs one command line and says how the process should end. Never ends it: what is written must get out. */
@@ -46,6 +48,7 @@ export async function run<Services>(argv: readonly string[], io: Io, deps: Deps<
       flags,
       ink,
       operations,
+      whole: async () => (await deps.whole?.())?.filter(isCommandable) ?? operations,
       outInk: inkFor('stdout', when, io),
       connect: deps.connect,
     });
@@ -73,10 +76,7 @@ export async function run<Services>(argv: readonly string[], io: Io, deps: Deps<
   } catch (thrown) {
     if (thrown instanceof Interrupted) return interrupted;
     if (isHelp(thrown)) return ending(io, thrown.exitCode === 0 || argv.length === 0 ? Exit.ok : Exit.usage);
-    current ??= locate(
-      program,
-      argv.filter((word) => !word.startsWith('-')),
-    ).command;
+    current ??= commandIn(program, argv);
     const error = thrown instanceof CommanderError ? parseError(thrown, current) : thrown;
     return ending(io, report(error, { io, ink, ...reporting(argv, io, current) }));
   }

@@ -20,6 +20,7 @@ export interface Session<Services> {
   readonly canAsk: boolean;
   /** The operations that can be asked on the way: those of the command's noun, or all. */
   readonly operations: readonly Commandable<Services>[];
+  readonly whole: () => Promise<readonly Commandable<Services>[]>;
   readonly target: () => Promise<Target>;
   readonly connect: (
     options: Pick<ConnectOptions, 'command' | 'isPassive' | 'idempotencyKey' | 'onReplay'> & {
@@ -28,7 +29,10 @@ export interface Session<Services> {
   ) => Promise<Connection<Services>>;
 }
 
-type Beginning<Services> = Pick<Session<Services>, 'io' | 'argv' | 'flags' | 'ink' | 'outInk' | 'operations'> & {
+type Beginning<Services> = Pick<
+  Session<Services>,
+  'io' | 'argv' | 'flags' | 'ink' | 'outInk' | 'operations' | 'whole'
+> & {
   readonly connect: Connect<Services>;
 };
 

@@ -4,19 +4,20 @@ import { suggest } from '../kernel/suggest.ts';
 import { memberAt, resultOf, rowsOf, shapeOf } from './answer.ts';
 import { exact } from './cell.ts';
 import { type Commandable, isCommandable } from './commandable.ts';
-import { pageSize } from './parameters.ts';
+import { pageSize, parametersOf } from './parameters.ts';
 
 /** The same, but the error about an object that is not there names the one that may have been meant. */
 export function suggesting<Services>(
   invoke: Invoke<Services>,
-  operations: readonly Commandable<Services>[],
+  whole: () => Promise<readonly Commandable<Services>[]>,
 ): Invoke<Services> {
   return async (operation, input) => {
     try {
       return await invoke(operation, input);
     } catch (error) {
       if (!(error instanceof GatewayError) || error.kind !== 'notFound' || !isCommandable(operation)) throw error;
-      const near = await nearest(error, { operation, operations, invoke, input }).catch(() => undefined);
+      const search = async () => nearest(error, { operation, operations: await whole(), invoke, input });
+      const near = await search().catch(() => undefined);
       throw near === undefined ? error : withGuess(error, near);
     }
   };
@@ -34,10 +35,12 @@ async function nearest<Services>(
   { message }: GatewayError,
   { operation, operations, invoke, input }: Search<Services>,
 ): Promise<string | undefined> {
-  for (const [field, noun] of Object.entries(operation.cli.completes ?? {})) {
+  const { args, flags } = parametersOf(operation);
+  for (const { field, completes: noun } of [...args, ...flags]) {
+    if (noun === undefined) continue;
     const word = [input[field]].flat().find((each) => typeof each === 'string' && message.includes(each));
     const list = operations.find(({ command }) => command.join(' ') === `${noun} list`);
-    if (typeof word !== 'string' || !list || list === operation) continue;
+    if (typeof word !== 'string' || !list || list.command.join(' ') === operation.command.join(' ')) continue;
     const { pages, fixed, id } = list.cli;
     const answer = await invoke(list, { ...(pages && { [pages.size]: pageSize }), ...fixed });
     const members = [id, shapeOf(list).columns[0]].filter((member) => member !== undefined);

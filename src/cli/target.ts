@@ -9,9 +9,14 @@ export type Target =
   /** An admin API: `http(s)://…` with a key, or `unix:///…` without. */
   | { readonly mode: 'server'; readonly url: string; readonly key: string | undefined }
   /** Straight to a database; without a URL to the embedded one. */
-  | { readonly mode: 'direct'; readonly databaseUrl: string | undefined; readonly stateDir: string | undefined }
+  | {
+      readonly mode: 'direct';
+      readonly databaseUrl: string | undefined;
+      readonly stateDir: string | undefined;
+      readonly configFile?: string | undefined;
+    }
   /** The daemon of this machine when one listens in the state directory, otherwise its embedded database. */
-  | { readonly mode: 'local'; readonly stateDir: string | undefined };
+  | { readonly mode: 'local'; readonly stateDir: string | undefined; readonly configFile?: string | undefined };
 
 /** The global flags that say where to. */
 export interface TargetFlags {
@@ -19,6 +24,7 @@ export interface TargetFlags {
   readonly databaseUrl?: string | undefined;
   readonly direct?: boolean | undefined;
   readonly stateDir?: string | undefined;
+  readonly config?: string | undefined;
   readonly keyFile?: string | undefined;
   readonly adminKeyFile?: string | undefined;
   readonly adminKeyStdin?: boolean | undefined;
@@ -32,6 +38,17 @@ const set = (env: Environment, name: string): string | undefined => env[name] ||
  * same rank are refused, because guessing wrong would change the wrong gateway.
  */
 export async function chooseTarget(flags: TargetFlags, env: Environment, sources: Sources): Promise<Target> {
+  const target = await whereTo(flags, env, sources);
+  if (flags.config === undefined) return target;
+  if (target.mode !== 'server') return { ...target, configFile: flags.config };
+  throw usage(
+    'ambiguous_target',
+    `--config is not for ${target.url}: a daemon has a configuration of its own.`,
+    'Leave --config out, or say --direct.',
+  );
+}
+
+async function whereTo(flags: TargetFlags, env: Environment, sources: Sources): Promise<Target> {
   const stateDir = flags.stateDir ?? set(env, 'GATEWAYCTL_STATE_DIR');
   const byFlag = [
     flags.server === undefined ? [] : ['--server'],

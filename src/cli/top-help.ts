@@ -21,6 +21,7 @@ Daemon     crypto        Look after the encryption of credentials
 This tool  completion    Print the completion script of a shell
            version       Print the version, and where the gateway is looked for
            help          Explain a command or a topic
+           explain       Say whether a key may make a call, and why
 
 Learn more: gatewayctl help <command>, help exit-codes, man gatewayctl
 Something wrong? Run it again with --debug and report what it says.

@@ -17,7 +17,7 @@ export const unserved: Readonly<Record<string, ReadonlySet<string>>> = {
   general_settings: words(`
     completion_model disable_spend_logs disable_spend_updates disable_error_logs disable_master_key_return
     disable_retry_on_max_parallel_request_limit_error disable_reset_budget disable_adding_master_key_hash_to_db
-    disable_responses_id_security enable_jwt_auth enforce_user_param reject_clientside_metadata_tags allowed_routes
+    disable_responses_id_security enforce_user_param reject_clientside_metadata_tags allowed_routes
     key_management_system key_management_settings database_connection_timeout database_type database_args
     allow_requests_on_db_unavailable custom_auth custom_auth_settings custom_auth_run_common_checks
     max_parallel_requests global_max_parallel_requests infer_model_from_keys background_health_checks
@@ -28,11 +28,11 @@ export const unserved: Readonly<Record<string, ReadonlySet<string>>> = {
     user_mcp_management_mode store_prompts_in_spend_logs max_response_size_mb proxy_budget_rescheduler_min_time
     proxy_budget_rescheduler_max_time proxy_batch_write_at proxy_batch_polling_interval
     proxy_config_reload_interval_seconds custom_key_generate custom_key_update custom_sso custom_ui_sso_sign_in_handler
-    allowed_ips default_team_disabled allow_user_auth disable_prisma_schema_update allow_client_side_credentials
-    admin_only_routes use_azure_key_vault use_google_kms spend_report_frequency ui_access_mode litellm_jwtauth
+    default_team_disabled allow_user_auth disable_prisma_schema_update allow_client_side_credentials
+    admin_only_routes use_azure_key_vault use_google_kms spend_report_frequency ui_access_mode
     litellm_license pass_through_endpoints forward_openai_org_id forward_client_headers_to_llm_api
     forward_llm_provider_auth_headers maximum_spend_logs_retention_interval maximum_spend_logs_cleanup_cron
-    use_redis_transaction_buffer user_header_mappings user_header_name role_permissions control_plane_url
+    use_redis_transaction_buffer user_header_mappings user_header_name control_plane_url
     enable_public_model_hub enable_health_check_routing use_shared_health_check mcp_client_side_auth_header_name
     mcp_internal_ip_ranges mcp_trusted_proxy_ranges always_include_stream_usage pass_through_request_timeout
     allowed_model_region dynamodb_args token_rate_limit_type
@@ -93,8 +93,8 @@ export const providerParams =
 
 /** Names of the above that restrict something in LiteLLM. A warning of these says so: here they restrict nothing. */
 export const protective = words(`
-  guardrails allowed_ips public_routes admin_only_routes allowed_routes custom_auth enable_jwt_auth litellm_jwtauth
-  enable_oauth2_auth enforced_params enforce_user_param role_permissions default_team_disabled max_parallel_requests
+  guardrails public_routes admin_only_routes allowed_routes custom_auth
+  enable_oauth2_auth enforced_params enforce_user_param default_team_disabled max_parallel_requests
   global_max_parallel_requests reject_clientside_metadata_tags max_budget max_end_user_budget
   provider_budget_config tag_budget_config
   turn_off_message_logging require_auth_for_metrics_endpoint access_windows blocked default_team_params

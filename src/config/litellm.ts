@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Deployment } from '../models/deployment.ts';
 import { readModelList, unknownKey } from './deployments.ts';
+import { type JwtFile, jwtPaths, readJwt } from './jwt.ts';
 import { keySettingPaths, readKeySettings, type KeySettings } from './key-settings.ts';
 import { protective, unserved, unservedSections } from './litellm-keys.ts';
 import { showName, showPlace, type Place, type Problems } from './problems.ts';
@@ -33,6 +34,7 @@ export interface LitellmConfig {
   readonly deployments: readonly Deployment[];
   readonly keySettings: KeySettings;
   readonly userSettings: UserSettings;
+  readonly jwt: JwtFile;
   readonly warnings: readonly ConfigWarning[];
   /** Values that must never be shown. */
   readonly secrets: readonly string[];
@@ -53,7 +55,7 @@ const places = new Map(
 );
 
 /** Settings that are more than one value; what is in them is read once everything they may refer to is known. */
-const structures: ReadonlySet<string> = new Set([...keySettingPaths, ...userSettingPaths]);
+const structures: ReadonlySet<string> = new Set([...keySettingPaths, ...userSettingPaths, ...jwtPaths]);
 
 const mostFiles = 20;
 
@@ -95,6 +97,7 @@ class Reader {
     const deployments = first ? readModelList({ kind: 'list', at: first.at, items }, context) : [];
     const keySettings = readKeySettings(this.#structures, context);
     const userSettings = readUserSettings(this.#structures, context);
+    const jwt = readJwt(this.#structures, context);
     this.#warnOfIdleVariables(resolver);
     return {
       settings: this.#settings,
@@ -103,6 +106,7 @@ class Reader {
       deployments,
       keySettings,
       userSettings,
+      jwt,
       secrets,
       resolver,
     };
@@ -198,7 +202,8 @@ class Reader {
     const place = places.get(path);
     if (place) {
       if (isNull) return;
-      if (value.kind === 'scalar') this.#once(path, at, () => this.#set(place, value));
+      const single = settingOf(place.name).isList ? joined(value) : value;
+      if (single.kind === 'scalar') this.#once(path, at, () => this.#set(place, single));
       else this.#problems.add(value.at, `${path} must be a single value`);
     } else if (structures.has(path)) {
       if (!isNull) this.#once(path, at, () => this.#structures.set(path, value));
@@ -231,6 +236,15 @@ class Reader {
       : 'is LiteLLM’s; gatewayctl does not serve it, and it has no effect';
     this.#warnings.push({ where: showPlace(at), key, message: message ?? served });
   }
+}
+
+/** A list of single values as one text. */
+function joined(value: Tree): Tree {
+  if (value.kind !== 'list' || value.items.length === 0) return value;
+  const texts = value.items.map((item) => (item.kind === 'scalar' ? item.text : undefined));
+  if (texts.includes(undefined)) return value;
+  const text = texts.join(',');
+  return { kind: 'scalar', at: value.at, text, value: text };
 }
 
 const isGroup = (path: string): boolean => [...places.keys()].some((place) => place.startsWith(`${path}.`));

@@ -1,5 +1,7 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Deployment } from '../models/deployment.ts';
+import { jwtWarnings, resolveJwt } from './jwt.ts';
+import type { JwtSettings } from './jwt-settings.ts';
 import { noKeySettings, type KeySettings } from './key-settings.ts';
 import { readLitellmConfig, type ConfigWarning, type FileSetting, type LitellmConfig } from './litellm.ts';
 import { Problems, type Place } from './problems.ts';
@@ -43,6 +45,8 @@ export interface Settings extends SettingValues {
   /** The file's settings of new keys. */
   readonly keySettings: KeySettings;
   readonly userSettings: UserSettings;
+  /** Undefined while JWTs are off. */
+  readonly jwt: JwtSettings | undefined;
   readonly warnings: readonly ConfigWarning[];
   /** Every secret that was read, for the logger's `redact`. */
   readonly secrets: readonly string[];
@@ -63,17 +67,20 @@ export function loadSettings(surroundings: Surroundings): Settings {
   const values: Record<string, unknown> = {};
   const sources: Record<string, string> = {};
   for (const name of settingNames) [values[name], sources[name]] = loader.load(name);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each value has passed the schema of its name
+  const read = values as SettingValues;
+  const jwt = resolveJwt(config?.jwt, read, problems);
   problems.throwIfAny();
   return {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each value has passed the schema of its name
-    ...(values as SettingValues),
+    ...read,
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- filled by the same loop
     sources: sources as Sources,
     configFile,
     deployments: config?.deployments ?? [],
     keySettings: config?.keySettings ?? noKeySettings,
     userSettings: config?.userSettings ?? {},
-    warnings: config?.warnings ?? [],
+    jwt,
+    warnings: [...(config?.warnings ?? []), ...jwtWarnings(config?.jwt, jwt)],
     secrets: [...loader.secrets, ...(config?.secrets ?? [])],
   };
 }

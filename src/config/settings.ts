@@ -13,6 +13,8 @@ export interface Setting {
   readonly flag?: string;
   /** Places in the configuration file: ours first, then LiteLLM's. */
   readonly file: readonly (string | FilePlace)[];
+  /** A file may hold a list: its entries are joined by commas. */
+  readonly isList?: true;
   /** Never shown. `password`: a URL, of which only the password is hidden. */
   readonly secret?: 'whole' | 'password';
   readonly description: string;
@@ -122,6 +124,69 @@ export const settings = {
     env: ['GATEWAYCTL_KEY_HEADER_NAME'],
     file: ['gatewayctl.key_header_name', 'general_settings.litellm_key_header_name'],
     description: 'A further request header in which clients may send their key',
+  },
+  adminListen: {
+    type: value.endpoint,
+    env: ['GATEWAYCTL_ADMIN_LISTEN'],
+    flag: 'admin-listen',
+    file: ['gatewayctl.admin.listen'],
+    description:
+      'Address and port of a listener of its own for the admin API; the other then answers calls and health alone',
+  },
+  adminAllowedIps: {
+    type: value.networks,
+    env: ['GATEWAYCTL_ADMIN_ALLOWED_IPS'],
+    file: ['gatewayctl.admin.allowed_ips'],
+    isList: true,
+    description: 'Addresses and networks from which the admin API may be used; everywhere when not set',
+  },
+  allowedIps: {
+    type: value.networks,
+    env: ['GATEWAYCTL_ALLOWED_IPS'],
+    file: ['gatewayctl.allowed_ips', 'general_settings.allowed_ips'],
+    isList: true,
+    description: 'Addresses and networks from which keys are accepted at all; everywhere when not set',
+  },
+  masterKeyAllowedIps: {
+    type: value.networksOrNone,
+    env: ['GATEWAYCTL_MASTER_KEY_ALLOWED_IPS'],
+    file: ['gatewayctl.master_key_allowed_ips'],
+    isList: true,
+    description:
+      'Addresses and networks from which the master key is accepted; none leaves the admin socket alone to the operator',
+  },
+  trustedProxies: {
+    type: value.networks,
+    env: ['GATEWAYCTL_TRUSTED_PROXIES'],
+    file: ['gatewayctl.trusted_proxies'],
+    isList: true,
+    description: 'Proxies whose X-Forwarded-For is believed; without one the address is that of the connection',
+  },
+  jwtEnabled: {
+    type: value.yesNo,
+    default: 'false',
+    env: ['GATEWAYCTL_JWT'],
+    file: ['gatewayctl.jwt.enabled', 'general_settings.enable_jwt_auth'],
+    description: 'Accept JWTs of the issuers that are configured, beside virtual keys',
+  },
+  jwtIssuer: {
+    type: value.list,
+    env: ['GATEWAYCTL_JWT_ISSUER', 'JWT_ISSUER'],
+    file: ['gatewayctl.jwt.issuer'],
+    description: 'Issuer of JWTs, as it stands in their iss; settings of its own are in gatewayctl.jwt.issuers',
+  },
+  jwtAudience: {
+    type: value.list,
+    env: ['GATEWAYCTL_JWT_AUDIENCE', 'JWT_AUDIENCE'],
+    file: ['gatewayctl.jwt.audience'],
+    description: 'Audiences of JWTs for this gateway: their aud has to hold one of these',
+  },
+  jwtPublicKeyUrl: {
+    type: value.list,
+    env: ['GATEWAYCTL_JWT_PUBLIC_KEY_URL', 'JWT_PUBLIC_KEY_URL'],
+    file: ['gatewayctl.jwt.public_key_url'],
+    description:
+      'Key sets or OpenID discovery documents of the issuer; without one, what is discovered below the issuer',
   },
   logLevel: {
     // LiteLLM's LITELLM_LOG has Python's names.

@@ -9,7 +9,8 @@ export interface StructureContext {
   readonly resolver: Resolver;
 }
 
-type Values<Shape extends Record<string, z.ZodType>> = { [Name in keyof Shape]?: z.output<Shape[Name]> };
+/** What `members` answers. */
+export type Values<Shape extends Record<string, z.ZodType>> = { [Name in keyof Shape]?: z.output<Shape[Name]> };
 
 /** The members of a mapping, each read by its schema; what is wrong is reported with its place. */
 export function members<const Shape extends Record<string, z.ZodType>>(

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseDuration, type Duration } from '../kernel/duration.ts';
+import { Networks, parseNetwork } from '../kernel/networks.ts';
 
 /**
  * The kinds of values settings have. Each reads a text, since that is what flags, variables and files hold, and its
@@ -24,6 +25,12 @@ const matching = (description: string, pattern: RegExp): Value<string> =>
   value(description, (given) => (pattern.test(given) ? given : undefined));
 
 export const text = value('a text', (given) => given || undefined);
+
+/** Several texts, none of them empty. */
+export const list = value('a text, or several with commas between them', (given): readonly string[] | undefined => {
+  const items = given.split(',').map((item) => item.trim());
+  return items.includes('') ? undefined : items;
+});
 
 export const path = matching('a path', /^[^\0]+$/);
 
@@ -104,5 +111,36 @@ export const key256 = value(
   (given): Buffer | undefined => {
     if (/^[0-9a-f]{64}$/i.test(given)) return Buffer.from(given, 'hex');
     return /^[A-Za-z0-9+/_-]{43}=?$/.test(given) ? Buffer.from(given, 'base64') : undefined;
+  },
+);
+
+/** Addresses and networks, in a list or with commas between them. */
+export const networks: Value<Networks> = value(
+  'addresses and networks such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32, with commas between them',
+  (given) => {
+    const texts = given.split(',').map((each) => each.trim());
+    return texts.every(parseNetwork) ? new Networks(texts) : undefined;
+  },
+);
+
+/** The same, of which there may be none: nobody then. */
+export const networksOrNone: Value<Networks> = value(
+  'addresses and networks such as 192.0.2.7 or 10.0.0.0/8 with commas between them, or none',
+  (given) => (given === 'none' ? new Networks([]) : networks.safeParse(given).data),
+);
+
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where to listen. */
+export const endpoint: Value<Endpoint> = value(
+  'an address and a port such as 127.0.0.1:4001 or [::1]:4001',
+  (given) => {
+    const [, bracketed, plain, digits] = /^(?:\[([\w:.%-]+)\]|([\w.-]+)):(\d{1,5})$/.exec(given) ?? [];
+    const listening = bracketed ?? plain;
+    const number = Number(digits);
+    return listening !== undefined && number <= 65_535 ? { host: listening, port: number } : undefined;
   },
 );

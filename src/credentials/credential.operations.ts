@@ -122,7 +122,12 @@ export const getCredential = operation({
   input: wire({ credentialName: reference }),
   output: answer(credentialInfo),
   access: 'admin',
-  cli: { ...shown, args: ['credential_name'], examples: [['By its name', 'gatewayctl credential get openai']] },
+  cli: {
+    ...shown,
+    args: ['credential_name'],
+    completes: { credential_name: 'credential' },
+    examples: [['By its name', 'gatewayctl credential get openai']],
+  },
   run: async ({ credentials }: Needs, { credentialName }) => describeCredential(await credentials.get(credentialName)),
 });
 
@@ -147,6 +152,7 @@ export const updateCredential = operation({
   cli: {
     ...shown,
     args: ['credential_name'],
+    completes: { credential_name: 'credential' },
     flags,
     values: 'credential_values',
     result: 'credential',
@@ -168,6 +174,7 @@ export const deleteCredential = operation({
   cli: {
     ...shown,
     args: ['credential_name'],
+    completes: { credential_name: 'credential' },
     result: 'credential',
     confirm: 'moderate',
     atStake: { look: 'credential get', field: 'credential_name' },

@@ -4,13 +4,11 @@ import { limitColumnNames, limitFlags, limitHeadings } from '../kernel/limit-fla
 import { type CommandLine, operation } from '../kernel/operation.ts';
 import { describePage, pageInfo, pageInput } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
-import type { Customer } from './customer.entity.ts';
 import type { CustomerService } from './customer.service.ts';
-import { customerChanges, customerInfo, describeCustomer, newCustomerFields } from './customer.wire.ts';
+import { customerChanges, customerInfo, newCustomerFields } from './customer.wire.ts';
 
 interface Needs {
   customers: CustomerService;
-  now: Date;
 }
 
 /** LiteLLM's lists without pages end at a number instead. */
@@ -27,24 +25,6 @@ const shown: Partial<CommandLine> = {
   headings: { user_id: 'ID', max_budget: 'BUDGET', ...limitHeadings },
   id: 'user_id',
 };
-
-async function describeAll({ customers, now }: Needs, found: readonly Customer[]) {
-  const budgets = await customers.budgetsOf(found);
-  const spent = await customers.spentBy(found);
-  return found.map((customer) =>
-    describeCustomer(customer, { budget: budgets.get(customer.budgetId ?? ''), now, spent: spent.get(customer.id) }),
-  );
-}
-
-async function describeOne({ customers, now }: Needs, customer: Customer) {
-  const budgets = await customers.budgetsOf([customer]);
-  const spent = await customers.spentBy([customer]);
-  return describeCustomer(customer, {
-    budget: budgets.get(customer.budgetId ?? ''),
-    now,
-    spent: spent.get(customer.id),
-  });
-}
 
 const named = (ids: unknown): string => (Array.isArray(ids) ? ids.map(text).join(', ') : '');
 
@@ -63,7 +43,7 @@ export const createCustomer = operation({
     names: ['user_id'],
     find: async (needs: Needs, { userId }) => {
       const customer = await needs.customers.find(userId);
-      return customer && describeOne(needs, customer);
+      return customer && needs.customers.describe(customer);
     },
   },
   cli: {
@@ -73,7 +53,7 @@ export const createCustomer = operation({
     done: ({ user_id: customer }) => `Customer ${text(customer)} created`,
     examples: [['With a budget', 'gatewayctl customer create acme-42 --max-budget 20 --budget-duration 1mo']],
   },
-  run: async (needs: Needs, fields) => describeOne(needs, await needs.customers.create(fields)),
+  run: async (needs: Needs, fields) => needs.customers.describe(await needs.customers.create(fields)),
 });
 
 export const listCustomers = operation({
@@ -92,7 +72,7 @@ export const listCustomers = operation({
     examples: [['With their limits', 'gatewayctl customer list -o wide']],
   },
   run: async (needs: Needs, page) => ({
-    customers: await describeAll(needs, await needs.customers.list({ page: page.page, size: page.pageSize })),
+    customers: await needs.customers.describeAll(await needs.customers.list({ page: page.page, size: page.pageSize })),
     ...describePage(await needs.customers.count(), page),
   }),
 });
@@ -107,7 +87,7 @@ export const listAllCustomers = operation({
   input: wire({}),
   output: z.array(answer(customerInfo)),
   access: 'admin',
-  run: async (needs: Needs) => describeAll(needs, await needs.customers.list({ page: 1, size: ROWS_AT_MOST })),
+  run: async (needs: Needs) => needs.customers.describeAll(await needs.customers.list({ page: 1, size: ROWS_AT_MOST })),
 });
 
 export const getCustomer = operation({
@@ -122,9 +102,11 @@ export const getCustomer = operation({
   cli: {
     ...shown,
     args: ['end_user_id'],
+    completes: { end_user_id: 'customer' },
     examples: [['Its budget and spend', 'gatewayctl customer get acme-42']],
   },
-  run: async (needs: Needs, { endUserId }) => describeOne(needs, await needs.customers.get(endUserId, 'end_user_id')),
+  run: async (needs: Needs, { endUserId }) =>
+    needs.customers.describe(await needs.customers.get(endUserId, 'end_user_id')),
 });
 
 export const updateCustomer = operation({
@@ -140,6 +122,7 @@ export const updateCustomer = operation({
   cli: {
     ...shown,
     args: ['user_id'],
+    completes: { user_id: 'customer' },
     flags: limitFlags,
     done: ({ user_id: customer }) => `Customer ${text(customer)} updated`,
     examples: [
@@ -147,7 +130,7 @@ export const updateCustomer = operation({
     ],
   },
   run: async (needs: Needs, { userId, ...changes }) =>
-    describeOne(needs, await needs.customers.update(userId, changes)),
+    needs.customers.describe(await needs.customers.update(userId, changes)),
 });
 
 export const deleteCustomers = operation({
@@ -165,6 +148,7 @@ export const deleteCustomers = operation({
   access: 'admin',
   cli: {
     args: ['user_ids'],
+    completes: { user_ids: 'customer' },
     columns: ['deleted_customers'],
     confirm: 'moderate',
     done: (_, { user_ids: ids }) => `${named(ids)} deleted`,
@@ -196,11 +180,12 @@ const blocking = ({ verb, ...words }: Blocking) =>
       ...shown,
       result: 'blocked_users',
       args: ['user_ids'],
+      completes: { user_ids: 'customer' },
       done: (_, { user_ids: ids }) => `${named(ids)} ${verb}ed`,
       examples: [['By id', `gatewayctl customer ${verb} acme-42`]],
     },
     run: async (needs: Needs, { userIds }) => ({
-      blockedUsers: await describeAll(needs, await needs.customers[verb](userIds)),
+      blockedUsers: await needs.customers.describeAll(await needs.customers[verb](userIds)),
     }),
   });
 

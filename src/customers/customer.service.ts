@@ -1,6 +1,5 @@
 import { LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { AuditAction, AuditService } from '../audit/audit.service.ts';
-import type { Budget } from '../budgets/budget.entity.ts';
 import type { BudgetService } from '../budgets/budget.service.ts';
 import { countUpTo } from '../db/count.ts';
 import { announce } from '../db/notify.ts';
@@ -135,12 +134,25 @@ export class CustomerService {
     return countUpTo(this.#work.em, { rows: `select 1 from ${SCHEMA}.customers`, values: [] });
   }
 
-  budgetsOf(customers: readonly Customer[]): Promise<Map<string, Budget>> {
-    return this.#budgets.of(customers.map(({ budgetId }) => budgetId));
+  /** As administrators see it. */
+  async describe(customer: Customer) {
+    const budget = await this.#budgets.get(customer.budgetId);
+    const spent = await this.#spentBy([customer]);
+    return describeCustomer(customer, { budget, now: this.#work.now, spent: spent.get(customer.id) });
+  }
+
+  /** One statement for the shared budgets of all of them, and one for what they have spent in their periods. */
+  async describeAll(customers: readonly Customer[]) {
+    const budgets = await this.#budgets.of(customers.map(({ budgetId }) => budgetId));
+    const spent = await this.#spentBy(customers);
+    const { now } = this.#work;
+    return customers.map((customer) =>
+      describeCustomer(customer, { budget: budgets.get(customer.budgetId ?? ''), now, spent: spent.get(customer.id) }),
+    );
   }
 
   /** In the present period of their budgets, by id. */
-  spentBy(customers: readonly Customer[]): Promise<ReadonlyMap<string, bigint>> {
+  #spentBy(customers: readonly Customer[]): Promise<ReadonlyMap<string, bigint>> {
     return windowSpend(this.#work.em, 'customer', { spenders: customers, now: this.#work.now });
   }
 
@@ -178,8 +190,7 @@ export class CustomerService {
   }
 
   async #encode(customer: Customer): Promise<unknown> {
-    const budget = await this.#budgets.get(customer.budgetId);
-    return encodeCustomer(describeCustomer(customer, { budget, now: this.#work.now }));
+    return encodeCustomer(await this.describe(customer));
   }
 
   async #flush(customer: Customer): Promise<void> {

@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import type { Budget } from '../budgets/budget.entity.ts';
-import { budgetTable, describeBudgetTable } from '../budgets/budget.wire.ts';
-import { id, label, spendInfo, stampInfo } from '../kernel/fields.ts';
-import { describeLimits, limitFields, limitInfo } from '../kernel/limits.ts';
+import { budgetedInfo, describeBudgeted, type Standing } from '../budgets/budgeted.wire.ts';
+import { id, label } from '../kernel/fields.ts';
+import { limitFields } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
 import { answer } from '../kernel/wire.ts';
 import type { Customer } from './customer.entity.ts';
@@ -12,35 +11,14 @@ export const customerInfo = {
   userId: z.string().describe('Names the customer: what clients send as the user of a request'),
   alias: z.string().nullable().describe('What the customer is called'),
   blocked: z.boolean().describe('Whether calls for the customer are refused for now'),
-  maxBudget: usd.nullable().describe('US dollars that may be spent; null is no limit'),
-  ...spendInfo,
-  ...limitInfo,
-  budgetId: z.string().nullable().describe('The shared budget, for the limits that are not set here'),
-  litellmBudgetTable: budgetTable,
-  ...stampInfo,
+  ...budgetedInfo,
 };
 
-interface Standing {
-  readonly budget: Budget | undefined;
-  readonly now: Date;
-  /** In the present period, where the budget is for one. */
-  readonly spent?: bigint | undefined;
-}
-
-export const describeCustomer = (customer: Customer, { budget, now, spent = customer.spend }: Standing) => ({
+export const describeCustomer = (customer: Customer, standing: Standing) => ({
   userId: customer.id,
   alias: customer.alias ?? null,
   blocked: customer.blocked,
-  maxBudget: customer.maxBudget ?? null,
-  spend: spent,
-  totalSpend: customer.spend,
-  ...describeLimits(customer, now),
-  budgetId: customer.budgetId ?? null,
-  litellmBudgetTable: describeBudgetTable(budget, now),
-  createdAt: customer.createdAt,
-  createdBy: customer.createdBy,
-  updatedAt: customer.updatedAt,
-  updatedBy: customer.updatedBy,
+  ...describeBudgeted(customer, standing),
 });
 
 const row = answer(customerInfo);

@@ -7,7 +7,9 @@ import type { Principal } from '../access/principal.ts';
 import type { App, Services } from '../app.ts';
 import type { Refusals } from '../audit/refusals.ts';
 import { changeOptions, changeOptionsOf } from '../kernel/change-options.ts';
+import { requireWithin } from '../kernel/client.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import type { Networks } from '../kernel/networks.ts';
 import type { Actor, AnyOperation, Route } from '../kernel/operation.ts';
 import { jsonBody } from './body.ts';
 import { readQuery } from './query.ts';
@@ -18,6 +20,10 @@ export interface AdminParts {
   readonly operations: readonly AnyOperation<Services>[];
   readonly authenticate: (request: IncomingMessage) => Promise<Principal>;
   readonly refusals: Pick<Refusals, 'record'>;
+  /** Where a request came from; empty for the admin socket. */
+  readonly addressOf: (request: IncomingMessage) => string;
+  /** From where the admin API may be used; everywhere when absent. */
+  readonly adminAllowedIps?: Networks | undefined;
   /** What a request came with as a credential, masked. */
   readonly credentialOf: (request: IncomingMessage) => string | undefined;
 }
@@ -35,7 +41,8 @@ export interface AdminRoutes {
  * the path a gate looks at stays as it was sent. The gate is therefore part of the route, and looks at no path.
  */
 export function adminRoutes(parts: AdminParts): AdminRoutes {
-  const { app, operations, authenticate } = parts;
+  const { app, operations, authenticate, addressOf } = parts;
+  const clientOf = (request: IncomingMessage) => addressOf(request) || undefined;
   const router = new Router<State>({ sensitive: true, strict: true });
   const identify = identifyBy(authenticate);
   for (const operation of operations) {
@@ -46,6 +53,7 @@ export function adminRoutes(parts: AdminParts): AdminRoutes {
         [
           refuseBrowsers,
           keepRefusals([method, path], parts),
+          refuseElsewhere(parts),
           identify,
           jsonBody,
           async (ctx) => {
@@ -54,18 +62,14 @@ export function adminRoutes(parts: AdminParts): AdminRoutes {
                 ? readQuery(operation.input, ctx.query)
                 : // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- jsonBody makes nothing but objects
                   { ...optionsInQuery(operation, ctx.query), ...(ctx.state.body as object) };
-            ctx.body = await app.run(
-              operation,
-              { ...given, ...ctx.params },
-              {
-                actor: ctx.state.actor,
-                changedBy: ctx.get('litellm-changed-by').slice(0, 200) || undefined,
-                requestId: ctx.state.requestId,
-                client: clientOf(ctx.req),
-                idempotencyKey: idempotencyKeyOf(ctx.req),
-                onReplay: () => ctx.set('idempotent-replayed', 'true'),
-              },
-            );
+            ctx.body = await app.run(operation, named(given, ctx.params), {
+              actor: ctx.state.actor,
+              changedBy: ctx.get('litellm-changed-by').slice(0, 200) || undefined,
+              requestId: ctx.state.requestId,
+              client: clientOf(ctx.req),
+              idempotencyKey: idempotencyKeyOf(ctx.req),
+              onReplay: () => ctx.set('idempotent-replayed', 'true'),
+            });
             ctx.set('cache-control', 'no-store');
           },
         ],
@@ -77,6 +81,19 @@ export function adminRoutes(parts: AdminParts): AdminRoutes {
     middleware: router.routes() as unknown as Middleware<State>,
     methodsAt: (path) => router.match(path, '').path.flatMap(({ methods }) => methods),
   };
+}
+
+/** What the path names is not named otherwise by the body: one of the two would be passed over. */
+function named(given: Record<string, unknown>, path: Record<string, string>): Record<string, unknown> {
+  for (const [param, value] of Object.entries(path)) {
+    const other = given[param] ?? value;
+    if (other === value) continue;
+    throw new GatewayError('invalid', 'invalid_request_error', `${param}: the path names another`, {
+      param,
+      hint: `Leave ${param} out of the body, or give it the same value.`,
+    });
+  }
+  return { ...given, ...path };
 }
 
 /** What may be said with every change may stand in the query too; anything else there is passed over, as in LiteLLM. */
@@ -98,12 +115,16 @@ const refuseBrowsers: Middleware<State> = (ctx, next) => {
   throw new GatewayError('forbidden', 'origin_not_allowed', 'The admin API does not answer web pages');
 };
 
-/** The address of the peer, an IPv4 one as IPv4; absent on the admin socket. */
-const clientOf = ({ socket }: IncomingMessage): string | undefined =>
-  socket.remoteAddress?.replace(/^::ffff:(?=[\d.]+$)/, '');
+/** Behind what keeps refusals: who tries the admin API from elsewhere is worth a line in the audit log. */
+const refuseElsewhere =
+  ({ addressOf, adminAllowedIps }: AdminParts): Middleware<State> =>
+  (ctx, next) => {
+    if (adminAllowedIps) requireWithin(adminAllowedIps, addressOf(ctx.req));
+    return next();
+  };
 
 /** Whoever is refused for who they are is remembered, before they are told. */
-function keepRefusals(route: Route, { refusals, credentialOf }: AdminParts): Middleware<State> {
+function keepRefusals(route: Route, { refusals, credentialOf, addressOf }: AdminParts): Middleware<State> {
   return async (ctx, next) => {
     try {
       await next();
@@ -111,8 +132,9 @@ function keepRefusals(route: Route, { refusals, credentialOf }: AdminParts): Mid
       const error = GatewayError.from(thrown);
       if (error.kind === 'unauthenticated' || error.kind === 'forbidden') {
         const { requestId, actor } = ctx.state;
-        const caller = error.kind === 'forbidden' ? { actor } : { credential: credentialOf(ctx.req) };
-        await refusals.record({ error, route, requestId, client: clientOf(ctx.req), ...caller });
+        const isKnown = error.kind === 'forbidden' && actor !== undefined;
+        const caller = isKnown ? { actor } : { credential: credentialOf(ctx.req) };
+        await refusals.record({ error, route, requestId, client: addressOf(ctx.req) || undefined, ...caller });
       }
       throw thrown;
     }

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { clientNetwork } from '../kernel/client-network.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import { type Networks, plainAddress } from '../kernel/networks.ts';
 import { limits } from './limits.ts';
 import { refuseSocket, unreadable } from './refusal.ts';
 
@@ -14,9 +15,15 @@ const tooMany = () =>
 
 /** Counts the connections of one server and refuses what is too much, or is not HTTP. */
 export class Connections {
+  readonly #proxies: Networks | undefined;
   readonly #open = new Map<string, number>();
   readonly #refused = new WeakSet<Socket>();
   readonly #answering = new WeakMap<Socket, { response: ServerResponse; requests: number }>();
+
+  /** @param proxies peers that stand for many clients: their connections are not counted */
+  constructor(proxies?: Networks) {
+    this.#proxies = proxies;
+  }
 
   watch(server: Server): void {
     server.maxConnections = limits.connections;
@@ -42,7 +49,7 @@ export class Connections {
   #count(socket: Socket): void {
     // The owner of a Unix socket has no address, and is not counted.
     const client = clientNetwork(socket.remoteAddress);
-    if (client === '') return;
+    if (client === '' || this.#proxies?.has(plainAddress(socket.remoteAddress))) return;
     const count = (this.#open.get(client) ?? 0) + 1;
     this.#open.set(client, count);
     socket.on('close', () => {

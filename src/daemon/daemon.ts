@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import Koa, { type Middleware } from 'koa';
+import Koa, { type Context, type Middleware } from 'koa';
+import { isLocal, markLocal } from '../kernel/client.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import type { Networks } from '../kernel/networks.ts';
 import { type AdminParts, adminRoutes } from './admin.ts';
 import { answerErrors, type Log } from './errors.ts';
 import { Connections } from './connections.ts';
@@ -20,12 +22,20 @@ export interface DataPlane<Handler> {
 export interface DaemonParts<Handler> extends AdminParts, Health {
   readonly proxy: DataPlane<Handler>;
   readonly openapi: string;
+  /** Peers that stand for many clients. */
+  readonly trustedProxies?: Networks | undefined;
   readonly log: Log;
 }
 
+/** What a listener answers besides health: the admin socket has both, and every caller there is the operator. */
+export interface Listening {
+  readonly isLocal?: boolean;
+  readonly hasAdmin: boolean;
+  readonly hasModels: boolean;
+}
+
 export interface Daemon {
-  /** A server for the network, or for the admin socket, where every caller is the operator. */
-  createServer(options: { readonly isLocal: boolean }): Server;
+  createServer(listening: Listening): Server;
 }
 
 /**
@@ -39,14 +49,18 @@ export function createDaemon<Handler>(parts: DaemonParts<Handler>): Daemon {
   koa.use(healthRoutes(parts));
   koa.use(serveDocument(parts.openapi));
   const routes = adminRoutes(parts);
-  koa.use(routes.middleware);
+  koa.use((ctx, next) => (hasAdmin(ctx.req) ? routes.middleware(ctx, next) : next()));
   koa.use(
-    refuseMethod((path) => [...modelMethods(parts.proxy, path), ...routes.methodsAt(path), ...methodsOfOthers(path)]),
+    refuseMethod(({ path, req }) => [
+      ...(listenings.get(req)?.hasModels === false ? [] : modelMethods(parts.proxy, path)),
+      ...(hasAdmin(req) ? routes.methodsAt(path) : []),
+      ...methodsOfOthers(path),
+    ]),
   );
   koa.on('error', (error: Error) => parts.log('warn', 'An answer could not be sent', { error }));
   const admin = koa.callback();
 
-  function handle(request: IncomingMessage, response: ServerResponse): void {
+  function handle(request: IncomingMessage, response: ServerResponse, { hasModels }: Listening): void {
     try {
       requirePlainTarget(request);
     } catch (error) {
@@ -55,19 +69,21 @@ export function createDaemon<Handler>(parts: DaemonParts<Handler>): Daemon {
     }
     const { url = '/', method = 'GET' } = request;
     const query = url.indexOf('?');
-    const handler = parts.proxy.match(method === 'HEAD' ? 'GET' : method, query === -1 ? url : url.slice(0, query));
+    const path = query === -1 ? url : url.slice(0, query);
+    const handler = hasModels ? parts.proxy.match(method === 'HEAD' ? 'GET' : method, path) : undefined;
     if (handler) void parts.proxy.handle(handler, request, response);
     else void admin(request, response);
   }
 
   return {
-    createServer: ({ isLocal }) => {
-      const connections = new Connections();
+    createServer: (listening) => {
+      const connections = new Connections(parts.trustedProxies);
       const server = createServer(limits.http, (request, response) => {
         if (connections.isRefused(request.socket)) return;
         connections.answering(request.socket, response);
-        if (isLocal) local.add(request);
-        handle(request, response);
+        if (listening.isLocal) markLocal(request);
+        if (!listening.hasAdmin || !listening.hasModels) listenings.set(request, listening);
+        handle(request, response, listening);
       });
       connections.watch(server);
       return server;
@@ -75,12 +91,14 @@ export function createDaemon<Handler>(parts: DaemonParts<Handler>): Daemon {
   };
 }
 
-/** Requests from the admin socket. Kept outside the request, where nothing a client sends can reach. */
-const local = new WeakSet<IncomingMessage>();
+/** The listeners of requests that came by one which does not answer everything. */
+const listenings = new WeakMap<IncomingMessage, Listening>();
+
+const hasAdmin = (request: IncomingMessage): boolean => listenings.get(request)?.hasAdmin ?? true;
 
 const identifyRequest: Middleware<State> = (ctx, next) => {
   ctx.state.requestId = randomUUID();
-  ctx.state.isLocal = local.has(ctx.req);
+  ctx.state.isLocal = isLocal(ctx.req);
   ctx.set('x-request-id', ctx.state.requestId);
   ctx.set('x-content-type-options', 'nosniff');
   return next();
@@ -104,9 +122,9 @@ const modelMethods = <Handler>(proxy: DataPlane<Handler>, path: string): string[
   ['GET', 'POST'].filter((method) => proxy.match(method, path) !== undefined);
 
 /** Comes last: whatever is there under this path, it is not there for this method. */
-function refuseMethod(methodsAt: (path: string) => readonly string[]): Middleware<State> {
+function refuseMethod(methodsAt: (context: Context) => readonly string[]): Middleware<State> {
   return (ctx, next) => {
-    const methods = new Set(methodsAt(ctx.path));
+    const methods = new Set(methodsAt(ctx));
     if (methods.size === 0) return next();
     if (methods.has('GET')) methods.add('HEAD');
     throw new GatewayError('methodNotAllowed', 'method_not_allowed', `${ctx.path} does not take ${ctx.method}`, {

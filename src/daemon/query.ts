@@ -20,6 +20,10 @@ export function readQuery(schema: z.ZodType, query: ParsedUrlQuery): Record<stri
   return input;
 }
 
+// Python's clients send True and False, people 1 and 0.
+const yes = /^(true|1)$/i;
+const no = /^(false|0)$/i;
+
 const isYesNo = (value: string | string[]): boolean => typeof value === 'string' && /^(true|false)$/i.test(value);
 
 function readValue(name: string, { type }: WireField, value: string | string[]): unknown {
@@ -28,7 +32,6 @@ function readValue(name: string, { type }: WireField, value: string | string[]):
     throw new GatewayError('invalid', 'invalid_request_error', `${name}: given more than once`, { param: name });
   }
   if (type === 'number' || type === 'integer') return /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value;
-  // Python's clients send True and False.
-  if (type === 'boolean') return /^true$/i.test(value) ? true : /^false$/i.test(value) ? false : value;
+  if (type === 'boolean') return yes.test(value) ? true : no.test(value) ? false : value;
   return value;
 }

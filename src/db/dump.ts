@@ -27,6 +27,8 @@ const tables = [
   'audit_heads',
   'spend_logs',
   'daily_spend',
+  'daily_customer_spend',
+  'daily_tag_spend',
   'budget_windows',
 ] as const;
 

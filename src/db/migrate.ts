@@ -13,6 +13,10 @@ import { Migration0007Teams } from './migrations/0007-teams.ts';
 import { Migration0008Users } from './migrations/0008-users.ts';
 import { Migration0009Owners } from './migrations/0009-owners.ts';
 import { Migration0010BudgetWindows } from './migrations/0010-budget-windows.ts';
+import { Migration0011AuditScope } from './migrations/0011-audit-scope.ts';
+import { Migration0012KeyMakers } from './migrations/0012-key-makers.ts';
+import { Migration0013KeyNetworks } from './migrations/0013-key-networks.ts';
+import { Migration0014Activity } from './migrations/0014-activity.ts';
 import { SCHEMA } from './schema.ts';
 
 type MigrationClass = new (...args: ConstructorParameters<typeof Migration>) => Migration;
@@ -29,6 +33,10 @@ const migrations: readonly { readonly name: string; readonly class: MigrationCla
   { name: '0008-users', class: Migration0008Users },
   { name: '0009-owners', class: Migration0009Owners },
   { name: '0010-budget-windows', class: Migration0010BudgetWindows },
+  { name: '0011-audit-scope', class: Migration0011AuditScope },
+  { name: '0012-key-makers', class: Migration0012KeyMakers },
+  { name: '0013-key-networks', class: Migration0013KeyNetworks },
+  { name: '0014-activity', class: Migration0014Activity },
 ];
 
 export interface MigrationStatus {

@@ -66,6 +66,7 @@ export const getInvitation = operation({
   cli: {
     ...shown,
     args: ['invitation_id'],
+    completes: { invitation_id: 'invitation' },
     examples: [['Whether it was accepted', 'gatewayctl invitation get 5f0c2a9e --json']],
   },
   run: async ({ invitations }: Needs, { invitationId }) => describeInvitation(await invitations.get(invitationId)),
@@ -97,6 +98,7 @@ export const deleteInvitation = operation({
   cli: {
     ...shown,
     args: ['invitation_id'],
+    completes: { invitation_id: 'invitation' },
     confirm: 'moderate',
     done: ({ user_id: user }) => `Invitation of user ${text(user)} deleted`,
     examples: [['In a script', 'gatewayctl invitation delete 5f0c2a9e --yes']],

@@ -91,6 +91,8 @@ export interface ErrorDetails {
   status?: number | undefined;
   /** Response headers that belong to the error, such as `retry-after`. */
   headers?: Readonly<Record<string, string>> | undefined;
+  /** Why, for the operator's logs. It never travels: who is refused must not learn what to change. */
+  reason?: string | undefined;
   cause?: unknown;
 }
 
@@ -102,6 +104,7 @@ export class GatewayError extends Error {
   readonly type: string;
   readonly param: string | undefined;
   readonly hint: string | undefined;
+  readonly reason: string | undefined;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
 
@@ -111,6 +114,7 @@ export class GatewayError extends Error {
     this.type = type;
     this.param = details.param;
     this.hint = details.hint;
+    this.reason = details.reason;
     this.status = details.status ?? kinds[kind].status;
     this.headers = details.headers ?? {};
   }

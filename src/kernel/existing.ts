@@ -15,6 +15,8 @@ export interface Compared<Services> {
   readonly wanted: unknown;
   /** The object there is, as it travels. */
   readonly found: Readonly<Record<string, unknown>>;
+  /** All that the caller gave: one field may say how another is meant. */
+  readonly given: Readonly<Record<string, unknown>>;
   readonly services: Services;
 }
 
@@ -77,7 +79,7 @@ export async function requireSame<Services>(
   const differences: Difference[] = [];
   for (const [field, wanted] of Object.entries(given)) {
     const compare = operation.existing?.compare?.[field] ?? byValue;
-    differences.push(...(await compare({ field, wanted, found, services })));
+    differences.push(...(await compare({ field, wanted, found, given, services })));
   }
   if (differences.length === 0) return;
   const noun = operation.command.slice(0, -1).join(' ');

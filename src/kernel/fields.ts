@@ -20,20 +20,30 @@ export const models = z.array(z.string().min(1)).max(1_000);
 
 export const metadata = z.record(z.string(), z.unknown());
 
+/** A field for which null says nothing, or that there is none: LiteLLM's clients send null for what they leave empty. */
+export const orNone = <Schema extends z.ZodType, None>(schema: Schema, none: None) =>
+  z.codec(schema.nullable(), z.custom<z.output<Schema> | None>(), {
+    decode: (value) => value ?? none,
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is not nothing is a value of the schema
+    encode: (value) => (value ?? null) as z.output<Schema> | null,
+  });
+
 /** What a key, team or user may do, for input that creates: absent means no limit. */
 export const grantFields = {
-  models: models.default([]).describe('Models that may be called, patterns such as openai/* included; none means all'),
+  models: orNone(models, [])
+    .default([])
+    .describe('Models that may be called, patterns such as openai/* included; none means all'),
   maxBudget: usd.nullable().optional().describe('US dollars that may be spent; null is no limit'),
-  metadata: metadata.default({}).describe('Free JSON, kept as it is given'),
+  metadata: orNone(metadata, {}).default({}).describe('Free JSON, kept as it is given'),
 };
 
 /** The same for input that changes: absent leaves, a value sets, null clears. */
 export const grantChanges = {
-  models: models
+  models: orNone(models, [])
     .optional()
     .describe('Models that may be called, in place of the present ones; an empty list means all'),
   maxBudget: usd.nullable().optional().describe('US dollars that may be spent; null removes the limit'),
-  metadata: metadata.optional().describe('Free JSON, in place of what there is'),
+  metadata: orNone(metadata, {}).optional().describe('Free JSON, in place of what there is'),
 };
 
 /** What a holder of a budget has spent, in an answer: what counts against the budget, and all of it. */

@@ -1,3 +1,4 @@
+import { coversNetwork } from './networks.ts';
 import { coversRoute } from './route-groups.ts';
 
 /** What a key, user, team or organization may do, as far as one can be given more of it than another. */
@@ -10,6 +11,8 @@ export interface Grant {
   readonly maxParallelRequests: number | null;
   /** Empty is every route of the role. */
   readonly allowedRoutes: readonly string[];
+  /** Empty is everywhere. */
+  readonly allowedIps: readonly string[];
   readonly expiresAt: Date | null;
 }
 
@@ -21,6 +24,7 @@ export const everything: Grant = {
   rpmLimit: null,
   maxParallelRequests: null,
   allowedRoutes: [],
+  allowedIps: [],
   expiresAt: null,
 };
 
@@ -89,6 +93,9 @@ function excessOver(wanted: Partial<Grant>, held: Grant, isInherited: boolean): 
   if (wanted.models && isWiderModels(wanted.models, held.models, isInherited)) return 'models';
   if (wanted.allowedRoutes && isWider(wanted.allowedRoutes, held.allowedRoutes, isInherited, coversRoute)) {
     return 'allowedRoutes';
+  }
+  if (wanted.allowedIps && isWider(wanted.allowedIps, held.allowedIps, isInherited, coversNetwork)) {
+    return 'allowedIps';
   }
   for (const field of amounts) {
     const limit = held[field];

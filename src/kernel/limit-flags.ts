@@ -3,7 +3,7 @@ import type { CommandLine } from './operation.ts';
 /** The flags of limits that are not simply called like their field: one spelling for keys, teams, users and budgets. */
 export const limitFlags = {
   max_parallel_requests: 'max-parallel',
-  budget_id: { name: 'budget', placeholder: 'id' },
+  budget_id: { name: 'budget', placeholder: 'id', completes: 'budget' },
 } as const satisfies NonNullable<CommandLine['flags']>;
 
 /** What a wide table shows of limits. */

@@ -112,17 +112,30 @@ export interface BudgetWindow {
   readonly max_budget: number;
 }
 
+const isResetAt = (duration: string, reset: string): boolean =>
+  resetAt(duration, new Date())?.getTime() === Date.parse(reset);
+
 export const budgetLimits = z
   .array(
-    z.strictObject({
-      budget_duration: durationText.describe('How long the budget is for'),
-      max_budget: z
-        .number()
-        .nonnegative('must not be negative')
-        .max(1e9)
-        .describe('US dollars that may be spent in that time'),
-      reset_at: z.null().optional().describe('Follows from the clock: leave it out'),
-    }),
+    z
+      .strictObject({
+        budget_duration: durationText.describe('How long the budget is for'),
+        max_budget: z
+          .number()
+          .nonnegative('must not be negative')
+          .max(1e9)
+          .describe('US dollars that may be spent in that time'),
+        reset_at: z.iso
+          .datetime({ offset: true })
+          .nullable()
+          .optional()
+          .describe('Follows from the clock: leave it out, or send back what an answer said'),
+      })
+      // Whoever reads a key and writes it back sends what is so anyway; any other moment would have no effect.
+      .refine(({ budget_duration: length, reset_at: reset }) => !reset || isResetAt(length, reset), {
+        path: ['reset_at'],
+        error: 'follows from the clock: leave it out',
+      }),
   )
   .max(20)
   .nullable()

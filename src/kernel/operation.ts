@@ -42,7 +42,20 @@ export interface Flag {
   readonly isSecret?: boolean;
 }
 
-export type Completes = 'key' | 'team' | 'user' | 'model' | 'file';
+/** What a word names: a file, or an object that the list of its noun shows. */
+export type Completes =
+  | 'file'
+  | 'key'
+  | 'team'
+  | 'user'
+  | 'org'
+  | 'customer'
+  | 'budget'
+  | 'tag'
+  | 'model'
+  | 'access-group'
+  | 'credential'
+  | 'invitation';
 
 /** How one operation looks on the command line. Whatever is not said here follows from the schemas. */
 export interface CommandLine {
@@ -122,8 +135,8 @@ export interface Existing<Services, Input extends Wire, Output extends Wire> {
  * page. It is therefore plain data and one function, and importing it must not load the database or the web server.
  */
 export interface Operation<Services, Input extends Wire, Output extends Wire> {
-  /** Nouns, then the verb: `key generate`, `team member add`. */
-  readonly command: readonly [string, string, ...string[]];
+  /** Nouns, then the verb: `key generate`, `team member add`. A verb alone where there is nothing it could be about but a call. */
+  readonly command: readonly [string, ...string[]];
   /** Other verbs for the same command, LiteLLM's among them; not shown in help. */
   readonly aliases?: readonly string[];
   readonly route: Route;

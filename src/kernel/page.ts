@@ -23,7 +23,7 @@ export const pageInput = {
 
 /** What such a list says beside its entries. */
 export const pageInfo = {
-  total: z.int().describe('How many there are on all pages; an estimate above 100,000'),
+  total: z.int().describe('How many there are on all pages; an estimate above 10,000 where counting takes long'),
   page: z.int().describe('Which page this is'),
   pageSize: z.int().describe('Entries on a page'),
   totalPages: z.int().describe('How many pages there are'),

@@ -83,7 +83,7 @@ export function read<Schema extends z.ZodType>(
   const result = schema.safeParse(withoutUnserved(given, unserved));
   if (result.success) return result.data;
 
-  const issue = result.error.issues[0];
+  const issue = nearest(result.error.issues[0]);
   if (issue?.code === 'unrecognized_keys') throw unknownField(schema, issue.keys[0] ?? '', issue.path);
   const param = issue?.path.join('.') || undefined;
   const message = issue?.message ?? 'The input is not valid';
@@ -92,6 +92,19 @@ export function read<Schema extends z.ZodType>(
     cause: result.error,
   });
 }
+
+/** What is wrong in the form of a union that comes nearest to what was given: the one that fails deepest. */
+function nearest(issue: z.core.$ZodIssue | undefined): z.core.$ZodIssue | undefined {
+  if (issue?.code !== 'invalid_union') return issue;
+  const forms = issue.errors.flatMap(([first]) => {
+    const inner = nearest(first);
+    return inner ? [inner] : [];
+  });
+  const [best] = forms.toSorted((one, other) => depthOf(other) - depthOf(one));
+  return best && depthOf(best) > 0 ? { ...best, path: [...issue.path, ...best.path] } : issue;
+}
+
+const depthOf = ({ code, path }: z.core.$ZodIssue): number => path.length + (code === 'unrecognized_keys' ? 1 : 0);
 
 function unknownField(schema: z.ZodType, name: string, path: readonly PropertyKey[]): GatewayError {
   const param = [...path, name].join('.');

@@ -29,7 +29,7 @@ export class KeyAccess {
   }
 
   async mayRead(key: Key): Promise<boolean> {
-    if (this.#authority.seesAll || key.id === this.#authority.keyId || this.#isOwn(key)) return true;
+    if (this.#authority.seesAll || key.id === this.#authority.keyId || this.#isOwnInScope(key)) return true;
     if (await this.isAdministrators(key.userId ?? null)) return false;
     return (await this.#manages(key)) || this.#authority.isAllowedByTeam(key.teamId, '/key/info');
   }
@@ -134,6 +134,12 @@ export class KeyAccess {
 
   #isOwn(key: Key): boolean {
     return Boolean(key.userId) && key.userId === this.#authority.userId;
+  }
+
+  /** Whoever made a key of a team for somebody must not look at that user's other keys with it. */
+  #isOwnInScope(key: Key): boolean {
+    const { teamId } = this.#authority.scope;
+    return this.#isOwn(key) && (teamId === null || key.teamId === teamId);
   }
 
   #manages({ teamId, organizationId }: Key): Promise<boolean> {

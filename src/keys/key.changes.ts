@@ -1,3 +1,4 @@
+import { FlushMode } from '@mikro-orm/core';
 import type { z } from 'zod';
 import { SCHEMA } from '../db/schema.ts';
 import { given, type Work } from '../db/work.ts';
@@ -10,7 +11,7 @@ import { wireName } from '../kernel/wire.ts';
 import type { KeyAccess } from './key.access.ts';
 import { Key } from './key.entity.ts';
 import { fieldNotAllowed, tooWide } from './key.errors.ts';
-import type { newKeyFields, rotationFields } from './key.fields.ts';
+import type { modelEdits, newKeyFields, rotationFields } from './key.fields.ts';
 import { budgetsOf, limitsOf, type KeyLimits, wideningOf } from './key.limits.ts';
 import { keyPolicy, mayWrite, type Rule, type Standing } from './key.policy.ts';
 
@@ -19,6 +20,7 @@ type Values<Shape extends Record<string, z.ZodType>> = { [Name in keyof Shape]?:
 /** What can be said of a key: absent leaves or is nothing, null clears. */
 export type KeyFields = Values<typeof newKeyFields>;
 export type RotationFields = Values<typeof rotationFields>;
+export type ModelEdits = Values<typeof modelEdits>;
 
 /** @throws GatewayError 403 naming the first field that a caller of this standing may not write */
 export function requireFields(fields: KeyFields & RotationFields, kind: keyof Rule, standing: Standing): void {
@@ -47,6 +49,7 @@ export function columnsOf(fields: KeyFields, now: Date) {
     tpmLimitType: fields.tpmLimitType,
     aliases: orEmpty(fields.aliases, {}),
     allowedRoutes: routesOf(fields),
+    allowedIps: orEmpty(fields.allowedIps, []),
     permissions: orEmpty(fields.permissions, {}),
     tags: orEmpty(fields.tags, []),
     enforcedParams: orEmpty(fields.enforcedParams, []),
@@ -60,7 +63,8 @@ export function columnsOf(fields: KeyFields, now: Date) {
 const orEmpty = <T>(value: T | null | undefined, empty: NoInfer<T>): T | undefined => (value === null ? empty : value);
 
 function routesOf({ allowedRoutes, keyType }: KeyFields): string[] | undefined {
-  if (!keyType) return orEmpty(allowedRoutes, []);
+  // LiteLLM's clients send its default, `default`, beside the routes they want.
+  if (!keyType || (keyType === 'default' && allowedRoutes)) return orEmpty(allowedRoutes, []);
   const routes = [...routesOfKeyType[keyType]];
   if (!allowedRoutes || allowedRoutes.length === 0 || allowedRoutes.join() === routes.join()) return routes;
   throw new GatewayError('invalid', 'invalid_request_error', 'Both key_type and allowed_routes were given', {
@@ -128,7 +132,8 @@ export class KeyChecks {
   async requireWithinOwn(key: Key): Promise<void> {
     const { keyId } = this.#work.authority;
     if (keyId === undefined || keyId === key.id) return;
-    const own = await this.#work.em.findOneOrFail(Key, { id: keyId });
+    // Without writing the new key first: what is wrong with its name is told by whoever writes it.
+    const own = await this.#work.em.findOneOrFail(Key, { id: keyId }, { flushMode: FlushMode.COMMIT });
     const wider = wideningOf(await this.limits(key), await this.limits(own));
     if (wider) throw tooWide(wider);
   }
@@ -202,6 +207,7 @@ export const blank = () => ({
   tpmLimitType: null,
   aliases: {},
   allowedRoutes: [],
+  allowedIps: [],
   permissions: {},
   tags: [],
   enforcedParams: [],
@@ -224,6 +230,7 @@ export const everyLimit: ReadonlySet<string> = new Set([
   'rpmLimit',
   'maxParallelRequests',
   'allowedRoutes',
+  'allowedIps',
   'expiresAt',
 ]);
 

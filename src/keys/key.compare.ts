@@ -39,9 +39,10 @@ export const keyComparisons: Readonly<Record<string, Comparison<Needs>>> = {
     },
     { member: 'expires' },
   ),
-  // A type is the list of routes it stands for.
+  // A type is the list of routes it stands for; LiteLLM's default stands aside where routes are given too.
   key_type: comparing(
-    ({ wanted, found }) =>
+    ({ wanted, found, given }) =>
+      (wanted === 'default' && Array.isArray(given['allowed_routes'])) ||
       isSameValue(
         routesOfKeyType[typeof wanted === 'string' && isKeyType(wanted) ? wanted : 'default'],
         found['allowed_routes'],

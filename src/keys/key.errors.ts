@@ -115,3 +115,12 @@ export const unknownTeam = (reference: string) =>
     param: 'team_id',
     hint: 'Which teams there are: gatewayctl team list',
   });
+
+/** LiteLLM's status and type. */
+export const notYourKeys = (userId: string, own: string) =>
+  new GatewayError(
+    'forbidden',
+    'bad_request_error',
+    `You are not authorized to check another user's keys. Got user_id=${userId}, Your ID=${own}`,
+    { param: 'user_id' },
+  );

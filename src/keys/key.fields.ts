@@ -1,6 +1,7 @@
+import { parseNetwork } from '../kernel/networks.ts';
 import { z } from 'zod';
 import { durationText, lifetime } from '../kernel/duration.ts';
-import { grace, grantChanges, grantFields, id, label } from '../kernel/fields.ts';
+import { grace, grantChanges, grantFields, id, label, metadata, models, orNone } from '../kernel/fields.ts';
 import { budgetLimits, limitFields, throughputType } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
 import { isRouteEntry, routeGroupNames } from '../kernel/route-groups.ts';
@@ -17,6 +18,10 @@ const expiry = {
   duration: lifetime.optional().describe('How long the key works from now, such as 30m, 12h or 90d; null is for ever'),
   expires: timestamp.optional().describe('When the key stops working, in place of a duration'),
 };
+
+const networkText = z.string().refine((text) => parseNetwork(text) !== undefined, {
+  error: 'must be an address or a network, such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32',
+});
 
 const routeEntry = z.string().refine(isRouteEntry, {
   error: ({ input }) =>
@@ -47,6 +52,12 @@ const settings = {
     .nullable()
     .optional()
     .describe('Routes the key may call: paths, paths that end in *, or names of groups; none means those of its role'),
+  allowedIps: z
+    .array(networkText)
+    .max(200)
+    .nullable()
+    .optional()
+    .describe('Addresses and networks the key may be used from, such as 10.0.0.0/8; none means everywhere'),
   keyType: z
     .enum(['default', 'llm_api', 'management', 'read_only'])
     .nullable()
@@ -86,9 +97,12 @@ export const newKeyFields = {
   ...grantFields,
   ...settings,
   ...expiry,
-  // Absent and empty differ where the configuration has a default for them.
-  models: grantChanges.models.describe('Models that may be called, patterns such as openai/* included; none means all'),
-  metadata: grantChanges.metadata.describe('Free JSON, kept as it is given'),
+  // Absent and empty differ where the configuration has a default for them, and null is absent.
+  models: orNone(models, undefined)
+    .optional()
+    .describe('Models that may be called, patterns such as openai/* included; none means all'),
+  metadata: orNone(metadata, undefined).optional().describe('Free JSON, kept as it is given'),
+  spend: orNone(usd, undefined).optional().describe('US dollars spent so far; administrators only'),
   blocked: z.boolean().nullable().optional().describe('Whether the key is refused from the start'),
   key: secret.describe('A key of your own in place of a generated one; administrators only'),
 };
@@ -105,6 +119,12 @@ export const keyChanges = {
   ...settings,
   ...expiry,
   blocked: z.boolean().nullable().optional().describe('Whether the key is refused for now'),
+};
+
+/** Edits of the list of models, made on the list there is: two at a time do not undo each other. */
+export const modelEdits = {
+  addModels: models.min(1).optional().describe('Models that may be called as well as the present ones'),
+  removeModels: models.min(1).optional().describe('Models taken from the present ones'),
 };
 
 export const rotationFields = {

@@ -34,14 +34,21 @@ export const ownerFlags: NonNullable<CommandLine['flags']> = {
   key_alias: 'alias',
   team_id: { name: 'team', placeholder: 'team', completes: 'team' },
   user_id: { name: 'user', placeholder: 'user', completes: 'user' },
-  organization_id: 'org',
+  organization_id: { name: 'org', placeholder: 'org', completes: 'org' },
   models: { name: 'models', placeholder: 'model,…', completes: 'model' },
   duration: expiresFlag,
   expires: false,
+  tags: { name: 'tags', placeholder: 'tag,…', completes: 'tag' },
   allowed_routes: { name: 'routes', placeholder: 'route,…' },
+  allowed_ips: { name: 'allowed-ips', placeholder: 'address,…' },
   key_type: 'type',
   rotation_interval: rotateFlag,
   auto_rotate: false,
+};
+
+export const modelEditFlags: NonNullable<CommandLine['flags']> = {
+  add_models: { name: 'add-model', placeholder: 'model,…', completes: 'model' },
+  remove_models: { name: 'remove-model', placeholder: 'model,…', completes: 'model' },
 };
 
 /** A rotation takes every field of an update over HTTP; a person has `key update` for them. */

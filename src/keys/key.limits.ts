@@ -81,6 +81,7 @@ export function limitsOf(key: Key, budget?: SharedBudget): KeyLimits {
     rpmLimit: key.rpmLimit ?? budget?.rpmLimit ?? null,
     maxParallelRequests: key.maxParallelRequests ?? budget?.maxParallelRequests ?? null,
     allowedRoutes: key.allowedRoutes,
+    allowedIps: key.allowedIps,
     expiresAt: key.expiresAt ?? null,
     budgetLimits: Object.fromEntries(
       key.budgetLimits.map(({ budget_duration: duration, max_budget: most }) => [duration, most]),

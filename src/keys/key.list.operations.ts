@@ -26,7 +26,7 @@ const holder = answer({
   .describe('The user of the key, when expanded');
 
 const total = {
-  totalCount: z.int().describe('How many there are on all pages; an estimate above 100,000'),
+  totalCount: z.int().describe('How many there are on all pages; an estimate above 10,000 where counting takes long'),
   currentPage: z.int().describe('Which page this is'),
   totalPages: z.int().describe('How many pages there are'),
 };
@@ -46,6 +46,10 @@ const filters = {
   tag: label.optional().describe('Only keys with this tag'),
   status: z.enum(['active', 'expired', 'blocked', 'deleted']).optional().describe('Only keys of this status'),
   expiringIn: duration.optional().describe('Only keys that stop working within this time, such as 7d'),
+  rotationDue: z
+    .boolean()
+    .default(false)
+    .describe('Only keys whose secret a daemon should have replaced by now, and has not'),
   includeTeamKeys: z
     .boolean()
     .default(false)
@@ -85,7 +89,7 @@ export const listKeys = operation({
     ...shownKey,
     result: 'keys',
     pages: { page: 'page', size: 'size', total: 'total_count' },
-    completes: { key_alias: 'key', key_hash: 'key' },
+    completes: { key_alias: 'key', key_hash: 'key', tag: 'tag' },
     fixed: { return_full_object: true },
     flags: {
       return_full_object: false,
@@ -94,7 +98,7 @@ export const listKeys = operation({
       key_hash: 'id',
       team_id: { name: 'team', placeholder: 'team', completes: 'team' },
       user_id: { name: 'user', placeholder: 'user', completes: 'user' },
-      organization_id: 'org',
+      organization_id: { name: 'org', placeholder: 'org', completes: 'org' },
       include_team_keys: 'team-keys',
       include_created_by_keys: 'created-keys',
       size: 'limit',
@@ -104,6 +108,7 @@ export const listKeys = operation({
     examples: [
       ['The keys of a team', 'gatewayctl key list --team platform'],
       ['What stops working within a week', 'gatewayctl key list --expiring-in 7d --sort expires --order asc'],
+      ['What is not rotated as it should be', 'gatewayctl key list --rotation-due'],
       ['Their ids, for a loop', 'gatewayctl key list --team platform -q'],
     ],
   },

@@ -1,4 +1,5 @@
-import { countUpTo } from '../db/count.ts';
+import { type Alternative, Conditions } from '../db/conditions.ts';
+import { count, totalWith } from '../db/count.ts';
 import { SCHEMA } from '../db/schema.ts';
 import { sqlArray } from '../db/sql-array.ts';
 import type { Work } from '../db/work.ts';
@@ -9,7 +10,8 @@ import type { TeamService } from '../teams/team.service.ts';
 import { escapeLike } from '../users/user.list.ts';
 import type { KeyAccess } from './key.access.ts';
 import { DeletedKey, Key } from './key.entity.ts';
-import { unknownTeam } from './key.errors.ts';
+import { notYourKeys, unknownTeam } from './key.errors.ts';
+import { isRotationDue } from './key.state.ts';
 
 export const keyOrders = ['created_at', 'updated_at', 'key_alias', 'spend', 'max_budget', 'expires'] as const;
 
@@ -22,11 +24,17 @@ export interface KeyFilter extends Page {
   tag?: string | undefined;
   status?: 'active' | 'expired' | 'blocked' | 'deleted' | undefined;
   expiringIn?: Duration | undefined;
+  rotationDue?: boolean | undefined;
   includeTeamKeys: boolean;
   includeCreatedByKeys: boolean;
   sortBy?: (typeof keyOrders)[number] | undefined;
   sortOrder: 'asc' | 'desc';
 }
+
+/** What of a filter says whose keys are wanted. */
+type Scope = Partial<
+  Pick<KeyFilter, 'teamId' | 'userId' | 'organizationId' | 'includeTeamKeys' | 'includeCreatedByKeys'>
+>;
 
 const columns = {
   created_at: 'created_at',
@@ -44,21 +52,6 @@ const columns = {
  */
 const SORTED_AT_MOST = 25_000;
 
-/** Parts of a condition, each with its values: none is ever put together from what a caller sent. */
-class Conditions {
-  readonly #parts: string[] = [];
-  readonly values: unknown[] = [];
-
-  and(sql: string, ...values: readonly unknown[]): void {
-    this.#parts.push(sql);
-    this.values.push(...values);
-  }
-
-  get where(): string {
-    return this.#parts.length === 0 ? '' : `where ${this.#parts.join(' and ')}`;
-  }
-}
-
 /** Lists of keys in plain SQL: each filter and each order is an index of 0001 or 0006. */
 export class KeyList {
   readonly #work: Work;
@@ -75,11 +68,11 @@ export class KeyList {
     const { em } = this.#work;
     const conditions = await this.#conditions(filter);
     const from = `from ${SCHEMA}.keys k ${conditions.where}`;
-    const total = await countUpTo(em, { rows: `select 1 ${from}`, values: conditions.values });
+    const counted = await count(em, conditions.countedIn('keys'));
     const column = columns[filter.sortBy ?? 'created_at'];
     const order = orderOf(filter);
     const page = `order by ${order} limit ? offset ?`;
-    const isFew = conditions.where !== '' && total <= SORTED_AT_MOST;
+    const isFew = conditions.where !== '' && counted.rows <= SORTED_AT_MOST;
     const rows = await em.execute<object[]>(
       isFew
         ? `select k.* from ${SCHEMA}.keys k
@@ -87,30 +80,40 @@ export class KeyList {
         : `select k.* ${from} ${page}`,
       [...conditions.values, filter.size, offsetOf(filter)],
     );
-    return { keys: rows.map((row) => em.map(Key, row)), total };
+    return { keys: rows.map((row) => em.map(Key, row)), total: totalWith(counted, filter, rows.length) };
+  }
+
+  /** The newest keys of teams, so many of each, as far as the caller may read them. */
+  async newestOf(teamIds: readonly string[], most: number): Promise<Key[]> {
+    const { em } = this.#work;
+    const conditions = new Conditions();
+    conditions.and('k.team_id = t.id');
+    await this.#scope(conditions, { includeTeamKeys: true });
+    const rows = await em.execute<object[]>(
+      `select k.* from unnest(?::text[]) t(id) cross join lateral (
+         select k.* from ${SCHEMA}.keys k ${conditions.where} order by k.created_at desc, k.id limit ?) k`,
+      [sqlArray(teamIds), ...conditions.values, most],
+    );
+    return rows.map((row) => em.map(Key, row));
   }
 
   /** The records of deleted keys, the last one first. */
   async deleted(filter: KeyFilter): Promise<{ deleted: DeletedKey[]; total: number }> {
     const { em, authority } = this.#work;
-    const { tag, expiringIn, sortBy } = filter;
-    if (tag !== undefined || expiringIn !== undefined || (sortBy !== undefined && sortBy !== 'created_at')) {
-      const name = tag !== undefined ? 'tag' : expiringIn !== undefined ? 'expiring_in' : 'sort_by';
-      throw new GatewayError('invalid', 'invalid_request_error', `${name}: deleted keys are listed by their deletion`, {
-        param: name,
-      });
-    }
+    requireOfDeleted(filter);
     const conditions = new Conditions();
     await this.#filterOwners(conditions, filter);
+    const { teamId } = authority.scope;
     if (!authority.seesAll) conditions.and('k.user_id = ?', this.#requireUser());
+    if (!authority.seesAll && teamId !== null) conditions.and('k.team_id = ?', teamId);
     const from = `from ${SCHEMA}.deleted_keys k ${conditions.where}`;
     const [at, id] = filter.sortOrder === 'desc' ? ['desc', 'asc'] : ['asc', 'desc'];
     const rows = await em.execute<object[]>(
       `select k.* ${from} order by k.deleted_at ${at}, k.id ${id} limit ? offset ?`,
       [...conditions.values, filter.size, offsetOf(filter)],
     );
-    const total = await countUpTo(em, { rows: `select 1 ${from}`, values: conditions.values });
-    return { deleted: rows.map((row) => em.map(DeletedKey, row)), total };
+    const counted = await count(em, conditions.countedIn('deleted_keys'));
+    return { deleted: rows.map((row) => em.map(DeletedKey, row)), total: totalWith(counted, filter, rows.length) };
   }
 
   async aliases({ search, ...page }: Page & { search?: string | undefined }) {
@@ -128,8 +131,8 @@ export class KeyList {
       `select k.alias ${from} order by k.alias, k.id limit ? offset ?`,
       [...conditions.values, page.size, offsetOf(page)],
     );
-    const total = await countUpTo(em, { rows: `select 1 ${from}`, values: conditions.values });
-    return { aliases: rows.map(({ alias }) => alias), total };
+    const counted = await count(em, conditions.countedIn('keys'));
+    return { aliases: rows.map(({ alias }) => alias), total: totalWith(counted, page, rows.length) };
   }
 
   /** The users of keys, by id: what others in their teams may know of them. */
@@ -146,6 +149,7 @@ export class KeyList {
     const conditions = new Conditions();
     await this.#filterOwners(conditions, filter);
     await this.#scope(conditions, filter);
+    if (filter.rotationDue) conditions.and(isRotationDue, now, now);
     if (filter.tag !== undefined) conditions.and(`k.tags @> array[?]::text[] and k.tags <> '{}'`, filter.tag);
     if (filter.status === 'blocked') conditions.and('k.blocked');
     if (filter.status === 'expired') conditions.and('not k.blocked and k.expires_at <= ?', now);
@@ -164,21 +168,16 @@ export class KeyList {
     if (keyAlias?.includes('*')) conditions.and('k.alias like ?', escapeLike(keyAlias).replaceAll('*', '%'));
     else if (keyAlias !== undefined) conditions.and('k.alias = ?', keyAlias);
     if (userId === undefined) return;
-    const wider: string[] = [];
-    const values: unknown[] = [userId];
-    if (this.#work.authority.seesAll && filter.includeCreatedByKeys) {
-      wider.push('k.created_by = ?');
-      values.push(userId);
-    }
+    const wider: Alternative[] = [];
+    if (this.#work.authority.seesAll && filter.includeCreatedByKeys) wider.push(['k.created_by = ?', userId]);
     if (this.#work.authority.seesAll && filter.includeTeamKeys) {
-      wider.push('k.team_id = any (?::text[])');
-      values.push(sqlArray(await this.#teamsOf(userId)));
+      wider.push(['k.team_id = any (?::text[])', sqlArray(await this.#teamsOf(userId))]);
     }
-    conditions.and(`(${['k.user_id = ?', ...wider].join(' or ')})`, ...values);
+    conditions.either(['k.user_id = ?', userId], ...wider);
   }
 
   /** A key is in a list exactly when its caller may read it by itself. */
-  async #scope(conditions: Conditions, filter: KeyFilter): Promise<void> {
+  async #scope(conditions: Conditions, filter: Scope): Promise<void> {
     const { authority } = this.#work;
     if (authority.seesAll) return;
     if (authority.userId === null) {
@@ -188,8 +187,9 @@ export class KeyList {
     const isAsked = filter.includeTeamKeys || filter.teamId !== undefined || filter.organizationId !== undefined;
     const isOthers = filter.userId !== undefined && filter.userId !== authority.userId;
     if (isOthers && !isAsked) throw notYourKeys(filter.userId ?? '', authority.userId);
-    const parts = ['k.user_id = ?'];
-    const values: unknown[] = [authority.userId];
+    const { teamId } = authority.scope;
+    const parts = [teamId === null ? 'k.user_id = ?' : '(k.user_id = ? and k.team_id = ?)'];
+    const values: unknown[] = [authority.userId, ...(teamId === null ? [] : [teamId])];
     if (isAsked || filter.includeCreatedByKeys) {
       const readable = `((k.team_id = any (?::text[]) or (k.team_id is null and k.organization_id = any (?::text[]))) and not exists (
         select 1 from ${SCHEMA}.users u where u.id = k.user_id and u.role in ('proxy_admin', 'proxy_admin_viewer')))`;
@@ -235,18 +235,24 @@ export class KeyList {
   }
 }
 
+/** Filters that ask what a key is doing now say nothing of one that is gone. */
+function requireOfDeleted({ tag, expiringIn, rotationDue, sortBy }: KeyFilter): void {
+  const isOf = {
+    tag: tag !== undefined,
+    expiring_in: expiringIn !== undefined,
+    rotation_due: rotationDue === true,
+    sort_by: sortBy !== undefined && sortBy !== 'created_at',
+  };
+  const [name] = Object.entries(isOf).find(([, isAsked]) => isAsked) ?? [];
+  if (name === undefined) return;
+  throw new GatewayError('invalid', 'invalid_request_error', `${name}: deleted keys are listed by their deletion`, {
+    param: name,
+  });
+}
+
 /** The id follows the column in the direction in which one index holds both. */
 function orderOf({ sortBy = 'created_at', sortOrder }: KeyFilter): string {
   const isDown = sortOrder === 'desc';
   const idOrder = (sortBy === 'created_at') === isDown ? 'asc' : 'desc';
   return `k.${columns[sortBy]} ${isDown ? 'desc' : 'asc'}, k.id ${idOrder}`;
 }
-
-/** LiteLLM's status and type. */
-const notYourKeys = (userId: string, own: string) =>
-  new GatewayError(
-    'forbidden',
-    'bad_request_error',
-    `You are not authorized to check another user's keys. Got user_id=${userId}, Your ID=${own}`,
-    { param: 'user_id' },
-  );

@@ -51,7 +51,10 @@ export class KeyLookup {
     throw (await this.#gone(reference)) ?? unknownKey(reference);
   }
 
-  /** Each once, however often and by whatever names; in one order, so that two deletions cannot lock each other out. */
+  /**
+   * Each once, however often and by whatever names, in the order they were named; locked in one order, so that two
+   * deletions cannot lock each other out.
+   */
   async lockAll(references: readonly string[]): Promise<{ key: Key; reference: string }[]> {
     const named = new Map<string, string>();
     for (const reference of references) {
@@ -64,9 +67,12 @@ export class KeyLookup {
       { id: { $in: [...named.keys()] } },
       { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true, orderBy: { id: 'asc' } },
     );
-    const missing = [...named].find(([id]) => !keys.some((key) => key.id === id));
-    if (missing) throw unknownKey(missing[1]);
-    return keys.map((key) => ({ key, reference: named.get(key.id) ?? key.id }));
+    const locked = new Map(keys.map((key) => [key.id, key]));
+    return [...named].map(([id, reference]) => {
+      const key = locked.get(id);
+      if (!key) throw unknownKey(reference);
+      return { key, reference };
+    });
   }
 
   async #find(reference: string, lock: { lockMode?: LockMode.PESSIMISTIC_WRITE; refresh?: true }): Promise<Key | null> {
@@ -81,11 +87,17 @@ export class KeyLookup {
     const { name } = named;
     const exact = await em.find(Key, { $or: [{ id: name }, { alias: name }] }, lock);
     // An id first: nobody may take over a key's name by calling another key like its id.
-    const best = exact.find(({ id }) => id === name) ?? exact[0];
-    if (best || !/^[0-9a-f]{8,63}$/.test(name)) return best ?? null;
-    const [first, second] = await em.find(Key, { token: { $like: `${name}%` } }, { ...lock, limit: 2 });
-    if (second)
-      throw new GatewayError('invalid', 'ambiguous_key', 'More than one key begins like that', { param: 'key' });
+    const byId = exact.find(({ id }) => id === name);
+    if (byId || !/^[0-9a-f]{8,63}$/.test(name)) return byId ?? exact[0] ?? null;
+    const begun = await em.find(Key, { token: { $like: `${name}%` } }, { ...lock, limit: 2 });
+    // Nor by calling it like the first digits of another's hash: whoever blocks a key must not block that one in its place.
+    const [first, second] = new Set([...exact, ...begun]);
+    if (second) {
+      throw new GatewayError('invalid', 'ambiguous_key', 'More than one key is called like that, or begins so', {
+        param: 'key',
+        hint: 'Name the key by its id, or by its whole hash.',
+      });
+    }
     return first ?? null;
   }
 
@@ -96,7 +108,10 @@ export class KeyLookup {
     const named = keyReference(reference);
     const isNamed: FilterQuery<DeletedKey> =
       'hash' in named ? { token: named.hash } : { $or: [{ id: named.name }, { alias: named.name }] };
-    const mine: FilterQuery<DeletedKey> = authority.seesAll ? {} : { userId: authority.userId };
+    const { teamId } = authority.scope;
+    const mine: FilterQuery<DeletedKey> = authority.seesAll
+      ? {}
+      : { userId: authority.userId, ...(teamId !== null && { teamId }) };
     const [deleted] = await em.find(
       DeletedKey,
       { $and: [isNamed, mine] },

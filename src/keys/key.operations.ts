@@ -3,8 +3,15 @@ import { label, text } from '../kernel/fields.ts';
 import { operation } from '../kernel/operation.ts';
 import { maskSecret } from '../kernel/mask.ts';
 import { answer, wire } from '../kernel/wire.ts';
-import { keyChanges, newKeyFields, serviceKeyFields, unservedKeyChanges, unservedKeyFields } from './key.fields.ts';
-import { atStake, named, one, ownerFlags, shownKey } from './key.flags.ts';
+import {
+  keyChanges,
+  modelEdits,
+  newKeyFields,
+  serviceKeyFields,
+  unservedKeyChanges,
+  unservedKeyFields,
+} from './key.fields.ts';
+import { atStake, modelEditFlags, named, one, ownerFlags, shownKey } from './key.flags.ts';
 import { keyListOperations } from './key.list.operations.ts';
 import { describeDetailed, existingKey, type Needs, secretInfo, withSecret } from './key.details.ts';
 import { keyStateOperations } from './key.state.operations.ts';
@@ -78,18 +85,19 @@ export const updateKey = operation({
   route: ['POST', '/key/update'],
   summary: 'Change a virtual key',
   description: 'What is not named stays as it is; `none` removes a limit, an owner or an expiry.',
-  input: wire({ key: named, ...keyChanges }),
+  input: wire({ key: named, ...keyChanges, ...modelEdits }),
   output: answer({ key: z.string().describe('The hash of the key'), ...detailedKeyInfo }),
   unserved: unservedKeyChanges,
   access: 'scoped',
   cli: {
     ...shownKey,
     ...one,
-    flags: ownerFlags,
+    flags: { ...ownerFlags, ...modelEditFlags },
     done: ({ key_alias: alias, key_name: name }) => `Key ${text(alias ?? name)} updated`,
     examples: [
       ['More money', 'gatewayctl key update ci-runner --max-budget 50'],
       ['No limit any more', 'gatewayctl key update ci-runner --max-budget none'],
+      ['One model more, one less', 'gatewayctl key update ci-runner --add-model gpt-5 --remove-model gpt-4o'],
     ],
   },
   run: async (needs: Needs, { key: reference, ...changes }) => {

@@ -1,4 +1,6 @@
+import { SCHEMA } from '../db/schema.ts';
 import type { Work } from '../db/work.ts';
+import type { Team } from '../teams/team.entity.ts';
 import type { TeamService } from '../teams/team.service.ts';
 import type { UserService } from '../users/user.service.ts';
 import type { KeyAccess } from './key.access.ts';
@@ -44,8 +46,9 @@ export class KeyOwners {
   /** Whose a new key is, by whatever names they go, and what its maker is to it. */
   async ofNew(fields: KeyFields, route: MakingRoute) {
     const { authority } = this.#work;
-    const team = fields.teamId ? await this.#teams.get(fields.teamId) : undefined;
+    const team = fields.teamId ? await this.#held(fields.teamId) : undefined;
     if (team && !(await this.#access.knowsTeam(team.id))) throw unknownTeam(fields.teamId ?? '');
+    if (team && fields.organizationId) this.#requireSameOrganization(team, fields.organizationId, 'organizationId');
     const teamId = team?.id ?? null;
     await this.#rules.requireMaker(authority, teamId);
     const organizationId = fields.organizationId ?? (team ? null : authority.scope.organizationId);
@@ -71,8 +74,9 @@ export class KeyOwners {
   async move(key: Key, { teamId, userId }: KeyFields, standing: Standing): Promise<void> {
     if (teamId === undefined && userId === undefined) return;
     if (teamId !== undefined) {
-      const team = teamId === null ? null : await this.#teams.get(teamId);
+      const team = teamId === null ? null : await this.#held(teamId);
       if (standing !== 'admin') await this.#requireOwnTeam(team?.id ?? null, teamId);
+      if (team && key.organizationId) this.#requireSameOrganization(team, key.organizationId, 'teamId');
       key.teamId = team?.id ?? null;
     }
     if (userId !== undefined) {
@@ -81,6 +85,25 @@ export class KeyOwners {
     }
     if (!key.teamId || !key.userId || (await this.#teams.isMember(key.teamId, key.userId))) return;
     throw notInTeam(key.userId, key.teamId, 403);
+  }
+
+  /**
+   * The team, which keeps its members until the transaction ends: whoever takes one out, with the keys there are, waits
+   * for the key that is being made, or comes first and is seen by the questions that follow.
+   */
+  async #held(reference: string): Promise<Team> {
+    const team = await this.#teams.get(reference);
+    const held = await this.#work.em.execute<unknown[]>(`select 1 from ${SCHEMA}.teams where id = ? for key share`, [
+      team.id,
+    ]);
+    if (held.length === 0) throw unknownTeam(reference);
+    return team;
+  }
+
+  /** The organization a key names goes before its team's: another one would pay for the team, and the team's would not count. */
+  #requireSameOrganization(team: Team, organizationId: string, field: 'organizationId' | 'teamId'): void {
+    if (this.#work.authority.isAdmin || (team.organizationId ?? null) === organizationId) return;
+    throw fieldNotAllowed(field, 'a key of a team belongs to the organization of the team');
   }
 
   /** A key stays within the teams of whoever moves it. */

@@ -11,6 +11,7 @@ export interface KeyRow {
   readonly models: string[];
   readonly aliases: Record<string, string>;
   readonly allowed_routes: string[];
+  readonly allowed_ips: string[];
   readonly enforced_params: string[];
   readonly tags: string[];
   readonly blocked: boolean;
@@ -68,7 +69,7 @@ const statement = `
     union all
     select key_id, expires_at from ${SCHEMA}.retired_tokens where token = $1 and expires_at > now()
   )
-  select k.id as key_id, k.token, k.alias, k.name, k.models, k.aliases, k.allowed_routes, k.enforced_params, k.tags,
+  select k.id as key_id, k.token, k.alias, k.name, k.models, k.aliases, k.allowed_routes, k.allowed_ips, k.enforced_params, k.tags,
          k.blocked, (extract(epoch from least(k.expires_at, f.until)) * 1000)::float8 as expires_at,
          ${heldLimits({ own: 'k', id: 'k.id', shared: 'kb', hasWindows: true })} as key_limits,
          t.id as team_id, t.alias as team_alias, t.models as team_models, t.aliases as team_aliases, t.tags as team_tags,

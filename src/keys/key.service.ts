@@ -20,21 +20,24 @@ import {
   everyLimit,
   KeyChecks,
   type KeyFields,
+  type ModelEdits,
   nextRotation,
   requireFields,
   type RotationFields,
   withoutSame,
 } from './key.changes.ts';
 import { Key } from './key.entity.ts';
-import { aliasTaken, secretTaken, teamKeysHeld } from './key.errors.ts';
+import { aliasTaken, notYourKey, secretTaken, teamKeysHeld } from './key.errors.ts';
 import { budgetsOf, type SharedBudget } from './key.limits.ts';
 import { KeyLookup } from './key.lookup.ts';
 import { KeyOwners, type MakingRoute } from './key.owners.ts';
+import { withEdits } from './key.models.ts';
 import type { Standing } from './key.policy.ts';
 import { KeyRemoval } from './key.removal.ts';
 import type { KeyRules } from './key.rules.ts';
 import { KeySecrets } from './key.secrets.ts';
 import { KeySpend } from './key.spend.ts';
+import { isRotationDue } from './key.state.ts';
 import { encodeKey } from './key.wire.ts';
 
 export type BulkOutcome = Attempt<Key> & { readonly reference: string };
@@ -117,12 +120,12 @@ export class KeyService {
     return { key, secret };
   }
 
-  async update(reference: string, changes: KeyFields): Promise<Key> {
-    requireChange(changes);
+  async update(reference: string, asked: KeyFields & ModelEdits): Promise<Key> {
+    requireChange(asked);
     const key = await this.#lookup.lock(reference);
     const standing = await this.#access.requireChange(key, { reference, route: '/key/update' });
     const before = await this.#encode(key);
-    await this.#apply(key, changes, standing);
+    await this.#apply(key, withEdits(key.models, asked), standing);
     await this.#changed(key, 'updated', before);
     return key;
   }
@@ -193,9 +196,8 @@ export class KeyService {
   async rotateDue(keep: (key: Key, secret: string) => Promise<void>): Promise<Key | undefined> {
     const { em, now } = this.#work;
     const [due] = await em.execute<{ id: string }[]>(
-      `select id from ${SCHEMA}.keys where auto_rotate and key_rotation_at <= ? and not blocked
-         and (expires_at is null or expires_at > ?)
-       order by key_rotation_at limit 1 for update skip locked`,
+      `select k.id from ${SCHEMA}.keys k where ${isRotationDue}
+       order by k.key_rotation_at limit 1 for update skip locked`,
       [now, now],
     );
     if (!due) return undefined;
@@ -220,19 +222,28 @@ export class KeyService {
 
   /** Deletes all keys of an owner, whose own deletion was allowed, and says which, by hash. */
   async removeOf(owner: KeyOwner): Promise<string[]> {
-    const keys = await this.#work.em.find(Key, owner, { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } });
+    const keys = await this.#lockOf(owner);
     await this.#removal.remove(keys);
     return keys.map(({ token }) => token);
   }
 
   /** The keys a user holds in a team become keys of nobody in it. */
   async leaveToTeam(held: { teamId: string; userId: string }): Promise<void> {
-    const keys = await this.#work.em.find(Key, held, { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } });
-    for (const key of keys) {
+    for (const key of await this.#lockOf(held)) {
       const before = await this.#encode(key);
       key.userId = null;
       await this.#changed(key, 'updated', before);
     }
+  }
+
+  /** The key of an administrator goes with a team that is deleted, and not with a membership that somebody else ends. */
+  async #lockOf(owner: KeyOwner): Promise<Key[]> {
+    const { em, authority } = this.#work;
+    const keys = await em.find(Key, owner, { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } });
+    const { userId } = owner;
+    const isHidden = userId !== undefined && !authority.isAdmin && (await this.#access.isAdministrators(userId));
+    if (isHidden && keys.length > 0) throw notYourKey('delete');
+    return keys;
   }
 
   /** Refuses when the user holds keys of a team: whoever works with them would stand still. */

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { BudgetEntity } from '../access/principal.ts';
 import { SCHEMA } from '../db/schema.ts';
 import type { Flushed } from './counters.ts';
+import { addToAllDays } from './daily.ts';
 import { spendColumns } from './spend-row.ts';
 import { isNamed, spenderNames, spenders } from './spent.ts';
 import { transaction } from './transaction.ts';
@@ -120,22 +121,8 @@ const book = `
     on conflict (request_id, created_at) do nothing
     returning *
   ), ${spenderNames.map(addTo).join('')} ${windows}
-  daily as (
-    insert into ${SCHEMA}.daily_spend as daily
-    select (created_at at time zone 'utc')::date, key_id, coalesce(team_id, ''), coalesce(user_id, ''),
-           coalesce(organization_id, ''), model, provider, sum(prompt_tokens), sum(completion_tokens),
-           sum(cache_read_tokens), sum(cache_write_tokens), sum(spend), count(*), count(*) filter (where status = 'failure')
-      from inserted where (select count(*) from window_booked) >= 0
-     group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7
-    on conflict (date, key_id, team_id, user_id, organization_id, model, provider) do update set
-      prompt_tokens = daily.prompt_tokens + excluded.prompt_tokens,
-      completion_tokens = daily.completion_tokens + excluded.completion_tokens,
-      cache_read_tokens = daily.cache_read_tokens + excluded.cache_read_tokens,
-      cache_write_tokens = daily.cache_write_tokens + excluded.cache_write_tokens,
-      spend = daily.spend + excluded.spend,
-      requests = daily.requests + excluded.requests,
-      failed_requests = daily.failed_requests + excluded.failed_requests
-  ) ${[...spenderNames.map(flushed), flushedWindows].join(' union all ')}`;
+  ${addToAllDays('window_booked')}
+  ${[...spenderNames.map(flushed), flushedWindows].join(' union all ')}`;
 
 /** A little longer than the server's own limit, for a server that answers nothing at all. */
 const answerWithinMs = 6_000;

@@ -14,6 +14,18 @@ export interface Reservation {
   readonly counters: readonly Counter[];
 }
 
+/** What one budget has room for, at one moment. */
+export interface BudgetRoom {
+  readonly limit: BudgetLimit;
+  /** Nano-dollars: spent in the present window, and held by calls in flight. */
+  readonly cost: bigint;
+  readonly reserved: bigint;
+  /** When the window ends, in milliseconds since 1970; infinity for one that has no end. */
+  readonly endMs: number;
+  /** Why a call of this amount does not fit. */
+  readonly refusal: GatewayError | undefined;
+}
+
 /** After a flush: how much of an entity's spending has left this process, and the total the database has now. */
 export interface Flushed extends Counted {
   readonly amount: bigint;
@@ -100,12 +112,24 @@ export class Counters {
     for (const limit of limits) {
       const counter = this.#accounts.open(limit, nowMs);
       if (counter.spent === undefined) throw spendUnknown(limit);
-      if (limit.max !== null) admit(counter, counter.spent, limit.max, amount, limit);
+      if (limit.max !== null) admit(counter, { spent: counter.spent, max: limit.max, amount, limit });
       if (limit.soft !== undefined) counter.isPastSoft ??= counter.spent + counter.unflushed >= limit.soft;
       counters.push(counter);
     }
     for (const counter of counters) counter.reserved += amount;
     return { amount, limits, counters };
+  }
+
+  /** What `reserve` would go by, of each budget. Nothing is taken. */
+  look(limits: readonly BudgetLimit[], amount: bigint): BudgetRoom[] {
+    const nowMs = this.#nowMs();
+    return limits.map((limit) => {
+      const counter = this.#accounts.open(limit, nowMs);
+      const { spent, unflushed, reserved, endMs } = counter;
+      if (spent === undefined) throw spendUnknown(limit);
+      const refusal = limit.max === null ? undefined : refusalOf(counter, { spent, max: limit.max, amount, limit });
+      return { limit, cost: spent + unflushed, reserved, endMs, refusal };
+    });
   }
 
   /** Gives a reservation back and counts what the call really cost. Answers what its key has spent by now, for good. */
@@ -187,12 +211,25 @@ export class Counters {
   }
 }
 
-function admit(counter: Counter, spent: bigint, max: bigint, amount: bigint, limit: BudgetLimit): void {
-  const cost = spent + counter.unflushed;
-  const taken = cost + counter.reserved;
-  if (taken < max && taken + amount <= max) return;
+interface Asked {
+  readonly spent: bigint;
+  readonly max: bigint;
+  readonly amount: bigint;
+  readonly limit: BudgetLimit;
+}
+
+function admit(counter: Counter, asked: Asked): void {
+  const refusal = refusalOf(counter, asked);
+  if (!refusal) return;
   if (Date.now() - counter.readAtMs > trustRefusalMs) counter.isStale = true;
-  throw budgetExceeded(limit, { cost, max, reserved: counter.reserved, amount });
+  throw refusal;
+}
+
+function refusalOf({ unflushed, reserved }: Counter, { spent, max, amount, limit }: Asked): GatewayError | undefined {
+  const cost = spent + unflushed;
+  const taken = cost + reserved;
+  if (taken < max && taken + amount <= max) return undefined;
+  return budgetExceeded(limit, { cost, max, reserved, amount });
 }
 
 /** Only a caller that did not wait for `ensure` gets here. */

@@ -5,10 +5,11 @@ import { AdmittedCall, type Desk } from './admitted-call.ts';
 import type { Call, CallStart } from './call.ts';
 import { countedText } from './counter.ts';
 import { Counters } from './counters.ts';
+import { countedTokens, type Gauge, priceAndWorst } from './headroom.ts';
 import { Journal, type JournalOptions, type OpenCall } from './journal.ts';
 import { Ledger, type Log } from './ledger.ts';
 import { dropExpired, ensurePartitions } from './partitions.ts';
-import { parsePrice, Prices, priceOfTier, worstCaseOfTiers } from './prices.ts';
+import { parsePrice, Prices } from './prices.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { costOf } from './rates.ts';
 import { draftRow, finishRow } from './spend-row.ts';
@@ -38,9 +39,10 @@ const dayMs = 86_400_000;
  */
 export class Metering {
   readonly #options: MeteringOptions;
-  readonly #prices: Prices;
   readonly #counters: Counters;
   readonly #limiter = new RateLimiter();
+  /** What calls are measured by, for those who want to know and take nothing. */
+  readonly gauge: Gauge;
   readonly #journal: Journal;
   readonly #ledger: Ledger;
   readonly #desk: Desk;
@@ -49,8 +51,8 @@ export class Metering {
   private constructor(options: MeteringOptions, prices: Prices) {
     const { pool, now, log, journalPath, durability, maxBacklog } = options;
     this.#options = options;
-    this.#prices = prices;
     this.#counters = new Counters(pool, { now, onSoftBudget: (limit, spent) => this.#warn(limit, spent) });
+    this.gauge = { prices, counters: this.#counters, limiter: this.#limiter };
     this.#journal = Journal.open({
       path: journalPath,
       ...(durability && { durability }),
@@ -110,11 +112,9 @@ export class Metering {
    *   `invalid_price`; `unsupported_service_tier`
    */
   begin(start: CallStart): Call {
-    const { deployment, charge, promptTokens, serviceTier: tier } = start;
-    const standard = this.#prices.of(deployment, start.upstreamModel, start.startedAt);
-    const price = priceOfTier(standard, start.model, tier);
-    const amount = worstCaseOfTiers({ price, tier }, deployment, start);
-    const admittance = this.#limiter.find(charge.rates, tokensOf(start), start.startedAt.getTime());
+    const { charge, promptTokens } = start;
+    const { standard, price, amount } = priceAndWorst(this.gauge, start);
+    const admittance = this.#limiter.find(charge.rates, countedTokens(start), start.startedAt.getTime());
     const reservation = this.#counters.reserve(charge.budgets, amount);
     try {
       const draft = draftRow(start, countedText(reservation.counters));
@@ -182,10 +182,6 @@ export class Metering {
     }
   }
 }
-
-/** What a call is counted with until its tokens are known. An answer that nothing limits is counted when it is there. */
-const tokensOf = ({ promptTokens, maxCompletionTokens = 0, answers = 1 }: CallStart): number =>
-  promptTokens + maxCompletionTokens * answers;
 
 /** A call cut by a crash costs what had been delivered by its last checkpoint, at the price it was admitted at. */
 function finishCut({ price, promptTokens, completionTokens }: OpenCall, at: Date): string {

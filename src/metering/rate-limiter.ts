@@ -1,4 +1,5 @@
 import type { RateLimit } from '../access/principal.ts';
+import type { GatewayError } from '../kernel/errors.ts';
 import { rateLimitExceeded } from './rate-limit-exceeded.ts';
 import { SlidingCount, slotAt } from './sliding-count.ts';
 
@@ -28,6 +29,18 @@ export interface Admittance {
   /** As estimated. */
   readonly tokens: number;
   readonly allowance: Allowance;
+}
+
+/** What one limit has room for, at one moment. */
+export interface RateRoom {
+  readonly limit: RateLimit;
+  readonly kind: RateKind;
+  readonly most: number;
+  readonly used: number;
+  /** Milliseconds until a call like this one fits; undefined when it fits, or never will. */
+  readonly waitMs: number | undefined;
+  /** Why it does not fit. */
+  readonly refusal: GatewayError | undefined;
 }
 
 /**
@@ -65,6 +78,14 @@ export class RateLimiter {
     return { meters, slot, tokens, allowance };
   }
 
+  /** What `find` would go by, of each limit. */
+  look(limits: readonly RateLimit[], tokens: number, nowMs: number): RateRoom[] {
+    return limits.flatMap((limit) => {
+      const meter = this.#meter(limit, slotAt(nowMs));
+      return kinds.flatMap((kind) => roomOf(meter, limit, kind, { tokens, nowMs }) ?? []);
+    });
+  }
+
   /** Takes the room that was found. In the same turn, or somebody else has it by then. */
   take({ meters, slot, tokens }: Admittance): void {
     for (const meter of meters) {
@@ -97,34 +118,71 @@ export class RateLimiter {
 interface Wanted {
   readonly tokens: number;
   readonly nowMs: number;
-  readonly allowance: Allowance;
 }
 
 /** What a limit leaves when a call takes its part, or an error when it does not leave that much. */
-function room(meter: Meter, limit: RateLimit, { tokens, nowMs, allowance }: Wanted): Allowance {
+function room(meter: Meter, limit: RateLimit, wanted: Wanted & { readonly allowance: Allowance }): Allowance {
+  const { tokens, nowMs } = wanted;
   const slot = slotAt(nowMs);
-  let left: Allowance = allowance;
-  if (limit.requests !== null) {
-    const remaining = limit.requests - meter.requests.total(slot);
-    if (remaining < 1) {
-      const waitMs = meter.requests.waitFor(limit.requests - 1, nowMs);
-      throw rateLimitExceeded(limit, { kind: 'requests', left: remaining, waitMs, nowMs });
-    }
-    left = tightened(left, 'requests', { limit: limit.requests, remaining: remaining - 1 });
-  }
-  if (limit.tokens !== null) {
-    const remaining = limit.tokens - meter.tokens.total(slot);
-    const least = Math.max(1, tokens);
-    if (remaining < least) {
-      const waitMs = meter.tokens.waitFor(limit.tokens - least, nowMs);
-      throw rateLimitExceeded(limit, { kind: 'tokens', left: remaining, wanted: tokens, waitMs, nowMs });
-    }
-    left = tightened(left, 'tokens', { limit: limit.tokens, remaining: remaining - tokens });
-  }
-  if (limit.parallel !== null && meter.parallel >= limit.parallel) {
-    throw rateLimitExceeded(limit, { kind: 'max_parallel_requests', left: 0, waitMs: 1_000, nowMs });
+  let left: Allowance = wanted.allowance;
+  for (const kind of kinds) {
+    const most = limit[of[kind]];
+    if (most === null) continue;
+    const used = usedOf(meter, kind, slot);
+    const takes = takenOf(kind, tokens);
+    if (used + Math.max(1, takes) > most) throw shortage(meter, limit, { kind, most, used, tokens, nowMs });
+    if (kind !== 'max_parallel_requests') left = tightened(left, kind, { limit: most, remaining: most - used - takes });
   }
   return left;
+}
+
+const kinds = ['requests', 'tokens', 'max_parallel_requests'] as const;
+type RateKind = (typeof kinds)[number];
+
+/** The member of a limit that each kind is set by. */
+const of = { requests: 'requests', tokens: 'tokens', max_parallel_requests: 'parallel' } as const;
+
+const usedOf = ({ requests, tokens, parallel }: Meter, kind: RateKind, slot: number): number => {
+  if (kind === 'max_parallel_requests') return parallel;
+  return (kind === 'requests' ? requests : tokens).total(slot);
+};
+
+const takenOf = (kind: RateKind, tokens: number): number => (kind === 'tokens' ? tokens : 1);
+
+interface Short extends Wanted {
+  readonly kind: RateKind;
+  readonly most: number;
+  readonly used: number;
+}
+
+/** How long until there is room: when a call in flight will end is not known. */
+function waitOf(meter: Meter, { kind, most, tokens, nowMs }: Short): number {
+  if (kind === 'max_parallel_requests') return 1_000;
+  return meter[kind].waitFor(most - Math.max(1, takenOf(kind, tokens)), nowMs);
+}
+
+function shortage(meter: Meter, limit: RateLimit, short: Short): GatewayError {
+  const { kind, most, used, tokens, nowMs } = short;
+  const left = most - used;
+  const wanted = kind === 'tokens' ? { wanted: tokens } : {};
+  return rateLimitExceeded(limit, { kind, left, ...wanted, waitMs: waitOf(meter, short), nowMs });
+}
+
+function roomOf(meter: Meter, limit: RateLimit, kind: RateKind, { tokens, nowMs }: Wanted): RateRoom | undefined {
+  const most = limit[of[kind]];
+  if (most === null) return undefined;
+  const used = usedOf(meter, kind, slotAt(nowMs));
+  const needed = Math.max(1, takenOf(kind, tokens));
+  const isShort = used + needed > most;
+  const short = { kind, most, used, tokens, nowMs };
+  return {
+    limit,
+    kind,
+    most,
+    used,
+    waitMs: isShort && needed <= most ? waitOf(meter, short) : undefined,
+    refusal: isShort ? shortage(meter, limit, short) : undefined,
+  };
 }
 
 function tightened(allowance: Allowance, kind: keyof Allowance, left: Left): Allowance {

@@ -93,7 +93,12 @@ export const getAccessGroup = operation({
   input: wire({ accessGroup: reference }),
   output: answer(groupInfo),
   access: 'scoped',
-  cli: { ...shown, args: ['access_group'], examples: [['By its name', 'gatewayctl access-group get beta']] },
+  cli: {
+    ...shown,
+    args: ['access_group'],
+    completes: { access_group: 'access-group' },
+    examples: [['By its name', 'gatewayctl access-group get beta']],
+  },
   run: async ({ accessGroups }: Needs, { accessGroup }) => describeGroup(await accessGroups.get(accessGroup)),
 });
 
@@ -112,6 +117,7 @@ export const updateAccessGroup = operation({
   cli: {
     ...shown,
     args: ['access_group'],
+    completes: { access_group: 'access-group' },
     flags,
     done: ({ access_group: name }) => `Access group ${text(name)} updated`,
     examples: [['One model only', 'gatewayctl access-group update beta --models llama']],
@@ -132,6 +138,7 @@ export const deleteAccessGroup = operation({
   cli: {
     ...shown,
     args: ['access_group'],
+    completes: { access_group: 'access-group' },
     confirm: 'moderate',
     atStake: { look: 'access-group get', field: 'access_group' },
     done: ({ access_group: name }) => `Access group ${text(name)} deleted`,

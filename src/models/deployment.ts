@@ -31,6 +31,10 @@ export function splitModel(model: string): { readonly provider: string; readonly
   return provider && { provider, upstreamModel: model.slice(slash + 1) };
 }
 
+/** The model with its provider in front, where that was given beside it; see `splitModel`. */
+export const withProvider = (model: string, provider: string | null | undefined): string =>
+  !provider || model.startsWith(`${provider}/`) ? model : `${provider}/${model}`;
+
 const textIn = (info: Deployment['info'], name: string): string | undefined => {
   const value = info[name];
   return typeof value === 'string' && value !== '' ? value : undefined;

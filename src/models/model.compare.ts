@@ -1,5 +1,5 @@
 import { type Compared, type Comparison, type Difference, isSameValue } from '../kernel/existing.ts';
-import { splitModel } from './deployment.ts';
+import { splitModel, withProvider } from './deployment.ts';
 import type { TeamService } from '../teams/team.service.ts';
 import type { ModelService } from './model.service.ts';
 
@@ -54,7 +54,10 @@ export const modelComparisons: Readonly<Record<string, Comparison<Needs>>> = {
   input_cost_per_token: flat('input_cost_per_token'),
   output_cost_per_token: flat('output_cost_per_token'),
   litellm_params: async (compared) => {
-    const given = Object.entries(membersOf(compared.wanted));
+    const { custom_llm_provider: provider, ...others } = membersOf(compared.wanted);
+    const { model } = others;
+    const whole = typeof model === 'string' && typeof provider === 'string' ? withProvider(model, provider) : model;
+    const given = Object.entries({ ...others, ...(model !== undefined && { model: whole }) });
     const each = given.map(([name, wanted]) =>
       param(name, { ...compared, field: `${compared.field}.${name}`, wanted }),
     );

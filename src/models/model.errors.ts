@@ -8,6 +8,12 @@ export const idTaken = (id: string, cause?: unknown) =>
     cause,
   });
 
+export const otherId = (id: string) =>
+  new GatewayError('invalid', 'invalid_request_error', `model_info.id: the deployment is ${id}, and keeps its id`, {
+    param: 'model_info.id',
+    hint: 'Leave the id out, or delete the deployment and create another.',
+  });
+
 export const unknownModel = (reference: string) =>
   new GatewayError('notFound', 'not_found_error', `No model "${reference}"`, {
     param: 'id',

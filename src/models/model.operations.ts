@@ -8,7 +8,7 @@ import { answer, wire } from '../kernel/wire.ts';
 import { fullName, modelComparisons } from './model.compare.ts';
 import type { ModelService } from './model.service.ts';
 import type { TeamService } from '../teams/team.service.ts';
-import type { Deployment } from './deployment.ts';
+import { type Deployment, withProvider } from './deployment.ts';
 import { listModelGroups } from './model-group.operations.ts';
 import {
   deploymentInfo,
@@ -50,7 +50,8 @@ interface Nested {
 }
 
 /** The flat fields put where LiteLLM has them; they win over nested ones of the same name. A team goes by its alias too. */
-async function merged({ litellmParams: params, modelInfo: info }: Nested, flat: Flat, teams: TeamService) {
+async function merged({ litellmParams: given, modelInfo: info }: Nested, flat: Flat, teams: TeamService) {
+  const { custom_llm_provider: provider, ...params } = given;
   const named = {
     model: flat.model,
     api_base: flat.apiBase,
@@ -62,7 +63,11 @@ async function merged({ litellmParams: params, modelInfo: info }: Nested, flat: 
   const teamId = flat.teamId ?? info.team_id;
   const owner = flat.teamId === null ? null : teamId && (await teams.get(teamId)).id;
   return {
-    params: { ...params, ...present(named) },
+    params: {
+      ...params,
+      ...(params.model !== undefined && { model: withProvider(params.model, provider) }),
+      ...present(named),
+    },
     info: { ...info, ...present({ access_groups: flat.accessGroups, team_id: owner }) },
   };
 }
@@ -79,7 +84,8 @@ const describeOne = async (models: ModelService, deployment: Deployment) => {
 const flags: CommandLine['flags'] = {
   model: { name: 'provider-model', placeholder: 'provider/model' },
   api_key: { name: 'api-key', placeholder: '@file|-|os.environ/NAME', isSecret: true },
-  credential: { name: 'credential', placeholder: 'credential|none' },
+  credential: { name: 'credential', placeholder: 'credential|none', completes: 'credential' },
+  access_groups: { name: 'access-groups', placeholder: 'group,…', completes: 'access-group' },
   team_id: { name: 'team', placeholder: 'team|none', completes: 'team' },
   litellm_params: 'params',
   model_info: 'info',

@@ -10,7 +10,15 @@ import { requireChange } from '../kernel/fields.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
 import { accessGroupsOf, type Deployment, environmentName, teamOf } from './deployment.ts';
 import { Model } from './model.entity.ts';
-import { ambiguous, credentialMissing, idTaken, notInDatabase, notYours, unknownModel } from './model.errors.ts';
+import {
+  ambiguous,
+  credentialMissing,
+  idTaken,
+  notInDatabase,
+  notYours,
+  otherId,
+  unknownModel,
+} from './model.errors.ts';
 import {
   deploymentOf,
   describeDeployment,
@@ -19,7 +27,7 @@ import {
   type LitellmParams,
   type ModelInfo,
 } from './model.wire.ts';
-import { requireTeamFields } from './team-models.ts';
+import { requireOwnUpstream, requireTeamFields } from './team-models.ts';
 import { visibleTo } from './visible-models.ts';
 
 export interface NewModel {
@@ -85,12 +93,16 @@ export class ModelService {
 
   async update(reference: string, { modelName: name, params = {}, info = {} }: ModelChanges): Promise<Deployment> {
     const { api_key: apiKey, litellm_credential_name: credentialName, ...rest } = params;
-    const { id: _, ...otherInfo } = info;
+    const { id, ...otherInfo } = info;
     requireChange({ name, apiKey, credentialName, ...rest, ...otherInfo });
     const model = await this.#lock(reference);
+    if (id !== undefined && id !== model.id) throw otherId(model.id);
     if (otherInfo.team_id !== undefined && otherInfo.team_id !== model.teamId)
       await this.#requireTeam(otherInfo.team_id, params, info);
-    if (!this.#work.authority.isAdmin) requireTeamFields(params, info);
+    if (!this.#work.authority.isAdmin) {
+      requireTeamFields(params, info);
+      requireOwnUpstream(model, params);
+    }
     const before = this.#encode(model);
     this.#work.em.assign(model, {
       ...given({ name, apiKey: this.#seal(model.id, apiKey), credentialName }),
@@ -176,11 +188,15 @@ export class ModelService {
     if (other) throw ambiguous(reference);
     if (!(await this.#work.authority.administersTeam(teamOf(deployment)))) throw notYours(deployment.name);
     if (deployment.source !== 'database') throw notInDatabase(deployment.name);
-    return this.#work.em.findOneOrFail(
+    const model = await this.#work.em.findOne(
       Model,
       { id: deployment.id },
       { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true },
     );
+    if (!model) throw unknownModel(reference);
+    // Somebody may have given it to another team until it was locked.
+    if (!(await this.#work.authority.administersTeam(model.teamId))) throw notYours(deployment.name);
+    return model;
   }
 
   /** Puts a deployment into an access group, or takes it out, by whether its name is one of those. */

@@ -1,18 +1,25 @@
 import { z } from 'zod';
 import { label } from '../kernel/fields.ts';
 import { answer } from '../kernel/wire.ts';
-import { accessGroupsOf, type Deployment, publicNameOf, splitModel, teamOf, unservedInfo } from './deployment.ts';
+import {
+  accessGroupsOf,
+  type Deployment,
+  providers,
+  publicNameOf,
+  splitModel,
+  teamOf,
+  unservedInfo,
+  withProvider,
+} from './deployment.ts';
 import type { Model } from './model.entity.ts';
+import { unservedParams } from './unserved-params.ts';
 
 const price = z.number().nonnegative('must not be negative').max(1_000_000);
 
-const upstream = z
-  .string()
-  .min(1)
-  .refine(
-    (model) => splitModel(model) !== undefined,
-    'names a provider that is not served yet; served are openai and mock',
-  );
+const notServed = `names a provider that is not served yet; served are ${providers.join(' and ')}`;
+const isServed = (model: string): boolean => splitModel(model) !== undefined;
+
+const upstream = z.string().min(1).refine(isServed, notServed);
 
 const apiBase = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 
@@ -32,11 +39,14 @@ const prices: object = Object.fromEntries(
   priceFields.flatMap((field) => priceForms.map((form) => [`${field}${form}`, price.nullable()])),
 );
 
+const unserved: object = unservedParams;
+
 const seconds = z.number().positive('must be more than 0').max(86_400);
 
 /** What LiteLLM calls litellm_params, as far as it has an effect here. */
 const paramsShape = {
-  model: upstream,
+  model: z.string().min(1),
+  custom_llm_provider: z.enum(providers, notServed).nullable(),
   api_base: apiBase.nullable(),
   api_key: z.string().min(1).nullable(),
   litellm_credential_name: label.nullable(),
@@ -50,7 +60,17 @@ const paramsShape = {
   mock_completion_tokens: z.int().nonnegative(),
 };
 
-export const litellmParams = z.strictObject({ ...prices, ...paramsShape }).partial();
+export const litellmParams = z
+  .strictObject({ ...unserved, ...prices, ...paramsShape })
+  .partial()
+  .superRefine(({ model, custom_llm_provider: provider }, context) => {
+    if (model === undefined) {
+      if (provider)
+        context.addIssue({ code: 'custom', path: ['model'], message: 'is missing beside custom_llm_provider' });
+    } else if (!isServed(withProvider(model, provider))) {
+      context.addIssue({ code: 'custom', path: ['model'], message: notServed });
+    }
+  });
 
 export type LitellmParams = z.output<typeof litellmParams>;
 

@@ -1,5 +1,6 @@
 import { GatewayError } from '../kernel/errors.ts';
 import { environmentName } from './deployment.ts';
+import type { Model } from './model.entity.ts';
 import type { LitellmParams, ModelInfo } from './model.wire.ts';
 
 /**
@@ -22,6 +23,21 @@ export function requireTeamFields(params: LitellmParams, info: ModelInfo): void 
   }
   // It names a variable of the daemon, whatever that holds.
   if (params.api_key && environmentName(params.api_key)) throw adminField('litellm_params.api_key');
+}
+
+/**
+ * Where administrators have set up how a model is reached or what it costs, they have done so for the upstream model they
+ * named: another one would be called with the gateway's credential, at the price of the first.
+ *
+ * @throws GatewayError 403
+ */
+export function requireOwnUpstream(model: Model, { model: upstream }: LitellmParams): void {
+  if (upstream === undefined || upstream === model.params['model']) return;
+  const hasCredential = Boolean(model.credentialName) || environmentName(model.apiKey ?? '') !== undefined;
+  const isBound = [...Object.keys(model.params), ...Object.keys(model.info)].some((name) =>
+    /^(?:api_base|base_model)$|cost/.test(name),
+  );
+  if (hasCredential || isBound) throw adminField('litellm_params.model');
 }
 
 const adminField = (param: string) =>

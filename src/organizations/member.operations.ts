@@ -32,6 +32,11 @@ const budget = usd
   .optional()
   .describe('US dollars the user may spend in the organization; null is no limit');
 
+const shared = id
+  .nullable()
+  .optional()
+  .describe('A shared budget, for what the membership has no limit of its own for; administrators only');
+
 const personFields = {
   userId: id.nullable().optional().describe('The user, by id or e-mail address'),
   userEmail: z.email().nullable().optional().describe('The user, by e-mail address'),
@@ -55,7 +60,7 @@ const shown: Partial<CommandLine> = {
 
 const onePerson = {
   args: ['organization_id', 'user_id'],
-  completes: { user_id: 'user' },
+  completes: { organization_id: 'org', user_id: 'user' },
   flags: { max_budget_in_organization: 'max-budget' },
 } as const;
 
@@ -99,6 +104,7 @@ export const addOrganizationMember = operation({
     userIds: z.array(id).max(500).optional().describe('The users, by id or e-mail address, in place of member'),
     role: role.default('internal_user'),
     maxBudgetInOrganization: budget,
+    budgetId: shared,
   }),
   output: answer({
     organizationId: z.string().describe('The organization'),
@@ -117,13 +123,16 @@ export const addOrganizationMember = operation({
     ...shown,
     result: 'updated_organization_memberships',
     args: ['organization_id', 'user_ids'],
-    completes: { user_ids: 'user' },
+    completes: { organization_id: 'org', user_ids: 'user' },
     flags: { member: false, max_budget_in_organization: 'max-budget' },
     done: (_, { organization_id: to, user_ids: users }) =>
       `${Array.isArray(users) ? users.map(text).join(', ') : ''} added to organization ${text(to)}`,
     examples: [['An administrator of the organization', 'gatewayctl org member add acme anna --role org_admin']],
   },
-  run: async (needs: Needs, { organizationId, member, userIds = [], role: given, maxBudgetInOrganization }) => {
+  run: async (
+    needs: Needs,
+    { organizationId, member, userIds = [], role: given, maxBudgetInOrganization: maxBudget, budgetId },
+  ) => {
     const found = await administered(needs, organizationId);
     const wanted = [
       ...(member === undefined ? [] : [member].flat()),
@@ -135,8 +144,7 @@ export const addOrganizationMember = operation({
     const members = [];
     for (const { role: as, ...person } of wanted) {
       const user = await userToAdd(needs, person);
-      const grant = { role: as, maxBudget: maxBudgetInOrganization };
-      members.push(await needs.organizationMembers.add(found, user.id, grant));
+      members.push(await needs.organizationMembers.add(found, user.id, { role: as, maxBudget, budgetId }));
     }
     const described = await needs.organizationMembers.describe(members);
     return {
@@ -159,6 +167,7 @@ export const listOrganizationMembers = operation({
   cli: {
     ...shown,
     args: ['organization_id'],
+    completes: { organization_id: 'org' },
     result: 'members',
     pages: { page: 'page', size: 'page_size', total: 'total' },
     flags: { page_size: 'limit' },
@@ -181,6 +190,7 @@ export const updateOrganizationMember = operation({
     ...personFields,
     role: role.optional(),
     maxBudgetInOrganization: budget,
+    budgetId: shared,
   }),
   output: answer(membershipInfo),
   access: 'scoped',
@@ -190,12 +200,11 @@ export const updateOrganizationMember = operation({
     done: ({ user_id: user, user_role: is }) => `User ${text(user)} is ${text(is)} now`,
     examples: [['Only looking from now on', 'gatewayctl org member update acme anna --role internal_user_viewer']],
   },
-  run: async (needs: Needs, { organizationId, role: as, maxBudgetInOrganization: maxBudget, ...person }) => {
+  run: async (needs: Needs, { organizationId, role: as, maxBudgetInOrganization: maxBudget, budgetId, ...person }) => {
     const found = await administered(needs, organizationId);
     const { named: who } = await memberOf(needs, found, person);
-    return needs.organizationMembers.describeOne(
-      await needs.organizationMembers.update(found, who, { role: as, maxBudget }),
-    );
+    const changes = { role: as, maxBudget, budgetId };
+    return needs.organizationMembers.describeOne(await needs.organizationMembers.update(found, who, changes));
   },
 });
 

@@ -1,11 +1,12 @@
 import { LockMode } from '@mikro-orm/core';
 import type { AuditService } from '../audit/audit.service.ts';
+import type { BudgetService } from '../budgets/budget.service.ts';
 import { announce } from '../db/notify.ts';
 import { SCHEMA } from '../db/schema.ts';
 import { windowSpend } from '../db/window-spend.ts';
-import type { Work } from '../db/work.ts';
+import { given, type Work } from '../db/work.ts';
 import type { OrganizationRole } from '../access/authority.ts';
-import { requireChange } from '../kernel/fields.ts';
+import { fieldNotAllowed, requireChange } from '../kernel/fields.ts';
 import { excessOf } from '../kernel/grant.ts';
 import { memberId } from '../kernel/member-id.ts';
 import { toDollars } from '../kernel/money.ts';
@@ -15,9 +16,13 @@ import { type Organization, OrganizationMember } from './organization.entity.ts'
 import { emailsOf } from './organization.queries.ts';
 import { describeMembership } from './organization.wire.ts';
 
-export interface Membership {
-  role: OrganizationRole;
+interface MembershipLimits {
   maxBudget?: bigint | null | undefined;
+  budgetId?: string | null | undefined;
+}
+
+export interface Membership extends MembershipLimits {
+  role: OrganizationRole;
 }
 
 /** A user, and the name by which the caller said who is meant: an answer must not tell more than the question did. */
@@ -33,10 +38,12 @@ const ownRoles: ReadonlySet<OrganizationRole> = new Set(['internal_user', 'inter
 export class OrganizationMemberService {
   readonly #work: Work;
   readonly #audit: AuditService;
+  readonly #budgets: BudgetService;
 
-  constructor(work: Work, audit: AuditService) {
+  constructor(work: Work, audit: AuditService, budgets: BudgetService) {
     this.#work = work;
     this.#audit = audit;
+    this.#budgets = budgets;
   }
 
   /** @throws GatewayError 403 for whoever sees the organization and does not administer it */
@@ -50,10 +57,11 @@ export class OrganizationMemberService {
   }
 
   /** @throws GatewayError 400 when the user is a member already, 403 when the caller may not give that much */
-  async add(organization: Organization, userId: string, { role, maxBudget }: Membership): Promise<OrganizationMember> {
-    await this.#requireGrant(organization, { role, maxBudget });
-    if (!(await this.#insert(organization.id, userId, { role, maxBudget }))) {
-      throw alreadyMember(organization, userId, role);
+  async add(organization: Organization, userId: string, membership: Membership): Promise<OrganizationMember> {
+    await this.#requireGrant(organization, membership);
+    await this.#requireBudget(membership.budgetId, null);
+    if (!(await this.#insert(organization.id, userId, membership))) {
+      throw alreadyMember(organization, userId, membership.role);
     }
     const member = await this.#lock(organization, { id: userId, as: userId });
     await this.#changed(member, 'created');
@@ -64,22 +72,29 @@ export class OrganizationMemberService {
   async join(organizationId: string, userId: string): Promise<void> {
     if (!(await this.#insert(organizationId, userId, { role: 'internal_user' }))) return;
     await announce(this.#work, { entity: 'user', id: userId });
-    const after = { role: 'internal_user', max_budget: null };
-    this.#audit.record({ action: 'created', object: 'organization_member', id: `${organizationId}/${userId}`, after });
+    const after = { role: 'internal_user', max_budget: null, budget_id: null };
+    const id = `${organizationId}/${userId}`;
+    this.#audit.record({
+      action: 'created',
+      object: 'organization_member',
+      id,
+      after,
+      organizationIds: [organizationId],
+    });
   }
 
   async update(
     organization: Organization,
     user: Named,
-    { role, maxBudget }: { role?: OrganizationRole | undefined; maxBudget?: bigint | null | undefined },
+    { role, maxBudget, budgetId }: MembershipLimits & { role?: OrganizationRole | undefined },
   ): Promise<OrganizationMember> {
-    requireChange({ role, maxBudget });
+    requireChange({ role, maxBudget, budgetId });
     const member = await this.#lock(organization, user);
     await this.#requireGrant(organization, { role: member.role, maxBudget: undefined });
     await this.#requireGrant(organization, { role: role ?? member.role, maxBudget });
+    await this.#requireBudget(budgetId, member.budgetId);
     const before = asRecord(member);
-    if (role !== undefined) member.role = role;
-    if (maxBudget !== undefined) member.maxBudget = maxBudget;
+    this.#work.em.assign(member, given({ role, maxBudget, budgetId }));
     await this.#work.em.flush();
     await this.#changed(member, 'updated', before);
     return member;
@@ -114,6 +129,7 @@ export class OrganizationMemberService {
       this.#work.em,
       members.map(({ userId }) => userId),
     );
+    const budgets = await this.#budgets.of(members.map(({ budgetId }) => budgetId));
     const { em, now } = this.#work;
     const spenders = members.map((member) => ({
       id: memberId(member.organizationId, member.userId),
@@ -122,24 +138,26 @@ export class OrganizationMemberService {
     }));
     const spent = await windowSpend(em, 'organization_member', { spenders, now });
     return members.map((member) =>
-      describeMembership(member, {
-        email: emails.get(member.userId) ?? null,
+      describeMembership(member, emails.get(member.userId) ?? null, {
+        budget: budgets.get(member.budgetId ?? ''),
+        now,
         spent: spent.get(memberId(member.organizationId, member.userId)),
       }),
     );
   }
 
   async describeOne(member: OrganizationMember) {
-    const [described = describeMembership(member, { email: null })] = await this.describe([member]);
+    const [described] = await this.describe([member]);
+    if (!described) throw new Error('a member is described by one description');
     return described;
   }
 
   /** Whoever comes second waits for the first: an exception would have ended a transaction in which nothing was wrong. */
-  async #insert(organizationId: string, userId: string, { role, maxBudget }: Membership): Promise<boolean> {
+  async #insert(organizationId: string, userId: string, { role, maxBudget, budgetId }: Membership): Promise<boolean> {
     const made: unknown[] = await this.#work.em.execute(
-      `insert into ${SCHEMA}.organization_members (organization_id, user_id, role, max_budget, created_at)
-       values (?, ?, ?, ?, ?) on conflict do nothing returning user_id`,
-      [organizationId, userId, role, maxBudget ?? null, this.#work.now],
+      `insert into ${SCHEMA}.organization_members (organization_id, user_id, role, max_budget, budget_id, created_at)
+       values (?, ?, ?, ?, ?, ?) on conflict do nothing returning user_id`,
+      [organizationId, userId, role, maxBudget ?? null, budgetId ?? null, this.#work.now],
     );
     return made.length > 0;
   }
@@ -164,6 +182,13 @@ export class OrganizationMemberService {
       throw notWritable('max_budget_in_organization', 'is more than you hold yourself');
   }
 
+  /** Shared budgets belong to administrators, and so does who shares them. */
+  async #requireBudget(wanted: string | null | undefined, held: string | null | undefined): Promise<void> {
+    if (wanted === undefined || wanted === (held ?? null)) return;
+    if (!this.#work.authority.isAdmin) throw fieldNotAllowed('budgetId', 'only administrators share budgets out');
+    if (wanted !== null) await this.#budgets.require(wanted);
+  }
+
   async #changed(
     member: OrganizationMember,
     action: 'created' | 'updated' | 'deleted',
@@ -172,11 +197,16 @@ export class OrganizationMemberService {
     await announce(this.#work, { entity: 'user', id: member.userId });
     const after = action === 'deleted' ? undefined : asRecord(member);
     const id = `${member.organizationId}/${member.userId}`;
-    this.#audit.record({ action, object: 'organization_member', id, before, after });
+    const organizationIds = [member.organizationId];
+    this.#audit.record({ action, object: 'organization_member', id, before, after, organizationIds });
   }
 }
 
 function asRecord(member: OrganizationMember): Record<string, unknown> {
-  const { userRole: role, maxBudget } = describeMembership(member, { email: null });
-  return { role, max_budget: maxBudget === null ? null : toDollars(maxBudget) };
+  const { role, maxBudget, budgetId } = member;
+  return {
+    role,
+    max_budget: typeof maxBudget === 'bigint' ? toDollars(maxBudget) : null,
+    budget_id: budgetId ?? null,
+  };
 }

@@ -3,6 +3,7 @@ import { limitColumnNames, limitFlags, limitHeadings } from '../kernel/limit-fla
 import type { CommandLine } from '../kernel/operation.ts';
 import { answer } from '../kernel/wire.ts';
 import type { KeyService } from '../keys/key.service.ts';
+import type { ModelService } from '../models/model.service.ts';
 import type { TeamService } from '../teams/team.service.ts';
 import type { UserService } from '../users/user.service.ts';
 import type { OrganizationMemberService } from './member.service.ts';
@@ -15,6 +16,7 @@ export interface Needs {
   organizationMembers: OrganizationMemberService;
   teams: TeamService;
   keys: KeyService;
+  models: ModelService;
   users: UserService;
   now: Date;
 }

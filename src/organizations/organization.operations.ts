@@ -114,6 +114,7 @@ export const getOrganization = operation({
   cli: {
     ...shownWithSizes,
     args: ['organization_id'],
+    completes: { organization_id: 'org' },
     examples: [['By its alias', 'gatewayctl org get acme']],
   },
   run: async (needs: Needs, { organizationId }) => describeWhole(needs, await needs.organizations.get(organizationId)),
@@ -144,6 +145,7 @@ export const updateOrganization = operation({
   cli: {
     ...shown,
     args: ['organization_id'],
+    completes: { organization_id: 'org' },
     flags: { ...flags, organization_id: false },
     done: (organization) => `Organization ${nameOf(organization)} updated`,
     examples: [['More money', 'gatewayctl org update acme --max-budget 8000']],
@@ -179,6 +181,7 @@ export const deleteOrganizations = operation({
   cli: {
     ...shown,
     args: ['organization_ids'],
+    completes: { organization_ids: 'org' },
     confirm: 'severe',
     atStake: {
       look: 'org get',
@@ -206,11 +209,12 @@ export const deleteOrganizations = operation({
 });
 
 /** Each as by its own deletion, so that every audit row and announcement is written. */
-async function removeHoldings({ organizations, teams, keys, users }: Needs, organization: Organization) {
+async function removeHoldings({ organizations, teams, keys, models, users }: Needs, organization: Organization) {
   const deletedKeys: string[] = [];
   const found = await teams.lockAll(await organizations.teamIdsOf(organization), 'admin');
   for (const team of found) {
     deletedKeys.push(...(await keys.removeOf({ teamId: team.id })));
+    await models.removeOf(team.id);
     await teams.remove(team);
   }
   deletedKeys.push(...(await keys.removeOf({ organizationId: organization.id })));
@@ -229,6 +233,7 @@ const blocking = (verb: 'block' | 'unblock', summary: string) =>
     cli: {
       ...shown,
       args: ['organization_id'],
+      completes: { organization_id: 'org' },
       done: (organization) => `Organization ${nameOf(organization)} ${verb}ed`,
       examples: [['By its alias', `gatewayctl org ${verb} acme`]],
     },

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Budget } from '../budgets/budget.entity.ts';
 import { budgetTable, describeBudgetTable } from '../budgets/budget.wire.ts';
+import type { Standing } from '../budgets/budgeted.wire.ts';
 import { grantChanges, grantFields, grantInfo, id, label, spendInfo, stampInfo } from '../kernel/fields.ts';
 import { describeLimits, limitFields, limitInfo } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
@@ -20,13 +20,6 @@ export const organizationInfo = {
   blocked: z.boolean().describe('Whether all its keys are refused for now'),
   ...stampInfo,
 };
-
-interface Standing {
-  readonly budget: Budget | undefined;
-  readonly now: Date;
-  /** In the present period, where the budget is for one. */
-  readonly spent?: bigint | undefined;
-}
 
 export const describeOrganization = (
   organization: Organization,
@@ -77,14 +70,15 @@ export const membershipInfo = {
   userRole: organizationRole.describe('What the user is in the organization'),
   ...spendInfo,
   maxBudget: usd.nullable().describe('US dollars the user may spend in the organization; null is no limit'),
-  budgetId: z.string().nullable().describe('The shared budget of the membership'),
+  budgetId: z.string().nullable().describe('The shared budget, for what the membership has no limit of its own for'),
+  litellmBudgetTable: budgetTable,
   createdAt: timestamp.describe('When the user joined'),
 };
 
-/** @param spent in the present period, where its budget is for one */
 export const describeMembership = (
   member: OrganizationMember,
-  { email, spent = member.spend }: { readonly email: string | null; readonly spent?: bigint | undefined },
+  email: string | null,
+  { budget, now, spent = member.spend }: Standing,
 ) => ({
   organizationId: member.organizationId,
   userId: member.userId,
@@ -94,6 +88,7 @@ export const describeMembership = (
   totalSpend: member.spend,
   maxBudget: member.maxBudget ?? null,
   budgetId: member.budgetId ?? null,
+  litellmBudgetTable: describeBudgetTable(budget, now),
   createdAt: member.createdAt,
 });
 

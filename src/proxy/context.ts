@@ -12,6 +12,8 @@ import type { DeploymentTable } from './routing.ts';
 export interface ProxyDeps {
   /** Reads the credential and says whose it is; at once when that is cached. Throws a GatewayError 401 or 503. */
   authenticate(request: IncomingMessage): Principal | Promise<Principal>;
+  /** Where a request came from, for its row; empty for the admin socket. */
+  addressOf(request: IncomingMessage): string;
   /** The customer and the tags a request names, as far as they are known; at once when that is cached. Throws 503. */
   payers(named: Named): readonly Payer[] | Promise<readonly Payer[]>;
   /** The model to call. Throws a GatewayError 403 when the principal may not make the call, 400 when it lacks something. */

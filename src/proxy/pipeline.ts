@@ -131,7 +131,7 @@ function admit(exchange: Exchange): void {
       callType: 'chat_completion',
       stream: chat.stream,
       startedAt: context.deps.now(),
-      requesterIp: request.socket.remoteAddress ?? '',
+      requesterIp: context.deps.addressOf(request),
       promptTokens: exchange.promptTokens,
       maxCompletionTokens: chat.maxCompletionTokens,
       answers: chat.answers,

@@ -73,7 +73,7 @@ function decode(path: string): string | undefined {
 }
 
 /** Which handler answers a request, if this room has one. The path is compared as it is, without a query. */
-function match(method: string, path: string): Handler | undefined {
+export function match(method: string, path: string): Handler | undefined {
   const found = exact.get(method)?.get(path);
   if (found) return found;
   for (const [verb, pattern, route, handler] of patterns) {

@@ -1,97 +1,26 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
-import { z } from 'zod';
 import type { Authority } from '../access/authority.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import { id, label } from '../kernel/fields.ts';
-import { type CommandLine, operation } from '../kernel/operation.ts';
-import { pageFields } from '../kernel/page.ts';
-import { dayFlags, days, daysBetween } from '../kernel/period.ts';
+import { id } from '../kernel/fields.ts';
+import { operation } from '../kernel/operation.ts';
 import { answer, wire } from '../kernel/wire.ts';
-import type { KeyService } from '../keys/key.service.ts';
 import type { TeamService } from '../teams/team.service.ts';
 import type { UserService } from '../users/user.service.ts';
-import type { ActivityEntity } from './activity.ts';
-import { activityInfo, describeActivity } from './activity.wire.ts';
-import type { SpendReads } from './spend.operations.ts';
+import {
+  type ActivityNeeds,
+  activityOf,
+  DAYS_AT_ONCE,
+  flags,
+  ids,
+  narrowed,
+  paged,
+  shown,
+  unserved,
+} from './activity.asked.ts';
+import { activityInfo } from './activity.wire.ts';
 
-interface Needs {
-  spend: SpendReads;
-  em: EntityManager;
-  authority: Authority;
-  now: Date;
-  keys: KeyService;
+interface Needs extends ActivityNeeds {
   users: UserService;
   teams: TeamService;
-}
-
-/** Ten years: what is older is looked at a piece at a time. */
-const DAYS_AT_MOST = 3_660;
-/** The answer without pages holds every day, each with its parts. */
-const DAYS_AT_ONCE = 366;
-
-const pages = pageFields({ default: 50, max: 100 });
-
-const narrowed = {
-  ...days,
-  model: label.optional().describe('Only calls for this model'),
-  apiKey: label.optional().describe('Only calls with this key: alias, id or hash'),
-};
-
-const paged = {
-  page: pages.page,
-  pageSize: pages.size.describe('Days on a page, at most 100'),
-};
-
-const ids = (what: string) => z.array(id).min(1).max(100).optional().describe(`Only these ${what}`);
-
-const shown: Partial<CommandLine> = {
-  result: 'results',
-  columns: ['date', 'api_requests', 'failed_requests', 'prompt_tokens', 'completion_tokens', 'spend'],
-  headings: {
-    api_requests: 'REQUESTS',
-    failed_requests: 'FAILED',
-    prompt_tokens: 'TOKENS-IN',
-    completion_tokens: 'TOKENS-OUT',
-  },
-  id: 'date',
-};
-
-const flags: CommandLine['flags'] = {
-  ...dayFlags,
-  page_size: 'limit',
-  model: { name: 'model', placeholder: 'model', completes: 'model' },
-  api_key: { name: 'key', placeholder: 'key', completes: 'key' },
-};
-
-interface Narrowed {
-  readonly startDate?: string | undefined;
-  readonly endDate?: string | undefined;
-  readonly model?: string | undefined;
-  readonly apiKey?: string | undefined;
-  readonly page: number;
-  readonly pageSize: number;
-}
-
-interface Of {
-  readonly entity: ActivityEntity;
-  readonly ids: readonly string[] | undefined;
-  readonly most?: number;
-}
-
-/** Whoever asks sees of it what it may read of the ledger: a plain member of a team what it has spent there itself. */
-async function activityOf({ spend, em, authority, now, keys }: Needs, asked: Narrowed, of: Of) {
-  const { entity, ids: only, most = DAYS_AT_MOST } = of;
-  const page = { page: asked.page, size: asked.pageSize };
-  const found = await spend.activity(em, {
-    ...daysBetween(asked, { now, most }),
-    model: asked.model,
-    keyId: asked.apiKey === undefined ? undefined : (await keys.get(asked.apiKey)).id,
-    scope: await spend.scope(em, authority),
-    entity,
-    ids: only,
-    page,
-  });
-  return describeActivity(found, page);
 }
 
 /** A user that is deleted has spent something too, which those may look at who may look at everything. */
@@ -104,8 +33,6 @@ async function spenderOf({ spend, em, authority, users }: Needs, userId: string 
   }
   return [userId.includes('@') ? (await users.get(userId)).id : userId];
 }
-
-const unserved = ['timezone'] as const;
 
 export const userActivity = operation({
   command: ['user', 'activity'],
@@ -173,7 +100,7 @@ export const organizationActivity = operation({
   access: 'scoped',
   cli: {
     ...shown,
-    flags: { ...flags, organization_ids: { name: 'of-org', placeholder: 'org,…' } },
+    flags: { ...flags, organization_ids: { name: 'of-org', placeholder: 'org,…', completes: 'org' } },
     examples: [['A quarter of an organization', 'gatewayctl org activity --of-org acme --since 90d']],
   },
   run: async (needs: Needs, { organizationIds, ...asked }) => {

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { usd } from '../kernel/money.ts';
 import { type Page, pagesFor } from '../kernel/page.ts';
 import { answer } from '../kernel/wire.ts';
-import type { Activity, Day, Slice, Sums } from './activity.ts';
+import type { Activity, Day } from './activity.ts';
+import type { Slice, Sums } from './activity.queries.ts';
 
 const metricInfo = {
   spend: usd.describe('What the calls cost in US dollars'),

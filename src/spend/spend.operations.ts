@@ -10,6 +10,7 @@ import type { KeyService } from '../keys/key.service.ts';
 import type { TeamService } from '../teams/team.service.ts';
 import type { activity } from './activity.ts';
 import type { spendRows, SpendRow, spendSums, SpendSum } from './spend.queries.ts';
+import type { tagSums } from './tag-summary.ts';
 import type { requireSpender, spendScope } from './spend.scope.ts';
 
 /** The reads of the ledger, handed in so that importing an operation loads no database. */
@@ -17,6 +18,7 @@ export interface SpendReads {
   rows: typeof spendRows;
   sums: typeof spendSums;
   activity: typeof activity;
+  tags: typeof tagSums;
   scope: typeof spendScope;
   requireSpender: typeof requireSpender;
 }

@@ -62,11 +62,20 @@ export async function spendRows(
   const { parts, values } = conditionsOf(filter, conditions);
   const newest = (more: readonly string[]) =>
     `select * from ${SCHEMA}.spend_logs ${whereAll([...more, ...parts])} order by created_at desc, request_id desc limit ?`;
-  const ofShare = ({ owner }: Share) =>
-    `select newest.* from unnest(?::text[]) as owners (id) cross join lateral (${newest([`${owner} = owners.id`])}) as newest`;
+  const ofShare = ({ owner, teamId }: Share) => {
+    const calls = newest([`${owner} = owners.id`, ...(teamId === undefined ? [] : ['team_id = ?'])]);
+    return `select newest.* from unnest(?::text[]) as owners (id) cross join lateral (${calls}) as newest`;
+  };
   const rows = scope === undefined ? newest([]) : scope.map(ofShare).join(' union ');
   const given =
-    scope === undefined ? [...values, limit] : scope.flatMap(({ ids }) => [sqlArray(ids), ...values, limit]);
+    scope === undefined
+      ? [...values, limit]
+      : scope.flatMap(({ ids, teamId }) => [
+          sqlArray(ids),
+          ...(teamId === undefined ? [] : [teamId]),
+          ...values,
+          limit,
+        ]);
   return em.execute<SpendRow[]>(
     `select logs.*, (select coalesce(k.alias, k.name) from ${SCHEMA}.keys k where k.id = logs.key_id) as key_label
      from (${rows}) logs order by created_at desc, request_id desc limit ?`,

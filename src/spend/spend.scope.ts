@@ -10,6 +10,8 @@ export type Owner = 'key_id' | 'user_id' | 'team_id' | 'organization_id';
 export interface Share {
   readonly owner: Owner;
   readonly ids: readonly string[];
+  /** Of their calls only those in this team. */
+  readonly teamId?: string;
 }
 
 /** Whose calls a caller may read: those of any of the shares. Undefined is everybody's. */
@@ -20,12 +22,13 @@ export type SpendScope = readonly Share[] | undefined;
  * too. LiteLLM's permission `get_spend_routes`, which only administrators give, lets a key read everything here.
  */
 export async function spendScope(em: EntityManager, authority: Authority): Promise<SpendScope> {
-  const { keyId, userId } = authority;
+  const { keyId, userId, scope } = authority;
   if (authority.seesAll || (keyId !== undefined && (await readsAllSpend(em, keyId)))) return undefined;
   const shares: readonly Share[] = [
     userId === null
       ? { owner: 'key_id', ids: keyId === undefined ? [] : [keyId] }
-      : { owner: 'user_id', ids: [userId] },
+      : // Whoever administers the team may hold the secret of its user's key there.
+        { owner: 'user_id', ids: [userId], ...(scope.teamId !== null && { teamId: scope.teamId }) },
     { owner: 'team_id', ids: await authority.administeredTeams() },
     { owner: 'organization_id', ids: await authority.administeredOrganizations() },
   ];
@@ -70,7 +73,10 @@ export function withinScope(
   if (scope === undefined) return undefined;
   if (scope.length === 0) return { text: 'false', values: [] };
   return {
-    text: `(${scope.map(({ owner }) => `${owner} = any (?::text[])`).join(' or ')})`,
-    values: scope.map(({ ids }) => sqlArray(ids)),
+    text: `(${scope.map(conditionOf).join(' or ')})`,
+    values: scope.flatMap(({ ids, teamId }) => [sqlArray(ids), ...(teamId === undefined ? [] : [teamId])]),
   };
 }
+
+const conditionOf = ({ owner, teamId }: Share): string =>
+  teamId === undefined ? `${owner} = any (?::text[])` : `(${owner} = any (?::text[]) and team_id = ?)`;

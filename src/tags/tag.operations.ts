@@ -8,11 +8,10 @@ import { answer, wire, wireSchema } from '../kernel/wire.ts';
 import type { Tag } from './tag.entity.ts';
 import { unknownTag } from './tag.errors.ts';
 import type { TagService } from './tag.service.ts';
-import { describeTag, tagFields, tagInfo } from './tag.wire.ts';
+import { tagFields, tagInfo } from './tag.wire.ts';
 
 interface Needs {
   tags: TagService;
-  now: Date;
 }
 
 /** LiteLLM's lists without pages end at a number instead. */
@@ -35,23 +34,9 @@ const changed = {
   tag: answer(tagInfo).describe('The tag'),
 };
 
-async function describeAll({ tags, now }: Needs, found: readonly Tag[]) {
-  const budgets = await tags.budgetsOf(found);
-  const spent = await tags.spentBy(found);
-  return found.map((tag) =>
-    describeTag(tag, { budget: budgets.get(tag.budgetId ?? ''), now, spent: spent.get(tag.name) }),
-  );
-}
-
-async function describeOne({ tags, now }: Needs, tag: Tag) {
-  const budgets = await tags.budgetsOf([tag]);
-  const spent = await tags.spentBy([tag]);
-  return describeTag(tag, { budget: budgets.get(tag.budgetId ?? ''), now, spent: spent.get(tag.name) });
-}
-
 const describeChange = async (needs: Needs, tag: Tag, done: 'created' | 'updated' | 'deleted') => ({
   message: `Tag ${tag.name} ${done} successfully`,
-  tag: await describeOne(needs, tag),
+  tag: await needs.tags.describe(tag),
 });
 
 const newTag = wire({ name: id.describe('Names the tag'), ...tagFields });
@@ -107,7 +92,7 @@ export const listTags = operation({
     examples: [['With their limits', 'gatewayctl tag list -o wide']],
   },
   run: async (needs: Needs, page) => ({
-    tags: await describeAll(needs, await needs.tags.list({ page: page.page, size: page.pageSize })),
+    tags: await needs.tags.describeAll(await needs.tags.list({ page: page.page, size: page.pageSize })),
     ...describePage(await needs.tags.count(), page),
   }),
 });
@@ -121,7 +106,7 @@ export const listAllTags = operation({
   input: wire({}),
   output: z.array(answer(tagInfo)),
   access: 'admin',
-  run: async (needs: Needs) => describeAll(needs, await needs.tags.list({ page: 1, size: ROWS_AT_MOST })),
+  run: async (needs: Needs) => needs.tags.describeAll(await needs.tags.list({ page: 1, size: ROWS_AT_MOST })),
 });
 
 export const getTag = operation({
@@ -132,8 +117,13 @@ export const getTag = operation({
   input: wire({ name: reference }),
   output: answer(tagInfo),
   access: 'admin',
-  cli: { ...shown, args: ['name'], examples: [['Its budget and spend', 'gatewayctl tag get batch']] },
-  run: async (needs: Needs, { name }) => describeOne(needs, await needs.tags.get(name)),
+  cli: {
+    ...shown,
+    args: ['name'],
+    completes: { name: 'tag' },
+    examples: [['Its budget and spend', 'gatewayctl tag get batch']],
+  },
+  run: async (needs: Needs, { name }) => needs.tags.describe(await needs.tags.get(name)),
 });
 
 /** LiteLLM's look at several at once, by name: one that is not there is left out. */
@@ -146,7 +136,7 @@ export const getTags = operation({
   access: 'admin',
   isRead: true,
   run: async (needs: Needs, { names }) => {
-    const found = await describeAll(needs, await needs.tags.several(names));
+    const found = await needs.tags.describeAll(await needs.tags.several(names));
     if (found.length === 0) throw unknownTag(names.join(', '), 'names');
     return Object.fromEntries(found.map((tag) => [tag.name, tag]));
   },
@@ -165,6 +155,7 @@ export const updateTag = operation({
     ...shown,
     result: 'tag',
     args: ['name'],
+    completes: { name: 'tag' },
     flags: limitFlags,
     done: (_, { name }) => `Tag ${text(name)} updated`,
     examples: [['More money', 'gatewayctl tag update batch --max-budget 200']],
@@ -186,6 +177,7 @@ export const deleteTag = operation({
     ...shown,
     result: 'tag',
     args: ['name'],
+    completes: { name: 'tag' },
     confirm: 'moderate',
     done: (_, { name }) => `Tag ${text(name)} deleted`,
     examples: [['In a script', 'gatewayctl tag delete batch --yes']],

@@ -1,6 +1,5 @@
 import { LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { AuditService } from '../audit/audit.service.ts';
-import type { Budget } from '../budgets/budget.entity.ts';
 import type { BudgetService } from '../budgets/budget.service.ts';
 import { countUpTo } from '../db/count.ts';
 import { announce } from '../db/notify.ts';
@@ -102,12 +101,25 @@ export class TagService {
     return countUpTo(this.#work.em, { rows: `select 1 from ${SCHEMA}.tags`, values: [] });
   }
 
-  budgetsOf(tags: readonly Tag[]): Promise<Map<string, Budget>> {
-    return this.#budgets.of(tags.map(({ budgetId }) => budgetId));
+  /** As administrators see it. */
+  async describe(tag: Tag) {
+    const budget = await this.#budgets.get(tag.budgetId);
+    const spent = await this.#spentBy([tag]);
+    return describeTag(tag, { budget, now: this.#work.now, spent: spent.get(tag.name) });
+  }
+
+  /** One statement for the shared budgets of all of them, and one for what they have spent in their periods. */
+  async describeAll(tags: readonly Tag[]) {
+    const budgets = await this.#budgets.of(tags.map(({ budgetId }) => budgetId));
+    const spent = await this.#spentBy(tags);
+    const { now } = this.#work;
+    return tags.map((tag) =>
+      describeTag(tag, { budget: budgets.get(tag.budgetId ?? ''), now, spent: spent.get(tag.name) }),
+    );
   }
 
   /** In the present period of their budgets, by name. */
-  spentBy(tags: readonly Tag[]): Promise<ReadonlyMap<string, bigint>> {
+  #spentBy(tags: readonly Tag[]): Promise<ReadonlyMap<string, bigint>> {
     const spenders = tags.map(({ name: id, budgetDuration, budgetId }) => ({ id, budgetDuration, budgetId }));
     return windowSpend(this.#work.em, 'tag', { spenders, now: this.#work.now });
   }
@@ -124,8 +136,7 @@ export class TagService {
   }
 
   async #encode(tag: Tag): Promise<unknown> {
-    const budget = await this.#budgets.get(tag.budgetId);
-    return encodeTag(describeTag(tag, { budget, now: this.#work.now }));
+    return encodeTag(await this.describe(tag));
   }
 
   async #flush(tag: Tag): Promise<void> {

@@ -107,6 +107,7 @@ export const addTeamMembers = operation({
     if (named.length === 0) throw noneNamed('members');
     // Before anybody is made for the team: what is wrong with all is not found out with the first.
     needs.members.requireWithin(found, limits);
+    await needs.members.requireBudget(limits.budgetId);
     const results = [];
     for (const person of named) results.push(await outcomeOf(needs, { found, standing, limits }, person));
     const successfulAdditions = results.filter(({ success }) => success).length;

@@ -45,14 +45,18 @@ async function addAll(
 async function answerWith({ teams, members }: Needs, found: Team, memberships: Awaited<ReturnType<typeof addAll>>) {
   return {
     ...(await teams.describe(found)),
-    updatedUsers: memberships.map(({ member }) => member.userId),
+    updatedUsers: memberships.map(({ member: { userId }, email: userEmail }) => ({ userId, userEmail })),
     updatedTeamMemberships: await members.describe(found, memberships),
   };
 }
 
+const addedUsers = z.array(z.object({ user_id: z.string() }));
+
 const added = {
   ...teamInfo,
-  updatedUsers: z.array(z.string()).describe('The users that were added'),
+  updatedUsers: z
+    .array(answer({ userId: membershipInfo.userId, userEmail: membershipInfo.userEmail }))
+    .describe('The users that were added'),
   updatedTeamMemberships: z.array(answer(membershipInfo)).describe('Their memberships'),
 };
 
@@ -79,7 +83,10 @@ export const addTeamMember = operation({
     completes: { team_id: 'team', user_ids: 'user' },
     flags: { member: false, max_budget_in_team: 'max-budget' },
     done: ({ updated_users: users }, { team_id: teamId }) =>
-      `${Array.isArray(users) ? users.join(', ') : ''} added to team ${text(teamId)}`,
+      `${addedUsers
+        .parse(users)
+        .map(({ user_id: user }) => user)
+        .join(', ')} added to team ${text(teamId)}`,
     examples: [
       ['An administrator of the team', 'gatewayctl team member add platform anna --role admin'],
       ['A member with a budget', 'gatewayctl team member add platform ben --max-budget 20 --budget-duration 30d'],

@@ -1,4 +1,5 @@
 import type { AuditAction, AuditService } from '../audit/audit.service.ts';
+import type { BudgetService } from '../budgets/budget.service.ts';
 import { windowSpend } from '../db/window-spend.ts';
 import { given, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
@@ -22,18 +23,28 @@ export interface MemberChanges {
   budgetDuration?: Maybe<string>;
   tpmLimit?: Maybe<number>;
   rpmLimit?: Maybe<number>;
+  budgetId?: Maybe<string>;
+}
+
+interface Parts {
+  readonly audit: AuditService;
+  readonly budgets: BudgetService;
+  readonly teams: TeamService;
+  readonly users: UserService;
 }
 
 /** Who belongs to teams. The caller has locked the team and asked whether it may be changed. */
 export class MemberService {
   readonly #work: Work;
   readonly #audit: AuditService;
+  readonly #budgets: BudgetService;
   readonly #teams: TeamService;
   readonly #users: UserService;
 
-  constructor(work: Work, { audit, teams, users }: { audit: AuditService; teams: TeamService; users: UserService }) {
+  constructor(work: Work, { audit, budgets, teams, users }: Parts) {
     this.#work = work;
     this.#audit = audit;
+    this.#budgets = budgets;
     this.#teams = teams;
     this.#users = users;
   }
@@ -43,6 +54,7 @@ export class MemberService {
     const { em, now } = this.#work;
     if (await this.#teams.isMember(team.id, user.id)) throw alreadyThere(team, user, role);
     this.requireWithin(team, limits);
+    await this.requireBudget(limits.budgetId);
     const member = em.create(TeamMember, {
       teamId: team.id,
       userId: user.id,
@@ -53,7 +65,7 @@ export class MemberService {
       role,
     });
     await em.flush();
-    return this.#changed(team, { member, email: user.email ?? null }, 'created');
+    return this.#changed(team, await this.#whole(member, user.email), 'created');
   }
 
   async update(
@@ -65,10 +77,11 @@ export class MemberService {
     const before = this.#encode(team, membership);
     const { member } = membership;
     this.requireWithin(team, changes);
-    if (standing === 'manager') requireLess(member, changes);
+    await this.requireBudget(changes.budgetId, member.budgetId);
+    if (standing === 'manager') requireLess(membership, changes);
     this.#work.em.assign(member, columnsOf(changes));
     await this.#work.em.flush();
-    return this.#changed(team, membership, 'updated', before);
+    return this.#changed(team, await this.#whole(member, membership.email), 'updated', before);
   }
 
   async remove(team: Team, membership: Membership<TeamMember>): Promise<void> {
@@ -87,7 +100,13 @@ export class MemberService {
     );
     const users = await em.find(User, { id: { $in: members.map(({ userId }) => userId) } });
     const emails = new Map(users.map(({ id, email }) => [id, email ?? null]));
-    return { members: members.map((member) => ({ member, email: emails.get(member.userId) ?? null })), total };
+    const budgets = await this.#budgets.of(members.map(({ budgetId }) => budgetId));
+    const whole = (member: TeamMember): Membership => ({
+      member,
+      email: emails.get(member.userId) ?? null,
+      shared: budgets.get(member.budgetId ?? ''),
+    });
+    return { members: members.map(whole), total };
   }
 
   /** Members of one team as they travel. */
@@ -119,7 +138,7 @@ export class MemberService {
   async named(team: Team, person: Person): Promise<Membership<TeamMember>> {
     const user = await ifThere(this.#users.existing(person));
     const member = user && (await this.#work.em.findOne(TeamMember, { teamId: team.id, userId: user.id }));
-    if (member) return { member, email: user.email ?? null };
+    if (member) return this.#whole(member, user.email);
     throw new GatewayError(
       'notFound',
       'not_found_error',
@@ -146,6 +165,17 @@ export class MemberService {
     }
   }
 
+  async #whole(member: TeamMember, email: Maybe<string>): Promise<Membership<TeamMember>> {
+    return { member, email: email ?? null, shared: await this.#budgets.get(member.budgetId) };
+  }
+
+  /** Shared budgets belong to administrators, and so does who shares them. */
+  async requireBudget(wanted: Maybe<string>, held: Maybe<string> = null): Promise<void> {
+    if (wanted === undefined || wanted === (held ?? null)) return;
+    if (!this.#work.authority.isAdmin) throw fieldNotAllowed('budgetId', 'only administrators share budgets out');
+    if (wanted !== null) await this.#budgets.require(wanted);
+  }
+
   /** Whoever was removed or made less loses it with the next call: the keys of the user and of the team are looked up anew. */
   async #changed(team: Team, membership: Membership, action: AuditAction, before?: unknown): Promise<Membership> {
     await this.#teams.touched(team);
@@ -155,6 +185,7 @@ export class MemberService {
       id: `${team.id}/${membership.member.userId}`,
       before,
       after: action === 'deleted' ? undefined : this.#encode(team, membership),
+      organizationIds: team.organizationId ? [team.organizationId] : [],
     });
     return membership;
   }
@@ -164,19 +195,21 @@ export class MemberService {
   }
 }
 
-const columnsOf = ({ role, maxBudgetInTeam, budgetDuration, tpmLimit, rpmLimit }: MemberChanges) =>
-  given({ role, maxBudget: maxBudgetInTeam, budgetDuration, tpmLimit, rpmLimit });
+const columnsOf = ({ maxBudgetInTeam, ...changes }: MemberChanges) => given({ ...changes, maxBudget: maxBudgetInTeam });
 
 /** The team's administrator lowers what members may spend; raising it is for those above. */
-function requireLess(member: TeamMember, changes: MemberChanges): void {
+function requireLess({ member, shared }: Membership<TeamMember>, changes: MemberChanges): void {
   const limits = [
-    ['maxBudgetInTeam', changes.maxBudgetInTeam, member.maxBudget],
-    ['tpmLimit', changes.tpmLimit, member.tpmLimit],
-    ['rpmLimit', changes.rpmLimit, member.rpmLimit],
+    ['maxBudgetInTeam', changes.maxBudgetInTeam, member.maxBudget, shared?.maxBudget],
+    ['tpmLimit', changes.tpmLimit, member.tpmLimit, shared?.tpmLimit],
+    ['rpmLimit', changes.rpmLimit, member.rpmLimit, shared?.rpmLimit],
   ] as const;
-  for (const [name, wanted, held] of limits) {
-    if (wanted === undefined || typeof held === 'object' || held === undefined) continue;
-    if (wanted === null || wanted > held) throw fieldNotAllowed(name, 'the team’s administrator may only lower it');
+  for (const [name, wanted, own, others] of limits) {
+    const held = own ?? others ?? null;
+    if (wanted === undefined || held === null) continue;
+    // Without a limit of its own that of its shared budget counts.
+    const next = wanted ?? others ?? null;
+    if (next === null || next > held) throw fieldNotAllowed(name, 'the team’s administrator may only lower it');
   }
   const { budgetDuration: duration } = changes;
   if (duration !== undefined && duration !== (member.budgetDuration ?? null)) {

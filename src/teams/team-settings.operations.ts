@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { GatewayError } from '../kernel/errors.ts';
 import { id, models, text } from '../kernel/fields.ts';
+import { requireSome } from '../kernel/model-list.ts';
 import { operation } from '../kernel/operation.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import { memberPermissions, memberRoutes } from './team.fields.ts';
@@ -13,20 +13,6 @@ interface Needs {
 }
 
 const reference = id.describe('The team, by id or alias');
-
-/** The last model taken away would let the team call every one. */
-function requireSome(rest: readonly string[], before: readonly string[]): void {
-  if (rest.length > 0 || before.length === 0) return;
-  throw new GatewayError(
-    'invalid',
-    'invalid_request_error',
-    'models: nothing would be left, and an empty list is all',
-    {
-      param: 'models',
-      hint: 'Name no-default-models to let the team call none: gatewayctl team update TEAM --models no-default-models',
-    },
-  );
-}
 
 const editing = (verb: 'add' | 'delete', summary: string) =>
   operation({
@@ -53,7 +39,9 @@ const editing = (verb: 'add' | 'delete', summary: string) =>
     run: async ({ teams }: Needs, { teamId, models: named }) => {
       const { team } = await teams.lock(teamId, 'manager');
       const rest = team.models.filter((model) => !named.includes(model));
-      if (verb === 'delete') requireSome(rest, team.models);
+      if (verb === 'delete' && team.models.length > 0) {
+        requireSome(rest, 'models', 'gatewayctl team update TEAM --models no-default-models');
+      }
       return teams.describe(await teams.update(team.id, { models: verb === 'add' ? [...rest, ...named] : rest }));
     },
   });

@@ -21,6 +21,7 @@ export const teamGrant = (team: Pick<Team, (typeof fields)[number]>): Grant => (
   rpmLimit: team.rpmLimit ?? null,
   maxParallelRequests: team.maxParallelRequests ?? null,
   allowedRoutes: [],
+  allowedIps: [],
   expiresAt: null,
 });
 
@@ -28,11 +29,21 @@ export const teamGrant = (team: Pick<Team, (typeof fields)[number]>): Grant => (
 const changed = (grant: Grant, changes: object): Partial<Grant> =>
   Object.fromEntries(Object.entries(grant).filter(([name]) => Object.hasOwn(changes, name)));
 
+type MemberDefaults = Pick<Team, 'memberMaxBudget' | 'memberBudgetDuration' | 'memberTpmLimit' | 'memberRpmLimit'>;
+
 /** What a team had before it was changed. */
 export interface Held {
   readonly before: Grant;
   readonly softBudget: bigint | null | undefined;
+  readonly members: MemberDefaults;
 }
+
+export const memberDefaults = ({
+  memberMaxBudget,
+  memberBudgetDuration,
+  memberTpmLimit,
+  memberRpmLimit,
+}: Team): MemberDefaults => ({ memberMaxBudget, memberBudgetDuration, memberTpmLimit, memberRpmLimit });
 
 /** What the caller is to a team, and what follows from it. Asked in the transaction of the change, on the locked row. */
 export class TeamAccess {
@@ -85,7 +96,7 @@ export class TeamAccess {
    * @throws GatewayError 403 naming the first field the caller may not change so
    */
   async requireFields(
-    { before, softBudget, next, standing }: Held & { next: Team; standing: TeamStanding },
+    { before, softBudget, members, next, standing }: Held & { next: Team; standing: TeamStanding },
     changes: object,
   ): Promise<void> {
     if (standing === 'admin') return;
@@ -95,7 +106,10 @@ export class TeamAccess {
       const rule = ruleFor(name as keyof typeof teamPolicy, standing);
       if (rule === 'refused') throw fieldNotAllowed(name, 'only somebody above the team may change it');
     }
-    if (standing === 'manager') requireNoLaterWarning(softBudget, next);
+    if (standing === 'manager') {
+      requireNoLaterWarning(softBudget, next);
+      requireLessForMembers(members, next);
+    }
     const own = standing === 'manager' ? [{ grant: before, isInherited: false }] : [];
     await this.#requireWithin(next.organizationId, { wanted: changed(teamGrant(next), changes), own });
   }
@@ -123,6 +137,28 @@ function requireNoLaterWarning(before: bigint | null | undefined, { softBudget }
   if (before === null || before === undefined) return;
   if (softBudget === null || softBudget === undefined || softBudget > before) {
     throw fieldNotAllowed('softBudget', 'the team’s administrator may only lower it');
+  }
+}
+
+/**
+ * Whoever administers the team is held to what each of its members has, and is one of them. Another length of time would
+ * begin a new window, and with it give back what was spent.
+ */
+function requireLessForMembers(before: MemberDefaults, next: Team): void {
+  const limits = [
+    ['teamMemberBudget', before.memberMaxBudget, next.memberMaxBudget],
+    ['teamMemberTpmLimit', before.memberTpmLimit, next.memberTpmLimit],
+    ['teamMemberRpmLimit', before.memberRpmLimit, next.memberRpmLimit],
+  ] as const;
+  for (const [name, held, wanted] of limits) {
+    if (held === null || held === undefined) continue;
+    if (wanted === null || wanted === undefined || wanted > held) {
+      throw fieldNotAllowed(name, 'the team’s administrator may only lower it');
+    }
+  }
+  const hasBudget = before.memberMaxBudget !== null && before.memberMaxBudget !== undefined;
+  if (hasBudget && (before.memberBudgetDuration ?? null) !== (next.memberBudgetDuration ?? null)) {
+    throw fieldNotAllowed('teamMemberBudgetDuration', 'only somebody above the team may change it');
   }
 }
 

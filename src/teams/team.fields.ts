@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { durationText } from '../kernel/duration.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import { grantChanges, grantFields, id, label } from '../kernel/fields.ts';
+import { grantChanges, grantFields, id, label, orNone } from '../kernel/fields.ts';
 import { budgetLimits, limitFields, throughputType } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
 import { wire } from '../kernel/wire.ts';
@@ -63,6 +63,10 @@ export const memberLimits = {
     .describe('How long that budget is for; null is the default of the team'),
   tpmLimit: rate.describe('Tokens per minute of the member in the team; null is the default of the team'),
   rpmLimit: rate.describe('Requests per minute of the member in the team; null is the default of the team'),
+  budgetId: id
+    .nullable()
+    .optional()
+    .describe('A shared budget, for what the member has no limit of its own for; administrators only'),
 };
 
 const newMember = wire({
@@ -110,10 +114,14 @@ export const newTeamFields = {
   teamAlias: label.nullable().optional().describe('What the team is called; unique'),
   teamId: id.nullable().optional().describe('Names the team; made up when absent'),
   organizationId: id.nullable().optional().describe('The organization the team belongs to'),
-  membersWithRoles: z.array(newMember).max(500).default([]).describe('Who belongs to the team from the start'),
+  membersWithRoles: orNone(z.array(newMember).max(500), [])
+    .default([])
+    .describe('Who belongs to the team from the start'),
   ...grantFields,
   ...settings,
-  blocked: z.boolean().default(false).describe('Whether all keys of the team are refused from the start'),
+  blocked: orNone(z.boolean(), false)
+    .default(false)
+    .describe('Whether all keys of the team are refused from the start'),
 };
 
 export const teamChanges = {
@@ -121,7 +129,7 @@ export const teamChanges = {
   organizationId: id.nullable().optional().describe('The organization the team belongs to'),
   ...grantChanges,
   ...settings,
-  blocked: z.boolean().optional().describe('Whether all keys of the team are refused for now'),
+  blocked: orNone(z.boolean(), false).optional().describe('Whether all keys of the team are refused for now'),
 };
 
 /** LiteLLM's fields of a team that have no effect here yet. `admins` and `members` are older than members_with_roles. */

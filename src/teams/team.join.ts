@@ -33,7 +33,8 @@ export class TeamJoin {
 
   /**
    * The user to be added. Only administrators may add whom they like: in a team of an organization everybody else finds the
-   * people of that organization alone, so that trying names tells nothing of others. Above the team an unknown user is made.
+   * people of that organization alone, and in any other team nobody of an organization they do not belong to, so that trying
+   * names tells nothing of others. Above the team an unknown user is made.
    *
    * @throws GatewayError 400, the same for whoever is not there and whoever is not of the organization
    */
@@ -41,7 +42,7 @@ export class TeamJoin {
     if (standing === 'admin') return this.#users.named(person);
     const found = await ifThere(this.#users.existing(person));
     const { organizationId } = team;
-    if (found && (!organizationId || (await this.#isIn(organizationId, found)))) return found;
+    if (found && (await (organizationId ? this.#isIn(organizationId, found) : this.#isFree(found)))) return found;
     if (found || standing !== 'organization') throw notAdded(person, team);
     const made = await this.#users.named(person);
     await this.#users.joinOrganization(made, organizationId);
@@ -90,6 +91,17 @@ export class TeamJoin {
     const user = await this.#users.get(authority.userId);
     const named = userId ?? userEmail;
     return named === user.id || (!!user.email && named?.toLowerCase() === user.email.toLowerCase());
+  }
+
+  /**
+   * Whether a team of no organization may have the user: nobody's, or of an organization of the caller's. The keys of another
+   * organization's member would be paid for by that organization.
+   */
+  async #isFree(user: User): Promise<boolean> {
+    const ids = await this.#users.organizationsOf(user.id);
+    if (ids.length === 0) return true;
+    const own = new Set(await this.#work.authority.memberOrganizations());
+    return ids.some((id) => own.has(id));
   }
 
   async #isIn(organizationId: string, user: User): Promise<boolean> {

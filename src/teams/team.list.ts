@@ -1,4 +1,4 @@
-import { countUpTo } from '../db/count.ts';
+import { count, totalWith } from '../db/count.ts';
 import { SCHEMA } from '../db/schema.ts';
 import type { Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
@@ -45,8 +45,8 @@ export class TeamList {
         order by t.${columns[sortBy]} ${sortOrder}, t.id limit ? offset ?`,
       [...values, filter.size, offsetOf(filter)],
     );
-    const total = await countUpTo(em, { rows: `select 1 from ${SCHEMA}.teams t ${where}`, values });
-    return { teams: await this.#inOrder(rows.map(({ id }) => id)), total };
+    const counted = await count(em, { rows: `select 1 from ${SCHEMA}.teams t ${where}`, values });
+    return { teams: await this.#inOrder(rows.map(({ id }) => id)), total: totalWith(counted, filter, rows.length) };
   }
 
   async of(userId: string, most: number): Promise<Team[]> {

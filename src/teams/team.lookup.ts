@@ -22,6 +22,13 @@ interface ShownMember {
   readonly rpm_limit: string | null;
   readonly created_at: Date | string;
   readonly user_email: string | null;
+  /** The limits of the shared budget; null without one. */
+  readonly shared: {
+    readonly max_budget: string | null;
+    readonly budget_duration: string | null;
+    readonly tpm_limit: string | null;
+    readonly rpm_limit: string | null;
+  } | null;
 }
 
 const count = (text: string | null): number | null => (text === null ? null : Number(text));
@@ -40,6 +47,14 @@ const membershipOf = (row: ShownMember): Membership => ({
     createdAt: new Date(row.created_at),
   },
   email: row.user_email,
+  shared: row.shared
+    ? {
+        maxBudget: row.shared.max_budget === null ? null : BigInt(row.shared.max_budget),
+        budgetDuration: row.shared.budget_duration,
+        tpmLimit: count(row.shared.tpm_limit),
+        rpmLimit: count(row.shared.rpm_limit),
+      }
+    : undefined,
 });
 
 /** Finds teams by whatever names they go, as far as the caller may know of them. */
@@ -122,8 +137,12 @@ export class TeamLookup {
   /** @param from names memberships `m` */
   async #memberships(from: string, values: readonly unknown[]): Promise<ReadonlyMap<string, Membership[]>> {
     const rows = await this.#work.em.execute<ShownMember[]>(
-      `select shown.*, u.email as user_email from (select m.* ${from}) shown
-       join ${SCHEMA}.users u on u.id = shown.user_id order by shown.created_at, shown.user_id`,
+      `select shown.*, u.email as user_email, case when b.id is not null then json_build_object(
+                'max_budget', b.max_budget::text, 'budget_duration', b.budget_duration,
+                'tpm_limit', b.tpm_limit::text, 'rpm_limit', b.rpm_limit::text) end as shared
+       from (select m.* ${from}) shown
+       join ${SCHEMA}.users u on u.id = shown.user_id
+       left join ${SCHEMA}.budgets b on b.id = shown.budget_id order by shown.created_at, shown.user_id`,
       [...values],
     );
     return Map.groupBy(rows.map(membershipOf), ({ member }) => member.teamId);

@@ -4,6 +4,7 @@ import { comparing, ifThere } from '../kernel/existing.ts';
 import { id, text } from '../kernel/fields.ts';
 import { operation } from '../kernel/operation.ts';
 import { answer, wire } from '../kernel/wire.ts';
+import type { KeyList } from '../keys/key.list.ts';
 import type { KeyService } from '../keys/key.service.ts';
 import { keyInfo } from '../keys/key.wire.ts';
 import type { ModelService } from '../models/model.service.ts';
@@ -21,6 +22,7 @@ interface Needs {
   joining: TeamJoin;
   users: UserService;
   keys: KeyService;
+  keyList: KeyList;
   authority: Authority;
   models: ModelService;
   now: Date;
@@ -122,13 +124,11 @@ export const getTeam = operation({
     result: 'team_info',
     examples: [['By its alias', 'gatewayctl team get platform']],
   },
-  run: async ({ teams, members, keys, authority, now }: Needs, { teamId }) => {
+  run: async ({ teams, members, keys, keyList, now }: Needs, { teamId }) => {
     const team = await teams.get(teamId);
     const [whole] = await teams.shown([team], KEYS_AT_MOST);
     if (!whole) throw new Error('A team that was found is not shown');
-    // A plain member sees of the team what is its own: not what others spend, nor their keys.
-    const own = whole.isOpen ? {} : { userId: authority.userId ?? '' };
-    const found = await keys.of({ teamId: team.id, ...own }, KEYS_AT_MOST);
+    const found = await keyList.newestOf([team.id], KEYS_AT_MOST);
     return {
       teamId: team.id,
       teamInfo: { ...describeTeam(whole, now), teamMemberBudgetTable: describeMemberBudget(team) },

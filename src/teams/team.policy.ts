@@ -18,6 +18,7 @@ export const teamPolicy: Readonly<Record<keyof typeof teamChanges, Rule>> = {
   modelAliases: 'manager',
   tags: 'organization',
   teamMemberPermissions: 'manager',
+  // As the limits of the team itself, these are only lowered once there are any: `TeamAccess.requireFields`.
   teamMemberBudget: 'manager',
   teamMemberBudgetDuration: 'manager',
   teamMemberTpmLimit: 'manager',

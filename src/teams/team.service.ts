@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { AuditAction, AuditService } from '../audit/audit.service.ts';
 import { announce } from '../db/notify.ts';
+import { SCHEMA } from '../db/schema.ts';
 import { windowSpend } from '../db/window-spend.ts';
 import { actorName, createStamp, given, updateStamp, type Work } from '../db/work.ts';
 import { type Duration, parseDuration } from '../kernel/duration.ts';
@@ -15,7 +16,7 @@ import {
   newLimits,
   type ThroughputType,
 } from '../kernel/limits.ts';
-import { TeamAccess, teamGrant } from './team.access.ts';
+import { memberDefaults, TeamAccess, teamGrant } from './team.access.ts';
 import { DeletedTeam, Team, TeamMember } from './team.entity.ts';
 import { membersShown } from './team.fields.ts';
 import { type TeamFilter, TeamList } from './team.list.ts';
@@ -69,7 +70,7 @@ export class TeamService {
   async create({ teamId, ...fields }: NewTeam): Promise<Team> {
     const { authority } = this.#work;
     const organizationId = fields.organizationId ?? null;
-    if (!(await authority.administersOrganization(organizationId))) throw notTheirOrganization();
+    if (!(await authority.administersOrganization(organizationId))) throw notTheirs(organizationId);
     const team = this.#work.em.create(Team, {
       ...untouched,
       ...newLimits(fields),
@@ -81,6 +82,7 @@ export class TeamService {
       ...createStamp(this.#work),
     });
     await this.access.requireNew(team);
+    await this.#requireOwnNames(team);
     await requireThroughput(this.#work.em, team);
     await this.#flush(team);
     await this.#changed(team, 'created');
@@ -106,10 +108,11 @@ export class TeamService {
   async update(reference: string, changes: TeamChanges): Promise<Team> {
     requireChange(changes);
     const { team, standing } = await this.lock(reference, 'manager');
-    const held = { before: teamGrant(team), softBudget: team.softBudget };
+    const held = { before: teamGrant(team), softBudget: team.softBudget, members: memberDefaults(team) };
     const record = await this.#encode(team);
     this.#work.em.assign(team, { ...columnsOf(changes), gen: team.gen + 1n, ...updateStamp(this.#work) });
     await this.access.requireFields({ ...held, next: team, standing }, changes);
+    if (changes.teamAlias) await this.#requireOwnNames(team);
     await requireThroughput(this.#work.em, team);
     await requireGuarantees(
       this.#work.em,
@@ -156,6 +159,13 @@ export class TeamService {
 
   of(userId: string, limit: number): Promise<Team[]> {
     return this.#list.of(userId, limit);
+  }
+
+  /** What teams are called, by id: one statement, however many. */
+  async aliasesOf(ids: readonly (string | null | undefined)[]): Promise<ReadonlyMap<string, string | null>> {
+    const named = [...new Set(ids.filter((id) => id !== null && id !== undefined))];
+    const teams = named.length === 0 ? [] : await this.#work.em.find(Team, { id: { $in: named } });
+    return new Map(teams.map(({ id, alias }) => [id, alias ?? null]));
   }
 
   /** With what they have spent in the present periods of their budgets. */
@@ -215,12 +225,22 @@ export class TeamService {
     return encodeTeam(describeTeam(whole, this.#work.now));
   }
 
+  /** Teams are found by id or alias: one whose id is another's alias would get what is meant for that one. */
+  async #requireOwnNames(team: Team): Promise<void> {
+    const { id, alias } = team;
+    const [other] = await this.#work.em.execute<{ id: string }[]>(
+      `select id from ${SCHEMA}.teams where id <> ? and (alias = ? or id = ?) limit 1`,
+      [id, id, alias ?? id],
+    );
+    if (other) throw taken(team, other.id === alias ? 'team_alias' : 'team_id');
+  }
+
   async #flush(team: Team): Promise<void> {
     try {
       await this.#work.em.flush();
     } catch (cause) {
       if (!(cause instanceof UniqueConstraintViolationException)) throw cause;
-      throw taken(team, cause);
+      throw taken(team, /teams_alias/.test(cause.message) ? 'team_alias' : 'team_id', cause);
     }
   }
 }
@@ -262,16 +282,21 @@ function columnsOf(fields: TeamChanges) {
   });
 }
 
-const notTheirOrganization = () =>
-  fieldNotAllowed('organizationId', 'only administrators, and those of the organization, make teams in it');
+const notTheirs = (organizationId: string | null) =>
+  organizationId === null
+    ? new GatewayError('forbidden', 'forbidden', 'Only administrators make teams without an organization', {
+        param: 'organization_id',
+        hint: 'Name an organization that you administer, or ask an administrator.',
+      })
+    : fieldNotAllowed('organizationId', 'only administrators, and those of the organization, make teams in it');
 
-function taken(team: Team, cause: UniqueConstraintViolationException): GatewayError {
-  const isAlias = /teams_alias/.test(cause.message);
+function taken(team: Team, param: 'team_alias' | 'team_id', cause?: unknown): GatewayError {
+  const isAlias = param === 'team_alias';
   const message = isAlias
     ? `Team with alias '${team.alias}' already exists.`
     : `Team id = ${team.id} already exists. Please use a different team id.`;
   return new GatewayError('conflict', 'bad_request_error', message, {
-    param: isAlias ? 'team_alias' : 'team_id',
+    param,
     // LiteLLM answers 400 where something exists already, and its clients' tests look for it.
     status: 400,
     hint: `Change the team there is: gatewayctl team update ${isAlias ? team.alias : team.id}`,

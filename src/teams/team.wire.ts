@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Budget } from '../budgets/budget.entity.ts';
 import { grantInfo, spendInfo, stampInfo } from '../kernel/fields.ts';
 import {
   budgetLimitsInfo,
@@ -36,6 +37,8 @@ export const teamInfo = {
   modelAliases: z.record(z.string(), z.string()).describe('Models by the names that clients send'),
   litellmModelTable: answer({
     modelAliases: z.record(z.string(), z.string()).describe('The same, where LiteLLM has it'),
+    createdBy: stampInfo.createdBy,
+    updatedBy: stampInfo.updatedBy,
   })
     .nullable()
     .describe('The aliases where LiteLLM has them; null without any'),
@@ -68,9 +71,13 @@ export type MemberRow = Readonly<
   >
 >;
 
+export type SharedLimits = Readonly<Pick<Budget, 'maxBudget' | 'budgetDuration' | 'tpmLimit' | 'rpmLimit'>>;
+
 export interface Membership<Member extends MemberRow = MemberRow> {
   readonly member: Member;
   readonly email: string | null;
+  /** The limits of its shared budget; absent without one. */
+  readonly shared?: SharedLimits | undefined;
   /** In the present period, where its budget is for one and it was asked. */
   readonly spent?: bigint | undefined;
 }
@@ -89,6 +96,9 @@ export interface TeamWithMembers {
 export const bareTeam = (team: Team): TeamWithMembers => ({ team, members: [], membersCount: 0, keysCount: 0 });
 
 export const inTeam = ({ member: { userId, role }, email }: Membership) => ({ userId, userEmail: email, role });
+
+/** Where LiteLLM keeps aliases; its clients want to know who wrote them. */
+const modelTable = ({ aliases: modelAliases, createdBy, updatedBy }: Team) => ({ modelAliases, createdBy, updatedBy });
 
 export const describeTeam = (
   { team, members, membersCount, keysCount, spent = team.spend }: TeamWithMembers,
@@ -110,7 +120,7 @@ export const describeTeam = (
   rpmLimitType: team.rpmLimitType ?? null,
   tpmLimitType: team.tpmLimitType ?? null,
   modelAliases: team.aliases,
-  litellmModelTable: Object.keys(team.aliases).length > 0 ? { modelAliases: team.aliases } : null,
+  litellmModelTable: Object.keys(team.aliases).length > 0 ? modelTable(team) : null,
   tags: team.tags,
   teamMemberPermissions: team.memberPermissions,
   teamMemberBudget: team.memberMaxBudget ?? null,
@@ -164,17 +174,19 @@ export const membershipInfo = {
   teamId: z.string().describe('The team'),
   role: memberRole.describe('What the user may do in the team'),
   ...spendInfo,
-  budgetId: z.string().nullable().describe('The shared budget of the member'),
+  budgetId: z.string().nullable().describe('The shared budget, for what the member has no limit of its own for'),
   maxBudgetInTeam: usd.nullable().describe('US dollars the member may spend, by a limit of its own'),
   budgetDuration: z.string().nullable().describe('How long its own budget is for'),
   tpmLimit: z.int().nullable().describe('Tokens per minute, by a limit of its own'),
   rpmLimit: z.int().nullable().describe('Requests per minute, by a limit of its own'),
-  litellmBudgetTable: memberBudget.describe('The limits that count: its own, else those the team has for members'),
+  litellmBudgetTable: memberBudget.describe(
+    'The limits that count: its own, else those of its shared budget, else those the team has for members',
+  ),
   joinedAt: timestamp.describe('When the user joined the team'),
 };
 
-export function describeMembership({ member, email, spent = member.spend }: Membership, team: Team, now: Date) {
-  const budgetDuration = member.budgetDuration ?? team.memberBudgetDuration ?? null;
+export function describeMembership({ member, email, shared, spent = member.spend }: Membership, team: Team, now: Date) {
+  const budgetDuration = member.budgetDuration ?? shared?.budgetDuration ?? team.memberBudgetDuration ?? null;
   return {
     userId: member.userId,
     userEmail: email,
@@ -188,11 +200,11 @@ export function describeMembership({ member, email, spent = member.spend }: Memb
     tpmLimit: member.tpmLimit ?? null,
     rpmLimit: member.rpmLimit ?? null,
     litellmBudgetTable: {
-      maxBudget: member.maxBudget ?? team.memberMaxBudget ?? null,
+      maxBudget: member.maxBudget ?? shared?.maxBudget ?? team.memberMaxBudget ?? null,
       budgetDuration,
       budgetResetAt: resetAt(budgetDuration, now),
-      tpmLimit: member.tpmLimit ?? team.memberTpmLimit ?? null,
-      rpmLimit: member.rpmLimit ?? team.memberRpmLimit ?? null,
+      tpmLimit: member.tpmLimit ?? shared?.tpmLimit ?? team.memberTpmLimit ?? null,
+      rpmLimit: member.rpmLimit ?? shared?.rpmLimit ?? team.memberRpmLimit ?? null,
     },
     joinedAt: member.createdAt,
   };

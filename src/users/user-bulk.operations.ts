@@ -64,8 +64,7 @@ export const updateUsers = operation({
       (await users.all(mostUsers)).map(({ id: userId }) => Object.assign({ userId }, userUpdates));
     const updates = named ?? (await everybody());
     const outcomes = await users.updateEach(updates);
-    const changed = outcomes.flatMap((outcome) => ('done' in outcome ? [outcome.done] : []));
-    const described = new Map((await users.describe(changed)).map((user) => [user.userId, user]));
+    const describe = await users.describer(outcomes.flatMap((outcome) => ('done' in outcome ? [outcome.done] : [])));
     const results = outcomes.map((outcome, index) => {
       const { userId, userEmail } = updates[index] ?? {};
       if ('failure' in outcome) {
@@ -73,9 +72,8 @@ export const updateUsers = operation({
         const email = userId ? null : (userEmail ?? null);
         return { userId: userId ?? null, userEmail: email, success: false, error: message, updatedUser: null };
       }
-      const { id: changedId, email = null } = outcome.done;
-      const updatedUser = described.get(changedId) ?? null;
-      return { userId: changedId, userEmail: email, success: true, error: null, updatedUser };
+      const updatedUser = describe(outcome.done);
+      return { userId: updatedUser.userId, userEmail: updatedUser.userEmail, success: true, error: null, updatedUser };
     });
     const successfulUpdates = results.filter(({ success }) => success).length;
     const totalRequested = results.length;

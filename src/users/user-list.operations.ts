@@ -7,14 +7,13 @@ import { userSorts } from './user.fields.ts';
 import type { UserCounts } from './user.list.ts';
 import type { UserService } from './user.service.ts';
 import { shownUser } from './user.shown.ts';
-import { type describeUser, listedUserInfo } from './user.wire.ts';
+import { listedUserInfo } from './user.wire.ts';
 
 interface Needs {
   users: UserService;
 }
 
-const withCounts = (user: ReturnType<typeof describeUser>, { keys, teams }: UserCounts = { keys: 0, teams: 0 }) =>
-  Object.assign(user, { keyCount: keys, teamCount: teams });
+const none: UserCounts = { keys: 0, teams: 0 };
 
 export const listUsers = operation({
   command: ['user', 'list'],
@@ -35,7 +34,9 @@ export const listUsers = operation({
   }),
   output: answer({
     users: z.array(answer(listedUserInfo)).describe('The users'),
-    total: z.int().describe('How many users there are on all pages'),
+    total: z
+      .int()
+      .describe('How many users there are on all pages; an estimate above 10,000 where counting takes long'),
     page: z.int().describe('Which page this is'),
     pageSize: z.int().describe('Users on a page'),
     totalPages: z.int().describe('How many pages there are'),
@@ -52,7 +53,7 @@ export const listUsers = operation({
       page_size: 'limit',
       user_ids: 'ids',
       user_email: 'email-contains',
-      organization_ids: { name: 'orgs', placeholder: 'org,…' },
+      organization_ids: { name: 'orgs', placeholder: 'org,…', completes: 'org' },
       team: { name: 'team', placeholder: 'team', completes: 'team' },
       sso_user_ids: false,
       sort_by: 'sort',
@@ -63,8 +64,12 @@ export const listUsers = operation({
   run: async ({ users }: Needs, { pageSize: size, ...filter }) => {
     const { users: found, total } = await users.list({ size, ...filter });
     const counts = await users.counts(found);
+    const describe = await users.describer(found);
     return {
-      users: (await users.describe(found)).map((user) => withCounts(user, counts.get(user.userId))),
+      users: found.map((user) => {
+        const { keys, teams } = counts.get(user.id) ?? none;
+        return Object.assign(describe(user), { keyCount: keys, teamCount: teams });
+      }),
       total,
       page: filter.page,
       pageSize: size,

@@ -30,7 +30,7 @@ const switching = (verb: 'block' | 'unblock', summary: string) =>
       examples: [['By address', `gatewayctl user ${verb} anna@example.com`]],
     },
     run: async ({ users }: Needs, { userId }) =>
-      users.describeOne(await users.update(userId, { blocked: verb === 'block' })),
+      users.describe(await users.update(userId, { blocked: verb === 'block' })),
   });
 
 export const blockUser = switching('block', 'Refuse every key of a user');

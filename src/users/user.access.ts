@@ -18,6 +18,7 @@ const userGrant = (user: User): Grant => ({
   rpmLimit: user.rpmLimit ?? null,
   maxParallelRequests: user.maxParallelRequests ?? null,
   allowedRoutes: [],
+  allowedIps: [],
   expiresAt: null,
 });
 
@@ -34,7 +35,9 @@ export class UserAccess {
   async standing(user: User): Promise<UserStanding | undefined> {
     const { authority } = this.#work;
     if (authority.isAdmin) return 'admin';
-    if (user.id === authority.userId) return 'self';
+    if (authority.isSelf(user.id)) return 'self';
+    // The key of a team tells whose it is; whoever administers the team may hold its secret, and is not its user.
+    if (user.id === authority.userId) return 'onlooker';
     if (isAdministrator(user)) return undefined;
     if (await authority.administersOrganization(user.organizationId)) return 'organization';
     return (await authority.administersUser(user.id)) ? 'onlooker' : undefined;

@@ -1,4 +1,6 @@
 import { type FilterQuery, raw } from '@mikro-orm/core';
+import type { QBFilterQuery } from '@mikro-orm/postgresql';
+import { count, totalWith } from '../db/count.ts';
 import { SCHEMA } from '../db/schema.ts';
 import { given, type Work } from '../db/work.ts';
 import type { Role } from '../kernel/operation.ts';
@@ -42,13 +44,17 @@ export class UserList {
   async list({ page, size, sortBy, sortOrder, ...filter }: UserFilter): Promise<{ users: User[]; total: number }> {
     const where = await this.#where(filter);
     const column = columns[sortBy];
-    const [users, total] = await this.#work.em.findAndCount(User, where, {
+    const { em } = this.#work;
+    const users = await em.find(User, where, {
       // The id follows the direction, so that an index can be read either way.
       orderBy: column === 'id' ? { id: sortOrder } : { [column]: sortOrder, id: sortOrder },
       limit: size,
       offset: offsetOf({ page, size }),
     });
-    return { users, total };
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the builder takes every filter that `find` takes
+    const condition = where as QBFilterQuery<User>;
+    const { sql: rows, params: values } = em.createQueryBuilder(User, 'u').select(raw('1')).where(condition).toQuery();
+    return { users, total: totalWith(await count(em, { rows, values }), { page, size }, users.length) };
   }
 
   /** Keys and memberships of users: one statement, however many users. */

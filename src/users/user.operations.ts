@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { Authority } from '../access/authority.ts';
 import { lifetime } from '../kernel/duration.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { type Comparison, comparing, ifThere, isSameValue } from '../kernel/existing.ts';
@@ -7,25 +6,20 @@ import { fieldNotAllowed, id, label, text } from '../kernel/fields.ts';
 import { usd } from '../kernel/money.ts';
 import { operation } from '../kernel/operation.ts';
 import { answer, wire } from '../kernel/wire.ts';
-import type { KeyService } from '../keys/key.service.ts';
-import { keyInfo } from '../keys/key.wire.ts';
-import type { MemberService } from '../teams/member.service.ts';
-import type { TeamService } from '../teams/team.service.ts';
-import { describeTeam, memberRole, teamInfo } from '../teams/team.wire.ts';
+import { memberRole } from '../teams/team.wire.ts';
+import {
+  aloneInfo,
+  describeAlone,
+  describeNew,
+  describeWhole,
+  type Needs,
+  newUserInfo,
+  wholeInfo,
+} from './user.answers.ts';
 import type { User } from './user.entity.ts';
-import type { UserService } from './user.service.ts';
 import { newUserFields, unservedUserFields, userChanges } from './user.fields.ts';
 import { shownUser as shown, userFlags as flags } from './user.shown.ts';
 import { userInfo } from './user.wire.ts';
-
-interface Needs {
-  users: UserService;
-  teams: TeamService;
-  members: MemberService;
-  keys: KeyService;
-  authority: Authority;
-  now: Date;
-}
 
 const reference = id.describe('The user, by id or e-mail address');
 
@@ -35,8 +29,8 @@ const isOf = (userId: unknown): userId is string => typeof userId === 'string';
 const userComparisons: Readonly<Record<string, Comparison<Needs>>> = {
   user_email: comparing(({ wanted, found }) => text(wanted).toLowerCase() === text(found['user_email']).toLowerCase()),
   teams: async ({ field, wanted, found, services: { teams } }) => {
-    const { user_id: userId } = found;
-    const is = isOf(userId) ? (await teams.of(userId, 1_000)).map(({ id: team }) => team) : [];
+    // Those the caller may know of; see `describeAlone`.
+    const is = found['teams'];
     const names = z.array(z.union([z.string(), z.looseObject({ team_id: z.string() })])).parse(wanted);
     const asked = await Promise.all(
       names.map(async (each) => (await teams.get(typeof each === 'string' ? each : each.team_id)).id),
@@ -48,18 +42,21 @@ const userComparisons: Readonly<Record<string, Comparison<Needs>>> = {
     const team = await teams.get(text(wanted));
     return (await teams.isMember(team.id, text(found['user_id']))) ? [] : [{ field, wanted, is: 'no member' }];
   },
-  organizations: async ({ field, wanted, found, services: { users } }) => {
-    const is = await users.organizationsOf(text(found['user_id']));
+  organizations: async ({ field, wanted, found, services: { users, authority } }) => {
+    const all = await users.organizationsOf(text(found['user_id']));
+    const own = authority.seesAll ? all : await authority.administeredOrganizations();
+    const is = all.filter((organization) => own.includes(organization));
     return isSameValue(wanted, is) ? [] : [{ field, wanted, is }];
   },
   // A key is made with the user and not later.
   auto_create_key: () => [],
   duration: () => [],
-  key_alias: async ({ field, wanted, found, services: { keys } }) => {
+  key_alias: async ({ field, wanted, found, services: { keys, authority } }) => {
     const { user_id: userId } = found;
     if (wanted === null) return [];
     const aliases = isOf(userId) ? (await keys.of({ userId }, 1_000)).map(({ alias }) => alias ?? null) : [];
-    return aliases.includes(text(wanted)) ? [] : [{ field, wanted, is: aliases }];
+    if (aliases.includes(text(wanted))) return [];
+    return [authority.seesAll ? { field, wanted, is: aliases } : { field, wanted }];
   },
 };
 
@@ -70,32 +67,19 @@ const newMembership = wire({
   maxBudgetInTeam: usd.nullable().optional().describe('US dollars the user may spend in the team'),
 });
 
+/** A personal key acts as its user everywhere, and so beyond the organization its maker administers. */
+const keyOfAnother = () =>
+  new GatewayError('forbidden', 'field_not_allowed', 'auto_create_key: only administrators make keys of other users', {
+    param: 'auto_create_key',
+    hint: 'Send auto_create_key: false; the user, or an administrator, makes the key.',
+  });
+
 /** Whoever is no administrator puts users into organizations of its own only. */
 async function joinOrganization({ users, authority }: Needs, user: User, organizationId: string): Promise<void> {
   if (!(await authority.administersOrganization(organizationId))) {
     throw fieldNotAllowed('organizations', `you do not administer ${organizationId}`);
   }
   await users.joinOrganization(user, organizationId);
-}
-
-const whichUser = () =>
-  new GatewayError('invalid', 'invalid_request_error', 'Which user? You did not come with the key of one', {
-    param: 'user_id',
-    hint: 'Name a user by its id or address.',
-  });
-
-/**
- * The user that was asked for, and what of it the caller sees: whoever looks from an organization sees what lies in that;
- * the user itself, and who sees all, see everything.
- */
-async function shownTo({ users, authority }: Needs, named: string | undefined) {
-  const asked = named ?? authority.userId;
-  if (asked === null) throw whichUser();
-  const user = await users.get(asked);
-  const isWhole = authority.seesAll || user.id === authority.userId;
-  const administered = authority.seesAll ? [] : await authority.administeredTeams();
-  const isSeen = (team: string | null | undefined) => isWhole || administered.includes(team ?? '');
-  return { user, administered, isSeen };
 }
 
 export const createUser = operation({
@@ -121,25 +105,29 @@ export const createUser = operation({
     keyAlias: label.nullable().optional().describe('The name of that key'),
     duration: lifetime.optional().describe('How long that key works; the user has no end'),
   }),
-  output: answer({
-    key: z.string().nullable().describe('The key, if one was made. It is never shown again'),
-    ...userInfo,
-  }),
+  output: answer(newUserInfo),
   unserved: unservedUserFields.filter((name) => name !== 'duration'),
   access: 'scoped',
   existing: {
     names: ['user_id', 'user_email'],
-    find: async ({ users }: Needs, { userId, userEmail }) => {
+    find: async (needs: Needs, { userId, userEmail }) => {
+      const { users } = needs;
       const byId = userId ? await ifThere(users.get(userId)) : undefined;
       const user = byId?.id === userId && byId ? byId : userEmail ? await ifThere(users.get(userEmail)) : undefined;
-      return user && { key: null, ...(await users.describeOne(user)) };
+      return user && describeNew(needs, user);
     },
     compare: userComparisons,
   },
   cli: {
     ...shown,
     completes: { teams: 'team' },
-    flags: { ...flags, auto_create_key: false, key_alias: false, duration: false },
+    flags: {
+      ...flags,
+      organizations: { name: 'orgs', placeholder: 'org,…', completes: 'org' },
+      auto_create_key: false,
+      key_alias: false,
+      duration: false,
+    },
     fixed: { auto_create_key: false },
     done: ({ user_id: user }) => `User ${text(user)} created`,
     examples: [
@@ -150,8 +138,9 @@ export const createUser = operation({
     ],
   },
   run: async (needs: Needs, { autoCreateKey, keyAlias, duration, teams: named, teamId, organizations, ...fields }) => {
-    const { users, teams, members, keys } = needs;
+    const { users, teams, members, keys, authority } = needs;
     const user = await users.create(fields);
+    if (autoCreateKey && !authority.isAdmin) throw keyOfAnother();
     for (const organization of organizations) await joinOrganization(needs, user, organization);
     for (const each of [...named, ...(teamId ? [teamId] : [])]) {
       const { teamId: name, userRole, maxBudgetInTeam } = typeof each === 'string' ? { teamId: each } : each;
@@ -161,7 +150,7 @@ export const createUser = operation({
     const made = autoCreateKey
       ? await keys.generate({ userId: user.id, keyAlias, duration, models: [], metadata: {}, blocked: false })
       : undefined;
-    return { key: made?.secret ?? null, ...(await users.describeOne(user)) };
+    return describeNew(needs, user, made);
   },
 });
 
@@ -171,12 +160,7 @@ export const getUser = operation({
   route: ['GET', '/user/info'],
   summary: 'Show one user',
   input: wire({ userId: reference.optional() }),
-  output: answer({
-    userId: z.string().describe('Names the user'),
-    userInfo: answer(userInfo).describe('The user'),
-    keys: z.array(answer(keyInfo)).describe('The newest keys of the user, at most 1,000'),
-    teams: z.array(answer(teamInfo)).describe('The teams the user belongs to'),
-  }),
+  output: answer(wholeInfo),
   access: 'scoped',
   cli: {
     ...shown,
@@ -185,24 +169,7 @@ export const getUser = operation({
     result: 'user_info',
     examples: [['By address', 'gatewayctl user get anna@example.com']],
   },
-  run: async (needs: Needs, { userId }) => {
-    const { users, teams, keys, now } = needs;
-    const { user, administered, isSeen } = await shownTo(needs, userId);
-    const found = await keys.of({ userId: user.id }, 1_000);
-    const wholes = await teams.withMembers(await teams.of(user.id, 1_000));
-    return {
-      userId: user.id,
-      userInfo: await users.describeOne(user),
-      keys: await keys.describe(found.filter(({ teamId }) => isSeen(teamId))),
-      teams: wholes
-        .filter(({ team }) => isSeen(team.id))
-        .map(({ members, ...whole }) => {
-          const isOpen = needs.authority.seesAll || administered.includes(whole.team.id);
-          const shownMembers = isOpen ? members : members.filter(({ member }) => member.userId === user.id);
-          return describeTeam({ ...whole, members: shownMembers }, now);
-        }),
-    };
-  },
+  run: async (needs: Needs, { userId }) => describeWhole(needs, userId),
 });
 
 /** LiteLLM's light variant: the user without keys, and its teams by id. */
@@ -211,14 +178,9 @@ export const getUserAlone = operation({
   route: ['GET', '/v2/user/info'],
   summary: 'Show one user without keys',
   input: wire({ userId: reference.optional() }),
-  output: answer({ ...userInfo, teams: z.array(z.string()).describe('The ids of the teams the user belongs to') }),
+  output: answer(aloneInfo),
   access: 'scoped',
-  run: async (needs: Needs, { userId }) => {
-    const { user, isSeen } = await shownTo(needs, userId);
-    const found = await needs.teams.of(user.id, 1_000);
-    const teams = found.map(({ id: team }) => team).filter((team) => isSeen(team));
-    return { ...(await needs.users.describeOne(user)), teams };
-  },
+  run: async (needs: Needs, { userId }) => describeAlone(needs, userId),
 });
 
 export const updateUser = operation({
@@ -245,7 +207,7 @@ export const updateUser = operation({
   },
   run: async ({ users }: Needs, { userId, ...changes }) => {
     const user = await users.updateNamed(userId, changes);
-    return { userId: user.id, data: await users.describeOne(user) };
+    return { userId: user.id, data: await users.describe(user) };
   },
 });
 
@@ -288,7 +250,7 @@ export const deleteUsers = operation({
   },
   run: async ({ users, keys }: Needs, { userIds, cascade }) => {
     const gone = await users.lockAll(userIds);
-    const deletedUsers = await users.describe(gone);
+    const deletedUsers = gone.map(await users.describer(gone));
     const deletedKeys = [];
     for (const user of gone) {
       if (!cascade) await keys.refuseTeamKeysOf(user.id);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { AuditAction, AuditService } from '../audit/audit.service.ts';
+import type { BudgetService } from '../budgets/budget.service.ts';
 import type { UserSettings } from '../config/user-settings.ts';
 import { announce } from '../db/notify.ts';
 import { type Attempt, attempt } from '../db/savepoint.ts';
@@ -56,16 +57,23 @@ export class UserService {
   readonly #work: Work;
   readonly #audit: AuditService;
   readonly #list: UserList;
+  readonly #budgets: BudgetService;
   readonly #defaults: UserSettings;
   readonly access: UserAccess;
   readonly #members: OrganizationMemberService;
 
   constructor(
     work: Work,
-    { audit, members, defaults }: { audit: AuditService; members: OrganizationMemberService; defaults: UserSettings },
+    {
+      audit,
+      budgets,
+      members,
+      defaults,
+    }: { audit: AuditService; budgets: BudgetService; members: OrganizationMemberService; defaults: UserSettings },
   ) {
     this.#work = work;
     this.#audit = audit;
+    this.#budgets = budgets;
     this.#defaults = defaults;
     this.access = new UserAccess(work);
     this.#list = new UserList(work);
@@ -86,6 +94,7 @@ export class UserService {
       ...createStamp(this.#work),
     });
     await this.access.requireNew(user);
+    await this.#requireOwnNames(user);
     await this.#flush(user);
     await this.joinOrganization(user, user.organizationId);
     this.#record(user, 'created');
@@ -177,6 +186,7 @@ export class UserService {
     const before = this.#encode(user);
     this.#work.em.assign(user, { ...columnsOf(changes), gen: user.gen + 1n, ...updateStamp(this.#work) });
     await this.access.requireFields(user, { standing, changes });
+    if (changes.userEmail) await this.#requireOwnNames(user);
     await this.#flush(user);
     await this.joinOrganization(user, changes.organizationId);
     const action = changes.blocked === undefined ? 'updated' : changes.blocked ? 'blocked' : 'unblocked';
@@ -222,7 +232,8 @@ export class UserService {
   /** The caller has dealt with the user's keys; memberships go with the user. */
   async remove(user: User): Promise<void> {
     await announce(this.#work, { entity: 'user', id: user.id });
-    this.#audit.record({ action: 'deleted', object: 'user', id: user.id, before: this.#encode(user) });
+    const organizationIds = await this.organizationsOf(user.id);
+    this.#audit.record({ action: 'deleted', object: 'user', id: user.id, before: this.#encode(user), organizationIds });
     this.#work.em.remove(user);
     await this.#work.em.flush();
   }
@@ -250,24 +261,29 @@ export class UserService {
     });
   }
 
-  /** As they travel, with what they have spent in the present periods of their budgets. */
-  async describe(users: readonly User[]): Promise<ReturnType<typeof describeUser>[]> {
-    const { em, now } = this.#work;
-    const spent = await windowSpend(em, 'user', { spenders: users, now });
-    return users.map((user) => describeUser(user, now, spent.get(user.id)));
-  }
-
-  async describeOne(user: User): Promise<ReturnType<typeof describeUser>> {
-    const [described = describeUser(user, this.#work.now)] = await this.describe([user]);
-    return described;
-  }
-
   list(filter: UserFilter): Promise<{ users: User[]; total: number }> {
     return this.#list.list(filter);
   }
 
   counts(users: readonly User[]): Promise<ReadonlyMap<string, UserCounts>> {
     return this.#list.counts(users);
+  }
+
+  /**
+   * Describes each of some users with the budget it shares and what it has spent in its present period: two statements,
+   * however many users.
+   */
+  async describer(users: readonly User[]): Promise<(user: User) => ReturnType<typeof describeUser>> {
+    const budgets = await this.#budgets.of(users.map(({ budgetId }) => budgetId));
+    const { em, now } = this.#work;
+    const spent = await windowSpend(em, 'user', { spenders: users, now });
+    return (user) =>
+      describeUser(user, { budget: budgets.get(user.budgetId ?? ''), now, spent: spent.get(user.id) });
+  }
+
+  async describe(user: User): Promise<ReturnType<typeof describeUser>> {
+    const describe = await this.describer([user]);
+    return describe(user);
   }
 
   async #find(reference: string): Promise<User | null> {
@@ -277,8 +293,18 @@ export class UserService {
     return em.findOne(User, { [lowerEmail()]: reference.toLowerCase() });
   }
 
+  /** Users are found by id or address: an id like another's address would have that one's roles and teams given to this one. */
+  async #requireOwnNames(user: User): Promise<void> {
+    const { id, email } = user;
+    const [other] = await this.#work.em.execute<{ id: string }[]>(
+      `select id from ${SCHEMA}.users where id <> ? and (lower(email) = lower(?) or id = ?) limit 1`,
+      [id, id, email ?? id],
+    );
+    if (other) throw taken(user, other.id === email ? 'user_email' : 'user_id');
+  }
+
   #encode(user: User): unknown {
-    return encodeUser(describeUser(user, this.#work.now));
+    return encodeUser(user, this.#work.now);
   }
 
   #record(user: User, action: AuditAction, before?: unknown): void {
@@ -290,7 +316,7 @@ export class UserService {
       await this.#work.em.flush();
     } catch (cause) {
       if (!(cause instanceof UniqueConstraintViolationException)) throw cause;
-      throw taken(user, cause);
+      throw taken(user, nameIn(cause), cause);
     }
   }
 }
@@ -314,13 +340,15 @@ const columnsOf = (fields: UserChanges) =>
     blocked: fields.blocked,
   });
 
-function taken(user: User, cause: UniqueConstraintViolationException): GatewayError {
-  const names = [
-    [/users_email/, 'user_email', user.email],
-    [/users_sso_user_id/, 'sso_user_id', user.ssoUserId],
-    [/./, 'user_id', user.id],
-  ] as const;
-  const [, param = 'user_id', value = user.id] = names.find(([pattern]) => pattern.test(cause.message)) ?? [];
+type UserName = 'user_email' | 'sso_user_id' | 'user_id';
+
+function nameIn({ message }: UniqueConstraintViolationException): UserName {
+  if (/users_email/.test(message)) return 'user_email';
+  return /users_sso_user_id/.test(message) ? 'sso_user_id' : 'user_id';
+}
+
+function taken({ id, email, ssoUserId }: User, param: UserName, cause?: unknown): GatewayError {
+  const value = { user_email: email, sso_user_id: ssoUserId, user_id: id }[param];
   return new GatewayError('conflict', 'bad_request_error', `User with ${param} ${value} already exists.`, {
     param,
     // LiteLLM's clients look for 400 where something exists already.

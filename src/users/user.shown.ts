@@ -8,7 +8,7 @@ export const userFlags: NonNullable<CommandLine['flags']> = {
   user_email: 'email',
   user_alias: 'alias',
   user_role: 'role',
-  organization_id: 'org',
+  organization_id: { name: 'org', placeholder: 'org', completes: 'org' },
   models: { name: 'models', placeholder: 'model,…', completes: 'model' },
 };
 

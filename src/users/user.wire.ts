@@ -1,11 +1,13 @@
 import { z } from 'zod';
+import { budgetTable, describeBudgetTable } from '../budgets/budget.wire.ts';
+import type { Standing } from '../budgets/budgeted.wire.ts';
 import { grantInfo, stampInfo } from '../kernel/fields.ts';
 import { describeLimits, limitInfo } from '../kernel/limits.ts';
 import { answer } from '../kernel/wire.ts';
 import type { User } from './user.entity.ts';
 
-/** A user in answers, in LiteLLM's words. */
-export const userInfo = {
+/** A row of the table of users, in LiteLLM's words. */
+const rowInfo = {
   userId: z.string().describe('Names the user'),
   userEmail: z.string().nullable().describe('The address of the user'),
   userAlias: z.string().nullable().describe('What the user is called'),
@@ -20,8 +22,10 @@ export const userInfo = {
   ...stampInfo,
 };
 
-/** @param spent in the present period, where its budget is for one */
-export const describeUser = (user: User, now: Date, spent = user.spend) => ({
+/** A user in answers. */
+export const userInfo = { ...rowInfo, litellmBudgetTable: budgetTable };
+
+const describeRow = (user: User, now: Date, spent = user.spend) => ({
   userId: user.id,
   userEmail: user.email ?? null,
   userAlias: user.alias ?? null,
@@ -43,6 +47,11 @@ export const describeUser = (user: User, now: Date, spent = user.spend) => ({
   updatedBy: user.updatedBy,
 });
 
+export const describeUser = (user: User, { budget, now, spent }: Standing) => ({
+  ...describeRow(user, now, spent),
+  litellmBudgetTable: describeBudgetTable(budget, now),
+});
+
 /** A user in a list: with what is counted for a page at once. */
 export const listedUserInfo = {
   ...userInfo,
@@ -50,7 +59,7 @@ export const listedUserInfo = {
   teamCount: z.int().describe('How many teams the user belongs to'),
 };
 
-const row = answer(userInfo);
+const row = answer(rowInfo);
 
-/** A user as it travels: what administrators see, and what the audit log keeps. */
-export const encodeUser = (info: ReturnType<typeof describeUser>) => row.encode(info);
+/** A user as the audit log keeps it: without the budget it shares, which has rows of its own there. */
+export const encodeUser = (user: User, now: Date) => row.encode(describeRow(user, now));

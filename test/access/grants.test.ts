@@ -19,8 +19,22 @@ const entries = ['a', 'a/b', 'a/*', 'a/b*', '*/b', '*', 'b', 'b/*', 'a*c', 'all-
 const models = ['a', 'b', 'a/b', 'a/bc', 'b/b', 'b/x', 'abc', 'ac', 'c/b', 'zz', 'a/x/b'];
 const routes = ['/key/info', '/key/list', '/key/*', '/team/*', 'info_routes', 'management_routes', '/v1/models', '/*'];
 
+const networks = ['10.0.0.0/8', '10.1.0.0/16', '10.1.2.3', '0.0.0.0/0', '10.128.0.0/9', '192.0.2.0/24'];
+/** Where each of the addresses is, told by hand. */
+const within: Readonly<Record<string, readonly string[]>> = {
+  '10.1.2.3': ['10.0.0.0/8', '10.1.0.0/16', '10.1.2.3', '0.0.0.0/0'],
+  '10.1.2.4': ['10.0.0.0/8', '10.1.0.0/16', '0.0.0.0/0'],
+  '10.200.0.1': ['10.0.0.0/8', '10.128.0.0/9', '0.0.0.0/0'],
+  '10.2.0.1': ['10.0.0.0/8', '0.0.0.0/0'],
+  '192.0.2.9': ['192.0.2.0/24', '0.0.0.0/0'],
+  '203.0.113.1': ['0.0.0.0/0'],
+};
+const isFrom = (list: readonly string[], inside: readonly string[]): boolean =>
+  list.length === 0 || list.some((each) => inside.includes(each));
+
 const aGrant = (): Grant => ({
   models: below(3) === 0 ? [] : some(entries, 3),
+  allowedIps: below(2) === 0 ? [] : some(networks, 3),
   allowedRoutes: below(2) === 0 ? [] : some(routes, 3),
   maxBudget: oneOf([null, 0n, 5n, 10n, 20n]),
   tpmLimit: oneOf([null, 0, 5, 10]),
@@ -53,6 +67,9 @@ test('of 20,000 generated grants none that is given lets anybody do more than th
       typeof value === 'bigint' ? Number(value) : value,
     );
     for (const model of models) assert.ok(!lets(wanted.models, model) || lets(held.models, model), `${model}: ${told}`);
+    for (const [address, inside] of Object.entries(within)) {
+      assert.ok(!isFrom(wanted.allowedIps, inside) || isFrom(held.allowedIps, inside), `${address}: ${told}`);
+    }
     for (const field of ['maxBudget', 'tpmLimit', 'rpmLimit', 'maxParallelRequests'] as const) {
       assert.ok(!isMore(wanted[field], held[field]), `${field}: ${told}`);
     }

@@ -3,11 +3,12 @@ import { rm, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { Client } from 'pg';
 import { asDatabaseTrouble } from '../../src/db/errors.ts';
-import { type EmbeddedServer, openEmbedded, throwaway } from '../../src/db/embedded.ts';
+import { type EmbeddedServer } from '../../src/db/embedded.ts';
 import { GatewayError } from '../../src/kernel/errors.ts';
 import { generateSecret } from '../../src/kernel/secret.ts';
 import { aStateDir, type Daemon, gatewayctl, startDaemon, until, words } from '../support/gateway.ts';
 import { startRelay } from '../support/postgres-relay.ts';
+import { openCluster } from '../support/cluster.ts';
 
 const masterKey = generateSecret('master');
 const directories: string[] = [];
@@ -16,7 +17,7 @@ let config: string;
 
 before(async () => {
   directories.push(await aStateDir());
-  database = await openEmbedded({ stateDir: directories[0]!, settings: throwaway });
+  database = await openCluster(directories[0]!);
   config = `${directories[0]}/config.yaml`;
   await writeFile(config, 'model_list:\n  - { model_name: mock-gpt, litellm_params: { model: mock/gpt } }\n');
 });

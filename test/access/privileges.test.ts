@@ -107,8 +107,12 @@ async function furnish(keys: Record<string, string>): Promise<Site> {
   await post('/credentials', { credential_name: 'cred3', credential_values: { api_key: 'sk-provider-1234567890' } });
   await post('/model/new', { model_name: 'm3', litellm_params: borrowing, model_info: { id: 'm3' } });
   const invitation = await post('/invitation/new', { user_id: 'mate' });
-  const audit = await gateway.request('GET', '/audit?size=1');
-  return { keys, invitation: invitation['id'] ?? '', audit: audit.body.entries[0].id };
+  const audits: Record<string, string> = {};
+  for (const team of ['t1', 't2', 't3']) {
+    const { body } = await gateway.request('GET', `/audit?object_type=team&object_id=${team}&size=1`);
+    audits[team] = body.entries[0].id;
+  }
+  return { keys, invitation: invitation['id'] ?? '', audits };
 }
 
 function verdictOf(status: number): string {
@@ -116,13 +120,37 @@ function verdictOf(status: number): string {
   return { 401: 'u', 403: 'f', 404: 'n' }[status] ?? `(${status})`;
 }
 
+/** What nobody has, in the form of what somebody has. */
+const absent = (name: string): string => (/^[0-9a-f]{64}$/.test(name) ? '0'.repeat(64) : `no-${name}`);
+
+/** Names of all objects, the longest first. */
+const names = (): string[] =>
+  [...Object.values(site.keys), 'mate', 'neighbour', 'foreigner', 't1', 't2', 't3', 'o1', 'o2'].toSorted(
+    (one, other) => other.length - one.length,
+  );
+
+const withAbsent = (json: string): string =>
+  names().reduce((text, name) => text.replaceAll(`"${name}"`, `"${absent(name)}"`), json);
+
+/** An answer without the names in it, and without what is of one request alone. */
+const nameless = (text: string): string =>
+  names()
+    .flatMap((name) => [absent(name), name])
+    .reduce((rest, name) => rest.replaceAll(name, 'NAME'), text);
+
 /** Changes are tried and not made, so that every cell meets the same world. */
-async function ask(command: string, caller: Caller, index: number): Promise<{ verdict: string; text: string }> {
+async function ask(
+  command: string,
+  caller: Caller,
+  { index, isAbsent = false }: { index: number; isAbsent?: boolean },
+): Promise<{ verdict: string; text: string }> {
   const operation = operations.find((each) => each.command.join(' ') === command);
   const row = privileges[command];
   assert.ok(operation && row);
   const [method, pattern] = operation.route;
-  const given: Record<string, unknown> = { ...row.input(classes[index] ?? 'own', caller, site) };
+  const json = JSON.stringify(row.input(classes[index] ?? 'own', caller, site));
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what rows make is an object
+  const given = JSON.parse(isAbsent ? withAbsent(json) : json) as Record<string, unknown>;
   const path = pattern.replaceAll(/:(\w+)/g, (_, name: string) => {
     const value = given[name];
     assert.equal(typeof value, 'string');
@@ -151,10 +179,16 @@ for (const [command, row] of Object.entries(privileges)) {
         const answers = [];
         for (const index of cells.keys()) {
           if (cells[index] === '-') answers.push({ verdict: '-', text: '' });
-          else answers.push(await ask(command, caller, index));
+          else answers.push(await ask(command, caller, { index }));
         }
         const found = answers.map(({ verdict }) => verdict).join('');
         assert.equal(found, row.cells[caller], answers.map(({ text }) => text.slice(0, 300)).join('\n'));
+        // What one may not know of is, to the letter, what is not there.
+        for (const [index, { verdict, text }] of answers.entries()) {
+          if (verdict !== 'n') continue;
+          const nowhere = await ask(command, caller, { index, isAbsent: true });
+          assert.equal(nameless(text), nameless(nowhere.text));
+        }
       });
     }
   });

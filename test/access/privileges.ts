@@ -20,7 +20,8 @@ export interface Site {
   /** Hashes of keys, by who holds them. */
   readonly keys: Readonly<Record<string, string>>;
   readonly invitation: string;
-  readonly audit: string;
+  /** Entries of the audit log about the teams, by team. */
+  readonly audits: Readonly<Record<string, string>>;
 }
 
 export interface Row {
@@ -121,6 +122,7 @@ export const privileges: Readonly<Record<string, Row>> = {
   'key list': plain(everybody),
   'key aliases': plain(everybody),
   'key get': ofKey(keys.read),
+  explain: ofKey(keys.read, { model: 'mock-gpt' }),
   'key get-several': row(everybody, (_, caller, site) => ({ keys: [keyOf('own', caller, site)] })),
   'key update': ofKey(keys.hold, { metadata: { seen: true } }),
   'key bulk-update': row(administrators.writes, (_, caller, site) => ({
@@ -247,9 +249,14 @@ export const privileges: Readonly<Record<string, Row>> = {
   'user activity': ofUser(each('-nnn', 'ynnn', 'ynnn', 'yynn', 'yyyn', 'yyyy', 'yyyy', '-yyy')),
   'user activity-aggregated': ofUser(each('-nnn', 'ynnn', 'ynnn', 'yynn', 'yyyn', 'yyyy', 'yyyy', '-yyy')),
   'team activity': row(teams.read, (of) => ({ team_ids: team(of) })),
+  'customer activity': viewed({ end_user_ids: 'c1' }),
+  'tag activity': viewed({ tags: 'tag1' }),
+  'tag summary': viewed(),
   'org activity': row(organizations.read, (of) => ({ organization_ids: organization(of) })),
 
-  'audit list': viewed(),
-  'audit show': row(administrators.reads, (_, __, site) => ({ id: site.audit })),
+  'audit list': plain(one('ffffyyyy')),
+  'audit show': row(each('ffff', 'ffff', 'ffff', 'ffff', 'yyyn', 'yyyy', 'yyyy', 'yyyy'), (of, _, site) => ({
+    id: site.audits[team(of)],
+  })),
   'audit verify': viewed(),
 };

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { rm, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { Client } from 'pg';
-import { type EmbeddedServer, openEmbedded, throwaway } from '../../src/db/embedded.ts';
+import { type EmbeddedServer } from '../../src/db/embedded.ts';
 import { generateSecret, hashSecret } from '../../src/kernel/secret.ts';
 import { aStateDir, type Daemon, gatewayctl, startDaemon, until, words } from '../support/gateway.ts';
 import { startRelay } from '../support/postgres-relay.ts';
 import { skipWithoutRedis, startRedis } from '../support/redis.ts';
+import { openCluster } from '../support/cluster.ts';
 
 const masterKey = generateSecret('master');
 const models = `
@@ -22,7 +23,7 @@ let configFile: string;
 
 before(async () => {
   directories.push(await aStateDir());
-  database = await openEmbedded({ stateDir: directories[0]!, settings: throwaway });
+  database = await openCluster(directories[0]!);
   configFile = `${directories[0]}/config.yaml`;
   await writeFile(configFile, models);
 });
@@ -109,6 +110,147 @@ describe('two daemons on one database', () => {
     await one.request('POST', '/key/delete', { body: { key_aliases: ['through-one'] } });
     assert.equal(await status(one, body.key), 401);
     assert.ok((await msUntil(401, body.key, [other])) < 1_000);
+  });
+
+  test('a change of whoever stands above a key is in effect on both within a second, however they are joined', async (t) => {
+    const [one] = daemons;
+    const post = async (path: string, body: object) => {
+      const answer = await one.request('POST', path, { body });
+      assert.equal(answer.status, 200, `${path}: ${answer.text}`);
+      return answer.body;
+    };
+    await post('/organization/new', { organization_id: 'above', organization_alias: 'above' });
+    await post('/organization/new', { organization_id: 'shut', organization_alias: 'shut' });
+    await post('/organization/block', { organization_id: 'shut' });
+    await post('/budget/new', { budget_id: 'shared' });
+    await post('/team/new', { team_id: 'crew', organization_id: 'above' });
+    await post('/user/new', { user_id: 'uma', organization_id: 'above', budget_id: 'shared', auto_create_key: false });
+    await post('/team/member_add', { team_id: 'crew', member: { role: 'user', user_id: 'uma' } });
+    await post('/model/new', {
+      model_name: 'grouped',
+      litellm_params: { model: 'mock/x' },
+      model_info: { id: 'grouped', access_groups: ['group'] },
+    });
+    await post('/customer/new', { user_id: 'customer' });
+    await post('/tag/new', { name: 'tag' });
+    const make = async (body: object): Promise<string> => (await post('/key/generate', body)).key;
+    const held: Readonly<Record<string, string>> = {
+      'of a team': await make({ team_id: 'crew' }),
+      'of a user': await make({ user_id: 'uma' }),
+      'of a member': await make({ team_id: 'crew', user_id: 'uma' }),
+      'of the organization': await make({ organization_id: 'above' }),
+      'for a group': await make({ models: ['group'] }),
+    };
+    const call = async (daemon: Daemon, whose: string): Promise<number> => {
+      const isGroup = whose === 'for a group';
+      const more = isGroup ? { user: 'customer', metadata: { tags: ['tag'] } } : {};
+      return (await daemon.chat(held[whose] ?? '', isGroup ? 'grouped' : 'mock-gpt', more)).status;
+    };
+    const all = ['of a team', 'of a user', 'of a member', 'of the organization'];
+    const organization = { organization_id: 'above' };
+    const user = { user_id: 'uma' };
+    const changes: readonly (readonly [
+      whose: readonly string[],
+      status: number,
+      change: readonly [string, object],
+      back: readonly [string, object],
+    ])[] = [
+      [all, 401, ['/organization/block', organization], ['/organization/unblock', organization]],
+      [
+        all,
+        403,
+        ['/organization/update', { ...organization, models: ['other'] }],
+        ['/organization/update', { ...organization, models: [] }],
+      ],
+      [
+        all,
+        429,
+        ['/organization/update', { ...organization, rpm_limit: 1 }],
+        ['/organization/update', { ...organization, rpm_limit: null }],
+      ],
+      [
+        ['of a team', 'of a member'],
+        401,
+        ['/team/update', { team_id: 'crew', organization_id: 'shut' }],
+        ['/team/update', { team_id: 'crew', organization_id: 'above' }],
+      ],
+      [
+        ['of a user'],
+        401,
+        ['/user/update', { ...user, organization_id: 'shut' }],
+        ['/user/update', { ...user, organization_id: 'above' }],
+      ],
+      [
+        ['of a user', 'of a member'],
+        401,
+        ['/user/update', { ...user, blocked: true }],
+        ['/user/update', { ...user, blocked: false }],
+      ],
+      [
+        ['of a user', 'of a member'],
+        403,
+        ['/user/update', { ...user, user_role: 'internal_user_viewer' }],
+        ['/user/update', { ...user, user_role: 'internal_user' }],
+      ],
+      [
+        ['of a user'],
+        429,
+        ['/budget/update', { budget_id: 'shared', rpm_limit: 1 }],
+        ['/budget/update', { budget_id: 'shared', rpm_limit: null }],
+      ],
+      [
+        ['of a member'],
+        429,
+        ['/team/member_update', { team_id: 'crew', user_id: 'uma', rpm_limit: 1 }],
+        ['/team/member_update', { team_id: 'crew', user_id: 'uma', rpm_limit: null }],
+      ],
+      [
+        ['for a group'],
+        403,
+        ['/model/update', { model_info: { id: 'grouped', access_groups: [] } }],
+        ['/model/update', { model_info: { id: 'grouped', access_groups: ['group'] } }],
+      ],
+      [
+        ['for a group'],
+        403,
+        ['/customer/block', { user_ids: ['customer'] }],
+        ['/customer/unblock', { user_ids: ['customer'] }],
+      ],
+      [
+        ['for a group'],
+        429,
+        ['/tag/update', { name: 'tag', rpm_limit: 1 }],
+        ['/tag/update', { name: 'tag', rpm_limit: null }],
+      ],
+    ];
+    let slowest = 0;
+    for (const [whose, expected, change, back] of changes) {
+      for (const [next, [path, body]] of [
+        [expected, change],
+        [200, back],
+      ] as const) {
+        for (const each of whose) {
+          for (const daemon of daemons)
+            await until(async () => (await call(daemon, each)) === (next === 200 ? expected : 200));
+        }
+        await post(path, body);
+        const start = performance.now();
+        await Promise.all(
+          whose.flatMap((each) =>
+            daemons.map((daemon) => until(async () => (await call(daemon, each)) === next, 5_000)),
+          ),
+        ).catch((error: unknown) => {
+          throw new Error(`${path} ${JSON.stringify(body)}: keys ${whose.join(', ')} are not answered with ${next}`, {
+            cause: error,
+          });
+        });
+        slowest = Math.max(slowest, performance.now() - start);
+      }
+    }
+    await post('/team/member_delete', { team_id: 'crew', user_id: 'uma' });
+    assert.ok((await msUntil(401, held['of a member'] ?? '', daemons)) < 1_000);
+    t.diagnostic(`slowest: ${Math.round(slowest)} ms`);
+    assert.ok(slowest < 1_000, `${slowest} ms`);
   });
 
   test('a key that both have refused works on both once it is made', async () => {

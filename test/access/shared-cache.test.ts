@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { rm, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { Client } from 'pg';
-import { type EmbeddedServer, openEmbedded, throwaway } from '../../src/db/embedded.ts';
+import { type EmbeddedServer } from '../../src/db/embedded.ts';
 import { generateSecret, hashSecret } from '../../src/kernel/secret.ts';
 import { aStateDir, type Daemon, startDaemon } from '../support/gateway.ts';
 import { skipWithoutRedis, startRedis } from '../support/redis.ts';
+import { openCluster } from '../support/cluster.ts';
 
 type Redis = Awaited<ReturnType<typeof startRedis>>;
 
@@ -21,7 +22,7 @@ describe('what stands in Redis', { skip: skipWithoutRedis }, () => {
 
   before(async () => {
     for (let count = 0; count < 2; count++) directories.push(await aStateDir());
-    database = await openEmbedded({ stateDir: directories[0]!, settings: throwaway });
+    database = await openCluster(directories[0]!);
     redis = await startRedis();
     const config = `${directories[0]}/config.yaml`;
     await writeFile(config, 'model_list:\n  - { model_name: mock-gpt, litellm_params: { model: mock/gpt } }\n');

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { rm } from 'node:fs/promises';
 import { Pool } from 'pg';
-import { openEmbedded, throwaway } from '../../src/db/embedded.ts';
 import { aStateDir, type Daemon, gatewayctl, startDaemon, until } from '../support/gateway.ts';
+import { openCluster } from '../support/cluster.ts';
 
 test('three times kill -9 while keys are made: every key has its entry, every entry its key, and the chains hold', async (t) => {
   await using opened = new AsyncDisposableStack();
   const stateDir = await aStateDir();
   opened.defer(() => rm(stateDir, { recursive: true, force: true }));
-  const database = opened.use(await openEmbedded({ stateDir, settings: throwaway }));
+  const database = opened.use(await openCluster(stateDir));
   const pool = new Pool({ connectionString: database.url, max: 1 });
   opened.defer(() => pool.end());
 

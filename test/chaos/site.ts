@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Pool } from 'pg';
-import { openEmbedded, throwaway } from '../../src/db/embedded.ts';
+import { openEmbedded } from '../../src/db/embedded.ts';
 import { aStateDir, type Daemon, gatewayctl, startDaemon } from '../support/gateway.ts';
 import { chaosConfig, Target } from './support.ts';
+import { openCluster } from '../support/cluster.ts';
 
 export type ChaosSite = Awaited<ReturnType<typeof startChaosSite>>;
 
@@ -20,7 +21,7 @@ export async function startChaosSite(apiBase: string, { durable = false }: Chaos
   started.defer(() => rm(stateDir, { recursive: true, force: true }));
   const file = join(stateDir, 'config.yaml');
   await writeFile(file, chaosConfig(apiBase));
-  const database = started.use(await openEmbedded({ stateDir, settings: durable ? {} : throwaway }));
+  const database = started.use(await (durable ? openEmbedded({ stateDir }) : openCluster(stateDir)));
   const pool = new Pool({ connectionString: database.url, max: 2 });
   pool.on('error', () => undefined);
   started.defer(() => pool.end());

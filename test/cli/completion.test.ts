@@ -10,7 +10,14 @@ before(async () => {
   await gateway.gatewayctl('key generate --alias first -q');
   // The first use of the database in this process also loads what it takes, and TAB does not wait for that.
   await gateway.gatewayctl('key list', 'embedded');
-  await gateway.gatewayctl('model create llama --provider-model mock/llama');
+  await gateway.gatewayctl('model create llama --provider-model mock/llama --access-groups beta');
+  await gateway.gatewayctl('org create --alias acme');
+  await gateway.gatewayctl('budget create small --max-budget 5');
+  await gateway.gatewayctl('tag create batch');
+  await gateway.gatewayctl('customer create shop-1');
+  await gateway.gatewayctl('credential create openai --value-stdin api_key', 'server', {
+    stdin: 'sk-provider-abcdefgh',
+  });
 });
 after(() => gateway[Symbol.asyncDispose]());
 
@@ -25,8 +32,21 @@ describe('completion of what exists', () => {
     ['team member add platform ', 'anna'],
     ['user update ', 'anna'],
     ['model get l', 'llama'],
+    ['org get ', 'acme'],
+    ['org member add a', 'acme'],
+    ['key generate --org ', 'acme'],
+    ['user list --orgs ', 'acme'],
+    ['budget update ', 'small'],
+    ['user create --budget ', 'small'],
+    ['tag delete ', 'batch'],
+    ['key generate --tags other,', 'other,batch'],
+    ['customer block ', 'shop-1'],
+    ['credential delete ', 'openai'],
+    ['model create x --credential ', 'openai'],
+    ['access-group get ', 'beta'],
   ] as const) {
-    for (const where of ['', '--direct ']) {
+    // The way is the same for every noun: both are gone for the first of them only.
+    for (const where of words.startsWith('key get') || words.startsWith('team') ? ['', '--direct '] : ['']) {
       it(`104: offers ${name} after ${where}${words}`, async () => {
         const line = `gatewayctl --state-dir ${gateway.stateDir} ${where}${words}`;
         // On a busy machine an answer can come after the 800 ms that TAB waits; then there is none.
@@ -39,4 +59,31 @@ describe('completion of what exists', () => {
       });
     }
   }
+});
+
+describe('names of what exists', () => {
+  for (const [line, name] of [
+    ['key list --team platfrom', 'platform'],
+    ['key generate --team platfrom', 'platform'],
+    ['team member delete platfrom anna --yes', 'platform'],
+    ['org get acm', 'acme'],
+    ['team create --org acm', 'acme'],
+    ['user create --budget smal', 'small'],
+    ['credential get opnai', 'openai'],
+  ] as const) {
+    for (const way of ['server', 'embedded'] as const) {
+      it(`83: ${line} by ${way} asks whether ${name} was meant`, async () => {
+        const { exit, err } = await gateway.gatewayctl(line, way);
+        assert.equal(exit, 3);
+        assert.match(err, new RegExp(`Did you mean ${name}\\?`));
+      });
+    }
+  }
+
+  it('27: every member of a key can be chosen from a list of keys', async () => {
+    const { out, err } = await gateway.gatewayctl('key list --fields key_alias,rpm_limit,deleted_at --json');
+    assert.deepEqual(JSON.parse(out), [{ key_alias: 'first', rpm_limit: null, deleted_at: null }], err);
+    const columns = await gateway.gatewayctl('key list --columns key_alias,rpm_limit -o csv');
+    assert.equal(columns.out, 'key_alias,rpm_limit\nfirst,\n');
+  });
 });

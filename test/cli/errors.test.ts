@@ -28,6 +28,14 @@ describe('errors', () => {
     for (const each of [verb, noun, flag]) assert.deepEqual([each.exit, each.calls], [2, []]);
   });
 
+  it('83: find the command also behind a global flag and its value', async () => {
+    const { err } = await gatewayctl('--timeout 5s widget list --kidn round');
+    assert.match(err, /\nHelp: gatewayctl help widget list\n$/);
+    const helped = await gatewayctl('--timeout 5s widget help list');
+    assert.equal(helped.exit, 0, helped.err);
+    assert.equal(helped.out, (await gatewayctl('help widget list')).out);
+  });
+
   it('83: guess which object was meant, at no risk to the error', async () => {
     const near = await gatewayctl('widget get cornre');
     assert.equal(near.err, 'Error: no widget "cornre". Did you mean corner?\nSee: gatewayctl widget list\n');

@@ -30,7 +30,7 @@ describe('a command that is not an operation', () => {
         args: [{ name: 'table', description: 'The tables', type: 'list' }],
         options: [
           { name: 'dry-run', type: 'boolean', description: 'Only say' },
-          { name: 'config', description: 'The file', completes: 'file', env: 'POLISH_CONFIG' },
+          { name: 'wax', description: 'The file', completes: 'file', env: 'POLISH_WAX' },
           { name: 'port', type: 'integer', description: 'The port' },
           { name: 'listen', type: 'list', description: 'Where' },
           { name: 'wait', type: 'duration', description: 'How long' },
@@ -39,25 +39,26 @@ describe('a command that is not an operation', () => {
       },
       async (context) => void (given = context),
     );
-    const line = 'db polish a b --dry-run -c x.yaml --port 80 --listen a,b --wait 5s --level high --state-dir /s';
+    const line =
+      'db polish a b --dry-run --wax x.yaml -c my.yaml --port 80 --listen a,b --wait 5s --level high --state-dir /s';
     const { exit } = await gatewayctl(line, { commands: [polish] });
     assert.equal(exit, 0);
     assert.deepEqual(given?.args, ['a', 'b']);
     assert.deepEqual(given.options, {
       'dry-run': true,
-      config: 'x.yaml',
+      wax: 'x.yaml',
       port: 80,
       listen: ['a', 'b'],
       wait: '5s',
       level: 'high',
     });
     assert.equal(given.global.stateDir, '/s');
-    assert.deepEqual(await given.target(), { mode: 'local', stateDir: '/s' });
+    assert.deepEqual(await given.target(), { mode: 'local', stateDir: '/s', configFile: 'my.yaml' });
     const wrong = await gatewayctl('db polish --level hihg', { commands: [polish] });
     assert.match(wrong.err, /Did you mean high\?/);
     assert.match(
       (await gatewayctl('db polish -h', { commands: [polish] })).out,
-      /-c, --config <text>\s+The file \(env: POLISH_CONFIG\)/,
+      /--wax <text>\s+The file \(env: POLISH_WAX\)/,
     );
   });
 

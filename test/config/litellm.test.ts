@@ -123,7 +123,7 @@ router_settings:
   routing_strategy: least-busy
   num_retries: null
 general_settings:
-  allowed_ips: ["10.0.0.1"]
+  public_routes: ["/spend"]
 guardrails: []
 environment_variables:
   LANGFUSE_SECRET_KEY: x
@@ -138,7 +138,7 @@ model_list:
   );
   assert.deepEqual(shown, [
     ':3:3 router_settings.routing_strategy is LiteLLM’s; gatewayctl does not serve it, and it has no effect',
-    ':6:3 general_settings.allowed_ips restricts something in LiteLLM; gatewayctl does not serve it, and it restricts nothing here',
+    ':6:3 general_settings.public_routes restricts something in LiteLLM; gatewayctl does not serve it, and it restricts nothing here',
     ':7:1 guardrails restricts something in LiteLLM; gatewayctl does not serve it, and it restricts nothing here',
     ':12:32 litellm_params.rpm is LiteLLM’s; gatewayctl does not serve it, and it has no effect',
     ':12:40 litellm_params.aws_region_name is LiteLLM’s; gatewayctl does not serve it, and it has no effect',

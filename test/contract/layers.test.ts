@@ -77,13 +77,15 @@ const arrows: Readonly<Record<string, (to: string, from: string) => boolean>> = 
         ['kernel', 'db'].includes(roomOf(to)) ||
         (beside[noun] ?? toTheLeft(noun)).includes(roomOf(to)) ||
         // An answer may show objects of another noun: a team with its keys.
-        (from.endsWith('.operations.ts') && to.endsWith('.wire.ts')),
+        (/\.(operations|answers)\.ts$/.test(from) && to.endsWith('.wire.ts')),
     ]),
   ),
   idempotency: (to) => ['kernel', 'db'].includes(roomOf(to)),
   access: (to) => ['kernel', 'db'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
+  jwt: (to) => roomOf(to) === 'kernel' || to === 'access/bounded-map.ts',
   metering: (to) => ['kernel', 'db', 'access'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
   proxy: (to) => ['kernel', 'metering', 'access'].includes(roomOf(to)) || to === 'models/deployment.ts',
+  explain: (to) => ['kernel', 'access', 'metering', 'proxy'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
   daemon: (to) => roomOf(to) === 'kernel' || to === 'operations.ts',
   cli: (to) => ['kernel', 'docs'].includes(roomOf(to)) || to === 'operations.ts',
   docs: (to) => roomOf(to) === 'kernel' || to === 'operations.ts',

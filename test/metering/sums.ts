@@ -40,4 +40,31 @@ export async function assertSumsAreExact(pool: Pool): Promise<void> {
      union all (select ${days} from gatewayctl.daily_spend except select ${days} from summed)`,
   );
   assert.deepEqual(differences, []);
+  await assertDaysOf(
+    pool,
+    'daily_customer_spend',
+    'customer_id',
+    `select *, end_user as label from gatewayctl.spend_logs where end_user is not null`,
+  );
+  await assertDaysOf(
+    pool,
+    'daily_tag_spend',
+    'tag',
+    `select l.*, label from gatewayctl.spend_logs l, lateral (select distinct unnest(request_tags) as label) t`,
+  );
+}
+
+/** @param calls each once for every label it counts under */
+async function assertDaysOf(pool: Pool, table: string, column: string, calls: string): Promise<void> {
+  const { rows: differences } = await pool.query(
+    `with summed as (
+       select (created_at at time zone 'utc')::date as date, label, key_id, coalesce(user_id, '') user_id, model, provider,
+              sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(cache_read_tokens)::bigint,
+              sum(cache_write_tokens)::bigint, sum(spend)::bigint, count(*), count(*) filter (where status = 'failure')
+         from (${calls}) calls group by 1, 2, 3, 4, 5, 6)
+     , kept as (select date, ${column}, key_id, user_id, model, provider, prompt_tokens, completion_tokens,
+                       cache_read_tokens, cache_write_tokens, spend, requests, failed_requests from gatewayctl.${table})
+     (table summed except table kept) union all (table kept except table summed)`,
+  );
+  assert.deepEqual(differences, [], table);
 }

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool, type PoolConfig } from 'pg';
 import { type BudgetLimit, type Principal, unlimited } from '../../src/access/principal.ts';
-import { openEmbedded, throwaway } from '../../src/db/embedded.ts';
 import { openOrm } from '../../src/db/orm.ts';
 import { migrate } from '../../src/db/migrate.ts';
 import type { CallStart } from '../../src/metering/call.ts';
@@ -13,6 +12,7 @@ import type { Log } from '../../src/metering/ledger.ts';
 import { Metering, type MeteringOptions } from '../../src/metering/metering.ts';
 import type { Usage } from '../../src/metering/usage.ts';
 import type { Deployment } from '../../src/models/deployment.ts';
+import { openCluster } from '../support/cluster.ts';
 
 const directories: string[] = [];
 process.once('exit', () => {
@@ -37,7 +37,7 @@ export async function aDatabase() {
   const stateDir = await aDirectory();
   // PostgreSQL runs as another user when the tests run as root.
   await chmod(stateDir, 0o711);
-  const server = await openEmbedded({ stateDir, settings: throwaway });
+  const server = await openCluster(stateDir);
   const pool = aPool(server.url);
   const orm = await openOrm({ url: server.url, entities: [], poolSize: 1, applicationName: 'test' });
   await migrate(orm, server.url);

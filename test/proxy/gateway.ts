@@ -72,6 +72,7 @@ export class Gateway {
   constructor({ deployments = [aDeployment()], ...deps }: GatewayOptions) {
     this.proxy = createProxy({
       authenticate: () => aPrincipal,
+      addressOf: () => '127.0.0.1',
       payers: () => [],
       decide: (_, { model }) => model,
       allows: () => true,

@@ -109,6 +109,23 @@ describe('GHSA-qqcv-vg9f-5rr3, CVE-2024-5710: a team is managed by nobody from o
     assert.match(other.body.error.message, /^Only admin users can query all teams\/other teams\. Your user role=/);
   });
 
+  test('a team is shown with the keys that its caller may look at one by one, and with no administrator’s', async () => {
+    await world.post('/user/new', { user_id: 'boss', user_role: 'proxy_admin', auto_create_key: false });
+    await world.post('/team/member_add', { team_id: 'team-1', member: { user_id: 'boss' } });
+    const { token } = await world.post('/key/generate', { team_id: 'team-1', user_id: 'boss' });
+    await world.post('/key/generate', { team_id: 'team-1', user_id: 'member-1' });
+    const hashes = (keys: { token: string }[]) => keys.map((key) => key.token).toSorted();
+    for (const who of ['lead-1', 'head-1', 'member-1', 'watcher', 'master'] as const) {
+      const { body: list } = await world.ask(who, 'GET', '/key/list?team_id=team-1&size=100');
+      assert.equal(list.keys.includes(token), who === 'watcher' || who === 'master', who);
+      const { body: info } = await world.ask(who, 'GET', '/team/info?team_id=team-1');
+      assert.deepEqual(hashes(info.keys), list.keys.toSorted(), who);
+      const { body: teams } = await world.ask(who, 'GET', '/team/list');
+      const team = teams.find((each: { team_id: string }) => each.team_id === 'team-1');
+      assert.deepEqual(hashes(team?.keys ?? []), team ? list.keys.toSorted() : [], who);
+    }
+  });
+
   test('nobody brings people of another organization into a team, or learns whether they are there', async () => {
     for (const who of ['lead-1', 'head-1'] as const) {
       const add = (user_id: string) =>

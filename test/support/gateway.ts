@@ -10,11 +10,10 @@ import { fileURLToPath } from 'node:url';
 import { Pool } from 'pg';
 import type { Io } from '../../src/cli/io.ts';
 import { run } from '../../src/cli/run.ts';
-import { localCommands } from '../../src/commands.ts';
+import { commandsFor } from '../../src/commands-for.ts';
 import { connectGateway } from '../../src/connect.ts';
-import { openEmbedded, throwaway } from '../../src/db/embedded.ts';
-import { operations } from '../../src/operations.ts';
 import type { Runtime } from '../../src/runtime.ts';
+import { openCluster } from './cluster.ts';
 
 export const bin = fileURLToPath(new URL('../../bin/gatewayctl.js', import.meta.url));
 
@@ -86,7 +85,7 @@ export async function gatewayctl(
     abort: () => {},
   };
   const argv = typeof line === 'string' ? words(line) : line;
-  const deps = { operations, connect: connectGateway(() => runtime), commands: localCommands(() => runtime) };
+  const deps = { ...(await commandsFor(argv, () => runtime)), connect: connectGateway(() => runtime) };
   const exit = await run(argv, io, deps);
   return { ...written, exit };
 }
@@ -198,7 +197,7 @@ export async function startGateway(options: Pick<DaemonOptions, 'args' | 'env'> 
   await using opened = new AsyncDisposableStack();
   const stateDir = await aStateDir();
   opened.defer(() => rm(stateDir, { recursive: true, force: true }));
-  const server = opened.use(await openEmbedded({ stateDir, settings: throwaway }));
+  const server = opened.use(await openCluster(stateDir));
   const pool = new Pool({ connectionString: server.url, max: 4 });
   pool.on('error', () => undefined);
   opened.defer(() => pool.end());

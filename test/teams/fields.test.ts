@@ -50,7 +50,7 @@ describe('the fields of a team', () => {
     const made = await world.post('/team/new', { team_id: 'full', ...given });
     assert.partialDeepStrictEqual(made, everything);
     assert.partialDeepStrictEqual(made.budget_limits[0], { budget_duration: '1d', max_budget: 2 });
-    assert.deepEqual(made.litellm_model_table, { model_aliases: { fast: 'gpt-4o-mini' } });
+    assert.partialDeepStrictEqual(made.litellm_model_table, { model_aliases: { fast: 'gpt-4o-mini' } });
     assert.match(made.budget_reset_at, /^\d{4}-\d{2}-01T00:00:00/);
     const { body: info } = await gateway.request('GET', '/team/info?team_id=full');
     assert.partialDeepStrictEqual(info.team_info, everything);

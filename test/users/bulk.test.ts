@@ -164,3 +164,34 @@ for (const way of ways) {
     assert.match(out, /u1,0,0,active/);
   });
 }
+
+test('who administers an organization makes users without keys there, and learns nothing of what lies outside', async () => {
+  for (const name of ['inner', 'outer']) {
+    await post('/organization/new', { organization_id: name, organization_alias: `The ${name} one` });
+  }
+  await post('/team/new', { team_id: 'hidden' });
+  const { key } = (await post('/user/new', { user_id: 'head' })).body;
+  await post('/organization/member_add', { organization_id: 'inner', member: { role: 'org_admin', user_id: 'head' } });
+  await post('/user/new', {
+    user_id: 'both',
+    organization_id: 'inner',
+    organizations: ['outer'],
+    teams: ['hidden'],
+    key_alias: 'hidden-key',
+  });
+  const asHead = (body: object) =>
+    gateway.request('POST', '/user/new', { key, body: { organization_id: 'inner', ...body } });
+
+  const withKey = await asHead({ user_id: 'fresh' });
+  assert.deepEqual([withKey.status, withKey.body.error.param], [403, 'auto_create_key']);
+  assert.match(withKey.body.error.hint, /auto_create_key: false/);
+  assert.equal((await get('/v2/user/info?user_id=fresh')).status, 404);
+  assert.equal((await asHead({ user_id: 'fresh', auto_create_key: false })).status, 200);
+
+  const again = { user_id: 'both', auto_create_key: false, if_not_exists: true };
+  const same = await asHead({ ...again, teams: [], organizations: ['inner'] });
+  assert.deepEqual([same.status, same.body.teams], [200, []], same.text);
+  const other = await asHead({ ...again, organizations: [], key_alias: 'another' });
+  assert.equal(other.status, 409);
+  assert.doesNotMatch(other.text, /hidden|outer/);
+});

@@ -1,0 +1,168 @@
+import type pg from 'pg';
+import { chargeOf, joinTags } from '../access/charge.ts';
+import { type AskedCall, askedOf, type ScopeOf } from '../access/decide.ts';
+import type { Payers } from '../access/payers.ts';
+import { principalOf, type Seed } from '../access/principal-of.ts';
+import type { Principal } from '../access/principal.ts';
+import { GatewayError } from '../kernel/errors.ts';
+import { findKeyRow } from '../keys/key.queries.ts';
+import { estimatePromptTokens } from '../metering/estimate.ts';
+import { countedTokens, type Gauge, headroom, priceAndWorst, type Sized } from '../metering/headroom.ts';
+import { unknownModel } from '../proxy/chat-request.ts';
+import { match } from '../proxy/proxy.ts';
+import type { DeploymentTable, Target } from '../proxy/routing.ts';
+import { type Step, traceDecision, traceHeadroom } from './trace.ts';
+
+/** A call that nobody makes: whether it would be let through is asked. */
+export interface Question {
+  /** The hash of the key. */
+  readonly token: string;
+  readonly model: string;
+  readonly path: string;
+  readonly customer: string | undefined;
+  readonly tags: readonly string[];
+  /** Tokens of the prompt; guessed from the body when absent, as admission does. */
+  readonly promptTokens: number | undefined;
+  /** Tokens of the answer, where the request would say. */
+  readonly maxTokens?: number | undefined;
+  readonly body: Readonly<Record<string, unknown>> | undefined;
+  /** Where the call would come from. */
+  readonly address: string | undefined;
+}
+
+export interface Explanation {
+  /** What the model's name stands for. */
+  readonly model: string;
+  /** Nano-dollars the call can cost at most; undefined where nobody serves the model. */
+  readonly worst: bigint | undefined;
+  readonly steps: readonly Step[];
+}
+
+export interface ExplainerOptions {
+  readonly pool: pg.Pool;
+  readonly now: () => Date;
+  readonly seed: Seed;
+  readonly payers: Pick<Payers, 'find'>;
+  readonly deployments: () =>
+    | Promise<Pick<DeploymentTable, 'find' | 'scopeOf'>>
+    | Pick<DeploymentTable, 'find' | 'scopeOf'>;
+  readonly gauge: () => Promise<Gauge> | Gauge;
+  /** Whether the calls of this moment are counted in this process. */
+  readonly isLive: boolean;
+  /** Statuses the operator's clients know. */
+  readonly modelAccessStatus: number;
+  readonly budgetExceededStatus: number;
+}
+
+const LOOKUP_MS = 1_800;
+
+/**
+ * Says of a call how each check would go. It runs the checks that calls go through, on the key as the database has it and
+ * on the counters that admission goes by, and takes nothing.
+ */
+export class Explainer {
+  readonly #options: ExplainerOptions;
+
+  constructor(options: ExplainerOptions) {
+    this.#options = options;
+  }
+
+  /** @throws GatewayError 404 when the key is gone, 400 when the route calls no model, 503 when we cannot know */
+  async explain(question: Question): Promise<Explanation> {
+    const { pool, seed, now, modelAccessStatus: modelStatus, payers } = this.#options;
+    const handler = match('POST', question.path);
+    if (!handler) throw noSuchRoute(question.path);
+    const row = await findKeyRow(pool, question.token, LOOKUP_MS);
+    if (!row) throw new GatewayError('notFound', 'not_found_error', 'The key is gone', { param: 'key' });
+    const principal = principalOf(row, seed);
+    const tags = joinTags(principal, question.tags);
+    const named = await payers.find({ customer: question.customer, tags });
+    const { route, parameter, path } = handler;
+    const call: AskedCall = {
+      model: parameter ?? question.model,
+      route,
+      path,
+      fields: question.body ?? {},
+      payers: named,
+    };
+    const deployments = await this.#options.deployments();
+    const scopeOf: ScopeOf = (model) => deployments.scopeOf(model, principal.teamId);
+    const asked = askedOf(principal, call, scopeOf);
+    const decided = traceDecision(asked, {
+      now: now(),
+      modelStatus,
+      hasBody: question.body !== undefined,
+      address: question.address,
+    });
+    const target = deployments.find(asked.model, principal.teamId);
+    const charge = chargeOf(principal, { models: [asked.model, call.model], payers: named, tags });
+    const { worst, steps } = await this.#measure({ question, principal, charge, model: asked.model, target });
+    return { model: asked.model, worst, steps: [...decided, ...steps] };
+  }
+
+  async #measure({ question, charge, model, target }: Measured): Promise<Omit<Explanation, 'model'>> {
+    const { isLive, now } = this.#options;
+    const gauge = await this.#options.gauge();
+    const at = now();
+    const size = { promptTokens: promptTokensOf(question), maxCompletionTokens: question.maxTokens };
+    const found = target ? costOf(gauge, { ...target, ...size, model, startedAt: at }) : unserved(question.model);
+    const room = await headroom(gauge, charge, {
+      amount: found.worst ?? 0n,
+      tokens: countedTokens(size),
+      nowMs: at.getTime(),
+    });
+    const steps = traceHeadroom(room, { isLive, now: at });
+    return { worst: found.worst, steps: [found.step, ...steps.map((step) => this.#inStatus(step))] };
+  }
+
+  #inStatus(step: Step): Step {
+    const status = this.#options.budgetExceededStatus;
+    const { error } = step;
+    if (error?.type !== 'budget_exceeded' || error.status === status) return step;
+    const { kind, type, message, hint, param, headers } = error;
+    return { ...step, error: new GatewayError(kind, type, message, { hint, param, headers, status }) };
+  }
+}
+
+function promptTokensOf({ promptTokens, body }: Question): number {
+  if (promptTokens !== undefined) return promptTokens;
+  return body ? estimatePromptTokens(body, Buffer.byteLength(JSON.stringify(body))) : 0;
+}
+
+interface Measured {
+  readonly question: Question;
+  readonly principal: Principal;
+  readonly charge: ReturnType<typeof chargeOf>;
+  readonly model: string;
+  readonly target: Target | undefined;
+}
+
+interface Priced {
+  readonly worst: bigint | undefined;
+  readonly step: Step;
+}
+
+const check = 'model.deployment';
+
+/** A price that cannot be used stops a call as well. */
+function costOf(gauge: Gauge, sized: Sized): Priced {
+  try {
+    const { amount, price } = priceAndWorst(gauge, sized);
+    const detail = price.source === 'unpriced' ? `${sized.model}, for which no price is known` : sized.model;
+    return { worst: amount, step: { check, outcome: 'pass', detail } };
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    return { worst: undefined, step: { check, outcome: 'deny', detail: error.message, error } };
+  }
+}
+
+function unserved(model: string): Priced {
+  const error = unknownModel(model);
+  return { worst: undefined, step: { check, outcome: 'deny', detail: error.message, error } };
+}
+
+const noSuchRoute = (path: string) =>
+  new GatewayError('invalid', 'invalid_request_error', `${path} is no route that calls a model`, {
+    param: 'route',
+    hint: 'Such as /v1/chat/completions; it is what is asked about when no route is given.',
+  });

@@ -1,0 +1,56 @@
+import type pg from 'pg';
+import type { Seed } from './access/principal-of.ts';
+import type { Settings } from './config/load.ts';
+import type { Vault } from './kernel/encryption.ts';
+import { configuredDeployments } from './serve.ts';
+import type { Explainer } from './explain/explainer.ts';
+
+export interface Surroundings {
+  readonly pool: pg.Pool;
+  readonly settings: Settings;
+  readonly vault: Vault;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** An explainer beside no daemon: it reads everything anew. Loaded when it is asked, because other commands need none of it. */
+export const lazyExplainer = (surroundings: Surroundings): Pick<Explainer, 'explain'> => ({
+  explain: async (question) => (await openExplainer(surroundings)).explain(question),
+});
+
+const now = () => new Date();
+
+async function openExplainer({ pool, settings, vault, env }: Surroundings): Promise<Explainer> {
+  const [
+    { Explainer },
+    { Counters },
+    { Prices },
+    { RateLimiter },
+    { Payers },
+    { DeploymentTable },
+    { loadDeployments },
+  ] = await Promise.all([
+    import('./explain/explainer.ts'),
+    import('./metering/counters.ts'),
+    import('./metering/prices.ts'),
+    import('./metering/rate-limiter.ts'),
+    import('./access/payers.ts'),
+    import('./proxy/routing.ts'),
+    import('./models/model.queries.ts'),
+  ]);
+  const counters = new Counters(pool, { now });
+  const seed: Seed = (entity, id, spent) => counters.seed(entity, id, spent);
+  return new Explainer({
+    pool,
+    now,
+    seed,
+    payers: new Payers({ pool, ttl: 0, staleMax: 0, maxEntries: 1_000, seed }),
+    deployments: async () => {
+      const { deployments } = await loadDeployments(pool, vault, env);
+      return new DeploymentTable([...configuredDeployments(settings), ...deployments]);
+    },
+    gauge: async () => ({ prices: await Prices.load(), counters, limiter: new RateLimiter() }),
+    isLive: false,
+    modelAccessStatus: settings.modelAccessStatus,
+    budgetExceededStatus: settings.budgetExceededStatus,
+  });
+}

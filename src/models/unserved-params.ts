@@ -1,0 +1,24 @@
+import { z } from 'zod';
+
+const nothing = z.null('has no effect in gatewayctl yet; leave it out').optional();
+
+/**
+ * LiteLLM's own parameters of a deployment that are not served. Its clients write out all of them, null where nothing is
+ * said, and that is taken; parameters of providers that are not served are unknown.
+ */
+const names = `
+  tpm rpm itpm otpm api_version organization region_name weight order tags max_retries num_retries
+  max_parallel_requests max_budget budget_duration cooldown_time configurable_clientside_auth_params litellm_trace_id
+  max_file_size_mb default_api_key_tpm_limit default_api_key_rpm_limit use_in_pass_through use_litellm_proxy
+  use_chat_completions_api merge_reasoning_content_in_choices model_info drop_params additional_drop_params
+  allowed_openai_params extra_headers extra_body ssl_verify vertex_project vertex_location vertex_credentials
+  aws_access_key_id aws_secret_access_key aws_region_name watsonx_region_name auto_router_config_path
+  auto_router_config auto_router_default_model auto_router_embedding_model
+`;
+
+export const unservedParams: Readonly<Record<string, typeof nothing>> = Object.fromEntries(
+  names
+    .trim()
+    .split(/\s+/)
+    .map((name) => [name, nothing]),
+);
