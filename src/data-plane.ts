@@ -139,6 +139,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     deployments: () => deployments,
     gauge: () => metering.gauge,
     isLive: true,
+    bodyBytes: settings.bodyLimit,
     modelAccessStatus: settings.modelAccessStatus,
     budgetExceededStatus: settings.budgetExceededStatus,
   });

@@ -234,6 +234,23 @@ test('a key explains itself, and not one that its holder may not see', async () 
   assert.ok(other.startsWith('sk-'));
 });
 
+test('a body is measured, and its fields are looked at', async () => {
+  const key = await aKey({ enforced_params: ['metadata.project'] });
+  const ask = async (body: object) => (await explain({ key, model: 'dollar', body })).body;
+  const { allowed, checks } = await ask({ messages: [], metadata: { project: 'x' } });
+  assert.equal(allowed, true);
+  assert.deepEqual(
+    checks.slice(0, 3).map(({ check }: { check: string }) => check),
+    ['credential', 'key.blocked', 'key.expiry'],
+  );
+  assert.equal(checks.find(({ check }: { check: string }) => check === 'request.size').used, 42);
+  const unasked = (await explain({ key, model: 'dollar' })).body;
+  assert.deepEqual(
+    [unasked.allowed, unasked.checks.some(({ outcome }: { outcome: string }) => outcome === 'unknown')],
+    [true, true],
+  );
+});
+
 test('a route that calls no model is named as such', async () => {
   const { status, body } = await explain({ key: await aKey({}), model: 'dollar', route: '/v1/nonsense' });
   assert.deepEqual([status, body.error.param], [400, 'route']);

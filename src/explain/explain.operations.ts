@@ -70,7 +70,12 @@ export const explain = operation({
     checks: z.array(answer(checkInfo)).describe('All checks, in the order in which a request meets them'),
   }),
   cli: {
-    completes: { key: 'key', model: 'model' },
+    flags: {
+      key: { name: 'key', placeholder: 'key', completes: 'key' },
+      model: { name: 'model', placeholder: 'model', completes: 'model' },
+      user: { name: 'customer', placeholder: 'customer', completes: 'customer' },
+      tags: { name: 'tags', placeholder: 'tag,…', completes: 'tag' },
+    },
     keyStdin: 'key',
     isOwnWithout: true,
     result: 'checks',

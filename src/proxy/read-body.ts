@@ -20,7 +20,7 @@ function refuseOtherMedia(type: string | undefined, encoding: string | undefined
   }
 }
 
-const tooLarge = (limit: number): GatewayError =>
+export const tooLarge = (limit: number): GatewayError =>
   new GatewayError('tooLarge', 'request_too_large', `The request body is larger than ${limit} bytes`);
 
 export const tooSlow = (): GatewayError =>
