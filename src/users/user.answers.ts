@@ -103,7 +103,7 @@ export async function describeWhole(needs: Needs, named: string | undefined) {
   const shown = (await needs.teams.withMembers(belongsTo)).map((whole) => {
     const isOpen = needs.authority.seesAll || administered.includes(whole.team.id);
     const members = isOpen ? whole.members : whole.members.filter(({ member }) => member.userId === user.id);
-    return { ...whole, members };
+    return Object.assign(whole, { members });
   });
   const memberships = await needs.members.describeEach(shown);
   return {
