@@ -28,6 +28,8 @@ interface Spender {
   readonly total_spend: number;
 }
 
+const wholeTeam = async () => (await get('/team/list')).find((team: { team_id: string }) => team.team_id === 'p-team');
+
 /** Every place where an answer says what somebody has spent. */
 const places: Readonly<Record<string, () => Promise<Spender>>> = {
   'a key': async () => (await get('/key/info?key=p-key')).info,
@@ -37,9 +39,11 @@ const places: Readonly<Record<string, () => Promise<Spender>>> = {
   'a key of a user': async () => (await get('/user/info?user_id=p-user')).keys[0],
   'a team': async () => (await get('/team/info?team_id=p-team')).team_info,
   'a team in a list': async () => (await get('/v2/team/list?team_id=p-team')).teams[0],
-  'a team in a whole list': async () =>
-    (await get('/team/list')).find((team: { team_id: string }) => team.team_id === 'p-team'),
+  'a team in a whole list': wholeTeam,
+  'a key in a whole list of teams': async () => (await wholeTeam()).keys[0],
+  'a member in a whole list of teams': async () => (await wholeTeam()).team_memberships[0],
   'a team of a user': async () => (await get('/user/info?user_id=p-user')).teams[0],
+  'a membership of a user': async () => (await get('/user/info?user_id=p-user')).teams[0].team_memberships[0],
   'a team of an organization': async () => (await get('/organization/info?organization_id=p-org')).teams[0],
   'a member': async () => (await get('/team/info?team_id=p-team')).team_memberships[0],
   'a member in a list': async () => (await get('/team/member_list?team_id=p-team')).members[0],
@@ -49,6 +53,9 @@ const places: Readonly<Record<string, () => Promise<Spender>>> = {
   'an organization': async () => get('/organization/info?organization_id=p-org'),
   'an organization in a list': async () =>
     (await get('/organization/list')).find((each: { organization_id: string }) => each.organization_id === 'p-org'),
+  'a member of an organization': async () => (await get('/organization/info?organization_id=p-org')).members[0],
+  'a member of an organization in a list': async () =>
+    (await get('/organization/member_list?organization_id=p-org')).members[0],
   'a customer': async () => get('/customer/info?end_user_id=p-customer'),
   'a customer in a list': async () => (await get('/customer/list'))[0],
   'a tag': async () => Object.values<Spender>(await post('/tag/info', { names: ['p-tag'] }))[0]!,
@@ -77,6 +84,10 @@ describe('spend in answers', () => {
     await post('/team/new', { team_id: 'p-team', organization_id: 'p-org' });
     await post('/user/new', { user_id: 'p-user', auto_create_key: false });
     await post('/team/member_add', { team_id: 'p-team', member: { role: 'user', user_id: 'p-user' } });
+    await post('/organization/member_add', {
+      organization_id: 'p-org',
+      member: { role: 'internal_user', user_id: 'p-user' },
+    });
     await post('/customer/new', { user_id: 'p-customer' });
     await post('/tag/new', { name: 'p-tag' });
     ({ key } = await post('/key/generate', { key_alias: 'p-key', team_id: 'p-team', user_id: 'p-user' }));
@@ -88,6 +99,11 @@ describe('spend in answers', () => {
     await post('/team/update', { team_id: 'p-team', budget_duration: '1mo', team_member_budget_duration: '30d' });
     await post('/user/update', { user_id: 'p-user', budget_duration: '30d' });
     await ask('PATCH', '/organization/update', { organization_id: 'p-org', budget_id: 'monthly' });
+    await ask('PATCH', '/organization/member_update', {
+      organization_id: 'p-org',
+      user_id: 'p-user',
+      budget_id: 'monthly',
+    });
     await post('/customer/update', { user_id: 'p-customer', budget_id: 'monthly' });
     await post('/tag/update', { name: 'p-tag', budget_duration: '30d' });
     assert.deepEqual(await shown(), everywhere(0, 1));
