@@ -14,6 +14,7 @@ import { BudgetService } from './budgets/budget.service.ts';
 import { Customer } from './customers/customer.entity.ts';
 import { CustomerService } from './customers/customer.service.ts';
 import type { UserSettings } from './config/user-settings.ts';
+import { untilThrough } from './db/again.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
 import { openOrm } from './db/orm.ts';
 import type { Change } from './db/notify.ts';
@@ -130,7 +131,7 @@ export class App {
     const request = { operation, given, caller, asked: readAsked(operation, given) };
     try {
       return await this.#admission.run(() =>
-        this.#attempt(request).catch((thrown: unknown) => {
+        untilThrough(() => this.#attempt(request)).catch((thrown: unknown) => {
           if (wasMadeMeanwhile(request.asked, thrown)) return this.#attempt(request);
           throw thrown;
         }),
