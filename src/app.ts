@@ -45,7 +45,7 @@ import { spendRows, spendSums } from './spend/spend.queries.ts';
 import { requireSpender, spendScope } from './spend/spend.scope.ts';
 import { tagSums } from './spend/tag-summary.ts';
 import { MemberService } from './teams/member.service.ts';
-import { DeletedTeam, Team, TeamMember } from './teams/team.entity.ts';
+import { DeletedTeam, FormerMember, Team, TeamMember } from './teams/team.entity.ts';
 import { Tag } from './tags/tag.entity.ts';
 import { TagService } from './tags/tag.service.ts';
 import { TeamJoin } from './teams/team.join.ts';
@@ -100,7 +100,7 @@ export interface AppOptions {
 /** Opens the database with everything the gateway keeps in it. */
 export function openGatewayOrm(url: string, poolSize: number, applicationName: string): Promise<MikroORM> {
   const owners = [Budget, Customer, Tag, Organization, OrganizationMember, User, Invitation];
-  const teams = [Team, TeamMember, DeletedTeam, Key, RetiredToken, DeletedKey];
+  const teams = [Team, TeamMember, FormerMember, DeletedTeam, Key, RetiredToken, DeletedKey];
   const entities = [...owners, ...teams, Model, Credential, AuditEntry];
   return openOrm({ url, entities, poolSize, applicationName });
 }
