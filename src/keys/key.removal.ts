@@ -1,6 +1,7 @@
 import type { AuditService } from '../audit/audit.service.ts';
 import { announceAll } from '../db/notify.ts';
 import { actorName, type Work } from '../db/work.ts';
+import type { KeyAccess } from './key.access.ts';
 import { DeletedKey, type Key } from './key.entity.ts';
 import type { KeySecrets } from './key.secrets.ts';
 import { describeKey, encodeKey } from './key.wire.ts';
@@ -10,11 +11,13 @@ export class KeyRemoval {
   readonly #work: Work;
   readonly #audit: AuditService;
   readonly #secrets: KeySecrets;
+  readonly #access: KeyAccess;
 
-  constructor(work: Work, audit: AuditService, secrets: KeySecrets) {
+  constructor(work: Work, { audit, secrets, access }: { audit: AuditService; secrets: KeySecrets; access: KeyAccess }) {
     this.#work = work;
     this.#audit = audit;
     this.#secrets = secrets;
+    this.#access = access;
   }
 
   /** What they spent stays in the ledger, and what they were in a record. */
@@ -23,6 +26,7 @@ export class KeyRemoval {
     const { em, now, actor, changedBy } = this.#work;
     const ids = keys.map(({ id }) => id);
     const retired = await this.#secrets.retired(ids);
+    const readable = await this.#access.readable(keys);
     const hashesOf = ({ id, token }: Key) => [token, ...(retired.get(id) ?? [])];
     await this.#secrets.end(keys.flatMap((key) => hashesOf(key).map((token) => ({ key_id: key.id, token }))));
     for (const key of keys) {
@@ -41,7 +45,13 @@ export class KeyRemoval {
         deletedByApiKey: actor.type === 'key' ? actor.hash : null,
         litellmChangedBy: changedBy ?? null,
       });
-      this.#audit.record({ action: 'deleted', object: 'key', id: key.id, before: record });
+      this.#audit.record({
+        action: 'deleted',
+        object: 'key',
+        id: key.id,
+        before: record,
+        isHidden: !readable.has(key),
+      });
       em.remove(key);
     }
     await em.flush();

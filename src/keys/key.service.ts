@@ -76,7 +76,7 @@ export class KeyService {
     this.#secrets = new KeySecrets(work);
     this.#lookup = new KeyLookup(work, parts.access);
     this.#owners = new KeyOwners(work, parts);
-    this.#removal = new KeyRemoval(work, parts.audit, this.#secrets);
+    this.#removal = new KeyRemoval(work, { ...parts, secrets: this.#secrets });
   }
 
   /** @throws GatewayError 400 when the alias or the given key is taken, 404 when a team or organization is not there */
@@ -235,6 +235,21 @@ export class KeyService {
     }
   }
 
+  /** Keys that name an organization beside their team name the team's: the one the team has left would go on paying. */
+  async followTeam(team: { id: string; organizationId?: string | null | undefined }): Promise<void> {
+    const organizationId = team.organizationId ?? null;
+    const named = await this.#work.em.find(
+      Key,
+      { teamId: team.id, organizationId: { $ne: null } },
+      { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } },
+    );
+    for (const key of named.filter((each) => each.organizationId !== organizationId)) {
+      const before = this.#encode(key);
+      key.organizationId = organizationId;
+      await this.#changed(key, 'updated', before);
+    }
+  }
+
   /** The key of an administrator goes with a team that is deleted, and not with a membership that somebody else ends. */
   async #lockOf(owner: KeyOwner): Promise<Key[]> {
     const { em, authority } = this.#work;
@@ -248,7 +263,7 @@ export class KeyService {
   /** Refuses when the user holds keys of a team: whoever works with them would stand still. */
   async refuseTeamKeysOf(userId: string): Promise<void> {
     const keys = await this.#work.em.find(Key, { userId, teamId: { $ne: null } }, { limit: 20 });
-    if (keys.length > 0) throw teamKeysHeld(userId, keys);
+    if (keys.length > 0) throw teamKeysHeld(userId, keys, await this.#access.readable(keys));
   }
 
   /** @param to nano-dollars, at most what was spent and what may be spent */

@@ -60,3 +60,59 @@ describe('SEC-24: whoever is taken out of a team and added again', () => {
     assert.equal(back.body.updated_team_memberships[0].spend >= 2, true);
   });
 });
+
+test('SEC-25: a rehearsal counts the keys that its caller may not look at, and tells nothing of them', async () => {
+  await world.post('/team/new', { team_id: 'doomed', organization_id: 'org-1' });
+  await world.post('/user/new', {
+    user_id: 'root',
+    user_role: 'proxy_admin',
+    auto_create_key: false,
+    teams: ['doomed'],
+  });
+  await world.post('/key/generate', { team_id: 'doomed', user_id: 'root', key_alias: 'of-root' });
+  await world.post('/key/generate', { team_id: 'doomed', key_alias: 'of-nobody' });
+  const body = { team_ids: ['doomed'], dry_run: true };
+  const aliases = async (who: 'head-1' | 'master') => {
+    const { status, text, body: answer } = await world.ask(who, 'POST', '/team/delete', body);
+    assert.equal(status, 200, text);
+    const { count } = answer.counts.find((each: { object_type: string }) => each.object_type === 'key');
+    assert.equal(count, 2);
+    return (answer.changes as { object_type: string; before: { key_alias: string } }[])
+      .filter(({ object_type }) => object_type === 'key')
+      .map(({ before: key }) => key.key_alias)
+      .toSorted();
+  };
+  assert.deepEqual(await aliases('master'), ['of-nobody', 'of-root']);
+  assert.deepEqual(await aliases('head-1'), ['of-nobody']);
+});
+
+test('keys that name the organization of their team go with the team to another one, which pays from then on', async () => {
+  await world.post('/organization/new', { organization_id: 'old', organization_alias: 'old' });
+  await world.post('/organization/new', { organization_id: 'new', organization_alias: 'new', max_budget: 1.5 });
+  await world.post('/team/new', { team_id: 'moving', organization_id: 'old' });
+  const named = await world.post('/key/generate', { team_id: 'moving', organization_id: 'old', key_alias: 'named' });
+  const spent = async (id: string) => {
+    const { rows } = await gateway.pool.query<{ spend: string }>(
+      'select spend from gatewayctl.organizations where id = $1',
+      [id],
+    );
+    return Number(rows[0]?.spend) / 1e9;
+  };
+  assert.equal((await gateway.chat(named.key, 'dollar')).status, 200);
+  await until(async () => (await spent('old')) === 1);
+
+  const move = { team_id: 'moving', organization_id: 'new' };
+  const { body: rehearsal } = await world.ask('master', 'POST', '/team/update', { ...move, dry_run: true });
+  assert.deepEqual(
+    rehearsal.changes.map(({ object_type }: { object_type: string }) => object_type),
+    ['team', 'key'],
+  );
+  await world.post('/team/update', move);
+  const { body } = await world.ask('master', 'GET', `/key/info?key=${named.token_id}`);
+  assert.equal(body.info.organization_id, 'new');
+  assert.equal((await gateway.chat(named.key, 'dollar')).status, 200);
+  await until(async () => (await spent('new')) === 1);
+  assert.equal((await gateway.chat(named.key, 'dollar')).status, 200);
+  assert.match((await gateway.chatUntil(429, named.key, 'dollar')).text, /Organization=new Current cost: 2/);
+  assert.equal(await spent('old'), 1);
+});
