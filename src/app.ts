@@ -30,7 +30,7 @@ import { DeletedKey, Key, RetiredToken } from './keys/key.entity.ts';
 import { KeyList } from './keys/key.list.ts';
 import { KeyRules, type KeyRuleSettings } from './keys/key.rules.ts';
 import { KeyService } from './keys/key.service.ts';
-import type { Deployment } from './models/deployment.ts';
+import { accessGroupsOf, type Deployment } from './models/deployment.ts';
 import { AccessGroupService } from './models/access-group.service.ts';
 import { Model } from './models/model.entity.ts';
 import { ModelService } from './models/model.service.ts';
@@ -114,10 +114,12 @@ export function openGatewayOrm(url: string, poolSize: number, applicationName: s
 export class App {
   readonly #options: AppOptions;
   readonly #chains: Chains;
+  readonly #groups: readonly string[];
   readonly #admission: Admission;
 
   constructor(options: AppOptions) {
     this.#options = options;
+    this.#groups = options.configured.flatMap(accessGroupsOf);
     this.#admission = new Admission(options.poolSize);
     this.#chains = new Chains(new AuditKeys(options.auditVault));
   }
@@ -146,7 +148,7 @@ export class App {
     const changes: Change[] = [];
     const work = async (em: EntityManager) => {
       const { actor, changedBy, requestId, client } = caller;
-      const authority = await Authority.of(em, actor);
+      const authority = await Authority.of(em, { actor, groups: this.#groups });
       authority.requireOperation(operation);
       return perform(
         request,
@@ -164,7 +166,7 @@ export class App {
     const { orm, now, onChange } = this.#options;
     const changes: Change[] = [];
     const done = await orm.em.fork().transactional(async (em) => {
-      const authority = await Authority.of(em, actor);
+      const authority = await Authority.of(em, { actor, groups: this.#groups });
       const services = this.#services({
         em,
         now: now(),

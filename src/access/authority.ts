@@ -14,6 +14,11 @@ const idsIn = 'select jsonb_array_elements_text(?::jsonb)';
 /** LiteLLM's role of whoever administers an organization. */
 export type OrganizationRole = 'org_admin' | 'internal_user' | 'internal_user_viewer';
 
+interface Asking {
+  readonly actor: Actor;
+  readonly groups: readonly string[];
+}
+
 interface GrantRow {
   readonly models: string[];
   readonly max_budget: string | null;
@@ -49,16 +54,21 @@ export class Authority {
   readonly #caller: CallerRow | undefined;
   #route = '';
   readonly isAdmin: boolean;
+  readonly #configuredGroups: readonly string[];
 
-  private constructor(em: EntityManager, actor: Actor, caller: CallerRow | undefined) {
+  private constructor(em: EntityManager, { actor, groups }: Asking, caller: CallerRow | undefined) {
+    this.#configuredGroups = groups;
     this.#em = em;
     this.#caller = caller;
     this.isAdmin = actor.type !== 'key' || (caller?.user_role === 'proxy_admin' && !isBound(caller));
   }
 
-  /** @throws GatewayError 401 when the caller's key has ended or was blocked since it was authenticated */
-  static async of(em: EntityManager, actor: Actor): Promise<Authority> {
-    if (actor.type !== 'key') return new Authority(em, actor, undefined);
+  /**
+   * @param groups the access groups of the configuration; those of the database are read when they are asked for
+   * @throws GatewayError 401 when the caller's key has ended or was blocked since it was authenticated
+   */
+  static async of(em: EntityManager, { actor, groups }: Asking): Promise<Authority> {
+    if (actor.type !== 'key') return new Authority(em, { actor, groups }, undefined);
     const [caller] = await em.execute<CallerRow[]>(
       `select k.id, k.team_id, k.organization_id, k.models, coalesce(k.max_budget, b.max_budget) as max_budget,
               coalesce(k.tpm_limit, b.tpm_limit) as tpm_limit, coalesce(k.rpm_limit, b.rpm_limit) as rpm_limit,
@@ -75,7 +85,7 @@ export class Authority {
        left join ${SCHEMA}.budgets b on b.id = k.budget_id where k.id = ?`,
       [actor.hash, actor.hash, actor.keyId],
     );
-    if (caller?.is_good) return new Authority(em, actor, caller);
+    if (caller?.is_good) return new Authority(em, { actor, groups }, caller);
     const what = caller ? 'is blocked, has expired or was replaced' : 'was deleted';
     throw new GatewayError('unauthenticated', 'auth_error', `Authentication Error, the key ${what}`);
   }
@@ -262,6 +272,15 @@ export class Authority {
       [id],
     );
     return row && { grant: grantOf(row), isInherited: true };
+  }
+
+  /** The names of access groups, wherever a deployment names one. */
+  async accessGroups(): Promise<ReadonlySet<string>> {
+    const rows = await this.#em.execute<{ name: string }[]>(
+      `select distinct jsonb_array_elements_text(info -> 'access_groups') as name from ${SCHEMA}.models
+       where jsonb_typeof(info -> 'access_groups') = 'array'`,
+    );
+    return new Set([...this.#configuredGroups, ...rows.map(({ name }) => name)]);
   }
 
   get #isTeamBound(): boolean {

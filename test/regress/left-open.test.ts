@@ -116,3 +116,29 @@ test('keys that name the organization of their team go with the team to another 
   assert.match((await gateway.chatUntil(429, named.key, 'dollar')).text, /Organization=new Current cost: 2/);
   assert.equal(await spent('old'), 1);
 });
+
+test('SEC-24: a pattern stands for models, and not for a group that is called like one', async () => {
+  await world.post('/model/new', { model_name: 'gpt-real', litellm_params: { model: 'mock/x' } });
+  await world.post('/access_group/new', { access_group: 'gpt-insiders', model_names: ['dollar'] });
+  await world.post('/user/new', { user_id: 'narrow', models: ['gpt-*'], auto_create_key: false });
+  const { key } = await world.post('/key/generate', { user_id: 'stranger', models: ['gpt-*'], key_alias: 'patterned' });
+  const attempts: readonly (readonly [path: string, body: object])[] = [
+    ['/key/generate', { models: ['gpt-insiders'] }],
+    ['/key/generate', { models: ['gpt-real', 'gpt-insiders'] }],
+    ['/key/update', { key: 'patterned', models: ['gpt-insiders'] }],
+    ['/key/update', { key: 'patterned', add_models: ['gpt-insiders'] }],
+    ['/key/patterned/regenerate', { models: ['gpt-insiders'] }],
+  ];
+  for (const [path, body] of attempts) {
+    const answer = await gateway.request('POST', path, { key, body });
+    assert.equal(answer.status, 403, `${path} ${JSON.stringify(body)}: ${answer.text}`);
+  }
+  assert.equal((await gateway.request('POST', '/key/generate', { key, body: { models: ['gpt-real'] } })).status, 200);
+  // As administrators may give it: what is above the key counts with every call.
+  const given = await world.post('/key/generate', { user_id: 'narrow', models: ['gpt-insiders'] });
+  for (const secret of [key, given.key]) {
+    assert.match((await gateway.chat(secret, 'dollar')).text, /model_access_denied/);
+  }
+});
+  assert.equal(early.status, 200, early.text);
+});
