@@ -140,5 +140,38 @@ test('SEC-24: a pattern stands for models, and not for a group that is called li
     assert.match((await gateway.chat(secret, 'dollar')).text, /model_access_denied/);
   }
 });
-  assert.equal(early.status, 200, early.text);
+
+test('SEC-20: a key of one route reaches what is done at that route, and nothing else by another name', async () => {
+  await world.post('/key/generate', { user_id: 'stranger', key_alias: 'other' });
+  const { key } = await world.post('/key/generate', {
+    user_id: 'stranger',
+    key_alias: 'one-route',
+    allowed_routes: ['/key/update'],
+  });
+  const attempts: readonly (readonly [method: string, path: string, body?: object])[] = [
+    ['POST', '/key/bulk_update', { keys: [{ key: 'other', key_alias: 'mine' }] }],
+    ['POST', '/key/other/regenerate', {}],
+    ['POST', '/key/regenerate', { key: 'other' }],
+    ['POST', '/key/generate', { key_alias: 'other', if_not_exists: true }],
+    ['POST', '/key/generate', { key_alias: 'new', dry_run: true }],
+    ['POST', '/key/service-account/generate', {}],
+    ['POST', '/key/delete', { keys: ['other'] }],
+    ['GET', '/key/info?key=other'],
+    ['GET', '/key/list'],
+    ['GET', '/user/info'],
+    ['POST', '/explain', { key: 'other', model: 'dollar' }],
+  ];
+  for (const [method, path, body] of attempts) {
+    const answer = await gateway.request(method, path, { key, body });
+    assert.equal(answer.status, 403, `${path}: ${answer.text}`);
+    assert.match(answer.body.error.message, /not allowed to call this route/);
+    assert.doesNotMatch(answer.text, /"key_name"|"spend"/);
+  }
+  const wider = { key: 'one-route', allowed_routes: ['/key/update', '/key/bulk_update'] };
+  assert.equal((await gateway.request('POST', '/key/update', { key, body: wider })).status, 403);
+  // A route that has two names is one: whoever may use it by one of them may by the other.
+  const rotating = await world.post('/key/generate', { user_id: 'stranger', allowed_routes: ['/key/regenerate'] });
+  const asked = { key: rotating.key, body: { key: 'other' } };
+  assert.equal((await gateway.request('POST', '/key/other/regenerate', { key: rotating.key, body: {} })).status, 403);
+  assert.equal((await gateway.request('POST', '/key/update', asked)).status, 403);
 });
