@@ -175,3 +175,47 @@ test('SEC-20: a key of one route reaches what is done at that route, and nothing
   assert.equal((await gateway.request('POST', '/key/other/regenerate', { key: rotating.key, body: {} })).status, 403);
   assert.equal((await gateway.request('POST', '/key/update', asked)).status, 403);
 });
+
+describe('SEC-26: what others have cannot be told from what is not there', () => {
+  const lists: readonly (readonly [list: string, there: string, absent: string])[] = [
+    ['/key/list?team_id=', 'team-1', 'team-0'],
+    ['/key/list?organization_id=', 'org-1', 'org-0'],
+    ['/key/list?user_id=', 'lead-1', 'lead-0'],
+    ['/key/list?include_team_keys=true&user_id=', 'lead-1', 'lead-0'],
+    ['/key/list?key_alias=', 'of-lead-1', 'of-lead-0'],
+    ['/key/list?return_full_object=true&sort_by=spend&key_alias=', 'of-lead-1', 'of-lead-0'],
+    ['/key/list?status=deleted&team_id=', 'team-1', 'team-0'],
+    ['/key/aliases?search=', 'of-lead-1', 'of-lead-0'],
+    ['/key/info?key=', 'of-lead-1', 'of-lead-0'],
+    ['/user/list?user_ids=', 'lead-1', 'lead-0'],
+    ['/user/list?team=', 'team-1', 'team-0'],
+    ['/user/info?user_id=', 'lead-1', 'lead-0'],
+    ['/v2/user/info?user_id=', 'lead-1', 'lead-0'],
+    ['/team/list?user_id=', 'lead-1', 'lead-0'],
+    ['/team/list?organization_id=', 'org-1', 'org-0'],
+    ['/v2/team/list?user_id=', 'lead-1', 'lead-0'],
+    ['/v2/team/list?organization_id=', 'org-1', 'org-0'],
+    ['/v2/team/list?team_id=', 'team-1', 'team-0'],
+    ['/v2/team/list?team_alias=', 'Team%201', 'Team%200'],
+    ['/team/daily/activity?start_date=2026-01-01&end_date=2026-01-02&team_ids=', 'team-1', 'team-0'],
+    ['/user/daily/activity?start_date=2026-01-01&end_date=2026-01-02&user_id=', 'lead-1', 'lead-0'],
+    ['/spend/logs/v2?start_date=2026-01-01&end_date=2026-01-02&team_id=', 'team-1', 'team-0'],
+    ['/spend/logs/v2?start_date=2026-01-01&end_date=2026-01-02&user_id=', 'lead-1', 'lead-0'],
+    ['/audit?organization_id=', 'org-1', 'org-0'],
+  ];
+  for (const who of ['lead-2', 'member-2', 'head-2', 'stranger'] as const) {
+    test(`by ${who}, in a list or by a filter`, async () => {
+      for (const [list, there, absent] of lists) {
+        const [foreign, missing] = [
+          await world.ask(who, 'GET', list + there),
+          await world.ask(who, 'GET', list + absent),
+        ];
+        assert.ok(foreign.status < 500, foreign.text);
+        assert.equal(foreign.status, missing.status, `${list}: ${foreign.text} ${missing.text}`);
+        const bare = ({ text }: typeof foreign) =>
+          text.replaceAll(decodeURIComponent(there), 'X').replaceAll(decodeURIComponent(absent), 'X');
+        assert.equal(bare(foreign), bare(missing), list);
+      }
+    });
+  }
+});
