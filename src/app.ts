@@ -31,7 +31,7 @@ import { DeletedKey, Key, RetiredToken } from './keys/key.entity.ts';
 import { KeyList } from './keys/key.list.ts';
 import { KeyRules, type KeyRuleSettings } from './keys/key.rules.ts';
 import { KeyService } from './keys/key.service.ts';
-import type { Deployment } from './models/deployment.ts';
+import { accessGroupsOf, type Deployment } from './models/deployment.ts';
 import { AccessGroupService } from './models/access-group.service.ts';
 import { Model } from './models/model.entity.ts';
 import { ModelService } from './models/model.service.ts';
@@ -46,7 +46,7 @@ import { spendRows, spendSums } from './spend/spend.queries.ts';
 import { requireSpender, spendScope } from './spend/spend.scope.ts';
 import { tagSums } from './spend/tag-summary.ts';
 import { MemberService } from './teams/member.service.ts';
-import { DeletedTeam, Team, TeamMember } from './teams/team.entity.ts';
+import { DeletedTeam, FormerMember, Team, TeamMember } from './teams/team.entity.ts';
 import { Tag } from './tags/tag.entity.ts';
 import { TagService } from './tags/tag.service.ts';
 import { TeamJoin } from './teams/team.join.ts';
@@ -101,7 +101,7 @@ export interface AppOptions {
 /** Opens the database with everything the gateway keeps in it. */
 export function openGatewayOrm(url: string, poolSize: number, applicationName: string): Promise<MikroORM> {
   const owners = [Budget, Customer, Tag, Organization, OrganizationMember, User, Invitation];
-  const teams = [Team, TeamMember, DeletedTeam, Key, RetiredToken, DeletedKey];
+  const teams = [Team, TeamMember, FormerMember, DeletedTeam, Key, RetiredToken, DeletedKey];
   const entities = [...owners, ...teams, Model, Credential, AuditEntry];
   return openOrm({ url, entities, poolSize, applicationName });
 }
@@ -115,10 +115,12 @@ export function openGatewayOrm(url: string, poolSize: number, applicationName: s
 export class App {
   readonly #options: AppOptions;
   readonly #chains: Chains;
+  readonly #groups: readonly string[];
   readonly #admission: Admission;
 
   constructor(options: AppOptions) {
     this.#options = options;
+    this.#groups = options.configured.flatMap(accessGroupsOf);
     this.#admission = new Admission(options.poolSize);
     this.#chains = new Chains(new AuditKeys(options.auditVault));
   }
@@ -147,7 +149,7 @@ export class App {
     const changes: Change[] = [];
     const work = async (em: EntityManager) => {
       const { actor, changedBy, requestId, client } = caller;
-      const authority = await Authority.of(em, actor);
+      const authority = await Authority.of(em, { actor, groups: this.#groups });
       authority.requireOperation(operation);
       return perform(
         request,
@@ -165,7 +167,7 @@ export class App {
     const { orm, now, onChange } = this.#options;
     const changes: Change[] = [];
     const done = await orm.em.fork().transactional(async (em) => {
-      const authority = await Authority.of(em, actor);
+      const authority = await Authority.of(em, { actor, groups: this.#groups });
       const services = this.#services({
         em,
         now: now(),

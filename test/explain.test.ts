@@ -251,6 +251,22 @@ test('a body is measured, and its fields are looked at', async () => {
   );
 });
 
+test('a key is told nothing of what the customers and tags that it names have and have spent', async () => {
+  const key = await aKey({});
+  for (const path of ['/customer/new', '/tag/new']) {
+    const body = path === '/tag/new' ? { name: 'acquisition' } : { user_id: 'bank' };
+    const made = await gateway.request('POST', path, { body: { ...body, max_budget: 7777, rpm_limit: 6666 } });
+    assert.equal(made.status, 200, made.text);
+  }
+  const asked = { model: 'dollar', user: 'bank', tags: ['acquisition'] };
+  const own = await explain(asked, key);
+  assert.equal(own.body.allowed, true, own.text);
+  assert.doesNotMatch(own.text, /7777|6666/);
+  const { rows } = await gateway.pool.query<{ alias: string }>('select id as alias from gatewayctl.keys limit 1');
+  const whole = await explain({ ...asked, key: rows[0]!.alias }, gateway.daemon.masterKey);
+  assert.match(whole.text, /7777/);
+});
+
 test('a route that calls no model is named as such', async () => {
   const { status, body } = await explain({ key: await aKey({}), model: 'dollar', route: '/v1/nonsense' });
   assert.deepEqual([status, body.error.param], [400, 'route']);

@@ -15,6 +15,11 @@ const idsIn = 'select jsonb_array_elements_text(?::jsonb)';
 /** LiteLLM's role of whoever administers an organization. */
 export type OrganizationRole = 'org_admin' | 'internal_user' | 'internal_user_viewer';
 
+interface Asking {
+  readonly actor: Actor;
+  readonly groups: readonly string[];
+}
+
 /**
  * What a caller may do, read in the transaction in which it is then done, so that a role taken away a moment ago counts.
  *
@@ -28,16 +33,21 @@ export class Authority {
   readonly #caller: CallerRow | undefined;
   #route = '';
   readonly isAdmin: boolean;
+  readonly #configuredGroups: readonly string[];
 
-  private constructor(em: EntityManager, actor: Actor, caller: CallerRow | undefined) {
+  private constructor(em: EntityManager, { actor, groups }: Asking, caller: CallerRow | undefined) {
+    this.#configuredGroups = groups;
     this.#em = em;
     this.#caller = caller;
     this.isAdmin = actor.type !== 'key' || (caller?.user_role === 'proxy_admin' && !isBound(caller));
   }
 
-  /** @throws GatewayError 401 when the caller's key has ended or was blocked since it was authenticated */
-  static async of(em: EntityManager, actor: Actor): Promise<Authority> {
-    return new Authority(em, actor, actor.type === 'key' ? await callerOf(em, actor) : undefined);
+  /**
+   * @param groups the access groups of the configuration; those of the database are read when they are asked for
+   * @throws GatewayError 401 when the caller's key has ended or was blocked since it was authenticated
+   */
+  static async of(em: EntityManager, { actor, groups }: Asking): Promise<Authority> {
+    return new Authority(em, { actor, groups }, actor.type === 'key' ? await callerOf(em, actor) : undefined);
   }
 
   /** Undefined for the master key and for operators. */
@@ -222,6 +232,15 @@ export class Authority {
       [id],
     );
     return row && { grant: grantOf(row), isInherited: true };
+  }
+
+  /** The names of access groups, wherever a deployment names one. */
+  async accessGroups(): Promise<ReadonlySet<string>> {
+    const rows = await this.#em.execute<{ name: string }[]>(
+      `select distinct jsonb_array_elements_text(info -> 'access_groups') as name from ${SCHEMA}.models
+       where jsonb_typeof(info -> 'access_groups') = 'array'`,
+    );
+    return new Set([...this.#configuredGroups, ...rows.map(({ name }) => name)]);
   }
 
   get #isTeamBound(): boolean {

@@ -36,6 +36,8 @@ export interface AuditChange {
   readonly after?: unknown;
   /** Organizations the object belongs to, where neither of the two says so. */
   readonly organizationIds?: readonly string[] | undefined;
+  /** The caller may not look at the object: a rehearsal counts it, and tells nothing of it. */
+  readonly isHidden?: boolean | undefined;
 }
 
 /** What stands in a row, whoever writes it. */

@@ -12,6 +12,7 @@ const tables = [
   'teams',
   'users',
   'team_members',
+  'former_members',
   'organization_members',
   'invitations',
   'customers',

@@ -72,6 +72,21 @@ export class KeyRemoval {
     }
   }
 
+  /** Keys that name an organization beside their team name the team's: the one the team has left would go on paying. */
+  async followTeam(team: { id: string; organizationId?: string | null | undefined }): Promise<void> {
+    const organizationId = team.organizationId ?? null;
+    const named = await this.#work.em.find(
+      Key,
+      { teamId: team.id, organizationId: { $ne: null } },
+      { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } },
+    );
+    for (const key of named.filter((each) => each.organizationId !== organizationId)) {
+      const before = await this.#writing.encode(key);
+      key.organizationId = organizationId;
+      await this.#writing.changed(key, 'updated', before);
+    }
+  }
+
   /** The key of an administrator goes with a team that is deleted, and not with a membership that somebody else ends. */
   async #lockOf(owner: KeyOwner): Promise<Key[]> {
     const { em, authority } = this.#work;
@@ -85,7 +100,7 @@ export class KeyRemoval {
   /** Refuses when the user holds keys of a team: whoever works with them would stand still. */
   async refuseTeamKeysOf(userId: string): Promise<void> {
     const keys = await this.#work.em.find(Key, { userId, teamId: { $ne: null } }, { limit: 20 });
-    if (keys.length > 0) throw teamKeysHeld(userId, keys);
+    if (keys.length > 0) throw teamKeysHeld(userId, keys, await this.#access.readable(keys));
   }
 
   /** What they spent stays in the ledger, and what they were in a record. */
@@ -94,6 +109,7 @@ export class KeyRemoval {
     const { em, now, actor, changedBy } = this.#work;
     const ids = keys.map(({ id }) => id);
     const retired = await this.#secrets.retired(ids);
+    const readable = await this.#access.readable(keys);
     const hashesOf = ({ id, token }: Key) => [token, ...(retired.get(id) ?? [])];
     await this.#secrets.end(keys.flatMap((key) => hashesOf(key).map((token) => ({ key_id: key.id, token }))));
     for (const key of keys) {
@@ -112,7 +128,13 @@ export class KeyRemoval {
         deletedByApiKey: actor.type === 'key' ? actor.hash : null,
         litellmChangedBy: changedBy ?? null,
       });
-      this.#audit.record({ action: 'deleted', object: 'key', id: key.id, before: record });
+      this.#audit.record({
+        action: 'deleted',
+        object: 'key',
+        id: key.id,
+        before: record,
+        isHidden: !readable.has(key),
+      });
       em.remove(key);
     }
     await em.flush();

@@ -176,6 +176,11 @@ export class KeyService {
     return this.#removal.leaveToTeam(held);
   }
 
+  /** Keys that name an organization beside their team name the team's: the one the team has left would go on paying. */
+  followTeam(team: { id: string; organizationId?: string | null | undefined }): Promise<void> {
+    return this.#removal.followTeam(team);
+  }
+
   /** Refuses when the user holds keys of a team: whoever works with them would stand still. */
   refuseTeamKeysOf(userId: string): Promise<void> {
     return this.#removal.refuseTeamKeysOf(userId);

@@ -178,7 +178,7 @@ export class OrganizationMemberService {
     if (!ownRoles.has(role)) throw notWritable('role', 'only a proxy administrator makes or changes an org_admin');
     if (maxBudget === undefined) return;
     const held = [await authority.grantOf('organization', id), authority.ownGrant].filter((each) => each !== undefined);
-    if (excessOf({ maxBudget }, held))
+    if (excessOf({ maxBudget }, held, new Set()))
       throw notWritable('max_budget_in_organization', 'is more than you hold yourself');
   }
 

@@ -62,6 +62,25 @@ const TeamMemberSchema = defineEntity({
 export class TeamMember extends TeamMemberSchema.class {}
 TeamMemberSchema.setClass(TeamMember);
 
+const FormerMemberSchema = defineEntity({
+  name: 'FormerMember',
+  tableName: 'former_members',
+  properties: {
+    teamId: p.text().primary(),
+    userId: p.text().primary(),
+    budgetId: p.text().nullable(),
+    maxBudget: p.bigint().nullable(),
+    budgetDuration: p.text().nullable(),
+    tpmLimit: p.bigint('number').nullable(),
+    rpmLimit: p.bigint('number').nullable(),
+    spend: p.bigint(),
+  },
+});
+
+/** What somebody had in a team who was taken out of it, and has again when it comes back. */
+export class FormerMember extends FormerMemberSchema.class {}
+FormerMemberSchema.setClass(FormerMember);
+
 const DeletedTeamSchema = defineEntity({
   name: 'DeletedTeam',
   tableName: 'deleted_teams',

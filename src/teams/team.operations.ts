@@ -159,8 +159,9 @@ export const updateTeam = operation({
     done: (_, input) => `Team ${text(input['team_id'])} updated`,
     examples: [['More money', 'gatewayctl team update platform --max-budget 800']],
   },
-  run: async ({ teams }: Needs, { teamId, ...changes }) => {
+  run: async ({ teams, keys }: Needs, { teamId, ...changes }) => {
     const team = await teams.update(teamId, changes);
+    if (changes.organizationId !== undefined) await keys.followTeam(team);
     return { teamId: team.id, data: await teams.describe(team) };
   },
 });
