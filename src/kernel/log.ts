@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { isatty } from 'node:tty';
 import { inspect } from 'node:util';
 import type * as Pino from 'pino';
-import { maskSecret } from './mask.ts';
+import { maskSecret, redactLooks } from './mask.ts';
 
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -139,23 +139,6 @@ function plainError(error: Error, depth: number): Record<string, unknown> {
   if (cause === undefined) return shown;
   if (depth >= deepestCause) return { ...shown, cause: '…' };
   return { ...shown, cause: cause instanceof Error ? plainError(cause, depth + 1) : inspect(cause, { depth: 2 }) };
-}
-
-/** Formats of secrets that are known by their look, each with what is left of a match. */
-const looks: readonly (readonly [look: RegExp, left: (...match: string[]) => string])[] = [
-  [/\bsk-[\w-]{8,}/g, (key) => maskSecret(key)],
-  [/\b(Bearer|Basic)\s+[\w.~+/=-]{8,}/gi, (_, scheme) => `${scheme} …`],
-  [/\b([a-z][a-z\d+.-]*:\/\/[^\s/?#@:"\\]*):[^\s/?#"\\]*@/gi, (_, before) => `${before}:…@`],
-  [/\bAKIA[\dA-Z]{16}\b/g, () => 'AKIA…'],
-  [/\bAIza[\w-]{30,}/g, () => 'AIza…'],
-  [/\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*/g, () => 'eyJ…'],
-];
-
-/** Blots out whatever looks like a credential. The last defence, over finished text: it must not be the only one. */
-export function redactLooks(text: string): string {
-  let shown = text;
-  for (const [look, left] of looks) shown = shown.replace(look, left);
-  return shown;
 }
 
 const escapeRegExp = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
