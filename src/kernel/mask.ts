@@ -26,3 +26,8 @@ export function redactLooks(text: string): string {
   for (const [look, left] of looks) shown = shown.replace(look, left);
   return shown;
 }
+
+/** Whether a word is what a generator makes, and not what a person calls something. */
+export function looksRandom(word: string): boolean {
+  return word.length >= 16 && /[A-Z]/.test(word) && /[a-z]/.test(word) && /\d/.test(word);
+}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { inTurns } from './admin-paths.ts';
 import { unique } from './canaries.ts';
-import type { UpstreamRecord, UpstreamScript } from '../proxy/upstream.ts';
+import { aCompletion, type UpstreamRecord, type UpstreamScript } from '../proxy/upstream.ts';
 import { lookalikes, textOf, type World } from './world.ts';
 
 const schemes = [
@@ -92,6 +92,18 @@ const scripts: Readonly<Record<string, (request: UpstreamRecord) => UpstreamScri
       headers: { location: `http://127.0.0.1:9/?key=${credentialsOf(asked)}` },
     }),
   ],
+  [
+    'answer',
+    (asked) => ({
+      answer: { ...aCompletion(credentialsOf(asked)) },
+      headers: {
+        'x-request-id': credentialsOf(asked),
+        'openai-organization': credentialsOf(asked),
+        'x-ratelimit-limit-requests': credentialsOf(asked),
+      },
+    }),
+  ],
+  ['events', (asked) => ({ text: credentialsOf(asked) })],
   ['no JSON', (asked) => ({ answer: echoed(asked) })],
   ['another shape', (asked) => ({ answer: [echoed(asked)] })],
   ['nothing', () => ({ answer: '' })],
@@ -119,13 +131,14 @@ export async function callModels(world: World, key: string): Promise<number> {
       metadata: { note: prompt },
       tools: [{ type: 'function', function: { name: prompt } }],
     });
-    told.push({ where: `${where} ${answer.status}`, text: textOf(answer) });
+    // What the caller has said may be said to the caller.
+    told.push({ where: `${where} ${answer.status}`, text: textOf(answer).replaceAll(prompt, '') });
     count++;
   };
   for (const [name, script] of Object.entries(scripts)) {
     upstream.script(script);
     for (const model of ['in-config', 'plain-in-config', 'in-environment', 'kept', 'by-credential']) {
-      const stream = name.includes('event') || count % 2 === 0;
+      const stream = name.includes('event') || (name !== 'answer' && count % 2 === 0);
       await call(`${name} of ${model}`, model, stream).catch((error: unknown) => {
         // The connection is cut in the middle of a stream: the one way left to say so.
         assert.match(String(error), /terminated|fetch failed/);
