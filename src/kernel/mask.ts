@@ -12,8 +12,10 @@ export function looksSecret(text: string): boolean {
 /** Formats of secrets that are known by their look, each with what is left of a match. */
 const looks: readonly (readonly [look: RegExp, left: (...match: string[]) => string])[] = [
   [/\bsk-[\w-]{8,}/g, (key) => maskSecret(key)],
-  [/\b(Bearer|Basic)\s+[\w.~+/=-]{8,}/gi, (_, scheme) => `${scheme} …`],
+  [/\b(Bearer|Basic)(?:\s+|%20|\+)[\w.~+/=-]{8,}/gi, (_, scheme) => `${scheme} …`],
   [/\b([a-z][a-z\d+.-]*:\/\/[^\s/?#@:"\\]*):[^\s/?#"\\]*@/gi, (_, before) => `${before}:…@`],
+  // The same in a query or a path.
+  [/\b([a-z][a-z\d+.-]*%3A%2F%2F[\w.~-]*)%3A[\w.~%-]*?%40/gi, (_, before) => `${before}%3A…%40`],
   [/\b(AKIA|ASIA)[\dA-Z]{16}\b/g, (_, prefix) => `${prefix}…`],
   [/\bAIza[\w-]{30,}/g, () => 'AIza…'],
   [/\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*/g, () => 'eyJ…'],

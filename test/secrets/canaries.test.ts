@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { operations } from '../../src/operations.ts';
+import { gatewayctl, until } from '../support/gateway.ts';
 import { tryAdminRoutes } from './admin-paths.ts';
 import { bringCredentials, callModels } from './call-paths.ts';
-import type { Kind } from './canaries.ts';
+import { type Kind, unique } from './canaries.ts';
+import { readConfigurations, runCommands, runDirect } from './command-paths.ts';
 import { endKeys, keepMetadata, keepSecrets, sendBrokenBodies } from './kept-secrets.ts';
-import { filesBelow, tablesAsText } from './sinks.ts';
-import { startWorld, type World } from './world.ts';
+import { filesBelow, processesBelow, tablesAsText } from './sinks.ts';
+import { coreOf, startWorld, textOf, type World } from './world.ts';
 
 let world: World;
 let user: string;
@@ -54,9 +61,140 @@ test('no call for a model tells of the credential of its provider, which repeats
   noneWasTold();
 });
 
+test('no command says it, however loud', async () => {
+  paths += await runCommands(world);
+  paths += await runDirect(world);
+  noneWasTold();
+});
+
+test('no configuration that is wrong is quoted with its secrets', async () => {
+  paths += await readConfigurations(world);
+  noneWasTold();
+});
+
+test('an Idempotency-Key is nowhere, nor is the new key it brings a second time', async () => {
+  const headers = { 'idempotency-key': world.planted('Idempotency-Key') };
+  const made = await world.request('POST', '/key/generate', { headers, body: {} });
+  const key = world.canaries.plant('key that was made twice', made.body.key, { core: coreOf(made.body.key) });
+  assert.equal((await world.request('POST', '/key/generate', { headers, body: {} })).body.key, key);
+  assert.equal(
+    (await world.request('POST', '/key/generate', { headers, body: { max_budget: 1 } })).status >= 400,
+    true,
+  );
+  noneWasTold();
+});
+
+test('what administrators read shows no secret, and nothing stored is a credential', async () => {
+  const texts: string[] = [];
+  for (const { route } of operations) {
+    const [method, path] = route;
+    if (method !== 'GET') continue;
+    const answer = await world.daemon.request('GET', path.replace(/:\w+/, 'kept'));
+    texts.push(textOf(answer));
+    none(world.canaries.find(texts.at(-1) ?? '', ['secret', 'content']), path);
+  }
+  const tables = [...(await tablesAsText(world.pool)).values()].join('\n');
+  const stored = new Set(tables.match(/gwenc:[\w:+/=.-]+|[0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g));
+  const kinds = [/^gwenc/, /^[0-9a-f]{64}$/, /-/].map((kind) =>
+    [...stored].filter((each) => kind.test(each)).slice(0, 25),
+  );
+  assert.ok(
+    kinds.every(({ length }) => length > 3),
+    'there is something of each kind',
+  );
+  for (const [index, credential] of kinds.flat().entries()) {
+    const header = ['x-api-key', 'x-litellm-api-key', 'authorization'][index % 3] ?? '';
+    for (const value of [credential, `Bearer ${credential}`, `sk-${credential}`]) {
+      const { status } = await world.daemon.request('GET', '/v1/models', { key: '', headers: { [header]: value } });
+      assert.equal(status, 401, `${header}: ${value.slice(0, 20)}…`);
+    }
+  }
+});
+
+test('trouble with Redis and with the database is no occasion to tell it', async () => {
+  const { relay, redis, daemon, request } = world;
+  redis.pause();
+  for (const key of [user, keys['active'] ?? '', keys['retired'] ?? '']) await request('GET', '/v1/models', { key });
+  redis.resume();
+  relay.cut();
+  const strangers = [1, 2, 3].map((count) => world.planted(`key of a stranger without a database ${count}`, 'sk-'));
+  for (const key of [user, daemon.masterKey, ...strangers]) {
+    await request('GET', '/key/list', { key });
+    await request('POST', '/credentials', {
+      key,
+      body: {
+        credential_name: 'lost',
+        credential_values: { api_key: world.planted(`value that is lost ${key.slice(-4)}`) },
+      },
+    });
+    await daemon.chat(key, 'mock-gpt').then((answer) => world.told.push({ where: 'chat', text: textOf(answer) }));
+    paths += 3;
+  }
+  paths += await runDirect(world);
+  relay.mend();
+  noneWasTold();
+  await until(async () => (await daemon.request('GET', '/key/list')).status === 200);
+});
+
+test('a dump of the database holds none in the clear, and only its owner reads it', async () => {
+  const path = join(world.stateDir, 'dump.jsonl');
+  const file = join(world.stateDir, 'database-url');
+  const { exit, err } = await gatewayctl(['db', 'dump', path, '--database-url', `@${file}`]);
+  assert.equal(exit, 0, err);
+  none(world.canaries.find(await readFile(path), ['secret', 'content']), 'in the dump');
+  assert.equal((await stat(path)).mode & 0o777, 0o600);
+});
+
+test('another encryption key changes nothing of it', async () => {
+  const newKey = join(world.stateDir, 'new-key');
+  await writeFile(newKey, `${world.canaries.plant('next encryption key', randomBytes(32).toString('base64'))}\n`, {
+    mode: 0o600,
+  });
+  const file = join(world.stateDir, 'database-url');
+  const env = { GATEWAYCTL_ENCRYPTION_KEY_FILE: world.encryptionKeyFile };
+  const { out, err, exit } = await gatewayctl(
+    ['crypto', 'rotate', '--new-key-file', newKey, '--debug', '--database-url', `@${file}`],
+    { env },
+  );
+  assert.equal(exit, 0, err);
+  none(world.canaries.find(out + err), 'crypto rotate');
+  paths++;
+});
+
 test('nothing of it is in the logs', () => {
+  assert.ok(paths >= 300, `${paths} paths`);
+  assert.ok(world.canaries.names.size >= 60);
   none(world.canaries.find(world.daemon.log.join('\n')), 'in the log');
   none(world.canaries.find(world.daemon.printed.join('')), 'on standard output');
+});
+
+test('nor in Redis', () => {
+  assert.match(world.monitor.heard, /gatewayctl/);
+  none(world.canaries.find(world.monitor.heard), 'in Redis');
+});
+
+test(
+  'nor in the list of processes, nor in the environment of a process that was started',
+  { skip: process.platform !== 'linux' },
+  async () => {
+    const { lines, environments } = await processesBelow(process.pid);
+    assert.match(lines, /postgres/);
+    none(world.canaries.find(lines), 'in a command line');
+    for (const [pid, environment] of environments) {
+      // The operator gave the daemon its own.
+      if (pid !== world.daemon.child.pid) none(world.canaries.find(environment), `in the environment of ${pid}`);
+    }
+  },
+);
+
+/** What the test itself wrote, as an operator would. */
+const written = /\/(config\.yaml|wrong-\d+\.yaml|database-url|encryption-key|new-key)$/;
+
+test('nor in a file of the daemon, and what it writes is for its owner alone', async () => {
+  for (const { path, mode, read } of await filesBelow(world.stateDir)) {
+    assert.equal(mode & 0o077, 0, path);
+    if (!written.test(path)) none(world.canaries.find(await read(), ['secret', 'content']), path);
+  }
 });
 
 /** Where metadata is kept as it was given. */
@@ -67,7 +205,42 @@ test('nor in the database', async () => {
     const kinds: readonly Kind[] = holdMetadata.has(table) ? ['secret', 'content'] : ['secret', 'misplaced', 'content'];
     none(world.canaries.find(text, kinds), `in the table ${table}`);
   }
+  await world.pool.query('checkpoint');
   for (const file of await filesBelow(world.clusterDir)) {
     none(world.canaries.find(await file.read(), ['secret', 'content']), file.path);
   }
+});
+
+test('and each of these searches finds what is there', async () => {
+  const { canaries, pool, monitor, redis } = world;
+  const canary = canaries.plant('canary', `sk-${unique(28)}`);
+  const found = (text: string | Buffer) => canaries.find(text).some((each) => each.startsWith('canary: '));
+  for (const text of [
+    canary,
+    canary.slice(7, 20),
+    Buffer.from(`x${canary}`).toString('base64'),
+    Buffer.from(canary).toString('hex'),
+  ]) {
+    assert.ok(found(`before ${text} after`), text);
+  }
+  await pool.query(
+    'create table gatewayctl.canary_text (note jsonb); create table gatewayctl.canary_bytes (raw bytea)',
+  );
+  await pool.query('insert into gatewayctl.canary_text values ($1)', [{ deep: [canary] }]);
+  await pool.query('insert into gatewayctl.canary_bytes values ($1)', [Buffer.from(canary)]);
+  const tables = await tablesAsText(pool);
+  for (const table of ['canary_text', 'canary_bytes']) assert.ok(found(tables.get(table) ?? ''), table);
+  await pool.query('checkpoint');
+  const files = await Promise.all((await filesBelow(world.clusterDir)).map(({ read }) => read()));
+  assert.ok(files.some(found), 'in the files of the database');
+  await redis.ask(`auth ${new URL(world.redisUrl).password}\r\nset canary ${canary}`);
+  await until(() => found(monitor.heard));
+  await writeFile(join(world.stateDir, 'canary'), canary);
+  const below = await filesBelow(world.stateDir);
+  assert.ok(found((await below.find(({ path }) => path.endsWith('/canary'))?.read()) ?? ''));
+  if (process.platform !== 'linux') return;
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', canary], { env: { CANARY: canary } });
+  await until(async () => found((await processesBelow(process.pid)).lines));
+  assert.ok(found((await processesBelow(process.pid)).environments.get(child.pid ?? 0) ?? ''));
+  child.kill('SIGKILL');
 });

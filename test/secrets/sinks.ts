@@ -56,18 +56,22 @@ export async function monitorRedis(port: number, password: string) {
   };
 }
 
-/** What other users of the machine see of a process and of those it started, and what these were told. */
-export async function processesBelow(pid: number): Promise<{ line: string; environments: readonly string[] }> {
-  const children = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const read = (of: string | number, file: string) => readFile(`/proc/${of}/${file}`, 'latin1').catch(() => '');
-  const parents = new Map<string, string>();
-  for (const each of children) parents.set(each, /\) \S (\d+)/.exec(await read(each, 'stat'))?.[1] ?? '');
-  const family = new Set([String(pid)]);
+/** What other users of the machine see of a process and of those it started, and what those were told. */
+export async function processesBelow(
+  root: number,
+): Promise<{ lines: string; environments: ReadonlyMap<number, string> }> {
+  const read = (of: number, file: string) => readFile(`/proc/${of}/${file}`, 'latin1').catch(() => '');
+  const all = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const parents = await Promise.all(
+    all.map(async (each) => [each, Number(/\) \S (\d+)/.exec(await read(each, 'stat'))?.[1])] as const),
+  );
+  const family = new Set([root]);
   for (let size = 0; size !== family.size;) {
     size = family.size;
     for (const [child, parent] of parents) if (family.has(parent)) family.add(child);
   }
-  family.delete(String(pid));
-  const lines = await Promise.all([pid, ...family].map((each) => read(each, 'cmdline')));
-  return { line: lines.join('\n'), environments: await Promise.all([...family].map((each) => read(each, 'environ'))) };
+  const lines = await Promise.all([...family].map((each) => read(each, 'cmdline')));
+  const environments = new Map<number, string>();
+  for (const each of family) environments.set(each, await read(each, 'environ'));
+  return { lines: lines.join('\n'), environments };
 }
