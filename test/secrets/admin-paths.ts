@@ -33,10 +33,11 @@ async function send(world: World, { route: [method, path] }: Operation, { fields
     return typeof fields[name] === 'string' ? encodeURIComponent(fields[name]) : 'nothing';
   });
   const hasBody = method !== 'GET';
-  const query = hasBody
-    ? ''
-    : `?${new URLSearchParams(Object.entries(fields).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]))}`;
-  return world.request(method, place + query, {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(fields))
+    query.set(name, typeof value === 'string' ? value : JSON.stringify(value));
+  const target = hasBody ? place : `${place}?${query.toString()}`;
+  return world.request(method, target, {
     ...(hasBody && { body: fields }),
     ...(key !== undefined && { key }),
     headers,

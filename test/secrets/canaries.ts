@@ -24,7 +24,7 @@ export class Canaries {
   readonly names = new Set<string>();
 
   /** @param core the part that only its holder knows, where that is not all of it */
-  plant<Text extends string>(name: string, text: Text, { kind = 'secret' as Kind, core = text as string } = {}): Text {
+  plant(name: string, text: string, { kind = 'secret', core = text }: { kind?: Kind; core?: string } = {}): string {
     this.names.add(name);
     // With what comes before it a text has three spellings in Base64. Its ends depend on what stands around it.
     const encoded = [0, 1, 2].map((skip) => Buffer.from(core.slice(skip)).toString('base64').slice(0, -4));

@@ -8,7 +8,7 @@ import { openCluster } from '../support/cluster.ts';
 import { mintToken, secretMint } from '../support/forge.ts';
 import { type Answer, aStateDir, startDaemon } from '../support/gateway.ts';
 import { startRelay } from '../support/postgres-relay.ts';
-import { startRedis } from '../support/redis.ts';
+import { skipWithoutRedis, startRedis } from '../support/redis.ts';
 import { Canaries, unique } from './canaries.ts';
 import { monitorRedis } from './sinks.ts';
 
@@ -68,10 +68,7 @@ export async function startWorld() {
   pool.on('error', () => undefined);
   opened.defer(() => pool.end());
   const relay = opened.use(await startRelay(cluster.url));
-  const redis = opened.use(await startRedis());
-  await redis.ask(`config set requirepass ${redisPassword}`);
-  const redisPort = Number(new URL(redis.url).port);
-  const monitor = opened.use(await monitorRedis(redisPort, redisPassword));
+  const redis = skipWithoutRedis === false ? opened.use(await startGuardedRedis(redisPassword)) : undefined;
 
   const issuer = 'https://issuer.example';
   const config = join(stateDir, 'config.yaml');
@@ -94,7 +91,6 @@ export async function startWorld() {
   const encryptionKeyFile = join(stateDir, 'encryption-key');
   await writeFile(encryptionKeyFile, `${encryptionKey}\n`, { mode: 0o600 });
   const databaseUrl = relay.url.replace('gatewayctl@', `gatewayctl:${databasePassword}@`);
-  const redisUrl = `redis://:${redisPassword}@127.0.0.1:${redisPort}`;
 
   const daemon = opened.use(
     await startDaemon({
@@ -103,7 +99,7 @@ export async function startWorld() {
       args: ['--config', config],
       env: {
         GATEWAYCTL_MASTER_KEY: masterKey,
-        GATEWAYCTL_REDIS_URL: redisUrl,
+        ...(redis && { GATEWAYCTL_REDIS_URL: redis.url }),
         GATEWAYCTL_ENCRYPTION_KEY_FILE: encryptionKeyFile,
         GATEWAYCTL_ENCRYPTION_KEY_PREVIOUS: previousKey,
         GATEWAYCTL_LOG_LEVEL: 'debug',
@@ -143,11 +139,9 @@ export async function startWorld() {
     pool,
     relay,
     redis,
-    monitor,
     daemon,
     config,
     databaseUrl,
-    redisUrl,
     encryptionKeyFile,
     encryptionKey,
     token,
@@ -155,6 +149,24 @@ export async function startWorld() {
     request,
     newKey,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+/** A Redis that asks for a password, and what it is told. */
+async function startGuardedRedis(password: string) {
+  const redis = await startRedis();
+  await redis.ask(`config set requirepass ${password}`);
+  const port = Number(new URL(redis.url).port);
+  const monitor = await monitorRedis(port, password);
+  return {
+    ...redis,
+    url: `redis://:${password}@127.0.0.1:${port}`,
+    heard: () => monitor.heard,
+    ask: (command: string) => redis.ask(`auth ${password}\r\n${command}`),
+    async [Symbol.asyncDispose]() {
+      monitor[Symbol.dispose]();
+      await redis[Symbol.asyncDispose]();
+    },
   };
 }
 
