@@ -218,6 +218,15 @@ test('nor in the database', async () => {
   }
 });
 
+test('a credential that is kept is blotted out of the logs, also where it looks like nothing', async () => {
+  const credential = unique();
+  const params = { model: 'openai/*', api_base: 'http://127.0.0.1:9/v1', api_key: credential };
+  await world.request('POST', '/model/new', { body: { model_name: 'any/*', litellm_params: params } });
+  assert.equal((await world.daemon.chat(user, `any/${credential}-and-more`)).status, 502);
+  await until(() => world.daemon.log.some((line) => line.includes('-and-more')));
+  assert.ok(!world.daemon.log.join().includes(credential));
+});
+
 test('and each of these searches finds what is there', async () => {
   const { canaries, pool, redis } = world;
   const canary = canaries.plant('canary', `sk-${unique(28)}`);
