@@ -194,6 +194,11 @@ test(
   },
 );
 
+test('nor may it be in a core dump of the service', async () => {
+  const unit = await readFile(new URL('../../packaging/gatewayctl.service', import.meta.url), 'utf8');
+  assert.match(unit, /^LimitCORE=0$/m);
+});
+
 /** What the test itself wrote, as an operator would. */
 const written = /\/(config\.yaml|wrong-\d+\.yaml|database-url|encryption-key|new-key)$/;
 
