@@ -94,6 +94,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
 
   const reload = oneAtATime(async () => {
     const { deployments: found, problems } = await loadDeployments(database.pool, vault, runtime.env);
+    for (const { apiKey } of found) if (apiKey !== undefined) parts.redact(apiKey);
     for (const problem of problems) log('warn', `Left out ${problem}`);
     deployments.replace([...configured, ...found]);
   });

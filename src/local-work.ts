@@ -53,7 +53,7 @@ export async function runServe(context: LocalContext, runtime: Runtime): Promise
   });
   for (const secret of settings.secrets) redact(secret);
   try {
-    await serve({ settings, runtime, log, version: clientVersion() });
+    await serve({ settings, runtime, log, redact, version: clientVersion() });
     return Exit.ok;
   } catch (thrown) {
     // systemd tells a lost database (restart) from a wrong setting (do not) by the status.
