@@ -17,6 +17,7 @@ import type { UserSettings } from './config/user-settings.ts';
 import { untilThrough } from './db/again.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
 import { openOrm } from './db/orm.ts';
+import type { Reachability } from './db/reachability.ts';
 import type { Change } from './db/notify.ts';
 import type { Work } from './db/work.ts';
 import { readAsked } from './kernel/change-options.ts';
@@ -96,14 +97,23 @@ export interface AppOptions {
   readonly explainer: Pick<Explainer, 'explain'>;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
+  /** Knows when the database is away: nobody waits for it then. */
+  readonly reachability?: Reachability | undefined;
+}
+
+export interface GatewayOrmOptions {
+  readonly url: string;
+  readonly poolSize: number;
+  readonly applicationName: string;
+  readonly reachability?: Reachability | undefined;
 }
 
 /** Opens the database with everything the gateway keeps in it. */
-export function openGatewayOrm(url: string, poolSize: number, applicationName: string): Promise<MikroORM> {
+export function openGatewayOrm(options: GatewayOrmOptions): Promise<MikroORM> {
   const owners = [Budget, Customer, Tag, Organization, OrganizationMember, User, Invitation];
   const teams = [Team, TeamMember, FormerMember, DeletedTeam, Key, RetiredToken, DeletedKey];
   const entities = [...owners, ...teams, Model, Credential, AuditEntry];
-  return openOrm({ url, entities, poolSize, applicationName });
+  return openOrm({ ...options, entities });
 }
 
 /**
@@ -132,7 +142,8 @@ export class App {
   async run(operation: AnyOperation<Services>, given: unknown, caller: Caller): Promise<Record<string, unknown>> {
     const request = { operation, given, caller, asked: readAsked(operation, given) };
     try {
-      return await this.#admission.run(() =>
+      this.#options.reachability?.require();
+      return await this.#admission.run(operation, () =>
         untilThrough(() => this.#attempt(request)).catch((thrown: unknown) => {
           if (wasMadeMeanwhile(request.asked, thrown)) return this.#attempt(request);
           throw thrown;
@@ -144,7 +155,9 @@ export class App {
   }
 
   async #attempt(request: Request): Promise<Record<string, unknown>> {
-    const { orm, now, onChange } = this.#options;
+    const { orm, now, onChange, reachability } = this.#options;
+    // Again, for whoever has waited for a turn meanwhile.
+    reachability?.require();
     const { operation, asked, caller } = request;
     const changes: Change[] = [];
     const work = async (em: EntityManager) => {

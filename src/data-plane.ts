@@ -71,6 +71,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
   const seed: Seed = (entity, id, spent) => metering.seed(entity, id, spent);
   const payers = new Payers({
     pool: database.pool,
+    reachability: database.reachability,
     ttl: toMilliseconds(settings.authCacheTtl),
     staleMax: toMilliseconds(settings.authStaleMax),
     maxEntries: PAYERS_AT_MOST,
@@ -83,6 +84,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     allowedIps,
     masterKeyAllowedIps,
     pool: database.pool,
+    reachability: database.reachability,
     cache,
     masterKey,
     tokens: settings.jwt && opened.use(await openVerifier(settings.jwt, parts)),
@@ -247,14 +249,18 @@ function listen(
 ): Listener {
   return new Listener({
     url: database.url,
+    clients: database.reachability.clients,
     onChange: follow,
+    onDoubt: () => database.reachability.doubt(),
     onUp: (since) => {
+      database.reachability.found();
       cache.trust(since);
       payers.trust();
       outage.over();
       reload().catch((error: unknown) => outage.log('error', 'Models could not be read', { error }));
     },
     onDown: (error) => {
+      database.reachability.lost();
       cache.distrust();
       payers.distrust();
       outage.begin(error);

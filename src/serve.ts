@@ -91,6 +91,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     userDefaults: settings.userSettings,
     explainer: plane.explainer,
     onChange: plane.follow,
+    reachability: database.reachability,
   });
   if (settings.rotationSecretsDir !== undefined) {
     opened.use(rotateKeys({ app, database, log: plane.log, directory: settings.rotationSecretsDir }));
@@ -118,7 +119,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     log: plane.log,
     version,
     isDraining: () => isDraining,
-    database: () => answers(database),
+    database: async () => !database.reachability.isAway && answers(database),
   });
 
   const socketPath = join(settings.stateDir, 'admin.sock');

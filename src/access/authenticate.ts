@@ -2,6 +2,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type pg from 'pg';
 import { asDatabaseTrouble, databaseAway } from '../db/errors.ts';
+import type { Reachability } from '../db/reachability.ts';
 import { requireWithin } from '../kernel/client.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Networks } from '../kernel/networks.ts';
@@ -19,6 +20,7 @@ import { type Principal, unlimited } from './principal.ts';
 
 export interface AuthenticatorOptions {
   readonly pool: pg.Pool;
+  readonly reachability: Pick<Reachability, 'require'>;
   readonly cache: KeyCache;
   readonly masterKey: string;
   /** A further header to read the key from. */
@@ -168,6 +170,7 @@ export class Authenticator {
 
   /** The wait for a connection counts too: a database that stands still holds all of them. */
   async #ask(hash: string): Promise<KeyRow | undefined> {
+    this.#options.reachability.require();
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(() => late.reject(databaseAway(undefined)), LOOKUP_MS);
     try {
