@@ -17,13 +17,16 @@ export interface RawAnswer {
 const bytesOf = ({ line, headers, body = '' }: RawRequest): Buffer =>
   Buffer.from([line, ...headers, `Content-Length: ${body.length}`, '', body].join('\r\n'), 'latin1');
 
+/** What is longer is not read to its end. */
+const enough = 60_000;
+
 /** How long the whole answer is, once its head is there. Nothing follows the head of an answer to HEAD. */
 const wholeLength = (text: string, line: string): number => {
   const end = text.indexOf('\r\n\r\n');
   if (end === -1) return Infinity;
   if (line.startsWith('HEAD ')) return end + 4;
   const length = /\r\ncontent-length: (\d+)/i.exec(text.slice(0, end));
-  return length ? end + 4 + Number(length[1]) : Infinity;
+  return length ? Math.min(end + 4 + Number(length[1]), enough) : Infinity;
 };
 
 /** One connection after the other, each used for as long as the server keeps it. */
@@ -48,7 +51,7 @@ export class Lane {
       const text = this.#text;
       const isClosed = this.#socket !== socket;
       if (!isClosed && text.length < wholeLength(text, request.line)) return;
-      if (/\r\nconnection: close/i.test(text) || !text.startsWith('HTTP/1.1 ')) this.close();
+      if (/\r\nconnection: close/i.test(text) || text.length >= enough || !text.startsWith('HTTP/1.1 ')) this.close();
       resolve({ status: Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1] ?? 0), text });
     };
     socket.write(bytesOf(request));

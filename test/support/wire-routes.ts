@@ -17,7 +17,8 @@ const patternOf = ({ path }: RegisteredRoute): RegExp =>
 
 /** The routes whose path a request's target is, to the letter: no others may answer it. */
 export function routesNamed(routes: readonly RegisteredRoute[], line: string): readonly RegisteredRoute[] {
-  const [, method = '', target = ''] = /^([A-Z]+) (\S*)/s.exec(line) ?? [];
+  // Node's parser takes more than one space, as RFC 9112 (3) lets it: the target is the same.
+  const [, method = '', target = ''] = /^([A-Z]+) +(\S*)/s.exec(line) ?? [];
   const [path = ''] = target.split('?');
   return routes.filter((route) => route.method === (method === 'HEAD' ? 'GET' : method) && patternOf(route).test(path));
 }
