@@ -130,10 +130,14 @@ async function gather<Services>(gathering: Gathering<Services>): Promise<Gathere
     };
   }
   const isOwn = operation.cli.isOwnWithout === true && (await hasKey(session));
+  const isNeeded = (field: string): boolean =>
+    operation.cli.needs?.[field]?.every((other) => input[other] === undefined) ?? false;
   const missing = [...parameters.args, ...parameters.flags].filter(
     ({ field, isRequired }) =>
       input[field] === undefined &&
-      (isRequired || (!isOwn && field === keyStdin && parameters.args.some((each) => each.field === field))),
+      (isRequired ||
+        isNeeded(field) ||
+        (!isOwn && field === keyStdin && parameters.args.some((each) => each.field === field))),
   );
   Object.assign(input, await askFor(missing, gathering));
   const names = parameters.args
