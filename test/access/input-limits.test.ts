@@ -92,7 +92,10 @@ const admin = (body: string | Buffer, headers: Record<string, string> = {}) =>
     headers: { authorization: `Bearer ${gateway.daemon.masterKey}`, 'content-type': 'application/json', ...headers },
     body,
   });
-const told = async (answer: Response) => [answer.status, (await answer.json()).error?.type];
+const told = async (answer: Response) => [
+  answer.status,
+  ((await answer.json()) as { error: { type: string } }).error.type,
+];
 
 describe('the body of an administrator', () => {
   test('may be 1 MiB, compressed or not, and not a byte more', async () => {

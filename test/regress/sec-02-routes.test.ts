@@ -79,9 +79,9 @@ function assertOwnPolicy({ seen, sent, ran }: Answers): void {
   for (const { probe, paths } of ran as readonly Ran[]) {
     const line = sent.get(probe)?.line ?? assert.fail(`ran for nobody: ${paths.join(', ')}`);
     assert.ok(daemon.asked.has(probe), `${line} ran, and nobody looked at its credential`);
-    const named = routesNamed(daemon.routes, line).map(({ path }) => path);
+    const named = new Set(routesNamed(daemon.routes, line).map(({ path }) => path));
     assert.ok(
-      paths.some((path) => named.includes(path)),
+      paths.some((path) => named.has(path)),
       `${line} reached ${paths.join(', ')}`,
     );
   }
