@@ -66,8 +66,9 @@ export async function gunzipBody(
   signal.addEventListener('abort', onAbort);
   gunzip.on('data', (chunk: Buffer) => {
     inflated += chunk.length;
-    if (inflated > most) reject(tooLarge());
-    else chunks.push(chunk);
+    if (inflated <= most) return void chunks.push(chunk);
+    chunks.length = 0;
+    return reject(tooLarge());
   });
   gunzip.on('end', () => resolve(Buffer.concat(chunks)));
   gunzip.on('error', (cause) => reject(notGzip(cause)));

@@ -37,7 +37,7 @@ after(() => gateway[Symbol.asyncDispose]());
 const readable = new Set(
   operations
     .filter(isReading)
-    .flatMap(({ route, alsoAt = [] }) => [route, ...alsoAt])
+    .flatMap(({ route, alsoAt = [] }) => [route].concat(alsoAt))
     .map(([method, path]) => `${method} ${path}`)
     .concat(['GET /v1/models', 'GET /models', 'GET /v1/models/:model', 'GET /models/:model']),
 );
