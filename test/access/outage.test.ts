@@ -87,6 +87,8 @@ describe('while the database is away', () => {
     const start = performance.now();
     await until(async () => (await status(daemon, key)) === 503, 8_000);
     assert.ok(performance.now() - start < 5_000);
+    // A daemon that cannot book waits ten seconds before it ends.
+    relay.mend();
   });
 
   test('once it has answered, nothing from before is served when it is away again', async () => {
@@ -103,6 +105,37 @@ describe('while the database is away', () => {
     relay.cut();
     await until(async () => (await daemon.request('GET', '/health/readiness', { key: '' })).status === 503);
     assert.equal(await status(daemon, key), 503, 'it was not looked up since');
+    relay.mend();
+  });
+
+  test('keys that were known call models, also when its connections die one after the other', async () => {
+    await using relay = await startRelay(database.url);
+    await using daemon = await aDaemon(relay.url);
+    const [key, other] = [await direct('key generate --alias before -q'), await direct('key generate --alias last -q')];
+    assert.equal(await status(daemon, key), 200);
+    relay.shut();
+    await sql(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatewayctl-listen'`);
+    await until(() => isLost(daemon));
+    assert.equal(await status(daemon, other), 200, 'a connection that is left looks it up');
+    relay.cut();
+    for (const known of [key, other]) assert.equal(await status(daemon, known), 200);
+    relay.mend();
+  });
+
+  test('a key that a connection which was left found deleted is not served', async () => {
+    await using relay = await startRelay(database.url);
+    await using daemon = await aDaemon(relay.url);
+    const key = await direct('key generate --alias ended -q');
+    assert.equal(await status(daemon, key), 200);
+    relay.shut();
+    await sql(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatewayctl-listen'`);
+    await until(() => isLost(daemon));
+    await direct('key delete ended --yes');
+    assert.equal(await status(daemon, key), 401);
+    relay.cut();
+    await until(async () => (await daemon.request('GET', '/health/readiness', { key: '' })).status === 503);
+    assert.equal(await status(daemon, key), 503);
+    relay.mend();
   });
 
   test('one line says so, without a stack, and one that it is back', async () => {
