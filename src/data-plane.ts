@@ -208,6 +208,7 @@ async function openRedis(url: string, { settings, log, sharedSecret }: DataPlane
 /** Loaded only where JWTs are on. */
 async function openVerifier({ issuers }: JwtSettings, { log }: DataPlaneParts) {
   const { TokenVerifier } = await import('./jwt/verify.ts');
+  log('warn', 'JWTs are verified and stand for nobody yet: each that is good is answered 403');
   const verifier = new TokenVerifier({ issuers, now, log });
   void verifier.warmUp();
   return verifier;
