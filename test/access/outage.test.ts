@@ -53,6 +53,9 @@ const sql = async (statement: string): Promise<void> => {
 const status = async (daemon: Daemon, key: string) => (await daemon.chat(key, 'mock-gpt')).status;
 const isLost = (daemon: Daemon) => daemon.log.some((line) => /Changes cannot be heard of/.test(line));
 
+/** Ends the connection that hears of changes. */
+const terminate = `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatewayctl-listen'`;
+
 describe('while the database is away', () => {
   test('keys that were known call models, others do not, and nobody administers with one', async () => {
     await using relay = await startRelay(database.url);
@@ -112,11 +115,22 @@ describe('while the database is away', () => {
     await using relay = await startRelay(database.url);
     await using daemon = await aDaemon(relay.url);
     const [key, other] = [await direct('key generate --alias before -q'), await direct('key generate --alias last -q')];
-    assert.equal(await status(daemon, key), 200);
-    relay.shut();
-    await sql(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatewayctl-listen'`);
-    await until(() => isLost(daemon));
-    assert.equal(await status(daemon, other), 200, 'a connection that is left looks it up');
+    const said = (what: RegExp) => daemon.log.filter((line) => what.test(line)).length;
+    // Within a second, or it was no dying server: on a busy machine it may take several attempts to be so quick.
+    for (let attempts = 0; ; attempts++) {
+      assert.ok(attempts < 20, 'the machine is never quick enough');
+      await until(async () => (await status(daemon, key)) === 200);
+      const [lost, heard] = [said(/Changes cannot be heard of/), said(/Changes are heard of again/)];
+      const start = performance.now();
+      relay.shut();
+      await sql(terminate);
+      await until(() => said(/Changes cannot be heard of/) > lost);
+      // By a connection that is left, once nobody else has it.
+      await until(async () => (await status(daemon, other)) === 200);
+      if (performance.now() - start < 900) break;
+      relay.mend();
+      await until(() => said(/Changes are heard of again/) > heard);
+    }
     relay.cut();
     for (const known of [key, other]) assert.equal(await status(daemon, known), 200);
     relay.mend();
@@ -128,10 +142,10 @@ describe('while the database is away', () => {
     const key = await direct('key generate --alias ended -q');
     assert.equal(await status(daemon, key), 200);
     relay.shut();
-    await sql(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatewayctl-listen'`);
+    await sql(terminate);
     await until(() => isLost(daemon));
     await direct('key delete ended --yes');
-    assert.equal(await status(daemon, key), 401);
+    await until(async () => (await status(daemon, key)) === 401);
     relay.cut();
     await until(async () => (await daemon.request('GET', '/health/readiness', { key: '' })).status === 503);
     assert.equal(await status(daemon, key), 503);
