@@ -1,4 +1,5 @@
 import { GatewayError } from './kernel/errors.ts';
+import { isReading } from './kernel/operation.ts';
 
 /** How long an operation waits for its turn at most, and how many of them can: beyond, whoever asks is told to come back. */
 const WAIT_MS = 15_000;
@@ -10,18 +11,14 @@ const busy = (message: string): GatewayError =>
     headers: { 'retry-after': '2' },
   });
 
-/**
- * Lets so many operations of the admin side be under way as leave connections for others: a burst of them would
- * otherwise take all of the pool, and calls of models that look up a key, and the ledger, would be refused with it.
- */
-export class Admission {
+/** A burst of one lane does not hold up the other. */
+class Lane {
   readonly #atOnce: number;
   readonly #waiting = new Set<() => void>();
   #underWay = 0;
 
-  /** @param connections of the pool, of which operations get half */
-  constructor(connections: number) {
-    this.#atOnce = Math.max(1, Math.floor(connections / 2));
+  constructor(atOnce: number) {
+    this.#atOnce = atOnce;
   }
 
   /**
@@ -63,5 +60,27 @@ export class Admission {
     }
     this.#waiting.delete(begin);
     begin();
+  }
+}
+
+/**
+ * Lets so many operations of the admin side be under way as leave connections for others: a burst of them would
+ * otherwise take all of the pool, and calls of models that look up a key, and the ledger, would be refused with it.
+ * Those that change something have a lane of their own, because ten reports over a year take seconds.
+ */
+export class Admission {
+  readonly #reading: Lane;
+  readonly #changing: Lane;
+
+  /** @param connections of the pool, of which operations get half */
+  constructor(connections: number) {
+    const atOnce = Math.max(1, Math.floor(connections / 4));
+    this.#reading = new Lane(atOnce);
+    this.#changing = new Lane(atOnce);
+  }
+
+  /** @throws GatewayError 503 when too many wait already, or its turn does not come in time */
+  run<T>(operation: Parameters<typeof isReading>[0], action: () => Promise<T>): Promise<T> {
+    return (isReading(operation) ? this.#reading : this.#changing).run(action);
   }
 }

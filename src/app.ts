@@ -14,8 +14,10 @@ import { BudgetService } from './budgets/budget.service.ts';
 import { Customer } from './customers/customer.entity.ts';
 import { CustomerService } from './customers/customer.service.ts';
 import type { UserSettings } from './config/user-settings.ts';
+import { untilThrough } from './db/again.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
 import { openOrm } from './db/orm.ts';
+import type { Reachability } from './db/reachability.ts';
 import type { Change } from './db/notify.ts';
 import type { Work } from './db/work.ts';
 import { readAsked } from './kernel/change-options.ts';
@@ -33,7 +35,7 @@ import { KeyRules, type KeyRuleSettings } from './keys/key.rules.ts';
 import { KeyService } from './keys/key.service.ts';
 import { KeyMapping } from './mappings/mapping.entity.ts';
 import { MappingService } from './mappings/mapping.service.ts';
-import type { Deployment } from './models/deployment.ts';
+import { accessGroupsOf, type Deployment } from './models/deployment.ts';
 import { AccessGroupService } from './models/access-group.service.ts';
 import { Model } from './models/model.entity.ts';
 import { ModelService } from './models/model.service.ts';
@@ -48,7 +50,7 @@ import { spendRows, spendSums } from './spend/spend.queries.ts';
 import { requireSpender, spendScope } from './spend/spend.scope.ts';
 import { tagSums } from './spend/tag-summary.ts';
 import { MemberService } from './teams/member.service.ts';
-import { DeletedTeam, Team, TeamMember } from './teams/team.entity.ts';
+import { DeletedTeam, FormerMember, Team, TeamMember } from './teams/team.entity.ts';
 import { Tag } from './tags/tag.entity.ts';
 import { TagService } from './tags/tag.service.ts';
 import { TeamJoin } from './teams/team.join.ts';
@@ -102,14 +104,23 @@ export interface AppOptions {
   readonly tokenTest: Pick<TokenTest, 'test'>;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
+  /** Knows when the database is away: nobody waits for it then. */
+  readonly reachability?: Reachability | undefined;
+}
+
+export interface GatewayOrmOptions {
+  readonly url: string;
+  readonly poolSize: number;
+  readonly applicationName: string;
+  readonly reachability?: Reachability | undefined;
 }
 
 /** Opens the database with everything the gateway keeps in it. */
-export function openGatewayOrm(url: string, poolSize: number, applicationName: string): Promise<MikroORM> {
+export function openGatewayOrm(options: GatewayOrmOptions): Promise<MikroORM> {
   const owners = [Budget, Customer, Tag, Organization, OrganizationMember, User, Invitation];
-  const teams = [Team, TeamMember, DeletedTeam, Key, RetiredToken, DeletedKey];
+  const teams = [Team, TeamMember, FormerMember, DeletedTeam, Key, RetiredToken, DeletedKey];
   const entities = [...owners, ...teams, KeyMapping, Model, Credential, AuditEntry];
-  return openOrm({ url, entities, poolSize, applicationName });
+  return openOrm({ ...options, entities });
 }
 
 /**
@@ -121,10 +132,12 @@ export function openGatewayOrm(url: string, poolSize: number, applicationName: s
 export class App {
   readonly #options: AppOptions;
   readonly #chains: Chains;
+  readonly #groups: readonly string[];
   readonly #admission: Admission;
 
   constructor(options: AppOptions) {
     this.#options = options;
+    this.#groups = options.configured.flatMap(accessGroupsOf);
     this.#admission = new Admission(options.poolSize);
     this.#chains = new Chains(new AuditKeys(options.auditVault));
   }
@@ -136,8 +149,9 @@ export class App {
   async run(operation: AnyOperation<Services>, given: unknown, caller: Caller): Promise<Record<string, unknown>> {
     const request = { operation, given, caller, asked: readAsked(operation, given) };
     try {
-      return await this.#admission.run(() =>
-        this.#attempt(request).catch((thrown: unknown) => {
+      this.#options.reachability?.require();
+      return await this.#admission.run(operation, () =>
+        untilThrough(() => this.#attempt(request)).catch((thrown: unknown) => {
           if (wasMadeMeanwhile(request.asked, thrown)) return this.#attempt(request);
           throw thrown;
         }),
@@ -148,12 +162,14 @@ export class App {
   }
 
   async #attempt(request: Request): Promise<Record<string, unknown>> {
-    const { orm, now, onChange } = this.#options;
+    const { orm, now, onChange, reachability } = this.#options;
+    // Again, for whoever has waited for a turn meanwhile.
+    reachability?.require();
     const { operation, asked, caller } = request;
     const changes: Change[] = [];
     const work = async (em: EntityManager) => {
       const { actor, changedBy, requestId, client } = caller;
-      const authority = await Authority.of(em, actor);
+      const authority = await Authority.of(em, { actor, groups: this.#groups });
       authority.requireOperation(operation);
       return perform(
         request,
@@ -171,7 +187,7 @@ export class App {
     const { orm, now, onChange } = this.#options;
     const changes: Change[] = [];
     const done = await orm.em.fork().transactional(async (em) => {
-      const authority = await Authority.of(em, actor);
+      const authority = await Authority.of(em, { actor, groups: this.#groups });
       const services = this.#services({
         em,
         now: now(),

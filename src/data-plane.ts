@@ -11,13 +11,12 @@ import type { Principal } from './access/principal.ts';
 import type { Seed } from './access/principal-of.ts';
 import type { Database } from './database.ts';
 import type { Provisioning } from './jwt/bearers.ts';
-import { type Change, Listener } from './db/notify.ts';
 import { OutageLog } from './db/outage-log.ts';
 import { Explainer } from './explain/explainer.ts';
+import { follower, listen } from './following.ts';
 import { toMilliseconds } from './kernel/duration.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
-import { tokensOf } from './keys/key.queries.ts';
 import { countCompletion, estimatePromptTokens } from './metering/estimate.ts';
 import { Metering } from './metering/metering.ts';
 import type { Deployment } from './models/deployment.ts';
@@ -75,6 +74,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
   const seed: Seed = (entity, id, spent) => metering.seed(entity, id, spent);
   const payers = new Payers({
     pool: database.pool,
+    reachability: database.reachability,
     ttl: toMilliseconds(settings.authCacheTtl),
     staleMax: toMilliseconds(settings.authStaleMax),
     maxEntries: PAYERS_AT_MOST,
@@ -89,6 +89,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     deployments: () => deployments,
     gauge: () => metering.gauge,
     isLive: true,
+    bodyBytes: settings.bodyLimit,
     modelAccessStatus: settings.modelAccessStatus,
     budgetExceededStatus: settings.budgetExceededStatus,
   });
@@ -112,6 +113,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     allowedIps,
     masterKeyAllowedIps,
     pool: database.pool,
+    reachability: database.reachability,
     cache,
     masterKey,
     tokens: tokens?.verification,
@@ -121,6 +123,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
   });
   const reload = oneAtATime(async () => {
     const { deployments: found, problems } = await loadDeployments(database.pool, vault, runtime.env);
+    for (const { apiKey } of found) if (apiKey !== undefined) parts.redact(apiKey);
     for (const problem of problems) log('warn', `Left out ${problem}`);
     deployments.replace([...configured, ...found]);
   });
@@ -216,62 +219,5 @@ async function openRedis(url: string, { settings, log, sharedSecret }: DataPlane
     ttl: toMilliseconds(settings.redisCacheTtl),
     secret: sharedSecret,
     warn: (message, error) => log('warn', message, error === undefined ? {} : { error }),
-  });
-}
-
-type Follow = (change: Change) => Promise<void> | void;
-
-interface Kept {
-  readonly cache: KeyCache;
-  readonly payers: Payers;
-  readonly reload: () => Promise<void>;
-  readonly metering: Metering;
-  readonly deployments: DeploymentTable;
-}
-
-/** Drops what a change makes untrue. */
-function follower({ database, log }: DataPlaneParts, { cache, payers, reload, metering, deployments }: Kept): Follow {
-  const failed = (error: unknown): undefined => {
-    log('error', 'A change could not be followed', { error });
-  };
-  return (change) => {
-    if (change.entity === 'model') return reload().catch(failed);
-    if (change.entity === 'jwt_key_mapping') return cache.invalidateTokens();
-    const { entity, id } = change;
-    // The change may be one of what it has spent: a reset budget has room from the next call on.
-    if (entity !== 'budget') metering.refresh(entity, id);
-    if (entity === 'customer' || entity === 'tag') return payers.forget(entity, id);
-    if (entity === 'budget') payers.forgetAll();
-    if (entity === 'key') return change.isNew ? cache.welcome(change.hashes) : cache.invalidate(change.hashes);
-    cache.invalidateOwner(entity, id, () => tokensOf(database.pool, entity, id).catch(failed));
-    // A deleted team took its models with it.
-    return entity === 'team' && deployments.hasTeam(id) ? reload().catch(failed) : undefined;
-  };
-}
-
-/** Hears of changes, whoever made them, and says when it cannot. */
-function listen(
-  { database }: DataPlaneParts,
-  { cache, payers, reload, follow, outage }: Kept & { readonly follow: Follow; readonly outage: OutageLog },
-): Listener {
-  return new Listener({
-    url: database.url,
-    onChange: follow,
-    onUp: (since) => {
-      cache.trust(since);
-      payers.trust();
-      outage.over();
-      reload().catch((error: unknown) => outage.log('error', 'Models could not be read', { error }));
-    },
-    onDown: (error) => {
-      cache.distrust();
-      payers.distrust();
-      outage.begin(error);
-    },
-    onUnreadable: (error) => {
-      cache.forgetAll();
-      payers.distrust();
-      outage.unreadable(error);
-    },
   });
 }

@@ -7,6 +7,7 @@ import { openEmbedded } from './db/embedded.ts';
 import { asDatabaseRefusal } from './db/errors.ts';
 import { type MigrationStatus, migrationStatus } from './db/migrate.ts';
 import { poolOf } from './db/orm.ts';
+import { Reachability } from './db/reachability.ts';
 
 /** The gateway's database, wherever it is. */
 export interface Database extends AsyncDisposable {
@@ -17,6 +18,7 @@ export interface Database extends AsyncDisposable {
   readonly pool: pg.Pool;
   /** Most connections of the pool. */
   readonly poolSize: number;
+  readonly reachability: Reachability;
   status(): Promise<MigrationStatus>;
 }
 
@@ -32,10 +34,12 @@ export async function openDatabase(
     const server = opened.use(await openEmbedded({ stateDir }));
     url = server.url;
   }
-  const orm = await openGatewayOrm(url, dbPoolSize, applicationName).catch(failed);
+  const reachability = opened.use(new Reachability());
+  const orm = await openGatewayOrm({ url, poolSize: dbPoolSize, applicationName, reachability }).catch(failed);
   opened.defer(() => orm.close());
   const pool = await poolOf(orm).catch(failed);
   await pool.query('select 1').catch(failed);
+  reachability.watch(pool);
   const kept = opened.move();
   return {
     url,
@@ -43,6 +47,7 @@ export async function openDatabase(
     orm,
     pool,
     poolSize: dbPoolSize,
+    reachability,
     status: () => migrationStatus(pool),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };

@@ -64,13 +64,14 @@ async function openExplainer({ pool, settings, vault, env }: Surroundings): Prom
     pool,
     now,
     seed,
-    payers: new Payers({ pool, ttl: 0, staleMax: 0, maxEntries: 1_000, seed }),
+    payers: new Payers({ pool, reachability: { require: () => {} }, ttl: 0, staleMax: 0, maxEntries: 1_000, seed }),
     deployments: async () => {
       const { deployments } = await loadDeployments(pool, vault, env);
       return new DeploymentTable([...configuredDeployments(settings), ...deployments]);
     },
     gauge: async () => ({ prices: await Prices.load(), counters, limiter: new RateLimiter() }),
     isLive: false,
+    bodyBytes: settings.bodyLimit,
     modelAccessStatus: settings.modelAccessStatus,
     budgetExceededStatus: settings.budgetExceededStatus,
   });

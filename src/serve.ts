@@ -29,6 +29,8 @@ export interface ServeParts {
   readonly settings: Settings;
   readonly runtime: Runtime;
   readonly log: Log;
+  /** Blots a secret out of whatever is logged from now on. */
+  readonly redact: (secret: string) => void;
   readonly version: string;
 }
 
@@ -93,6 +95,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     explainer: plane.explainer,
     tokenTest: plane.tokenTest,
     onChange: plane.follow,
+    reachability: database.reachability,
   });
   if (settings.rotationSecretsDir !== undefined) {
     opened.use(rotateKeys({ app, database, log: plane.log, directory: settings.rotationSecretsDir }));
@@ -120,7 +123,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     log: plane.log,
     version,
     isDraining: () => isDraining,
-    database: () => answers(database),
+    database: async () => !database.reachability.isAway && answers(database),
   });
 
   const socketPath = join(settings.stateDir, 'admin.sock');

@@ -343,7 +343,7 @@ describe('the schema', () => {
   test('has every column that an entity reads, of the same nullability', async () => {
     await direct('migrate up');
     await using opened = new AsyncDisposableStack();
-    const orm = await openGatewayOrm(database.url, 1, 'test');
+    const orm = await openGatewayOrm({ url: database.url, poolSize: 1, applicationName: 'test' });
     opened.defer(() => orm.close());
     const columns: { table: string; column: string; nullable: boolean }[] = await orm.em.fork().execute(
       `select table_name as "table", column_name as "column", is_nullable = 'YES' as nullable

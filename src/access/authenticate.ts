@@ -2,6 +2,7 @@ import { createHmac, hash as digest, randomBytes, timingSafeEqual } from 'node:c
 import type { IncomingMessage } from 'node:http';
 import type pg from 'pg';
 import { asDatabaseTrouble, databaseAway } from '../db/errors.ts';
+import type { Reachability } from '../db/reachability.ts';
 import { requireWithin } from '../kernel/client.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Networks } from '../kernel/networks.ts';
@@ -20,6 +21,7 @@ import { type Principal, unlimited } from './principal.ts';
 
 export interface AuthenticatorOptions {
   readonly pool: pg.Pool;
+  readonly reachability: Pick<Reachability, 'require'>;
   readonly cache: KeyCache;
   readonly masterKey: string;
   /** A further header to read the key from. */
@@ -136,10 +138,12 @@ export class Authenticator {
   async #loadBearer(tokens: TokenVerification, token: VerifiedToken, name: string): Promise<Cached> {
     const { cache, now } = this.#options;
     const { fence } = cache;
+    this.#options.reachability.require();
     const { principal, ttl } = await withDeadline(tokens.find(token, LOOKUP_MS));
-    cache.forgetAside();
-    await cache.store(name, { principal }, { fence, ttl: Math.min(ttl, token.expiresAt - now().getTime()) });
-    return { principal };
+    const found: Cached = { principal };
+    cache.answered(name, found);
+    await cache.store(name, found, { fence, ttl: Math.min(ttl, token.expiresAt - now().getTime()) });
+    return found;
   }
 
   #master(address: () => string): Principal {
@@ -197,17 +201,15 @@ export class Authenticator {
       return cached;
     }
     const row = await this.#ask(hash);
-    cache.forgetAside();
-    if (!row) {
-      await cache.store(hash, 'unknown', { fence });
-      return 'unknown';
-    }
-    const principal = principalOf(row, seed);
-    await cache.store(hash, { principal }, { fence, snapshot: { principal, readAt: row.read_at } });
-    return { principal };
+    const found: Cached = row ? { principal: principalOf(row, seed) } : 'unknown';
+    cache.answered(hash, found);
+    const snapshot = row && found !== 'unknown' ? { snapshot: { ...found, readAt: row.read_at } } : {};
+    await cache.store(hash, found, { fence, ...snapshot });
+    return found;
   }
 
   async #ask(hash: string): Promise<KeyRow | undefined> {
+    this.#options.reachability.require();
     return withDeadline(findKeyRow(this.#options.pool, hash, LOOKUP_MS));
   }
 }

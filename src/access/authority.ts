@@ -1,12 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { SCHEMA } from '../db/schema.ts';
-import { GatewayError } from '../kernel/errors.ts';
-import type { Grant, HeldGrant } from '../kernel/grant.ts';
+import type { HeldGrant } from '../kernel/grant.ts';
 import { type Actor, type AnyOperation, isReading, type Role, type Workload } from '../kernel/operation.ts';
 import { type Permits, refusing } from '../kernel/permits.ts';
 import { letsRoute } from '../kernel/route-groups.ts';
-import { type CallerRow, type GrantRow, readKeyCaller, readTokenCaller } from './caller-row.ts';
-import { tokenLacks } from './model-checks.ts';
+import { adminOnly, notOfWorkload, routeNotAllowed, routeNotOfToken } from './authority.errors.ts';
+import { callerOf, type CallerRow, type GrantRow, grantOf, isBound, withinBounds } from './caller.ts';
+import { tokenCallerOf } from './token-caller.ts';
 
 /** Teams or organizations one caller can be responsible for: the most a list of ids is made of. */
 const IDS_AT_MOST = 10_000;
@@ -16,6 +16,11 @@ const idsIn = 'select jsonb_array_elements_text(?::jsonb)';
 
 /** LiteLLM's role of whoever administers an organization. */
 export type OrganizationRole = 'org_admin' | 'internal_user' | 'internal_user_viewer';
+
+interface Asking {
+  readonly actor: Actor;
+  readonly groups: readonly string[];
+}
 
 /**
  * What a caller may do, read in the transaction in which it is then done, so that a role taken away a moment ago counts.
@@ -34,8 +39,10 @@ export class Authority {
   #mayBeAdmin = true;
   #route = '';
   readonly isAdmin: boolean;
+  readonly #configuredGroups: readonly string[];
 
-  private constructor(em: EntityManager, actor: Actor, caller: CallerRow | undefined) {
+  private constructor(em: EntityManager, { actor, groups }: Asking, caller: CallerRow | undefined) {
+    this.#configuredGroups = groups;
     this.#em = em;
     this.#caller = caller;
     this.isAdmin = caller === undefined || isAdministrator(actor, caller);
@@ -43,11 +50,15 @@ export class Authority {
       [this.#workload, this.#permits, this.#mayBeAdmin] = [actor.workload, actor.permits, actor.mayBeAdmin];
   }
 
-  /** @throws GatewayError 401 when the caller's key has ended or was blocked since it was authenticated */
-  static async of(em: EntityManager, actor: Actor): Promise<Authority> {
-    if (actor.type === 'key') return new Authority(em, actor, await readKeyCaller(em, actor));
-    if (actor.type === 'jwt') return new Authority(em, actor, await readTokenCaller(em, actor));
-    return new Authority(em, actor, undefined);
+  /**
+   * @param groups the access groups of the configuration; those of the database are read when they are asked for
+   * @throws GatewayError 401 when what the caller came with has ended or was blocked since it was authenticated
+   */
+  static async of(em: EntityManager, asking: Asking): Promise<Authority> {
+    const { actor } = asking;
+    if (actor.type === 'key') return new Authority(em, asking, await callerOf(em, actor));
+    if (actor.type === 'jwt') return new Authority(em, asking, await tokenCallerOf(em, actor));
+    return new Authority(em, asking, undefined);
   }
 
   /** Undefined for whoever has no key: operators, the master key and tokens. */
@@ -115,7 +126,7 @@ export class Authority {
     const limits = paths.map((route) => refusing(this.#permits, { route }));
     const [limit] = limits;
     if (limit && !limits.includes(undefined)) {
-      throw new GatewayError('forbidden', 'auth_error', tokenLacks(limit, 'routes', this.#route));
+      throw routeNotOfToken(limit, this.#route);
     }
   }
 
@@ -277,6 +288,15 @@ export class Authority {
     return row && { grant: grantOf(row), isInherited: true };
   }
 
+  /** The names of access groups, wherever a deployment names one. */
+  async accessGroups(): Promise<ReadonlySet<string>> {
+    const rows = await this.#em.execute<{ name: string }[]>(
+      `select distinct jsonb_array_elements_text(info -> 'access_groups') as name from ${SCHEMA}.models
+       where jsonb_typeof(info -> 'access_groups') = 'array'`,
+    );
+    return new Set([...this.#configuredGroups, ...rows.map(({ name }) => name)]);
+  }
+
   get #isTeamBound(): boolean {
     return (this.#caller?.team_id ?? null) !== null;
   }
@@ -304,49 +324,3 @@ function isAdministrator(actor: Actor, caller: CallerRow): boolean {
   if (actor.type !== 'jwt') return caller.user_role === 'proxy_admin';
   return actor.isAdmin || actor.workload !== undefined || (actor.mayBeAdmin && caller.user_role === 'proxy_admin');
 }
-
-const notOfWorkload = ({ name, operations }: Workload, command: string) =>
-  new GatewayError(
-    'forbidden',
-    'auth_error',
-    `Authentication Error, the role ${name} is for these operations only: ${operations.join(', ')}. Asked for: ${command}`,
-    { hint: 'Have an administrator add it to the operations of the role in gatewayctl.jwt.issuers.' },
-  );
-
-const isBound = ({ team_id: teamId, organization_id: organizationId }: CallerRow): boolean =>
-  teamId !== null || organizationId !== null;
-
-/** What is left of a role that counts everywhere, where a key reaches no further than one team or organization. */
-const withinBounds = (role: Role): Role => {
-  if (role === 'proxy_admin') return 'internal_user';
-  return role === 'proxy_admin_viewer' ? 'internal_user_viewer' : role;
-};
-
-const routeNotAllowed = (allowed: readonly string[], path: string) =>
-  new GatewayError(
-    'forbidden',
-    'auth_error',
-    `Virtual key is not allowed to call this route. Only allowed to call routes: [${allowed.join(', ')}]. Tried to call route: ${path}`,
-    { hint: 'Use another key, or have an administrator change its allowed_routes.' },
-  );
-
-const adminOnly = (path: string, role: string) =>
-  new GatewayError(
-    'forbidden',
-    'auth_error',
-    `Authentication Error, Only proxy admin can be used to generate, delete, update info for new keys/users/teams. Route=${path}. Your role=${role}`,
-    { hint: 'Use the master key, or the key of a user whose role is proxy_admin.' },
-  );
-
-const count = (text: string | null): number | null => (text === null ? null : Number(text));
-
-const grantOf = (row: GrantRow): Grant => ({
-  models: row.models,
-  maxBudget: row.max_budget === null ? null : BigInt(row.max_budget),
-  tpmLimit: count(row.tpm_limit),
-  rpmLimit: count(row.rpm_limit),
-  maxParallelRequests: row.max_parallel_requests,
-  allowedRoutes: [],
-  allowedIps: [],
-  expiresAt: null,
-});

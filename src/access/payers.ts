@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { asDatabaseTrouble } from '../db/errors.ts';
+import type { Reachability } from '../db/reachability.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { BoundedMap } from './bounded-map.ts';
 import { readHeld } from './held.ts';
@@ -17,6 +18,7 @@ export interface Payer extends Holder, Held {
 
 export interface PayersOptions {
   readonly pool: pg.Pool;
+  readonly reachability: Pick<Reachability, 'require'>;
   /** Milliseconds an entry lives. */
   readonly ttl: number;
   /** Milliseconds for which an entry serves on after that while the database is away. */
@@ -108,10 +110,11 @@ export class Payers {
   }
 
   async #read(entity: Payer['entity'], id: string): Promise<Payer | undefined> {
-    const { pool, ttl, staleMax, seed } = this.#options;
+    const { pool, reachability, ttl, staleMax, seed } = this.#options;
     const name = nameOf(entity, id);
     const fence = this.#fence;
     try {
+      reachability.require();
       const named = entity === 'customer' ? { customers: [id], tags: [] } : { customers: [], tags: [id] };
       const [row] = await findPayerRows(pool, named, LOOKUP_MS);
       const payer = row && payerOf(row, seed);

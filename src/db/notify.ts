@@ -1,6 +1,7 @@
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { z } from 'zod';
 import { sqlArray } from './sql-array.ts';
+import type { Reachability } from './reachability.ts';
 import type { Work } from './work.ts';
 
 const CHANNEL = 'gatewayctl';
@@ -66,12 +67,17 @@ function readChange(payload: string): Change | undefined {
 /** How often a connection is asked for a sign of life, and how long that may take. */
 const BEAT_MS = 250;
 const SILENCE_MS = 500;
+/** After this it is asked whether the database is away altogether: an answer takes less than the rest of the silence. */
+const DOUBT_MS = 100;
 
 export interface ListenOptions {
   readonly url: string;
+  readonly clients: Reachability['clients'];
   onChange(change: Change): Promise<void> | void;
   /** Changes may have been missed, and may be missed from here on: trust no cache until `onUp`. */
   onDown(cause: unknown): void;
+  /** No sign of life has come yet, and `onDown` may follow. */
+  onDoubt(): void;
   /** An announcement could not be read or followed, so something has changed and nobody knows what. `onUp` comes after it. */
   onUnreadable(cause: unknown): void;
   /** @param since the database's clock, in milliseconds, after which no change is missed */
@@ -97,7 +103,9 @@ export class Listener {
   }
 
   async start(): Promise<void> {
-    const client = new Client({
+    const { Client: GatedClient, stream } = this.#options.clients;
+    const client = new GatedClient({
+      stream,
       connectionString: this.#options.url,
       application_name: 'gatewayctl-listen',
       connectionTimeoutMillis: 1_000,
@@ -159,6 +167,7 @@ export class Listener {
    */
   async #listenForLife(client: Client): Promise<void> {
     let hasAnswered = false;
+    const doubt = setTimeout(() => setImmediate(() => hasAnswered || this.#options.onDoubt()), DOUBT_MS);
     // Timers run before sockets are read: after a pause of our own the answer may lie there already.
     const impatience = setTimeout(
       () => setImmediate(() => hasAnswered || this.#lost(client, new Error('The database is silent'))),
@@ -170,6 +179,7 @@ export class Listener {
     } catch (error) {
       this.#lost(client, error);
     } finally {
+      clearTimeout(doubt);
       clearTimeout(impatience);
     }
     if (this.#client === client && !this.#closed) {

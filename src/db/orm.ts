@@ -1,5 +1,6 @@
 import { type EntityClass, type EntitySchema, MikroORM } from '@mikro-orm/postgresql';
 import type pg from 'pg';
+import type { Reachability } from './reachability.ts';
 import { SCHEMA } from './schema.ts';
 
 export interface DatabaseOptions {
@@ -9,13 +10,16 @@ export interface DatabaseOptions {
   readonly poolSize: number;
   /** Shown in pg_stat_activity. */
   readonly applicationName: string;
+  /** Of a daemon, which has to know when it is away. */
+  readonly reachability?: Reachability | undefined;
 }
 
 /**
  * Opens the database. Every wait has an end: a stopped PostgreSQL left pg's pool at its defaults hanging for ever, and
  * fails with these within a second to connect and two to answer.
  */
-export async function openOrm({ url, entities, poolSize, applicationName }: DatabaseOptions): Promise<MikroORM> {
+export async function openOrm(options: DatabaseOptions): Promise<MikroORM> {
+  const { url, entities, poolSize, applicationName, reachability } = options;
   return MikroORM.init({
     entities,
     schema: SCHEMA,
@@ -27,6 +31,7 @@ export async function openOrm({ url, entities, poolSize, applicationName }: Data
       connectionTimeoutMillis: 1_000,
       query_timeout: 10_000,
       keepAlive: true,
+      ...reachability?.clients,
       // MikroORM does not read it from the URL, and PGSSLMODE would then speak TLS to the embedded server's socket.
       ...(/[?&]sslmode=disable(&|$)/.test(url) && { ssl: false }),
     },

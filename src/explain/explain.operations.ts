@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Authority } from '../access/authority.ts';
 import { label } from '../kernel/fields.ts';
 import { usd } from '../kernel/money.ts';
 import { operation } from '../kernel/operation.ts';
@@ -6,10 +7,23 @@ import { answer, wire } from '../kernel/wire.ts';
 import type { KeyService } from '../keys/key.service.ts';
 import type { Explainer } from './explainer.ts';
 import { checkInfo, describeStep } from './step.wire.ts';
+import type { Step } from './trace.ts';
 
 interface Needs {
+  authority: Pick<Authority, 'seesAll'>;
   keys: KeyService;
   explainer: Pick<Explainer, 'explain'>;
+}
+
+/**
+ * Customers and tags are administrators' business, and anybody may name any of them: of those only how it goes is said, and
+ * where it is refused what the call would have been told.
+ */
+function withoutForeign(step: Step): Step {
+  const { check, outcome, detail } = step;
+  const [entity = ''] = check.split('.', 1);
+  if (entity !== 'customer' && entity !== 'tag') return step;
+  return { check, outcome, detail: outcome === 'deny' ? detail : `of the ${entity}` };
 }
 
 const errorInfo = answer({
@@ -48,7 +62,12 @@ export const explain = operation({
     checks: z.array(answer(checkInfo)).describe('All checks, in the order in which a request meets them'),
   }),
   cli: {
-    completes: { key: 'key', model: 'model' },
+    flags: {
+      key: { name: 'key', placeholder: 'key', completes: 'key' },
+      model: { name: 'model', placeholder: 'model', completes: 'model' },
+      user: { name: 'customer', placeholder: 'customer', completes: 'customer' },
+      tags: { name: 'tags', placeholder: 'tag,…', completes: 'tag' },
+    },
     keyStdin: 'key',
     isOwnWithout: true,
     result: 'checks',
@@ -67,7 +86,7 @@ export const explain = operation({
     ],
   },
   run: async (
-    { keys, explainer }: Needs,
+    { keys, explainer, authority }: Needs,
     { key: reference, route: path, tokens, user, tags, body, from, ...asked },
   ) => {
     const key = reference === undefined ? await keys.own() : await keys.get(reference);
@@ -90,7 +109,7 @@ export const explain = operation({
       error: error ? { type: error.type, message: error.message, hint: error.hint ?? null } : null,
       model,
       maxCost: worst ?? null,
-      checks: steps.map(describeStep),
+      checks: (authority.seesAll ? steps : steps.map(withoutForeign)).map(describeStep),
     };
   },
 });

@@ -33,7 +33,7 @@ const mint = (key = provider.firstKey) => mintToken(mintOf(provider.issuer, audi
 const statusOf = async (token: string) => (await gateway.chat(token, 'mock-gpt')).status;
 
 describe('a JWT at the front door', () => {
-  test('of a configured issuer is believed, and may do nothing while nothing is mapped to it', async () => {
+  test('of a configured issuer is believed, and may do nothing where it stands for nobody', async () => {
     const token = await provider.token({ scope: 'call litellm_proxy_admin' });
     const chat = await gateway.chat(token, 'mock-gpt');
     assert.equal(chat.status, 403);

@@ -12,9 +12,10 @@ export async function startRelay(databaseUrl: string) {
   const lines = new Set<Socket>();
   let isSilent = false;
   let isCut = false;
+  let isShut = false;
 
   const server = createServer((client) => {
-    if (isCut) return void client.destroy();
+    if (isCut || isShut) return void client.destroy();
     const upstream = connect(`${directory}/.s.PGSQL.5432`);
     const read = statements((text) => asked.push(text));
     for (const socket of [client, upstream]) {
@@ -46,6 +47,10 @@ export async function startRelay(databaseUrl: string) {
       isCut = true;
       for (const socket of lines) socket.destroy();
     },
+    /** Connections stay and work, and no new one is taken. */
+    shut() {
+      isShut = true;
+    },
     /** Connections stay, and nothing comes through, as behind a broken router. */
     silence() {
       isSilent = true;
@@ -54,6 +59,7 @@ export async function startRelay(databaseUrl: string) {
     mend() {
       for (const socket of lines) socket.destroy();
       isCut = false;
+      isShut = false;
       isSilent = false;
     },
     async [Symbol.asyncDispose]() {

@@ -1,0 +1,73 @@
+import type { KeyCache } from './access/key-cache.ts';
+import type { Payers } from './access/payers.ts';
+import type { DataPlaneParts } from './data-plane.ts';
+import { type Change, Listener } from './db/notify.ts';
+import type { OutageLog } from './db/outage-log.ts';
+import { tokensOf } from './keys/key.queries.ts';
+import type { Metering } from './metering/metering.ts';
+import type { DeploymentTable } from './proxy/routing.ts';
+
+export type Follow = (change: Change) => Promise<void> | void;
+
+/** What follows changes. */
+export interface Kept {
+  readonly cache: KeyCache;
+  readonly payers: Payers;
+  readonly reload: () => Promise<void>;
+  readonly metering: Metering;
+  readonly deployments: DeploymentTable;
+}
+
+/** Drops what a change makes untrue. */
+export function follower(
+  { database, log }: DataPlaneParts,
+  { cache, payers, reload, metering, deployments }: Kept,
+): Follow {
+  const failed = (error: unknown): undefined => {
+    log('error', 'A change could not be followed', { error });
+  };
+  return (change) => {
+    if (change.entity === 'model') return reload().catch(failed);
+    if (change.entity === 'jwt_key_mapping') return cache.invalidateTokens();
+    const { entity, id } = change;
+    // The change may be one of what it has spent: a reset budget has room from the next call on.
+    if (entity !== 'budget') metering.refresh(entity, id);
+    if (entity === 'customer' || entity === 'tag') return payers.forget(entity, id);
+    if (entity === 'budget') payers.forgetAll();
+    if (entity === 'key') return change.isNew ? cache.welcome(change.hashes) : cache.invalidate(change.hashes);
+    cache.invalidateOwner(entity, id, () => tokensOf(database.pool, entity, id).catch(failed));
+    // A deleted team took its models with it.
+    return entity === 'team' && deployments.hasTeam(id) ? reload().catch(failed) : undefined;
+  };
+}
+
+/** Hears of changes, whoever made them, and says when it cannot. */
+export function listen(
+  { database }: DataPlaneParts,
+  { cache, payers, reload, follow, outage }: Kept & { readonly follow: Follow; readonly outage: OutageLog },
+): Listener {
+  return new Listener({
+    url: database.url,
+    clients: database.reachability.clients,
+    onChange: follow,
+    onDoubt: () => database.reachability.doubt(),
+    onUp: (since) => {
+      database.reachability.found();
+      cache.trust(since);
+      payers.trust();
+      outage.over();
+      reload().catch((error: unknown) => outage.log('error', 'Models could not be read', { error }));
+    },
+    onDown: (error) => {
+      database.reachability.lost();
+      cache.distrust();
+      payers.distrust();
+      outage.begin(error);
+    },
+    onUnreadable: (error) => {
+      cache.forgetAll();
+      payers.distrust();
+      outage.unreadable(error);
+    },
+  });
+}
