@@ -94,6 +94,9 @@ const changes = (way: Way): readonly (readonly [line: string, reaches: readonly 
   ['org member update o home --role org_admin', ['updated organization_member']],
   ['org member delete o home', ['deleted organization_member', 'updated user']],
   ['invitation create u', ['created invitation']],
+  ['jwt mapping create client_id other --key k2', ['created jwt_key_mapping']],
+  ['jwt mapping update jm --key k2', ['updated jwt_key_mapping']],
+  ['jwt mapping delete jm', ['deleted jwt_key_mapping']],
   ['invitation delete i', ['deleted invitation']],
 ];
 
@@ -112,6 +115,7 @@ describe('a rehearsed command', () => {
       'budget create b',
       'customer create c',
       'tag create g',
+      'jwt mapping create client_id nightly --key k',
       'org create --id o --alias o',
       'team create --id ot --org o',
       'key generate --alias ok --team ot',
@@ -120,6 +124,7 @@ describe('a rehearsed command', () => {
       const { exit, err } = await gateway.gatewayctl(line.split(' '));
       assert.equal(exit, 0, err);
     }
+    await gateway.pool.query(`update gatewayctl.jwt_key_mappings set id = 'jm'`);
     await gateway.pool.query(
       `insert into gatewayctl.invitations (id, user_id, expires_at, created_at, created_by, updated_at, updated_by)
        values ('i', 'u', now() + interval '1 day', now(), 'test', now(), 'test')`,

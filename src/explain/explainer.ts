@@ -8,7 +8,8 @@ import { GatewayError } from '../kernel/errors.ts';
 import { findKeyRow } from '../keys/key.queries.ts';
 import { estimatePromptTokens } from '../metering/estimate.ts';
 import { countedTokens, type Gauge, headroom, priceAndWorst, type Sized } from '../metering/headroom.ts';
-import { unknownModel } from '../proxy/chat-request.ts';
+import type { Endpoint } from '../proxy/endpoints/endpoint.ts';
+import { unknownModel } from '../proxy/endpoints/json-request.ts';
 import { match } from '../proxy/proxy.ts';
 import { tooLarge } from '../proxy/read-body.ts';
 import type { DeploymentTable, Target } from '../proxy/routing.ts';
@@ -116,7 +117,13 @@ export class Explainer {
     });
     const target = deployments.find(asked.model, principal.teamId);
     const charge = chargeOf(principal, { models: [asked.model, call.model], payers: named, tags });
-    const { worst, steps } = await this.#measure({ question, principal, charge, model: asked.model, target });
+    const { worst, steps } = await this.#measure({
+      question,
+      endpoint: handler.endpoint,
+      charge,
+      model: asked.model,
+      target,
+    });
     return {
       model: asked.model,
       worst,
@@ -125,12 +132,20 @@ export class Explainer {
     };
   }
 
-  async #measure({ question, charge, model, target }: Measured): Promise<Omit<Explanation, 'model' | 'principal'>> {
+  async #measure({
+    question,
+    endpoint,
+    charge,
+    model,
+    target,
+  }: Measured): Promise<Omit<Explanation, 'model' | 'principal'>> {
     const { isLive, now } = this.#options;
     const gauge = await this.#options.gauge();
     const at = now();
     const size = { promptTokens: promptTokensOf(question), maxCompletionTokens: question.maxTokens };
-    const found = target ? costOf(gauge, { ...target, ...size, model, startedAt: at }) : unserved(question.model);
+    const found = target
+      ? costOf(gauge, { ...target, ...size, model, startedAt: at })
+      : unserved(question.model, endpoint.path);
     const room = await headroom(gauge, charge, {
       amount: found.worst ?? 0n,
       tokens: countedTokens(size),
@@ -166,7 +181,7 @@ function promptTokensOf({ promptTokens, body }: Omit<Question, 'token'>): number
 
 interface Measured {
   readonly question: Omit<Question, 'token'>;
-  readonly principal: Principal;
+  readonly endpoint: Endpoint;
   readonly charge: ReturnType<typeof chargeOf>;
   readonly model: string;
   readonly target: Target | undefined;
@@ -191,15 +206,15 @@ function costOf(gauge: Gauge, sized: Sized): Priced {
   }
 }
 
-function unserved(model: string): Priced {
-  const error = unknownModel(model);
+function unserved(model: string, path: string): Priced {
+  const error = unknownModel(model, path);
   return { worst: undefined, step: { check, outcome: 'deny', detail: error.message, error } };
 }
 
 function requireHandler(path: string) {
   const handler = match('POST', path);
-  if (!handler) throw noSuchRoute(path);
-  return handler;
+  if (!handler?.endpoint) throw noSuchRoute(path);
+  return { ...handler, endpoint: handler.endpoint };
 }
 
 /** As the pipeline chooses. */

@@ -3,6 +3,9 @@ import type { Deployment } from '../models/deployment.ts';
 import type { Allowance } from './rate-limiter.ts';
 import type { Usage } from './usage.ts';
 
+/** LiteLLM's names for the kinds of calls, as its spend logs have them. */
+export type CallType = 'chat_completion' | 'text_completion' | 'embedding' | 'moderation';
+
 /** What is known of a call before it goes out. */
 export interface CallStart {
   readonly requestId: string;
@@ -14,7 +17,7 @@ export interface CallStart {
   readonly model: string;
   /** The name sent upstream. */
   readonly upstreamModel: string;
-  readonly callType: 'chat_completion';
+  readonly callType: CallType;
   readonly stream: boolean;
   readonly startedAt: Date;
   readonly requesterIp: string;

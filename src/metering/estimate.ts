@@ -1,3 +1,4 @@
+import { isRecord } from '../kernel/record.ts';
 import { setImmediate as breathe } from 'node:timers/promises';
 
 /** Tokens of the frame around each message, and of the answer's opening: OpenAI's cookbook counts 3 and 3, older models 4. */
@@ -50,9 +51,6 @@ interface Attachment {
   readonly characters: number;
   readonly tokens: number;
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const member = (value: unknown, name: string): string => {
   const found = isRecord(value) ? value[name] : undefined;

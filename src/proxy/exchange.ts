@@ -4,8 +4,9 @@ import { type Charge, type Principal, unlimited } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Call, CallOutcome, Settlement } from '../metering/call.ts';
 import type { Usage } from '../metering/usage.ts';
-import type { ChatRequest } from './chat-request.ts';
 import type { ProxyContext } from './context.ts';
+import { chatCompletions } from './endpoints/chat-completions.ts';
+import type { Endpoint, ModelRequest } from './endpoints/endpoint.ts';
 import { allowanceHeaders, callHeaders, passedHeaders } from './headers.ts';
 import type { UpstreamCall } from './providers/provider.ts';
 import type { Relay } from './relay.ts';
@@ -43,23 +44,25 @@ const nowhere: Target = {
   upstreamModel: '',
 };
 const noBytes = Buffer.alloc(0);
-const unread: ChatRequest = {
+const unread: ModelRequest = {
   fields: {},
   model: '',
   stream: false,
-  includeUsage: false,
+  hidesUsage: true,
   maxCompletionTokens: undefined,
   answers: 1,
   serviceTier: undefined,
   endUser: undefined,
   tags: [],
-  bytes: noBytes,
-  survey: { depth: 0, nodes: 0, members: 0, values: new Map() },
+  contentType: 'application/json',
+  bodyFor: () => noBytes,
 };
 const free: Settlement = { cost: 0n, priceSource: 'unpriced', keySpend: undefined };
 
 /** What was called: the route as it is registered, the path as the client has it, and a model that is named in it. */
 export interface Called {
+  /** The kind of call; absent for what calls no model. */
+  readonly endpoint?: Endpoint | undefined;
   readonly route: string;
   readonly path: string;
   readonly parameter: string | undefined;
@@ -73,12 +76,14 @@ export class Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly handler: Called;
+  /** Lists of models have none, and never ask for it. */
+  readonly endpoint: Endpoint;
 
   principal = unknownPrincipal;
   body: Buffer = noBytes;
   /** When the request's body must have come; 0 while none is awaited. */
   bodyDeadlineMs = 0;
-  chat = unread;
+  asked = unread;
   /** The model that is called: what the client's name for it stands for. */
   model = '';
   tags: readonly string[] = [];
@@ -107,6 +112,7 @@ export class Exchange {
   constructor(context: ProxyContext, handler: Called, request: IncomingMessage, response: ServerResponse) {
     this.context = context;
     this.handler = handler;
+    this.endpoint = handler.endpoint ?? chatCompletions;
     this.request = request;
     this.response = response;
   }
@@ -162,11 +168,11 @@ export class Exchange {
 
   /** The headers every answer about this call has. */
   headers(): string[] {
-    const { id, chat, target, context } = this;
+    const { id, asked, target, context } = this;
     const list = callHeaders({
       id,
       deploymentId: target.deployment.id,
-      model: this.model || chat.model,
+      model: this.model || asked.model,
       version: context.version,
     });
     if (this.#call?.allowance) list.push(...allowanceHeaders(this.#call.allowance));

@@ -59,12 +59,12 @@ function isPaid(exchange: Exchange, reason: GatewayError): boolean {
 }
 
 /** Client errors are the client's to read; what is ours or the upstream's is for the operator, with its cause. */
-function report({ id, chat, model, target, context }: Exchange, error: GatewayError): void {
+function report({ id, asked, model, target, context }: Exchange, error: GatewayError): void {
   if (error === clientGone || error.status < 500) return;
   const isOurs = error.kind === 'internal';
   context.deps.log(isOurs ? 'error' : 'warn', error.message, {
     requestId: id,
-    model: model || chat.model,
+    model: model || asked.model,
     deployment: target.deployment.id,
     type: error.type,
     status: error.status,

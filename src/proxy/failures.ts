@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { errors } from 'undici';
 import { GatewayError } from '../kernel/errors.ts';
+import { isRecord } from '../kernel/record.ts';
 import type { ErrorKind } from '../kernel/errors.ts';
 import { passedHeaders } from './headers.ts';
 
@@ -33,8 +34,6 @@ export class UpstreamError extends GatewayError {
     return { error: { ...error, code: this.#code ?? error.code } };
   }
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
 function parse(body: string): unknown {
   try {

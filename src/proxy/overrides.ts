@@ -2,7 +2,11 @@ import { GatewayError } from '../kernel/errors.ts';
 
 /** Fields of OpenAI's API that every client sends: they need no closer look. */
 const everyday = new Set([
+  'best_of',
+  'dimensions',
+  'encoding_format',
   'frequency_penalty',
+  'input',
   'max_completion_tokens',
   'max_tokens',
   'messages',
@@ -11,6 +15,7 @@ const everyday = new Set([
   'n',
   'parallel_tool_calls',
   'presence_penalty',
+  'prompt',
   'reasoning_effort',
   'response_format',
   'seed',
@@ -72,12 +77,15 @@ const refusedFamilies = /^(?:litellm|mock|aws|vertex|watsonx)/;
 
 /** Fields that decide where a call goes and what it may cost: each of them has one spelling. */
 const read = [
+  'best_of',
+  'input',
   'max_completion_tokens',
   'max_tokens',
   'messages',
   'metadata',
   'model',
   'n',
+  'prompt',
   'service_tier',
   'stream',
   'stream_options',

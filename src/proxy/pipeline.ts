@@ -2,7 +2,8 @@ import { chargeOf, joinTags } from '../access/charge.ts';
 import type { Payer } from '../access/payers.ts';
 import { type Principal, standingsOf } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import { readChatRequest, tagsOf, unknownModel } from './chat-request.ts';
+import { unknownModel } from './endpoints/json-request.ts';
+import { tagsOf } from './endpoints/tags.ts';
 import type { Exchange } from './exchange.ts';
 import { readBody } from './read-body.ts';
 import { Relay } from './relay.ts';
@@ -12,10 +13,10 @@ import { usageOf } from './reported-usage.ts';
 export type Step = (exchange: Exchange) => Promise<void> | undefined | void;
 
 /**
- * A chat completion. The credential comes first: a stranger's body is not even read. The route is found before the
+ * A call of a model. The credential comes first: a stranger's body is not even read. The route is found before the
  * reservation, because what a call can cost at most depends on where it goes.
  */
-export const chatCompletion: readonly Step[] = [
+export const modelCall: readonly Step[] = [
   authenticate,
   takePlace,
   readBody,
@@ -66,15 +67,21 @@ function authenticateAgain(exchange: Exchange): Promise<void> | undefined {
 }
 
 function parseBody(exchange: Exchange): void {
-  exchange.chat = readChatRequest(exchange.body, exchange.handler.parameter, exchange.context.limits);
+  const { body: bytes, request, handler, context, endpoint } = exchange;
+  exchange.asked = endpoint.read({
+    bytes,
+    headers: request.headers,
+    parameter: handler.parameter,
+    limits: context.limits,
+  });
 }
 
 /** The customer and the tags a call is charged to, which its client names or its key and team have. */
 function findPayers(exchange: Exchange): Promise<void> | undefined {
-  const { chat, request, context } = exchange;
+  const { asked, request, context } = exchange;
   const principal = (exchange.principal = standingFor(exchange));
-  exchange.customer = principal.token?.customer ?? chat.endUser;
-  exchange.tags = joinTags(principal, chat.tags.concat(tagsOf(request.headers['x-litellm-tags'])));
+  exchange.customer = principal.token?.customer ?? asked.endUser;
+  exchange.tags = joinTags(principal, asked.tags.concat(tagsOf(request.headers['x-litellm-tags'])));
   const found = context.deps.payers({ customer: exchange.customer, tags: exchange.tags });
   if (found instanceof Promise) return waitForPayers(exchange, found);
   exchange.payers = found;
@@ -82,10 +89,10 @@ function findPayers(exchange: Exchange): Promise<void> | undefined {
 }
 
 /** Of several teams of a token, its bearer calls in the first that has the model. */
-function standingFor({ principal, handler, chat, context }: Exchange): Principal {
+function standingFor({ principal, handler, asked, context }: Exchange): Principal {
   const standings = standingsOf(principal);
   if (standings.length === 1) return principal;
-  const call = { model: chat.model, route: handler.route };
+  const call = { model: asked.model, route: handler.route };
   return standings.find((each) => context.deps.allows(each, call.model, call.route)) ?? principal;
 }
 
@@ -95,15 +102,15 @@ async function waitForPayers(exchange: Exchange, found: Promise<readonly Payer[]
 
 /** Before the route, so that somebody with few models cannot find out which others there are. */
 function decide(exchange: Exchange): void {
-  const { context, principal, handler, chat, payers, tags } = exchange;
-  const call = { model: chat.model, route: handler.route, path: handler.path, fields: chat.fields, payers };
+  const { context, principal, handler, asked, payers, tags } = exchange;
+  const call = { model: asked.model, route: handler.route, path: handler.path, fields: asked.fields, payers };
   exchange.model = context.deps.decide(principal, call);
-  exchange.charge = chargeOf(principal, { models: [exchange.model, chat.model], payers, tags });
+  exchange.charge = chargeOf(principal, { models: [exchange.model, asked.model], payers, tags });
 }
 
 function route(exchange: Exchange): void {
   const target = exchange.context.deps.deployments.find(exchange.model, exchange.principal.teamId);
-  if (!target) throw unknownModel(exchange.chat.model);
+  if (!target) throw unknownModel(exchange.asked.model, exchange.endpoint.path);
   exchange.target = target;
 }
 
@@ -126,10 +133,10 @@ async function admitAfter(exchange: Exchange, waiting: Promise<void>): Promise<v
 }
 
 function admit(exchange: Exchange): void {
-  const { context, chat, target, principal, charge, request } = exchange;
+  const { context, endpoint, asked, target, principal, charge, request } = exchange;
   // Whoever left meanwhile is not charged for a call that was never made.
   if (exchange.stopped) return;
-  exchange.promptTokens = context.deps.counter.promptTokens(chat.fields, exchange.body.length);
+  exchange.promptTokens = context.deps.counter.promptTokens(asked.fields, exchange.body.length);
   exchange.admit(
     context.deps.metering.begin({
       requestId: exchange.id,
@@ -138,21 +145,21 @@ function admit(exchange: Exchange): void {
       deployment: target.deployment,
       model: exchange.model,
       upstreamModel: target.upstreamModel,
-      callType: 'chat_completion',
-      stream: chat.stream,
+      callType: endpoint.callType,
+      stream: asked.stream,
       startedAt: context.deps.now(),
       requesterIp: context.deps.addressOf(request),
       promptTokens: exchange.promptTokens,
-      maxCompletionTokens: chat.maxCompletionTokens,
-      answers: chat.answers,
-      serviceTier: chat.serviceTier,
+      maxCompletionTokens: asked.maxCompletionTokens,
+      answers: asked.answers,
+      serviceTier: asked.serviceTier,
       endUser: exchange.customer,
     }),
   );
 }
 
 function callUpstream(exchange: Exchange): void {
-  const { context, id, chat, target } = exchange;
+  const { context, id, endpoint, asked, target } = exchange;
   const provider = context.providers.get(target.deployment.provider);
   if (!provider) {
     throw new GatewayError(
@@ -162,7 +169,7 @@ function callUpstream(exchange: Exchange): void {
     );
   }
   exchange.relay = new Relay(exchange);
-  exchange.upstream = provider.send({ id, chat, ...target }, exchange.relay);
+  exchange.upstream = provider.send({ id, endpoint, asked, ...target }, exchange.relay);
 }
 
 /** Waits until all of the answer but its end has been passed on, or read. */

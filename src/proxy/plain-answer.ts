@@ -1,12 +1,11 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
+import { isRecord } from '../kernel/record.ts';
+import type { PlainReading } from './endpoints/endpoint.ts';
 import type { Exchange } from './exchange.ts';
 import { invalidAnswer, refuseCredential, refusedInStream } from './failures.ts';
 import { costHeaders } from './headers.ts';
 import type { Intake } from './relay.ts';
-import { readUsage } from './reported-usage.ts';
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
 /** An answer in one piece. It is read whole before any of it is sent, because its cost goes into the headers. */
 export class PlainAnswer implements Intake {
@@ -16,7 +15,7 @@ export class PlainAnswer implements Intake {
   #length = 0;
   #isWhole = false;
   #body: Buffer = Buffer.alloc(0);
-  #choices: readonly unknown[] = [];
+  #reading: PlainReading | undefined;
 
   constructor(exchange: Exchange, headers: IncomingHttpHeaders) {
     this.#exchange = exchange;
@@ -50,16 +49,18 @@ export class PlainAnswer implements Intake {
     this.#isWhole = true;
     const body = this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks);
     const answer = this.#parse(body);
-    const { apiKey } = this.#exchange.target.deployment;
-    const { choices, usage, error, service_tier: tier } = answer;
-    if (!Array.isArray(choices)) {
-      if (error) throw refusedInStream(error, apiKey);
-      throw invalidAnswer('is not a chat completion');
+    const { endpoint, target } = this.#exchange;
+    const { apiKey } = target.deployment;
+    const reading = endpoint.readAnswer(answer);
+    if (!reading) {
+      if (answer['error']) throw refusedInStream(answer['error'], apiKey);
+      throw invalidAnswer(`is not what ${endpoint.path} answers`);
     }
     refuseCredential(body, apiKey);
     this.#body = body;
-    this.#choices = choices;
-    if (typeof tier === 'string') this.#exchange.serviceTier = tier;
+    this.#reading = reading;
+    const { usage, serviceTier } = reading;
+    if (typeof serviceTier === 'string') this.#exchange.serviceTier = serviceTier;
     noteUsage(this.#exchange, usage);
   }
 
@@ -80,11 +81,13 @@ export class PlainAnswer implements Intake {
 
   completionTokens(): number | Promise<number> {
     if (!this.#isWhole) return this.tokensSoFar;
-    return this.#exchange.context.deps.counter.completionTokens(this.#written());
+    const written = this.#written();
+    // An empty text is not worth the vocabulary, which takes 50 ms to load.
+    return written === '' ? 0 : this.#exchange.context.deps.counter.completionTokens(written);
   }
 
   #written(): string {
-    return this.#choices.map(writtenIn).join('');
+    return this.#reading?.written() ?? '';
   }
 
   #parse(body: Buffer): Record<string, unknown> {
@@ -102,8 +105,8 @@ export class PlainAnswer implements Intake {
 
 /** Takes down what the upstream reports, if it does, and tells the operator when it cannot be so. */
 export function noteUsage(exchange: Exchange, reported: unknown): void {
-  const { id, target, context } = exchange;
-  exchange.usage = readUsage(reported);
+  const { id, endpoint, target, context } = exchange;
+  exchange.usage = endpoint.readUsage(reported);
   if (!exchange.usage?.estimated || exchange.hasDoubts) return;
   exchange.hasDoubts = true;
   context.deps.log('warn', 'The upstream reported an implausible number of tokens', {
@@ -111,15 +114,4 @@ export function noteUsage(exchange: Exchange, reported: unknown): void {
     deployment: target.deployment.id,
     usage: JSON.stringify(reported).slice(0, 512),
   });
-}
-
-/** Everything a model wrote in a choice: text, reasoning, the arguments of tools. */
-function writtenIn(choice: unknown): string {
-  const message = isRecord(choice) ? choice['message'] : undefined;
-  if (!isRecord(message)) return '';
-  const texts = [message['content'], message['reasoning_content'], message['refusal']];
-  const tools = message['tool_calls'];
-  return (
-    texts.filter((text) => typeof text === 'string').join('') + (Array.isArray(tools) ? JSON.stringify(tools) : '')
-  );
 }

@@ -4,10 +4,13 @@ import type { RegisteredRoute } from '../kernel/route-policy.ts';
 import type { ProxyContext, ProxyDeps } from './context.ts';
 import { type Called, Exchange, clientGone } from './exchange.ts';
 import { fail } from './failing.ts';
+import { chatCompletions, completions } from './endpoints/chat-completions.ts';
+import { embeddings, moderations } from './endpoints/embeddings.ts';
+import type { Endpoint } from './endpoints/endpoint.ts';
 import { defaultLimits } from './limits.ts';
 import type { ProxyLimits } from './limits.ts';
 import { listModels, showModel } from './models.ts';
-import { authenticate, chatCompletion, run } from './pipeline.ts';
+import { authenticate, modelCall, run } from './pipeline.ts';
 import { Pipelines } from './pipelines.ts';
 import { Places } from './places.ts';
 import type { Step } from './pipeline.ts';
@@ -25,12 +28,20 @@ export interface Handler extends Called {
 
 type Routed = Omit<Handler, 'parameter' | 'route' | 'path'>;
 
-const completions: Routed = { name: 'chat_completion', steps: chatCompletion };
+const calls = (endpoint: Endpoint): Routed => ({ name: endpoint.callType, steps: modelCall, endpoint });
 const list: Routed = { name: 'list_models', steps: listModels };
 const show: Routed = { name: 'show_model', steps: showModel };
 
 const exact: ReadonlyMap<string, ReadonlyMap<string, Handler>> = new Map([
-  ['POST', routes(['/v1/chat/completions', '/chat/completions'], completions)],
+  [
+    'POST',
+    new Map([
+      ...routes(['/v1/chat/completions', '/chat/completions'], calls(chatCompletions)),
+      ...routes(['/v1/completions', '/completions'], calls(completions)),
+      ...routes(['/v1/embeddings', '/embeddings'], calls(embeddings)),
+      ...routes(['/v1/moderations', '/moderations'], calls(moderations)),
+    ]),
+  ],
   ['GET', routes(['/v1/models', '/models'], list)],
 ]);
 
@@ -38,15 +49,24 @@ function routes(paths: readonly string[], handler: Routed): ReadonlyMap<string, 
   return new Map(paths.map((path) => [path, { ...handler, route: path, path, parameter: undefined }]));
 }
 
-/** Routes with a model in them. Its name may hold slashes: `openai/gpt-4o`. */
-const patterns: readonly (readonly [method: string, path: RegExp, route: string, handler: Routed])[] = [
-  [
+/** As Azure and older clients name a model, in the path. */
+function inPath(endpoint: Endpoint): Pattern[] {
+  return ['/openai/deployments', '/engines'].map((head) => [
     'POST',
-    /^\/openai\/deployments\/(.+)\/chat\/completions$/,
-    '/openai/deployments/:model/chat/completions',
-    completions,
-  ],
-  ['POST', /^\/engines\/(.+)\/chat\/completions$/, '/engines/:model/chat/completions', completions],
+    // `/engines/x/chat/completions` has one reading, and is no completion of a model called `x/chat`.
+    new RegExp(`^${head}/(.+)(?<!/chat)${endpoint.path}$`),
+    `${head}/:model${endpoint.path}`,
+    calls(endpoint),
+  ]);
+}
+
+type Pattern = readonly [method: string, path: RegExp, route: string, handler: Routed];
+
+/** Routes with a model in them. Its name may hold slashes: `openai/gpt-4o`. */
+const patterns: readonly Pattern[] = [
+  ...inPath(chatCompletions),
+  ...inPath(completions),
+  ...inPath(embeddings),
   ['GET', /^\/v1\/models\/(.+)$/, '/v1/models/:model', show],
   ['GET', /^\/models\/(.+)$/, '/models/:model', show],
 ];
@@ -98,7 +118,7 @@ export function match(method: string, path: string): Handler | undefined {
   return undefined;
 }
 
-/** The data plane: answers chat completions and lists of models. */
+/** The data plane: answers calls of models and lists of them. */
 export function createProxy(deps: ProxyDeps) {
   const limits: ProxyLimits = { ...defaultLimits, ...deps.limits };
   const version = deps.version ?? '0.0.0';

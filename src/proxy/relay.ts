@@ -167,7 +167,7 @@ export class Relay implements Receiver {
 
 function intakeFor(exchange: Exchange, status: number, headers: IncomingHttpHeaders): Intake {
   if (status < 200 || status > 299) return new ErrorAnswer(exchange, status, headers);
-  if (!exchange.chat.stream) return new PlainAnswer(exchange, headers);
+  if (!exchange.asked.stream) return new PlainAnswer(exchange, headers);
   return new StreamAnswer(exchange, headers);
 }
 

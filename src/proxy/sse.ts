@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../kernel/errors.ts';
+import { isRecord } from '../kernel/record.ts';
 import { DeliveredText } from './delivered-text.ts';
 
 /** A blank line, whichever of the three line ends its server uses. A carriage return at the very end may be half of one. */
@@ -11,8 +12,6 @@ const errorMember = /error"\s*:/;
 const byteOrderMark = '\u00ef\u00bb\u00bf';
 /** Enough of what came before for a blank line that two chunks share. */
 const seamLength = 3;
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
 const malformed = (message: string): GatewayError => new GatewayError('upstream', 'upstream_invalid_response', message);
 

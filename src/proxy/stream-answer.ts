@@ -21,7 +21,7 @@ export class StreamAnswer implements Intake {
     this.#headers = headers;
     this.#isMarked = /^text\/event-stream\b/i.test(headers['content-type'] ?? '');
     const maxEvent = exchange.context.limits.eventBytes;
-    this.#scanner = new SseScanner({ hidesUsage: !exchange.chat.includeUsage, maxEvent });
+    this.#scanner = new SseScanner({ hidesUsage: exchange.asked.hidesUsage, maxEvent });
   }
 
   get isOver(): boolean {

@@ -2,7 +2,6 @@ import { Agent } from 'undici';
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Deployment } from '../models/deployment.ts';
-import { bodyFor } from './chat-request.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { Provider, Receiver, UpstreamCall, UpstreamRequest } from './providers/provider.ts';
 
@@ -10,13 +9,16 @@ import type { Provider, Receiver, UpstreamCall, UpstreamRequest } from './provid
 export interface Dialect {
   /** Where the provider is when the deployment does not say. */
   readonly apiBase: string;
-  readonly path: `/${string}`;
+  /** Where a call goes below that; undefined where the provider does not serve its kind. */
+  readonly pathOf: (request: UpstreamRequest) => `/${string}` | undefined;
   readonly authorize: (apiKey: string) => readonly [header: string, value: string];
 }
 
 interface Address {
   readonly origin: string;
+  /** Without a slash at its end. */
   readonly path: string;
+  readonly query: string;
   /** Headers of every call to it. */
   readonly headers: readonly string[];
 }
@@ -41,7 +43,12 @@ export class Transport {
       return address;
     };
     return {
-      send: (request, receiver) => this.#send(addressOf(request.deployment), request, receiver),
+      send: (request, receiver) => {
+        const path = dialect.pathOf(request);
+        if (path === undefined) throw notServed(request);
+        const address = addressOf(request.deployment);
+        return this.#send(address, { ...request, path }, receiver);
+      },
     };
   }
 
@@ -50,7 +57,7 @@ export class Transport {
   }
 
   /** Headers start from an empty set: what a client sent is not even in reach here (LiteLLM issue 32202). */
-  #resolve({ apiBase, path, authorize }: Dialect, { apiBase: own, apiKey, name }: Deployment): Address {
+  #resolve({ apiBase, authorize }: Dialect, { apiBase: own, apiKey, name }: Deployment): Address {
     const base = own ?? apiBase;
     const url = URL.canParse(base) ? new URL(base) : undefined;
     if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.hash) {
@@ -60,25 +67,25 @@ export class Transport {
         `The api_base of a deployment of ${name} is not usable`,
       );
     }
-    const headers = ['content-type', 'application/json', 'accept-encoding', 'identity', 'user-agent', this.#userAgent];
+    const headers = ['accept-encoding', 'identity', 'user-agent', this.#userAgent];
     if (apiKey) headers.push(...authorize(apiKey));
-    return { origin: url.origin, path: url.pathname.replace(/\/+$/, '') + path + url.search, headers };
+    return { origin: url.origin, path: url.pathname.replace(/\/+$/, ''), query: url.search, headers };
   }
 
-  #send(address: Address, request: UpstreamRequest, receiver: Receiver): UpstreamCall {
-    const { deployment, chat } = request;
+  #send(address: Address, request: UpstreamRequest & { path: string }, receiver: Receiver): UpstreamCall {
+    const { deployment, asked, path } = request;
     const call = new HttpCall(receiver);
     const waitMs = secondsOf(
-      deployment.params[chat.stream ? 'stream_timeout' : 'timeout'] ?? deployment.params['timeout'],
+      deployment.params[asked.stream ? 'stream_timeout' : 'timeout'] ?? deployment.params['timeout'],
     );
-    const accept = chat.stream ? 'text/event-stream' : 'application/json';
+    const accept = asked.stream ? 'text/event-stream' : 'application/json';
     this.#agent.dispatch(
       {
         origin: address.origin,
-        path: address.path,
+        path: address.path + path + address.query,
         method: 'POST',
-        headers: [...address.headers, 'accept', accept, 'x-request-id', request.id],
-        body: bodyFor(chat, request.upstreamModel),
+        headers: [...address.headers, 'content-type', asked.contentType, 'accept', accept, 'x-request-id', request.id],
+        body: asked.bodyFor(request.upstreamModel),
         headersTimeout: waitMs ?? this.#limits.firstByteMs,
         bodyTimeout: this.#limits.idleMs,
       },
@@ -87,6 +94,12 @@ export class Transport {
     return call;
   }
 }
+
+const notServed = ({ endpoint, deployment }: UpstreamRequest) =>
+  new GatewayError('invalid', 'unsupported_endpoint', `Model ${deployment.name} does not serve ${endpoint.path}`, {
+    param: 'model',
+    hint: `Its provider, ${deployment.provider}, has no such endpoint. Ask for another model.`,
+  });
 
 function createAgent(limits: ProxyLimits): Dispatcher {
   return new Agent({

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { isRecord } from '../../kernel/record.ts';
 import type { Provider, Receiver, UpstreamCall, UpstreamRequest } from './provider.ts';
 
 /** An upstream that is not there: it makes its answers up, so that the gateway can be tried without an account. */
@@ -19,8 +20,6 @@ interface Script {
   readonly errorStatus: number;
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
-
 const textOf = (content: unknown): string => {
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) return '';
@@ -29,8 +28,8 @@ const textOf = (content: unknown): string => {
     .join('');
 };
 
-function messagesOf({ chat }: UpstreamRequest): Record<string, unknown>[] {
-  const { messages } = chat.fields;
+function messagesOf({ asked }: UpstreamRequest): Record<string, unknown>[] {
+  const { messages } = asked.fields;
   return Array.isArray(messages) ? messages.filter(isRecord) : [];
 }
 
@@ -98,7 +97,7 @@ class MockCall implements UpstreamCall {
     if (this.#aborted.signal.aborted) return;
     this.#receiver.sent();
     if (errorStatus > 0) this.#sendWhole(errorStatus, errorBody(errorStatus));
-    else if (this.#request.chat.stream) await this.#stream();
+    else if (this.#request.asked.stream) await this.#stream();
     else this.#sendWhole(200, this.#completion());
   }
 

@@ -1,14 +1,15 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Deployment } from '../../models/deployment.ts';
-import type { ChatRequest } from '../chat-request.ts';
+import type { Endpoint, ModelRequest } from '../endpoints/endpoint.ts';
 
-/** A call as a provider gets it. Nothing of the client's is in it but the body's fields. */
+/** A call as a provider gets it. Nothing of the client's is in it but the body. */
 export interface UpstreamRequest {
   /** The gateway's id of the call. */
   readonly id: string;
   readonly deployment: Deployment;
   readonly upstreamModel: string;
-  readonly chat: ChatRequest;
+  readonly endpoint: Endpoint;
+  readonly asked: ModelRequest;
 }
 
 /** Who is told what comes back, in this order: sent, start, data…, end. `fail` may come at any point and is the last. */
