@@ -267,6 +267,31 @@ test('a key is told nothing of what the customers and tags that it names have an
   assert.match(whole.text, /7777/);
 });
 
+test('a key of a team is told what is its own, and its team’s administrator what the team has', async () => {
+  for (const [path, body] of [
+    ['/organization/new', { organization_id: 'org', organization_alias: 'org', max_budget: 9_999 }],
+    ['/user/new', { user_id: 'plain', auto_create_key: false, max_budget: 8_888, organizations: ['org'] }],
+    ['/user/new', { user_id: 'boss', auto_create_key: false, organizations: ['org'] }],
+    ['/team/new', { team_id: 'told', organization_id: 'org', max_budget: 7_777, rpm_limit: 6_666 }],
+    ['/team/member_add', { team_id: 'told', member: { user_id: 'plain', role: 'user' }, max_budget_in_team: 5_555 }],
+    ['/team/member_add', { team_id: 'told', member: { user_id: 'boss', role: 'admin' } }],
+  ] as const) {
+    const made = await gateway.request('POST', path, { body });
+    assert.equal(made.status, 200, made.text);
+  }
+  const told = async (user_id: string | undefined) => {
+    const { status, text } = await explain(
+      { model: 'dollar' },
+      await aKey({ user_id, team_id: 'told', max_budget: 4_444 }),
+    );
+    assert.equal(status, 200, text);
+    return ['9999', '8888', '7777', '6666', '5555', '4444'].filter((number) => text.includes(number));
+  };
+  assert.deepEqual(await told('plain'), ['5555', '4444']);
+  assert.deepEqual(await told(undefined), ['4444']);
+  assert.deepEqual(await told('boss'), ['7777', '6666', '4444']);
+});
+
 test('a route that calls no model is named as such', async () => {
   const { status, body } = await explain({ key: await aKey({}), model: 'dollar', route: '/v1/nonsense' });
   assert.deepEqual([status, body.error.param], [400, 'route']);

@@ -4,25 +4,36 @@ import { label } from '../kernel/fields.ts';
 import { usd } from '../kernel/money.ts';
 import { operation } from '../kernel/operation.ts';
 import { answer, wire } from '../kernel/wire.ts';
+import type { Key } from '../keys/key.entity.ts';
 import type { KeyService } from '../keys/key.service.ts';
 import type { Explainer } from './explainer.ts';
 import { checkInfo, describeStep } from './step.wire.ts';
 import type { Step } from './trace.ts';
 
 interface Needs {
-  authority: Pick<Authority, 'seesAll'>;
+  authority: Pick<Authority, 'seesAll' | 'isSelf' | 'administersTeam' | 'administersOrganization' | 'administersUser'>;
   keys: KeyService;
   explainer: Pick<Explainer, 'explain'>;
 }
 
 /**
- * Customers and tags are administrators' business, and anybody may name any of them: of those only how it goes is said, and
- * where it is refused what the call would have been told.
+ * Of whom the asker may not look at only how it goes is said, and where it is refused what the call would have been told:
+ * customers and tags are administrators' business, and anybody may name any of them; what a team, an organization or a user
+ * has and has spent is for those who administer it.
  */
-function withoutForeign(step: Step): Step {
-  const { check, outcome, detail } = step;
+async function foreignTo(authority: Needs['authority'], key: Key): Promise<ReadonlySet<string>> {
+  if (authority.seesAll) return new Set();
+  const foreign = new Set(['customer', 'tag']);
+  if (!(await authority.administersTeam(key.teamId))) foreign.add('team');
+  if (!(await authority.administersOrganization(key.organizationId))) foreign.add('organization');
+  const userId = key.userId ?? null;
+  if (userId === null || !(authority.isSelf(userId) || (await authority.administersUser(userId)))) foreign.add('user');
+  return foreign;
+}
+
+function shown({ check, outcome, detail, ...rest }: Step, foreign: ReadonlySet<string>): Step {
   const [entity = ''] = check.split('.', 1);
-  if (entity !== 'customer' && entity !== 'tag') return step;
+  if (!foreign.has(entity)) return { check, outcome, detail, ...rest };
   return { check, outcome, detail: outcome === 'deny' ? detail : `of the ${entity}` };
 }
 
@@ -100,6 +111,7 @@ export const explain = operation({
       body,
       address: from,
     });
+    const foreign = await foreignTo(authority, key);
     const denied = steps.find(({ outcome }) => outcome === 'deny');
     const { error } = denied ?? {};
     return {
@@ -109,7 +121,7 @@ export const explain = operation({
       error: error ? { type: error.type, message: error.message, hint: error.hint ?? null } : null,
       model,
       maxCost: worst ?? null,
-      checks: (authority.seesAll ? steps : steps.map(withoutForeign)).map(describeStep),
+      checks: steps.map((step) => describeStep(shown(step, foreign))),
     };
   },
 });
