@@ -1,0 +1,58 @@
+import { lookup, type LookupAddress } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import type { buildConnector } from 'undici';
+import { reachOf } from '../kernel/reach.ts';
+
+/** Which addresses may be connected to. */
+export type Allowed = 'public' | 'private';
+
+/** All addresses of a name, as `dns.lookup` with `all` gives them. */
+export type Resolve = (
+  hostname: string,
+  options: Parameters<LookupFunction>[1] & { all: true },
+  done: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void;
+
+/** No connection was made, because of where it would have led. The message is for the log: it names addresses of ours. */
+export class AddressRefused extends Error {
+  readonly code = 'EGRESS_ADDRESS_REFUSED';
+}
+
+const among = (hostname: string, address: string): string =>
+  hostname === address ? address : `${hostname} has the address ${address}, which`;
+
+function fault(hostname: string, address: string, allowed: Allowed): AddressRefused | undefined {
+  const reach = reachOf(address);
+  if (reach === 'public' || reach === allowed) return undefined;
+  return new AddressRefused(
+    reach === 'private'
+      ? `${among(hostname, address)} is not on the public internet; a model that is meant to be there has allow_private_network`
+      : `${among(hostname, address)} is never connected to: clouds have credentials there`,
+  );
+}
+
+/**
+ * Looks a name up and hands its addresses on, if every one of them may be connected to. The sockets connect to what was
+ * checked here and ask no second time, so that a name that means something else by then (DNS rebinding) gains nothing.
+ */
+export const checkedLookup =
+  (allowed: Allowed, resolve: Resolve = lookup): LookupFunction =>
+  (hostname, options, callback) =>
+    resolve(hostname, { ...options, all: true }, (error, addresses) => {
+      const refused = error ?? addresses.map(({ address }) => fault(hostname, address, allowed)).find(Boolean);
+      if (refused) return callback(refused, []);
+      if (options.all) return callback(null, addresses);
+      const [{ address, family } = { address: '', family: 0 }] = addresses;
+      return callback(null, address, family);
+    });
+
+/** An address that stands in a URL is looked up by nobody, so it is checked before. */
+export function guarded(connect: buildConnector.connector, allowed: Allowed): buildConnector.connector {
+  return (options, callback) => {
+    const { hostname } = options;
+    const refused = isIP(hostname) === 0 ? undefined : fault(hostname, hostname, allowed);
+    // Not at once: undici has just begun to wait for it.
+    if (refused) queueMicrotask(() => callback(refused, null));
+    else connect(options, callback);
+  };
+}
