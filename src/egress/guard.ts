@@ -18,16 +18,14 @@ export class AddressRefused extends Error {
   readonly code = 'EGRESS_ADDRESS_REFUSED';
 }
 
-const among = (hostname: string, address: string): string =>
-  hostname === address ? address : `${hostname} has the address ${address}, which`;
-
 function fault(hostname: string, address: string, allowed: Allowed): AddressRefused | undefined {
   const reach = reachOf(address);
   if (reach === 'public' || reach === allowed) return undefined;
+  const where = hostname === address ? address : `${hostname} has the address ${address}, which`;
   return new AddressRefused(
     reach === 'private'
-      ? `${among(hostname, address)} is not on the public internet; a model that is meant to be there has allow_private_network`
-      : `${among(hostname, address)} is never connected to: clouds have credentials there`,
+      ? `${where} is not public; a model says allow_private_network where that is meant, an issuer its jwks_url`
+      : `${where} is never connected to: clouds have credentials there`,
   );
 }
 
