@@ -39,9 +39,9 @@ export const checkedLookup =
     resolve(hostname, { ...options, all: true }, (error, addresses) => {
       const refused = error ?? addresses.map(({ address }) => fault(hostname, address, allowed)).find(Boolean);
       if (refused) return callback(refused, []);
-      if (options.all) return callback(null, addresses);
-      const [{ address, family } = { address: '', family: 0 }] = addresses;
-      return callback(null, address, family);
+      const [first] = addresses;
+      if (!first) return callback(new Error(`${hostname} has no address`), []);
+      return options.all ? callback(null, addresses) : callback(null, first.address, first.family);
     });
 
 /** An address that stands in a URL is looked up by nobody, so it is checked before. */
