@@ -1,7 +1,7 @@
 import { lookup, type LookupAddress } from 'node:dns';
-import { isIP, type LookupFunction } from 'node:net';
+import type { LookupFunction } from 'node:net';
 import type { buildConnector } from 'undici';
-import { reachOf } from '../kernel/reach.ts';
+import { type Reach, reachOf, reachOfHost } from '../kernel/reach.ts';
 
 /** Which addresses may be connected to. */
 export type Allowed = 'public' | 'private';
@@ -18,10 +18,9 @@ export class AddressRefused extends Error {
   readonly code = 'EGRESS_ADDRESS_REFUSED';
 }
 
-function fault(hostname: string, address: string, allowed: Allowed): AddressRefused | undefined {
-  const reach = reachOf(address);
-  if (reach === 'public' || reach === allowed) return undefined;
-  const where = hostname === address ? address : `${hostname} has the address ${address}, which`;
+/** @param reach undefined where nothing can be said yet */
+function fault(where: string, reach: Reach | undefined, allowed: Allowed): AddressRefused | undefined {
+  if (reach === undefined || reach === 'public' || reach === allowed) return undefined;
   return new AddressRefused(
     reach === 'private'
       ? `${where} is not public; a model says allow_private_network where that is meant, an issuer its jwks_url`
@@ -35,20 +34,22 @@ function fault(hostname: string, address: string, allowed: Allowed): AddressRefu
  */
 export const checkedLookup =
   (allowed: Allowed, resolve: Resolve = lookup): LookupFunction =>
-  (hostname, options, callback) =>
+  (hostname, options, callback) => {
+    const faultOf = (address: string) =>
+      fault(`${hostname} has the address ${address}, which`, reachOf(address), allowed);
     resolve(hostname, { ...options, all: true }, (error, addresses) => {
-      const refused = error ?? addresses.map(({ address }) => fault(hostname, address, allowed)).find(Boolean);
+      const refused = error ?? addresses.map(({ address }) => faultOf(address)).find(Boolean);
       if (refused) return callback(refused, []);
       const [first] = addresses;
       if (!first) return callback(new Error(`${hostname} has no address`), []);
       return options.all ? callback(null, addresses) : callback(null, first.address, first.family);
     });
+  };
 
-/** An address that stands in a URL is looked up by nobody, so it is checked before. */
+/** An address that stands in a URL is looked up by nobody, so it is checked before; and so are names that are as good. */
 export function guarded(connect: buildConnector.connector, allowed: Allowed): buildConnector.connector {
   return (options, callback) => {
-    const { hostname } = options;
-    const refused = isIP(hostname) === 0 ? undefined : fault(hostname, hostname, allowed);
+    const refused = fault(options.hostname, reachOfHost(options.hostname), allowed);
     // Not at once: undici has just begun to wait for it.
     if (refused) queueMicrotask(() => callback(refused, null));
     else connect(options, callback);
