@@ -12,6 +12,7 @@ import type { Seed } from './access/principal-of.ts';
 import type { Database } from './database.ts';
 import type { Provisioning } from './jwt/bearers.ts';
 import { OutageLog } from './db/outage-log.ts';
+import { proxyVariables } from './egress/proxy-variables.ts';
 import { Explainer } from './explain/explainer.ts';
 import { follower, listen } from './following.ts';
 import { toMilliseconds } from './kernel/duration.ts';
@@ -162,6 +163,8 @@ export async function createDataPlane(parts: DataPlaneParts) {
       },
     }),
   );
+  const unused = proxyVariables(runtime.env);
+  if (unused.length > 0) log('warn', `${unused.join(', ')}: set and not used; providers are connected to directly`);
   const credentialOf = (request: IncomingMessage) => maskedCredential(request, settings.keyHeaderName);
   const kept = opened.move();
   return {

@@ -154,6 +154,7 @@ describe('a model of a team', () => {
     for (const [info, params, param] of [
       [{}, {}, 'model_info.team_id'],
       [{ team_id: 'red' }, { api_base: 'http://127.0.0.1:9' }, 'litellm_params.api_base'],
+      [{ team_id: 'red' }, { allow_private_network: true }, 'litellm_params.allow_private_network'],
       [{ team_id: 'red' }, { litellm_credential_name: 'any' }, 'litellm_params.litellm_credential_name'],
       [{ team_id: 'red' }, { input_cost_per_token: 0 }, 'litellm_params.input_cost_per_token'],
       [{ team_id: 'red' }, { api_key: 'os.environ/PATH' }, 'litellm_params.api_key'],

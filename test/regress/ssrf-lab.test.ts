@@ -63,6 +63,7 @@ describe('SEC-62: an upstream on this machine', () => {
   test('of the operator’s own file is called, with nothing set; and not by way of a proxy of the environment', async () => {
     for (const model of ['gpt-4o', 'by-name']) assert.equal((await gateway.chat(key, model)).status, 200);
     assert.equal((await gateway.chat(key, 'strict')).body.error.type, 'upstream_address_refused');
+    assert.ok(gateway.daemon.log.some((line) => line.includes('all_proxy: set and not used')));
     assert.equal(trap.connections, 0);
   });
 
