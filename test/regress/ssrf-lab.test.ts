@@ -121,9 +121,9 @@ describe('SEC-62: an upstream on this machine', () => {
   test('is a trap that counts', async () => {
     const params = { model: 'openai/x', api_base: `http://[::1]:${trap.port}`, allow_private_network: true };
     await post('/model/new', { model_name: 'trapped', litellm_params: params });
-    const before = trap.connections;
+    const earlier = trap.connections;
     assert.equal((await gateway.chat(key, 'trapped')).status, 502);
-    assert.equal(trap.connections, before + 1);
+    assert.equal(trap.connections, earlier + 1);
   });
 });
 
@@ -148,7 +148,7 @@ const seen = (): string[] =>
 test('SEC-62: no redirect is followed, and nothing else that names another place', async () => {
   seen();
   const elsewhere = `http://127.0.0.1:${trap.port}/latest`;
-  const before = trap.connections;
+  const earlier = trap.connections;
   for (const status of [300, 301, 302, 303, 305, 307, 308]) {
     for (const location of [elsewhere, `http://[::1]:${trap.port}/`, `//localhost:${trap.port}/`, '/v1/models']) {
       upstream.script({ status, headers: { location, refresh: `0; url=${location}` }, answer: {} });
@@ -163,7 +163,7 @@ test('SEC-62: no redirect is followed, and nothing else that names another place
   const named = { location: elsewhere, refresh: `0; url=${elsewhere}`, link: `<${elsewhere}>; rel=preload` };
   upstream.script({ headers: { ...named, 'alt-svc': `h2=":${trap.port}"`, 'content-location': elsewhere } });
   for (let count = 0; count < 3; count++) assert.equal((await gateway.chat(key, 'gpt-4o')).status, 200);
-  assert.equal(trap.connections, before);
+  assert.equal(trap.connections, earlier);
 });
 
 /** The kinds of calls there are, as the gateway itself publishes them. */
@@ -179,7 +179,7 @@ async function inferenceRoutes(): Promise<string[]> {
 
 test('SEC-60, SEC-63, CVE-2024-6587, PYSEC-2026-4070, CVE-2025-66405, CVE-2026-75871: no client says where its call goes', async () => {
   seen();
-  const before = trap.connections;
+  const earlier = trap.connections;
   const { host } = new URL(upstream.url);
   const canary = `http://127.0.0.1:${trap.port}/canary`;
   const routes = await inferenceRoutes();
@@ -201,7 +201,7 @@ test('SEC-60, SEC-63, CVE-2024-6587, PYSEC-2026-4070, CVE-2025-66405, CVE-2026-7
       assert.deepEqual(others, {}, 'nothing else came of it');
     }
   }
-  assert.equal(trap.connections, before);
+  assert.equal(trap.connections, earlier);
 });
 
 const credentialHeaders = [
