@@ -12,6 +12,7 @@ import type { Seed } from './access/principal-of.ts';
 import type { Database } from './database.ts';
 import type { Provisioning } from './jwt/bearers.ts';
 import { OutageLog } from './db/outage-log.ts';
+import { OwnPlaces } from './egress/own-places.ts';
 import { proxyVariables } from './egress/proxy-variables.ts';
 import { Explainer } from './explain/explainer.ts';
 import { follower, listen } from './following.ts';
@@ -140,8 +141,11 @@ export async function createDataPlane(parts: DataPlaneParts) {
       deployments.scopeOf(model, teamId);
   const authenticate = async (request: IncomingMessage, path: string) =>
     actorOf(await authenticator.authenticate(request, { mayBeStale: false }), path);
+  const ownPlaces = new OwnPlaces();
+  for (const url of [database.url, settings.redisUrl]) if (url !== undefined) ownPlaces.addUrl(url);
   const proxy = opened.use(
     createProxy({
+      ownPlaces,
       addressOf: whereFrom,
       authenticate: (request) => authenticator.authenticate(request, { mayBeStale: true }),
       payers: (named) => payers.find(named),
@@ -171,6 +175,8 @@ export async function createDataPlane(parts: DataPlaneParts) {
     authenticate,
     addressOf: whereFrom,
     credentialOf,
+    /** Where no model may be: the listeners are still to be added. */
+    ownPlaces,
     proxy,
     explainer,
     tokenTest: tokens?.test ?? noTokens,

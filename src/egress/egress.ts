@@ -1,5 +1,6 @@
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { type Allowed, checkedLookup, guarded, type Resolve } from './guard.ts';
+import type { OwnPlaces } from './own-places.ts';
 
 export interface EgressOptions {
   /** Longest wait for a connection, its look-up included; milliseconds. */
@@ -7,6 +8,8 @@ export interface EgressOptions {
   readonly agent?: Omit<Agent.Options, 'connect' | 'factory' | 'allowH2'>;
   /** Asked for the addresses of names, in place of the operating system. */
   readonly resolve?: Resolve | undefined;
+  /** Where nothing leads, whatever is allowed. */
+  readonly own?: OwnPlaces | undefined;
 }
 
 /**
@@ -34,9 +37,9 @@ export class Egress implements AsyncDisposable {
   }
 }
 
-function agentFor(allowed: Allowed, { connectMs, agent, resolve }: EgressOptions): Dispatcher {
+function agentFor(allowed: Allowed, { connectMs, agent, resolve, own }: EgressOptions): Dispatcher {
   const lookup = checkedLookup(allowed, resolve);
   // With HTTP/1 an aborted call costs its own connection and nobody else's.
   const connect = buildConnector({ timeout: connectMs, allowH2: false, lookup });
-  return new Agent({ ...agent, allowH2: false, connect: guarded(connect, allowed) });
+  return new Agent({ ...agent, allowH2: false, connect: guarded(connect, allowed, own) });
 }

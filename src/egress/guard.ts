@@ -2,6 +2,7 @@ import { lookup, type LookupAddress } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import type { buildConnector } from 'undici';
 import { type Reach, reachOf, reachOfHost } from '../kernel/reach.ts';
+import type { OwnPlaces } from './own-places.ts';
 
 /** Which addresses may be connected to. */
 export type Allowed = 'public' | 'private';
@@ -46,12 +47,34 @@ export const checkedLookup =
     });
   };
 
-/** An address that stands in a URL is looked up by nobody, so it is checked before; and so are names that are as good. */
-export function guarded(connect: buildConnector.connector, allowed: Allowed): buildConnector.connector {
+/**
+ * An address that stands in a URL is looked up by nobody, so it is checked before; and so are names that are as good.
+ *
+ * @param own where nothing leads, whatever is allowed
+ */
+export function guarded(
+  connect: buildConnector.connector,
+  allowed: Allowed,
+  own: OwnPlaces | undefined,
+): buildConnector.connector {
   return (options, callback) => {
-    const refused = fault(options.hostname, reachOfHost(options.hostname), allowed);
+    const { hostname, port } = options;
+    const refused = own?.isNamed(hostname, portOf(options))
+      ? ownPlace(hostname, port)
+      : fault(hostname, reachOfHost(hostname), allowed);
     // Not at once: undici has just begun to wait for it.
-    if (refused) queueMicrotask(() => callback(refused, null));
-    else connect(options, callback);
+    if (refused) return queueMicrotask(() => callback(refused, null));
+    return connect(options, (...[error, socket]) => {
+      if (error) return callback(error, null);
+      if (!own?.isMet(socket)) return callback(null, socket);
+      socket.destroy();
+      return callback(ownPlace(hostname, port), null);
+    });
   };
 }
+
+const portOf = ({ protocol, port }: buildConnector.Options): number =>
+  Number(port) || (protocol === 'https:' ? 443 : 80);
+
+const ownPlace = (hostname: string, port: string): AddressRefused =>
+  new AddressRefused(`${hostname}:${port} is the gateway itself, its database or its Redis`);

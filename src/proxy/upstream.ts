@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { Egress } from '../egress/egress.ts';
+import type { OwnPlaces } from '../egress/own-places.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { type Deployment, mayBePrivate } from '../models/deployment.ts';
 import { bodyFor } from './chat-request.ts';
@@ -97,8 +98,10 @@ export class Transport {
   }
 }
 
-const egressWithin = (limits: ProxyLimits): Egress =>
+/** @param own where nothing leads, whatever a deployment says */
+export const egressWithin = (limits: ProxyLimits, own?: OwnPlaces): Egress =>
   new Egress({
+    own,
     connectMs: limits.connectMs,
     agent: {
       keepAliveTimeout: 30_000,

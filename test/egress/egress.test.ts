@@ -4,6 +4,7 @@ import { isIPv4 } from 'node:net';
 import { describe, test } from 'node:test';
 import { Egress } from '../../src/egress/egress.ts';
 import { type Allowed, AddressRefused, type Resolve } from '../../src/egress/guard.ts';
+import { OwnPlaces } from '../../src/egress/own-places.ts';
 import { startUpstream } from '../proxy/upstream.ts';
 import { startTrap } from '../support/trap.ts';
 
@@ -169,4 +170,29 @@ test('an open connection to a private address is of no use to whoever may not ma
   await (await egress.to('private').request(asked)).body.dump();
   await assert.rejects(egress.to('public').request(asked), AddressRefused);
   assert.equal(upstream.requests.length, 1);
+});
+
+test('the gateway’s listeners, database and Redis are connected to by no model', async () => {
+  await using upstream = await startUpstream();
+  const { port } = new URL(upstream.url);
+  const urls = [
+    'postgres://u:p@127.0.0.1:PORT/x',
+    'rediss://localhost:PORT/0',
+    'http://0.0.0.0:PORT',
+    'redis://db.example:PORT',
+  ];
+  for (const url of urls) {
+    const own = new OwnPlaces();
+    own.addUrl(url.replace('PORT', port));
+    const told = dns(['127.0.0.1']);
+    await using egress = new Egress({ connectMs: 1_000, own, resolve: told.resolve });
+    const host = url.includes('db.example') ? 'db.example' : 'x.example';
+    const met = await visit(egress, `http://${host}:${port}/v1`, 'private');
+    assert.ok(met instanceof AddressRefused, `${url}: ${String(met)}`);
+    const other = new OwnPlaces();
+    other.addUrl(url.replace('PORT', String(Number(port) ^ 1)));
+    await using next = new Egress({ connectMs: 1_000, own: other, resolve: told.resolve });
+    assert.equal(await visit(next, `http://${host}:${port}/v1`, 'private'), 200, 'another port is another place');
+  }
+  assert.equal(upstream.requests.length, urls.length);
 });
