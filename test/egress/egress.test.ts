@@ -101,6 +101,17 @@ describe('SEC-62, PR #25906, CVE-2026-110719, GO-2025-4154: an address is checke
     assert.equal(trap.connections, 0);
   });
 
+  test('over TLS as well', async () => {
+    await using trap = await startTrap();
+    const { resolve } = dns(['127.0.0.1']);
+    const url = `https://x.example:${trap.port}/`;
+    assert.ok((await get(url, { resolve })) instanceof AddressRefused);
+    assert.ok((await get(`https://127.0.0.1:${trap.port}/`)) instanceof AddressRefused);
+    assert.equal(trap.connections, 0);
+    assert.ok((await get(url, { allowed: 'private', resolve })) instanceof Error);
+    assert.equal(trap.connections, 1, 'the look-up is the one that TLS goes by');
+  });
+
   test('what is public is let through', async () => {
     const { reachOf } = await import('../../src/kernel/reach.ts');
     assert.deepEqual(
