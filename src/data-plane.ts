@@ -12,6 +12,8 @@ import type { Seed } from './access/principal-of.ts';
 import type { Database } from './database.ts';
 import type { Provisioning } from './jwt/bearers.ts';
 import { OutageLog } from './db/outage-log.ts';
+import { OwnPlaces } from './egress/own-places.ts';
+import { proxyVariables } from './egress/proxy-variables.ts';
 import { Explainer } from './explain/explainer.ts';
 import { follower, listen } from './following.ts';
 import { toMilliseconds } from './kernel/duration.ts';
@@ -139,8 +141,11 @@ export async function createDataPlane(parts: DataPlaneParts) {
       deployments.scopeOf(model, teamId);
   const authenticate = async (request: IncomingMessage, path: string) =>
     actorOf(await authenticator.authenticate(request, { mayBeStale: false }), path);
+  const ownPlaces = new OwnPlaces();
+  for (const url of [database.url, settings.redisUrl]) if (url !== undefined) ownPlaces.addUrl(url);
   const proxy = opened.use(
     createProxy({
+      ownPlaces,
       addressOf: whereFrom,
       authenticate: (request) => authenticator.authenticate(request, { mayBeStale: true }),
       payers: (named) => payers.find(named),
@@ -162,12 +167,16 @@ export async function createDataPlane(parts: DataPlaneParts) {
       },
     }),
   );
+  const unused = proxyVariables(runtime.env);
+  if (unused.length > 0) log('warn', `${unused.join(', ')}: set and not used; providers are connected to directly`);
   const credentialOf = (request: IncomingMessage) => maskedCredential(request, settings.keyHeaderName);
   const kept = opened.move();
   return {
     authenticate,
     addressOf: whereFrom,
     credentialOf,
+    /** Where no model may be: the listeners are still to be added. */
+    ownPlaces,
     proxy,
     explainer,
     tokenTest: tokens?.test ?? noTokens,

@@ -134,6 +134,7 @@ export async function serve(parts: ServeParts): Promise<void> {
   if (adminListen) {
     const admin = await listen(daemon.createServer({ hasAdmin: true, hasModels: false }), adminListen);
     opened.defer(() => endConnections(admin, close(admin)));
+    plane.ownPlaces.addUrl(urlOf(admin));
     log('info', `The admin API has a listener of its own at ${urlOf(admin)}`);
   }
   const server = await listen(daemon.createServer({ hasAdmin: !adminListen, hasModels: true }), {
@@ -141,6 +142,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     // The default port gives way to the next, so that two trials can run; one that somebody chose does not.
     lastPort: settings.sources.port === 'default' ? settings.port + 10 : settings.port,
   });
+  plane.ownPlaces.addUrl(urlOf(server));
   announceStart(parts, { server, socketPath, masterKeyPath: masterKey.path, configured });
 
   log('info', `${await stopped.promise}: stopping; running requests may finish`, { in_flight: plane.proxy.inFlight });

@@ -60,7 +60,9 @@ for (const way of ['server', 'database-url'] as const) {
     });
 
     test('a model calls with it, and with its new value within a second of a change', async () => {
-      const made = await run(`model create ${way}-m --provider-model openai/x --credential ${way} --json`);
+      const made = await run(
+        `model create ${way}-m --provider-model openai/x --credential ${way} --allow-private-network --json`,
+      );
       assert.equal(made.exit, 0, made.err);
       assert.equal(JSON.parse(made.out).litellm_params.litellm_credential_name, way);
       await gateway.chatUntil(200, key, `${way}-m`);
@@ -131,7 +133,7 @@ describe('credentials, as LiteLLM’s clients ask for them', () => {
 
     await request('POST', '/model/new', {
       model_name: 'wire-m',
-      litellm_params: { model: 'openai/x', litellm_credential_name: 'wire' },
+      litellm_params: { model: 'openai/x', litellm_credential_name: 'wire', allow_private_network: true },
       model_info: { id: 'wire-m' },
     });
     assert.equal((await gateway.chat(key, 'wire-m')).status, 200);

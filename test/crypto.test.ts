@@ -43,7 +43,7 @@ async function fill(): Promise<void> {
   const sealed = ids.map((id) => vault.seal(`sk-canary-${id}`, { table: 'models', column: 'api_key', row: id }));
   await gateway.pool.query(
     `insert into gatewayctl.models (id, name, params, api_key, created_at, created_by, updated_at, updated_by)
-     select id, id, jsonb_build_object('model', 'openai/x', 'api_base', $3::text), key, now(), 'test', now(), 'test'
+     select id, id, jsonb_build_object('model', 'openai/x', 'api_base', $3::text, 'allow_private_network', true), key, now(), 'test', now(), 'test'
      from unnest($1::text[], $2::text[]) as given (id, key)`,
     [ids, sealed, upstream.url],
   );

@@ -68,8 +68,8 @@ const objects = [
   },
   {
     same: [
-      'model create m-WAY --provider-model openai/gpt --api-base http://127.0.0.1:9/v1/ --api-key @KEYFILE --params {"cache_read_input_token_cost":0.5} --insecure-argv',
-      'model create m-WAY --provider-model gpt --api-base http://127.0.0.1:9/v1 --api-key @KEYFILE',
+      'model create m-WAY --provider-model openai/gpt --api-base http://127.0.0.1:9/v1/ --allow-private-network --api-key @KEYFILE --params {"cache_read_input_token_cost":0.5} --insecure-argv',
+      'model create m-WAY --provider-model gpt --api-base http://127.0.0.1:9/v1 --allow-private-network --api-key @KEYFILE',
       'model create m-WAY --params {"model":"openai/gpt","cache_read_input_token_cost":0.5}',
     ],
     differing: [

@@ -37,7 +37,7 @@ for (const way of ways) {
 
     test('create puts an upstream behind a name, and the daemon sends calls there', async () => {
       const made = await run(
-        `model create ${way}-a --provider-model openai/up-1 --api-base ${upstream.url} --api-key -`,
+        `model create ${way}-a --provider-model openai/up-1 --api-base ${upstream.url} --allow-private-network --api-key -`,
         'sk-very-secret-provider-key\n',
       );
       assert.equal(made.exit, 0, made.err);
@@ -62,7 +62,7 @@ for (const way of ways) {
 
     test('os.environ/NAME is kept as it is and read by the daemon', async () => {
       await run(
-        `model create ${way}-env --provider-model openai/x --api-base ${upstream.url} --api-key os.environ/UPSTREAM_TEST_KEY`,
+        `model create ${way}-env --provider-model openai/x --api-base ${upstream.url} --allow-private-network --api-key os.environ/UPSTREAM_TEST_KEY`,
       );
       assert.match(await kept(`${way}-env`), /os\.environ\/UPSTREAM_TEST_KEY/);
       await gateway.chatUntil(200, key, `${way}-env`);
@@ -132,7 +132,12 @@ describe('model, as LiteLLM’s clients ask for it', () => {
   test('POST /model/new is in effect when it is answered', async () => {
     const { status, body } = await post('/model/new', {
       model_name: 'wire-new',
-      litellm_params: { model: 'openai/up-2', api_base: upstream.url, api_key: 'sk-wire-secret-key-0' },
+      litellm_params: {
+        model: 'openai/up-2',
+        api_base: upstream.url,
+        allow_private_network: true,
+        api_key: 'sk-wire-secret-key-0',
+      },
       model_info: { id: 'wire-new-id', mode: 'chat', anything: { goes: 1 } },
     });
     assert.equal(status, 200);
@@ -206,14 +211,19 @@ describe('model, as LiteLLM’s clients ask for it', () => {
   test('GET /model/info, /v1/model/info and /v2/model/info list deployments without their keys', async () => {
     await post('/model/new', {
       model_name: 'wire-list',
-      litellm_params: { model: 'openai/x', api_key: 'sk-not-to-be-seen-1', api_base: 'http://127.0.0.1:9/v1' },
+      litellm_params: {
+        model: 'openai/x',
+        api_key: 'sk-not-to-be-seen-1',
+        api_base: 'http://127.0.0.1:9/v1',
+        allow_private_network: true,
+      },
     });
     for (const path of ['/model/info', '/v1/model/info', '/v2/model/info?model_name=wire-list']) {
       const { status, body, text } = await get(path);
       assert.equal(status, 200, path);
       const found = body.data.find(({ model_name: name }: { model_name: string }) => name === 'wire-list');
       assert.partialDeepStrictEqual(found, {
-        litellm_params: { model: 'openai/x', api_base: 'http://127.0.0.1:9/v1' },
+        litellm_params: { model: 'openai/x', api_base: 'http://127.0.0.1:9/v1', allow_private_network: true },
         model_info: { db_model: true },
       });
       assert.ok(!text.includes('not-to-be-seen'), path);

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { reachOfHost } from '../kernel/reach.ts';
 import { suggest } from '../kernel/suggest.ts';
 import { providers, type Deployment } from '../models/deployment.ts';
 import { providerParams, unserved } from './litellm-keys.ts';
@@ -13,9 +14,11 @@ const openaiBase = 'https://api.openai.com/v1';
 /** Read here by name; everything else of `litellm_params` that is served goes to the deployment as it is. */
 const ownParams = ['model', 'api_key', 'api_base', 'custom_llm_provider'] as const;
 const numbers: ReadonlySet<string> = new Set(['timeout', 'stream_timeout', 'mock_timeout']);
+/** Whether the upstream may be at an address that is not public; see `mayBePrivate`. */
+const privateParam = 'allow_private_network';
 const isPrice = (name: string): boolean => name.includes('_cost_per_');
 const isServedParam = (name: string): boolean =>
-  numbers.has(name) || name === 'base_model' || name.startsWith('mock_') || isPrice(name);
+  numbers.has(name) || name === 'base_model' || name === privateParam || name.startsWith('mock_') || isPrice(name);
 
 export interface ModelListContext {
   readonly problems: Problems;
@@ -76,7 +79,10 @@ class ModelListReader {
       if (value.kind !== 'scalar' || value.value !== null) this.#context.warn(at, `${section}.${name}`);
       return;
     }
-    const own = section === 'model_list' ? ['model_name', 'litellm_params', 'model_info'] : [...ownParams, ...numbers];
+    const own =
+      section === 'model_list'
+        ? ['model_name', 'litellm_params', 'model_info']
+        : [...ownParams, ...numbers, privateParam];
     this.#context.problems.add(at, unknownKey(name, [...own, ...(unserved[section] ?? [])]));
   }
 
@@ -107,6 +113,9 @@ class ModelListReader {
     const base = given && this.#text(given.value);
     if (!given || base === undefined) return provider === 'openai' ? openaiBase : undefined;
     const isHttp = /^https?:\/\/[^\s?#@]+$/.test(base) && URL.canParse(base);
+    if (isHttp && reachOfHost(new URL(base).hostname) === 'forbidden') {
+      return this.#refuse(given.value.at, 'api_base is an address that is never called: clouds have credentials there');
+    }
     if (isHttp) return base.replace(/\/+$/, '');
     return this.#refuse(given.value.at, 'api_base must be an http:// or https:// URL without a query or a password');
   }
@@ -125,7 +134,12 @@ class ModelListReader {
 
   #params({ entries }: MapTree): Record<string, unknown> {
     const served = [...entries].filter(([name]) => isServedParam(name) && !isPrice(name));
-    return this.#values(served);
+    const values = this.#values(served);
+    const said = entries.get(privateParam);
+    if (said && !['boolean', 'undefined'].includes(typeof values[privateParam])) {
+      this.#refuse(said.value.at, `${privateParam} must be true or false`);
+    }
+    return values;
   }
 
   /** LiteLLM takes prices from either place; those of `litellm_params` win there. */

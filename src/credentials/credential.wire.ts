@@ -1,14 +1,19 @@
 import { z } from 'zod';
 import { label, metadata, stampInfo } from '../kernel/fields.ts';
 import { answer } from '../kernel/wire.ts';
+import { reachOfHost } from '../kernel/reach.ts';
 import { environmentName } from '../models/deployment.ts';
 import type { Credential } from './credential.entity.ts';
 
 const secret = z.string().min(1, 'must not be empty').max(16_384);
-const address = secret.refine(
-  (value) => environmentName(value) !== undefined || /^https?:\/\/[^\s?#@]+$/.test(value),
-  'must be an http:// or https:// URL without a query or a password',
-);
+const isMetadata = (value: string): boolean =>
+  URL.canParse(value) && reachOfHost(new URL(value).hostname) === 'forbidden';
+const address = secret
+  .refine(
+    (value) => environmentName(value) !== undefined || /^https?:\/\/[^\s?#@]+$/.test(value),
+    'must be an http:// or https:// URL without a query or a password',
+  )
+  .refine((value) => !isMetadata(value), 'is an address that is never called: clouds have credentials there');
 
 /** What a model takes from its credential; LiteLLM has more, of providers that are not served. */
 const valuesShape = {

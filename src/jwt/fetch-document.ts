@@ -1,21 +1,24 @@
-import { Agent, request } from 'undici';
+import { Egress } from '../egress/egress.ts';
+import type { Allowed } from '../egress/guard.ts';
 
 /** An identity provider that says more is not what it should be. */
 const BYTES_AT_MOST = 256 * 1024;
+const CONNECT_MS = 5_000;
 
 /**
  * Gets documents of identity providers. Follows no redirect, which could lead to an address inside our network, and
  * inflates nothing, so that a few bytes stay a few bytes.
  */
 export class DocumentFetcher implements AsyncDisposable {
-  readonly #agent = new Agent({
-    maxResponseSize: BYTES_AT_MOST,
-  });
+  readonly #egress = new Egress({ connectMs: CONNECT_MS, agent: { maxResponseSize: BYTES_AT_MOST } });
 
   /** @throws Error with a message for the log */
-  async json(url: string, signal: AbortSignal): Promise<unknown> {
-    const { statusCode, body } = await request(url, {
-      dispatcher: this.#agent,
+  async json(url: string, allowed: Allowed, signal: AbortSignal): Promise<unknown> {
+    const { origin, pathname, search } = new URL(url);
+    const { statusCode, body } = await this.#egress.to(allowed).request({
+      origin,
+      path: pathname + search,
+      method: 'GET',
       // The next one is asked for in minutes: by then the other side would have hung up.
       reset: true,
       headers: { accept: 'application/json, application/jwk-set+json' },
@@ -30,6 +33,6 @@ export class DocumentFetcher implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#agent.destroy();
+    await this.#egress[Symbol.asyncDispose]();
   }
 }

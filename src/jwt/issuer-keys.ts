@@ -1,6 +1,7 @@
 import { errors, type CryptoKey, type JWSHeaderParameters, type LocalJWKSet } from 'jose';
 import { z } from 'zod';
 import type { IssuerSettings, KeySource } from '../config/jwt-settings.ts';
+import type { Allowed } from '../egress/guard.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { isKeyUrl } from '../kernel/key-url.ts';
 import type { Log } from '../kernel/log.ts';
@@ -17,7 +18,7 @@ const RENEW_AFTER = 0.8;
 export interface IssuerKeysOptions {
   readonly issuer: Pick<IssuerSettings, 'issuer' | 'algorithms' | 'keyTtlMs' | 'keyStaleTtlMs'>;
   readonly source: KeySource;
-  readonly fetchJson: (url: string, signal: AbortSignal) => Promise<unknown>;
+  readonly fetchJson: (url: string, allowed: Allowed, signal: AbortSignal) => Promise<unknown>;
   readonly log: Log;
   /** Milliseconds that only ever grow. */
   readonly clock?: () => number;
@@ -98,12 +99,14 @@ export class IssuerKeys {
     const { source, issuer, fetchJson } = this.#options;
     const signal = AbortSignal.timeout(READING_MS);
     const url = source.kind === 'jwks' ? source.url : await this.#discover(source.url, signal);
-    return readKeySet(await fetchJson(url, signal), issuer.algorithms);
+    // The operator says where an issuer is, and may mean a machine next door; a document may not.
+    const allowed = new URL(url).hostname === new URL(source.url).hostname ? 'private' : 'public';
+    return readKeySet(await fetchJson(url, allowed, signal), issuer.algorithms);
   }
 
   /** Every time anew: an issuer may move its keys. */
   async #discover(url: string, signal: AbortSignal): Promise<string> {
-    const read = Discovery.safeParse(await this.#options.fetchJson(url, signal));
+    const read = Discovery.safeParse(await this.#options.fetchJson(url, 'private', signal));
     if (!read.success) throw new Error('it names no https:// jwks_uri');
     const { issuer, jwks_uri: found } = read.data;
     if (issuer !== this.#options.issuer.issuer) throw new Error('it is the document of another issuer');

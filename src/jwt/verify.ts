@@ -5,7 +5,7 @@ import type { Algorithm, IssuerSettings } from '../config/jwt-settings.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import { DocumentFetcher } from './fetch-document.ts';
-import { IssuerKeys } from './issuer-keys.ts';
+import { IssuerKeys, type IssuerKeysOptions } from './issuer-keys.ts';
 import { RefusalLog } from './refusal-log.ts';
 import { type JsonObject, looksLikeToken, takeApart } from './token-parts.ts';
 
@@ -51,7 +51,7 @@ export class TokenVerifier implements AsyncDisposable {
   constructor({ issuers, now, log }: TokenVerifierOptions) {
     this.#now = now;
     this.#refusals = new RefusalLog(log);
-    const fetchJson = (url: string, signal: AbortSignal) => this.#fetcher.json(url, signal);
+    const fetchJson: IssuerKeysOptions['fetchJson'] = (...asked) => this.#fetcher.json(...asked);
     this.#issuers = new Map(
       issuers.map((settings) => {
         const keys = settings.keySources.map((source) => new IssuerKeys({ issuer: settings, source, fetchJson, log }));

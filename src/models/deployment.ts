@@ -35,6 +35,17 @@ export function splitModel(model: string): { readonly provider: string; readonly
 export const withProvider = (model: string, provider: string | null | undefined): string =>
   !provider || model.startsWith(`${provider}/`) ? model : `${provider}/${model}`;
 
+/**
+ * Whether its upstream may be at an address that is not public: when the deployment says so or, where it says nothing,
+ * when the operator's own file says where it is. What comes in over the network has to say so.
+ *
+ * @param isOwn whether the address is the operator's choice, and not the provider's own
+ */
+export const mayBePrivate = ({ source, params }: Pick<Deployment, 'source' | 'params'>, isOwn: boolean): boolean => {
+  const said = params['allow_private_network'];
+  return typeof said === 'boolean' ? said : source === 'config' && isOwn;
+};
+
 const textIn = (info: Deployment['info'], name: string): string | undefined => {
   const value = info[name];
   return typeof value === 'string' && value !== '' ? value : undefined;

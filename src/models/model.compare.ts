@@ -45,6 +45,7 @@ const flat =
 export const modelComparisons: Readonly<Record<string, Comparison<Needs>>> = {
   model: flat('model'),
   api_base: flat('api_base'),
+  allow_private_network: flat('allow_private_network'),
   api_key: flat('api_key'),
   credential: flat('litellm_credential_name'),
   team_id: async ({ field, wanted, found, services: { teams } }) => {

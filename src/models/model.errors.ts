@@ -1,4 +1,5 @@
 import { GatewayError } from '../kernel/errors.ts';
+import { reachOfHost } from '../kernel/reach.ts';
 
 export const idTaken = (id: string, cause?: unknown) =>
   new GatewayError('conflict', 'bad_request_error', `A deployment with id ${id} already exists`, {
@@ -53,3 +54,25 @@ export const credentialMissing = (name: string, cause?: unknown) =>
     hint: 'Which credentials there are: gatewayctl credential list',
     cause,
   });
+
+/**
+ * An address that the daemon would not connect to, said before anybody calls the model. What a name stands for is found
+ * out when the daemon connects.
+ */
+export function refuseUnreachable({ api_base: base, allow_private_network: mayBePrivate }: Record<string, unknown>) {
+  if (typeof base !== 'string' || !URL.canParse(base)) return;
+  const { hostname } = new URL(base);
+  const reach = reachOfHost(hostname);
+  const param = 'litellm_params.api_base';
+  if (reach === 'forbidden') {
+    throw new GatewayError('invalid', 'address_refused', `${param}: ${hostname} is never called`, {
+      param,
+      hint: 'Clouds have credentials there, and no model. Name the address of the model’s server.',
+    });
+  }
+  if (reach !== 'private' || mayBePrivate === true) return;
+  throw new GatewayError('invalid', 'address_refused', `${param}: ${hostname} is not on the public internet`, {
+    param,
+    hint: 'Where that is meant, say so: --allow-private-network, or litellm_params.allow_private_network: true.',
+  });
+}

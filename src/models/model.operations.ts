@@ -36,6 +36,7 @@ const team = label.nullable().optional().describe('The team whose keys alone may
 interface Flat {
   model?: string | undefined;
   apiBase?: string | null | undefined;
+  allowPrivateNetwork?: boolean | null | undefined;
   apiKey?: string | null | undefined;
   credential?: string | null | undefined;
   accessGroups?: string[] | null | undefined;
@@ -55,6 +56,7 @@ async function merged({ litellmParams: given, modelInfo: info }: Nested, flat: F
   const named = {
     model: flat.model,
     api_base: flat.apiBase,
+    allow_private_network: flat.allowPrivateNetwork,
     api_key: flat.apiKey,
     litellm_credential_name: flat.credential,
     input_cost_per_token: flat.inputCostPerToken,
@@ -162,7 +164,7 @@ export const createModel = operation({
       ],
       [
         'A server of your own',
-        'gatewayctl model create llama --provider-model openai/llama-3 --api-base http://127.0.0.1:8000/v1',
+        'gatewayctl model create llama --provider-model openai/llama-3 --api-base http://127.0.0.1:8000/v1 --allow-private-network',
       ],
       [
         'With a credential several models share, for one team',

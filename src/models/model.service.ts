@@ -17,6 +17,7 @@ import {
   notInDatabase,
   notYours,
   otherId,
+  refuseUnreachable,
   unknownModel,
 } from './model.errors.ts';
 import {
@@ -78,6 +79,7 @@ export class ModelService {
     const modelId = id ?? randomUUID();
     if (this.#parts.configured.some((each) => each.id === modelId)) throw idTaken(modelId);
     const { api_key: apiKey, litellm_credential_name: credential, ...rest } = params;
+    refuseUnreachable(rest);
     const model = this.#work.em.create(Model, {
       id: modelId,
       name: modelName,
@@ -104,9 +106,11 @@ export class ModelService {
       requireOwnUpstream(model, params);
     }
     const before = this.#encode(model);
+    const merged = withoutNulls({ ...model.params, ...rest });
+    if (rest.api_base !== undefined || rest.allow_private_network !== undefined) refuseUnreachable(merged);
     this.#work.em.assign(model, {
       ...given({ name, apiKey: this.#seal(model.id, apiKey), credentialName }),
-      params: withoutNulls({ ...model.params, ...rest }),
+      params: merged,
       ...ownerAndInfo(model, otherInfo),
       ...updateStamp(this.#work),
     });

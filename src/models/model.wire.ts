@@ -53,6 +53,7 @@ const paramsShape = {
   api_base: apiBase.nullable(),
   api_key: z.string().min(1).nullable(),
   litellm_credential_name: label.nullable(),
+  allow_private_network: z.boolean().nullable(),
   timeout: seconds.nullable(),
   stream_timeout: seconds.nullable(),
   base_model: z.string().min(1).nullable(),
@@ -106,6 +107,11 @@ export const flatParams = {
     .optional()
     .describe('Provider and upstream model, such as openai/gpt-4o; in litellm_params.model too'),
   apiBase: apiBase.nullable().optional().describe('Where the upstream is; in litellm_params.api_base too'),
+  allowPrivateNetwork: z
+    .boolean()
+    .nullable()
+    .optional()
+    .describe('Whether the upstream may be at an address that is not public; in litellm_params too'),
   apiKey: z
     .string()
     .min(1)

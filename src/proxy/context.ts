@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { AskedCall } from '../access/decide.ts';
 import type { Named, Payer } from '../access/payers.ts';
 import type { Charge, Principal } from '../access/principal.ts';
+import type { OwnPlaces } from '../egress/own-places.ts';
 import type { Call, CallStart } from '../metering/call.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { Provider } from './providers/provider.ts';
@@ -25,6 +26,8 @@ export interface ProxyDeps {
   now(): Date;
   log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void;
   readonly limits?: Partial<ProxyLimits>;
+  /** Where no deployment may lead. */
+  readonly ownPlaces?: OwnPlaces;
   /** Of gatewayctl; goes into `x-litellm-version` and the user agent. */
   readonly version?: string;
   readonly counter: TokenCounter;

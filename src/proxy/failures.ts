@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { errors } from 'undici';
+import { AddressRefused } from '../egress/guard.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { isRecord } from '../kernel/record.ts';
 import type { ErrorKind } from '../kernel/errors.ts';
@@ -133,6 +134,14 @@ export function connectionFailure(cause: Error): GatewayError {
   }
   if (unusable.has(code) || cause instanceof errors.HTTPParserError) {
     return invalidAnswer('is not valid HTTP', cause);
+  }
+  if (cause instanceof AddressRefused) {
+    return new GatewayError(
+      'upstream',
+      'upstream_address_refused',
+      'The gateway does not connect to where this model is set up to be',
+      { hint: 'The log of the gateway says why, and what to set.', cause },
+    );
   }
   return new GatewayError('upstream', 'upstream_unreachable', 'The upstream could not be reached, or hung up', {
     cause,

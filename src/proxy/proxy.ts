@@ -15,7 +15,7 @@ import { Pipelines } from './pipelines.ts';
 import { Places } from './places.ts';
 import type { Step } from './pipeline.ts';
 import { createProviders } from './providers/providers.ts';
-import { Transport } from './upstream.ts';
+import { egressWithin, Transport } from './upstream.ts';
 import { Watch } from './watch.ts';
 
 export type { Metering, ProxyDeps } from './context.ts';
@@ -122,7 +122,7 @@ export function match(method: string, path: string): Handler | undefined {
 export function createProxy(deps: ProxyDeps) {
   const limits: ProxyLimits = { ...defaultLimits, ...deps.limits };
   const version = deps.version ?? '0.0.0';
-  const transport = new Transport(limits, version);
+  const transport = new Transport(limits, version, egressWithin(limits, deps.ownPlaces));
   const watch = new Watch(limits);
   const pipelines = new Pipelines(limits.pipelined);
   let isDraining = false;

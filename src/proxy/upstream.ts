@@ -1,7 +1,8 @@
-import { Agent } from 'undici';
 import type { Dispatcher } from 'undici';
+import { Egress } from '../egress/egress.ts';
+import type { OwnPlaces } from '../egress/own-places.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import type { Deployment } from '../models/deployment.ts';
+import { type Deployment, mayBePrivate } from '../models/deployment.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { Provider, Receiver, UpstreamCall, UpstreamRequest } from './providers/provider.ts';
 
@@ -21,18 +22,20 @@ interface Address {
   readonly query: string;
   /** Headers of every call to it. */
   readonly headers: readonly string[];
+  /** Whose connections lead there. */
+  readonly dispatcher: Dispatcher;
 }
 
 /** The connections to all upstreams: one pool in a process. Never follows a redirect, never inflates, never retries. */
 export class Transport {
-  readonly #agent: Dispatcher;
+  readonly #egress: Egress;
   readonly #limits: ProxyLimits;
   readonly #userAgent: string;
 
-  constructor(limits: ProxyLimits, version: string, agent: Dispatcher = createAgent(limits)) {
+  constructor(limits: ProxyLimits, version: string, egress: Egress = egressWithin(limits)) {
     this.#limits = limits;
     this.#userAgent = `gatewayctl/${version}`;
-    this.#agent = agent;
+    this.#egress = egress;
   }
 
   provider(dialect: Dialect): Provider {
@@ -53,11 +56,12 @@ export class Transport {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#agent.destroy();
+    await this.#egress[Symbol.asyncDispose]();
   }
 
   /** Headers start from an empty set: what a client sent is not even in reach here (LiteLLM issue 32202). */
-  #resolve({ apiBase, authorize }: Dialect, { apiBase: own, apiKey, name }: Deployment): Address {
+  #resolve({ apiBase, authorize }: Dialect, deployment: Deployment): Address {
+    const { apiBase: own, apiKey, name } = deployment;
     const base = own ?? apiBase;
     const url = URL.canParse(base) ? new URL(base) : undefined;
     if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.hash) {
@@ -69,7 +73,9 @@ export class Transport {
     }
     const headers = ['accept-encoding', 'identity', 'user-agent', this.#userAgent];
     if (apiKey) headers.push(...authorize(apiKey));
-    return { origin: url.origin, path: url.pathname.replace(/\/+$/, ''), query: url.search, headers };
+    const isOwn = url.origin !== new URL(apiBase).origin;
+    const dispatcher = this.#egress.to(mayBePrivate(deployment, isOwn) ? 'private' : 'public');
+    return { origin: url.origin, path: url.pathname.replace(/\/+$/, ''), query: url.search, headers, dispatcher };
   }
 
   #send(address: Address, request: UpstreamRequest & { path: string }, receiver: Receiver): UpstreamCall {
@@ -79,7 +85,7 @@ export class Transport {
       deployment.params[asked.stream ? 'stream_timeout' : 'timeout'] ?? deployment.params['timeout'],
     );
     const accept = asked.stream ? 'text/event-stream' : 'application/json';
-    this.#agent.dispatch(
+    address.dispatcher.dispatch(
       {
         origin: address.origin,
         path: address.path + path + address.query,
@@ -101,17 +107,18 @@ const notServed = ({ endpoint, deployment }: UpstreamRequest) =>
     hint: `Its provider, ${deployment.provider}, has no such endpoint. Ask for another model.`,
   });
 
-function createAgent(limits: ProxyLimits): Dispatcher {
-  return new Agent({
-    connect: { timeout: limits.connectMs },
-    keepAliveTimeout: 30_000,
-    maxHeaderSize: limits.responseHeaderBytes,
-    headersTimeout: limits.firstByteMs,
-    bodyTimeout: limits.idleMs,
-    // An aborted call then costs its own connection and nobody else's.
-    allowH2: false,
+/** @param own where nothing leads, whatever a deployment says */
+export const egressWithin = (limits: ProxyLimits, own?: OwnPlaces): Egress =>
+  new Egress({
+    own,
+    connectMs: limits.connectMs,
+    agent: {
+      keepAliveTimeout: 30_000,
+      maxHeaderSize: limits.responseHeaderBytes,
+      headersTimeout: limits.firstByteMs,
+      bodyTimeout: limits.idleMs,
+    },
   });
-}
 
 /** A time-out of a deployment, in seconds as LiteLLM spells it. */
 function secondsOf(value: unknown): number | undefined {

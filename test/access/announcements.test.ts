@@ -101,7 +101,7 @@ describe('an announcement', () => {
     try {
       const credential_values = { api_key: 'sk-first-0123456789', api_base: upstream.url };
       await admin('POST', '/credentials', { credential_name: 'far', credential_values });
-      const litellm_params = { model: 'openai/one', litellm_credential_name: 'far' };
+      const litellm_params = { model: 'openai/one', litellm_credential_name: 'far', allow_private_network: true };
       await admin('POST', '/model/new', { model_name: 'far', litellm_params, model_info: { id: 'far' } });
       await follows(['Bearer sk-first-0123456789', 'one']);
       await admin('PATCH', '/credentials/far', { credential_values: { api_key: 'sk-second-0123456789' } });

@@ -80,6 +80,16 @@ const wrong: readonly (readonly [string, string, RegExp])[] = [
   ],
   ['a reference into the prototype', model('model: x, api_key: os.environ/toString'), /variable toString is not set/],
   ['a base that is no URL', model('model: x, api_base: "file:///etc/passwd"'), /api_base must be an http/],
+  [
+    'a base where clouds have credentials',
+    model('model: x, api_base: "http://[::ffff:169.254.169.254]/v1", allow_private_network: true'),
+    /3:42: api_base is an address that is never called/,
+  ],
+  [
+    'a network that is allowed by a text',
+    model('model: x, allow_private_network: "yes please"'),
+    /3:55: allow_private_network must be true or false/,
+  ],
   ['a price that is none', model('model: x, input_cost_per_token: free'), /input_cost_per_token must be a number/],
   ['a negative price', model('model: x, input_cost_per_token: -1'), /input_cost_per_token must be a number/],
   [

@@ -81,11 +81,12 @@ const arrows: Readonly<Record<string, (to: string, from: string) => boolean>> = 
         (/\.(operations|answers)\.ts$/.test(from) && to.endsWith('.wire.ts')),
     ]),
   ),
+  egress: (to) => roomOf(to) === 'kernel',
   idempotency: (to) => ['kernel', 'db'].includes(roomOf(to)),
   access: (to) => ['kernel', 'db'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
-  jwt: (to) => ['kernel', 'db', 'access'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
+  jwt: (to) => ['kernel', 'egress', 'db', 'access'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
   metering: (to) => ['kernel', 'db', 'access'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
-  proxy: (to) => ['kernel', 'metering', 'access'].includes(roomOf(to)) || to === 'models/deployment.ts',
+  proxy: (to) => ['kernel', 'egress', 'metering', 'access'].includes(roomOf(to)) || to === 'models/deployment.ts',
   explain: (to) => ['kernel', 'access', 'metering', 'proxy'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
   daemon: (to) => roomOf(to) === 'kernel' || to === 'operations.ts',
   cli: (to) => ['kernel', 'docs'].includes(roomOf(to)) || to === 'operations.ts',
@@ -127,6 +128,22 @@ describe('the arrows between rooms', () => {
   test('the list of operations stands on the operations of the features alone', () => {
     const others = imports.filter(({ from, to }) => from === 'operations.ts' && !to.endsWith('.operations.ts'));
     assert.deepEqual(others, []);
+  });
+
+  test('one room makes all connections to what is outside (SEC-61, PYSEC-2026-4069, CVE-2026-108719)', () => {
+    const clients = imports.filter(({ from, to }) => to === 'undici' && roomOf(from) !== 'egress');
+    // The errors that its sockets end with are told apart there.
+    assert.deepEqual(
+      clients.map(({ from }) => from),
+      ['proxy/failures.ts'],
+    );
+    const dials = [
+      /(?<![.\w])fetch\(|\bnew (?:WebSocket|EventSource)\(|\bgetBuiltinModule\(|'node:(?:http2|dgram)'/,
+      /\bimport \{[^}]*\b(?:request|get|connect|createConnection|Socket)\b[^}]*\} from 'node:(?:https?|net|tls)'/,
+    ];
+    const dialling = files.filter((file) => dials.some((dial) => dial.test(readFileSync(src + file, 'utf8'))));
+    // The command line, which dials the daemon, and what dials the operator's database.
+    assert.deepEqual(dialling, ['cli/connect.ts', 'cli/invoke.ts', 'db/embedded-session.ts', 'db/reachability.ts']);
   });
 
   test('only main touches process', () => {

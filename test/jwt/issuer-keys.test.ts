@@ -35,10 +35,10 @@ function keysAt(
     source,
     clock: () => state.now,
     log: (level, message, fields) => lines.push(`${level} ${message}: ${inspect(fields?.['error'] ?? '')}`),
-    async fetchJson(url, signal) {
+    async fetchJson(...asked) {
       state.begun++;
       state.pending++;
-      return fetcher.json(url, signal).finally(() => state.pending--);
+      return fetcher.json(...asked).finally(() => state.pending--);
     },
   });
   const isKnown = async (header: { alg: string; kid?: string }) => {
@@ -247,6 +247,12 @@ describe('a key set', { concurrency: true }, () => {
     'behind plain http': [
       serve({ issuer: 'x', jwks_uri: 'http://169.254.169.254/jwks' }),
       /no https:\/\/ jwks_uri/,
+      '/.well-known/openid-configuration',
+    ],
+    'of a machine next door that only the document names': [
+      ({ headers }, response) =>
+        response.end(JSON.stringify({ issuer: `http://${headers.host}`, jwks_uri: 'https://10.0.0.1/jwks' })),
+      /10\.0\.0\.1 is not public/,
       '/.well-known/openid-configuration',
     ],
   };

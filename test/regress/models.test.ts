@@ -25,7 +25,7 @@ test('PR #27878: a team’s administrator calls no other model by what administr
   const credential = { credential_name: 'house', credential_values: { api_key: 'sk-house-0123456789' } };
   assert.equal((await gateway.request('POST', '/credentials', { body: credential })).status, 200);
   await make('priced', { api_key: 'sk-red-0123456789', input_cost_per_token: 0, output_cost_per_token: 0 });
-  await make('elsewhere', { api_key: 'sk-red-0123456789', api_base: 'http://127.0.0.1:9/v1' });
+  await make('elsewhere', { api_key: 'sk-red-0123456789', api_base: 'https://example.com/v1' });
   await make('lent', { litellm_credential_name: 'house' });
   await make('named', { api_key: 'os.environ/HOUSE_KEY' });
   await make('own', { api_key: 'sk-red-0123456789' });

@@ -32,7 +32,12 @@ test('SEC-23, CVE-2026-114612: what was encrypted in one place opens in no other
     });
     await post('/model/new', {
       model_name: `own-${name}`,
-      litellm_params: { model: 'openai/x', api_key: `sk-canary-of-model-${name}`, api_base: upstream.url },
+      litellm_params: {
+        model: 'openai/x',
+        api_key: `sk-canary-of-model-${name}`,
+        api_base: upstream.url,
+        allow_private_network: true,
+      },
     });
   }
   const vault = createVault(Buffer.from(await readFile(join(gateway.stateDir, 'encryption-key'), 'utf8'), 'base64'));

@@ -225,7 +225,12 @@ test('nor in the database', async () => {
 
 test('a credential that is kept is blotted out of the logs, also where it looks like nothing', async () => {
   const credential = unique();
-  const params = { model: 'openai/*', api_base: 'http://127.0.0.1:9/v1', api_key: credential };
+  const params = {
+    model: 'openai/*',
+    api_base: 'http://127.0.0.1:9/v1',
+    allow_private_network: true,
+    api_key: credential,
+  };
   await world.request('POST', '/model/new', { body: { model_name: 'any/*', litellm_params: params } });
   assert.equal((await world.daemon.chat(user, `any/${credential}-and-more`)).status, 502);
   await until(() => world.daemon.log.some((line) => line.includes('-and-more')));

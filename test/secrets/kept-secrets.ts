@@ -9,7 +9,7 @@ export async function keepSecrets(world: World): Promise<number> {
   const { planted, request, upstream } = world;
   const model = (params: object, more: object = {}) => ({
     model_name: 'kept',
-    litellm_params: { model: 'openai/gpt-4o', api_base: upstream.url, ...params },
+    litellm_params: { model: 'openai/gpt-4o', api_base: upstream.url, allow_private_network: true, ...params },
     ...more,
   });
   const credential = (values: unknown, more: object = {}) => ({

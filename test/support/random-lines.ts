@@ -3,7 +3,7 @@ import { pathSpellings } from './spellings.ts';
 import { plainPath } from './wire-routes.ts';
 
 /** Marsaglia's xorshift: the same lines for the same seed. */
-function random(seed: number): (below: number) => number {
+export function random(seed: number): (below: number) => number {
   let state = seed | 1;
   return (below) => {
     state ^= state << 13;
