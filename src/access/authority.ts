@@ -1,8 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { SCHEMA } from '../db/schema.ts';
-import type { HeldGrant } from '../kernel/grant.ts';
+import type { Held, HeldGrant } from '../kernel/grant.ts';
 import { type Actor, type AnyOperation, isReading, type Role, type Workload } from '../kernel/operation.ts';
-import { type Permits, refusing } from '../kernel/permits.ts';
+import { heldBy, type Permits, refusing } from '../kernel/permits.ts';
 import { letsRoute } from '../kernel/route-groups.ts';
 import { adminOnly, notOfWorkload, routeNotAllowed, routeNotOfToken } from './authority.errors.ts';
 import { callerOf, type CallerRow, type GrantRow, grantOf, isBound, withinBounds } from './caller.ts';
@@ -46,8 +46,9 @@ export class Authority {
     this.#em = em;
     this.#caller = caller;
     this.isAdmin = caller === undefined || isAdministrator(actor, caller);
-    if (actor.type === 'jwt')
-      [this.#workload, this.#permits, this.#mayBeAdmin] = [actor.workload, actor.permits, actor.mayBeAdmin];
+    const token = tokenOf(actor);
+    if (token) [this.#permits, this.#mayBeAdmin] = [token.permits, token.mayBeAdmin];
+    if (actor.type === 'jwt') this.#workload = actor.workload;
   }
 
   /**
@@ -87,7 +88,9 @@ export class Authority {
     if (this.#workload) return 'internal_user';
     const { user_role: role } = this.#caller;
     if (role === null) return 'service';
-    return isBound(this.#caller) || !this.#mayBeAdmin ? withinBounds(role) : role;
+    // What an administrator owns makes one: with a token of an issuer that may not, nothing of it is changed or handed out.
+    if (!this.#mayBeAdmin && role !== withinBounds(role)) return 'internal_user_viewer';
+    return isBound(this.#caller) ? withinBounds(role) : role;
   }
 
   /** Whether a user is the caller itself, as far as its key goes: one of a team stands for its user in the team alone. */
@@ -279,6 +282,11 @@ export class Authority {
     return { grant: { ...grantOf(this.#caller), allowedRoutes, allowedIps, expiresAt }, isInherited: false };
   }
 
+  /** What the token itself may do, in whatever key it is given away. Nothing for administrators, and for jobs. */
+  get tokenGrants(): readonly Held[] {
+    return this.isAdmin || this.#workload ? [] : this.#permits.map(heldBy);
+  }
+
   /** What an owner holds, read as it is now. Limits an owner has are looked at with every call of its keys. */
   async grantOf(owner: 'team' | 'user' | 'organization', id: string): Promise<HeldGrant | undefined> {
     const [row] = await this.#em.execute<GrantRow[]>(
@@ -321,6 +329,9 @@ export class Authority {
 /** With a token that names a team or an organization nobody is an administrator of everything, as with a key of theirs. */
 function isAdministrator(actor: Actor, caller: CallerRow): boolean {
   if (isBound(caller)) return false;
-  if (actor.type !== 'jwt') return caller.user_role === 'proxy_admin';
-  return actor.isAdmin || actor.workload !== undefined || (actor.mayBeAdmin && caller.user_role === 'proxy_admin');
+  if (actor.type === 'jwt' && (actor.isAdmin || actor.workload !== undefined)) return true;
+  return caller.user_role === 'proxy_admin' && tokenOf(actor)?.mayBeAdmin !== false;
 }
+
+/** What a JWT says beside the key or the user it stands for. */
+const tokenOf = (actor: Actor) => (actor.type === 'jwt' ? actor : actor.type === 'key' ? actor.token : undefined);
