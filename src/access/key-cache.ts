@@ -161,6 +161,8 @@ export class KeyCache {
       this.#unknown.set(hash, performance.now() + this.#options.negativeTtl);
       return;
     }
+    // Keyv keeps for ever what is to live for no time at all.
+    if (ttl !== undefined && ttl <= 0) return;
     await this.#local.set(hash, cached, Math.min(ttl ?? never, this.#options.ttl));
     if (!snapshot || !this.#options.shared) return;
     await this.#options.shared.set(hash, snapshot);
@@ -303,10 +305,12 @@ export type Owner = 'team' | 'user' | 'organization' | 'budget';
 
 const ownerName = (entity: Owner, id: string): string => `${entity} ${id}`;
 
-const ownersOf = ({ teamId, userId, organizationId, sharedBudgets }: Principal): string[] => [
-  ...(teamId === null ? [] : [ownerName('team', teamId)]),
+const ownersOf = ({ userId, sharedBudgets, token, ...owner }: Principal): string[] => [
+  ...[owner, ...(token?.passedOver ?? [])].flatMap(({ teamId, organizationId }) => [
+    ...(teamId === null ? [] : [ownerName('team', teamId)]),
+    ...(organizationId === null ? [] : [ownerName('organization', organizationId)]),
+  ]),
   ...(userId === null ? [] : [ownerName('user', userId)]),
-  ...(organizationId === null ? [] : [ownerName('organization', organizationId)]),
   ...sharedBudgets.map((id) => ownerName('budget', id)),
 ];
 

@@ -21,7 +21,10 @@ async function configured(jwtauth: object): Promise<string> {
     ...more,
   });
   const configuration = {
-    model_list: ['small', 'large'].map((name) => ({ model_name: name, litellm_params: { model: `mock/${name}` } })),
+    model_list: ['small', 'large', 'priced'].map((name) => ({
+      model_name: name,
+      litellm_params: { model: `mock/${name}`, ...(name === 'priced' && { input_cost_per_token: 0.001 }) },
+    })),
     general_settings: { enable_jwt_auth: true, litellm_jwtauth: jwtauth },
     gatewayctl: {
       jwt: {
@@ -150,6 +153,8 @@ describe('a token with limits of its own', () => {
       { models: ['small'] },
       { allowed_routes: ['openai_routes'] },
       { models: ['large'], allowed_routes: ['openai_routes'] },
+      { aliases: { other: 'small' }, allowed_routes: ['openai_routes'] },
+      { models: ['small'], aliases: { small: 'large' }, allowed_routes: ['openai_routes'] },
     ]) {
       assert.equal((await make(body)).status, 403, JSON.stringify(body));
     }
@@ -193,7 +198,10 @@ describe('a token that is refused', () => {
     ]) {
       assert.equal(await calls(token(claims), 'small', daemon), 403, JSON.stringify(claims));
     }
-    assert.equal(await calls(token({ user: 'joiner', org: 'acme', teams: ['of-other', 'of-acme'] }), 'small', daemon), 200);
+    assert.equal(
+      await calls(token({ user: 'joiner', org: 'acme', teams: ['of-other', 'of-acme'] }), 'small', daemon),
+      200,
+    );
     assert.deepEqual(await rowsOf(`select id from gatewayctl.users where id = 'ghost'`), []);
     assert.deepEqual(await rowsOf(`select id from gatewayctl.teams where id = 'ghosts'`), []);
     const joined = await rowsOf(`select team_id from gatewayctl.team_members where user_id = 'joiner'`);
@@ -210,7 +218,12 @@ describe('a token that is refused', () => {
       calls(token({ email, team: 'open', email_verified }), 'small', daemon);
     assert.equal(await of('ANN@Example.COM'), 200);
     assert.equal(await of('ann@example.com', 'true'), 200);
-    for (const email of ['ann@example.com@evil.com', 'ann@notexample.com', 'ann@example.com.evil', 'ann@example.com@evil']) {
+    for (const email of [
+      'ann@example.com@evil.com',
+      'ann@notexample.com',
+      'ann@example.com.evil',
+      'ann@example.com@evil',
+    ]) {
       assert.equal(await of(email), 403, email);
     }
     for (const said of [false, 'false', 0]) assert.equal(await of('ann@example.com', said), 403, String(said));
@@ -240,30 +253,34 @@ describe('teams and organizations of a token', () => {
   });
 
   test('that are blocked let no call through, also where another team of the token does', async () => {
-    const key = token({ user: 'ann', teams: ['tight', 'of-other'] });
+    const key = token({ teams: ['tight', 'of-other', 'to-come'] });
     assert.equal(await calls(key, 'large'), 200);
-    await done('/organization/update', { organization_id: 'other', blocked: true });
+    await done('/organization/block', { organization_id: 'other' });
     await until(async () => (await calls(key, 'large')) !== 200, 1_000);
     assert.equal(await calls(key, 'small'), 200);
-    await done('/organization/update', { organization_id: 'other', blocked: false });
+    await done('/organization/unblock', { organization_id: 'other' });
     await until(async () => (await calls(key, 'large')) === 200, 1_000);
     await done('/team/block', { team_id: 'of-other' });
     await until(async () => (await calls(key, 'large')) !== 200, 1_000);
-    await done('/team/unblock', { team_id: 'of-other' });
+    await done('/team/new', { team_id: 'to-come', models: ['large'] });
     await until(async () => (await calls(key, 'large')) === 200, 1_000);
+    await done('/team/unblock', { team_id: 'of-other' });
   });
 
   test('pay for its calls, and stop them when their money is spent', async () => {
-    await done('/team/new', { team_id: 'payers', max_budget: 0.000_001 });
-    await done('/user/new', { user_id: 'payer', auto_create_key: false, max_budget: 0.000_001 });
+    await done('/team/new', { team_id: 'payers', max_budget: 0.05 });
+    await done('/user/new', { user_id: 'payer', auto_create_key: false, max_budget: 0.05 });
     for (const [claims, column, id] of [
       [{ team: 'payers' }, 'team_id', 'payers'],
       [{ user: 'payer' }, 'user_id', 'payer'],
     ] as const) {
       const key = token(claims);
-      await until(async () => (await calls(key)) === 429);
-      await until(async () => (await rowsOf(`select 1 from gatewayctl.spend_logs where ${column} = $1`, id)).length > 0);
-      assert.equal(await calls(token({ ...claims, sub: 'again' })), 429, 'another token is no other budget');
+      assert.equal(await calls(key, 'priced'), 200);
+      await until(async () => (await calls(key, 'priced')) === 429);
+      await until(
+        async () => (await rowsOf(`select 1 from gatewayctl.spend_logs where ${column} = $1`, id)).length > 0,
+      );
+      assert.equal(await calls(token({ ...claims, sub: 'again' }), 'priced'), 429, 'another token is no other budget');
     }
   });
 });
@@ -276,11 +293,16 @@ describe('a workload', () => {
     assert.equal((await post('/team/new', { team_id: 'by-org', organization_id: 'acme' }, key)).status, 200);
     assert.equal((await post('/team/new', { team_id: 'no', organization_id: 'other' }, key)).status, 403);
     assert.equal((await post('/team/new', { team_id: 'no' }, key)).status, 403);
-    const { body } = await get('/team/list', key);
-    const ids: string[] = body.map(({ team_id: id }: { team_id: string }) => id);
+    const { body } = await get('/v2/team/list', key);
+    const ids: string[] = body.teams.map(({ team_id: id }: { team_id: string }) => id);
     assert.deepEqual(ids.toSorted(), ['by-org', 'of-acme']);
     assert.equal((await made(key, { team_id: 'by-org' })).status, 200);
-    for (const wanted of [{ team_id: 'of-other' }, { organization_id: 'other' }, { user_id: 'root' }, { user_id: 'ann' }]) {
+    for (const wanted of [
+      { team_id: 'of-other' },
+      { organization_id: 'other' },
+      { user_id: 'root' },
+      { user_id: 'ann' },
+    ]) {
       assert.ok([403, 404].includes((await made(key, wanted)).status), JSON.stringify(wanted));
     }
     for (const user_role of ['proxy_admin', 'proxy_admin_viewer']) {
