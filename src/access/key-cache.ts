@@ -305,14 +305,15 @@ export type Owner = 'team' | 'user' | 'organization' | 'budget';
 
 const ownerName = (entity: Owner, id: string): string => `${entity} ${id}`;
 
-const ownersOf = ({ userId, sharedBudgets, token, ...owner }: Principal): string[] => [
-  ...[owner, ...(token?.passedOver ?? [])].flatMap(({ teamId, organizationId }) => [
-    ...(teamId === null ? [] : [ownerName('team', teamId)]),
-    ...(organizationId === null ? [] : [ownerName('organization', organizationId)]),
-  ]),
-  ...(userId === null ? [] : [ownerName('user', userId)]),
-  ...sharedBudgets.map((id) => ownerName('budget', id)),
-];
+function ownersOf({ userId, sharedBudgets, token, ...own }: Principal): string[] {
+  const names = sharedBudgets.map((id) => ownerName('budget', id));
+  if (userId !== null) names.push(ownerName('user', userId));
+  for (const { teamId, organizationId } of [own, ...(token?.passedOver ?? [])]) {
+    if (teamId !== null) names.push(ownerName('team', teamId));
+    if (organizationId !== null) names.push(ownerName('organization', organizationId));
+  }
+  return names;
+}
 
 /** As Keyv keeps it. */
 interface Entry {
