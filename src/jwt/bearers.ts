@@ -94,6 +94,7 @@ export class Bearers {
     const row = await findKeyRow(pool, found.token, deadlineMs);
     if (!row) return undefined;
     const key = principalOf(row, seed);
+    if (settings.virtualKeys.unregistered === 'auto_register') await this.#requireOwn(wanted, key.userId, deadlineMs);
     const token: TokenBounds = {
       issuer: issuer.issuer,
       subject: identity.subject,
@@ -109,6 +110,16 @@ export class Bearers {
     const ends = Math.min(key.expiresAt ?? expiresAt, expiresAt);
     const principal = Object.freeze({ ...key, role: roleOf(key.role, wanted), expiresAt: ends, token });
     return { principal, ttl: settings.virtualKeys.mappingTtlMs };
+  }
+
+  /**
+   * A claim such as `azp` is the same for all who use one application: the first of them, for whom a key was registered,
+   * must not be whom all others act as.
+   */
+  async #requireOwn(wanted: Wanted, owner: string | null, deadlineMs: number): Promise<void> {
+    if (owner === null || (wanted.userId === undefined && wanted.userEmail === undefined)) return;
+    const alone = (await this.#rows(wanted, deadlineMs)).at(-1);
+    if (alone?.user_id !== owner) throw refused('the virtual key of its claim is another user’s');
   }
 
   async #bear(wanted: Wanted, expiresAt: number, deadlineMs: number): Promise<Borne> {

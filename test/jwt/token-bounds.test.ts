@@ -177,10 +177,13 @@ describe('a token with limits of its own', () => {
       scope_mappings: [{ scope: 'use', models: ['small'] }],
     });
     const key = token({ user: 'ann', scope: 'use', client: 'scoped' });
+    // Registered for somebody else: all who use one application may have the same claim.
+    const other = token({ user: 'root', scope: 'use', client: 'scoped' });
     assert.equal(await calls(key, 'small', daemon), 200);
     assert.equal(await calls(key, 'large', daemon), 403);
     assert.equal((await post('/key/generate', {}, key, daemon)).status, 403);
     assert.equal(await calls(token({ user: 'ann', client: 'scoped' }), 'small', daemon), 403);
+    assert.equal(await calls(other, 'small', daemon), 403);
   });
 });
 
