@@ -10,7 +10,7 @@ import { Payers } from './access/payers.ts';
 import type { Principal } from './access/principal.ts';
 import type { Seed } from './access/principal-of.ts';
 import type { Database } from './database.ts';
-import type { Provisioning } from './jwt/bearers.ts';
+import type { Provisioning } from './jwt/provisioning.ts';
 import { OutageLog } from './db/outage-log.ts';
 import { OwnPlaces } from './egress/own-places.ts';
 import { proxyVariables } from './egress/proxy-variables.ts';

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { Seed } from './access/principal-of.ts';
 import type { Settings } from './config/load.ts';
 import type { Vault } from './kernel/encryption.ts';
+import { requireKnownOperations } from './known-operations.ts';
 import { configuredDeployments } from './serve.ts';
 import type { TokenTest } from './jwt/token-test.ts';
 import type { Explainer } from './explain/explainer.ts';
@@ -24,6 +25,7 @@ export const lazyTokenTest = (surroundings: Surroundings): Pick<TokenTest, 'test
     const { settings, pool } = surroundings;
     const { openTokens, noTokens } = await import('./open-tokens.ts');
     if (!settings.jwt) return noTokens.test(question);
+    requireKnownOperations(settings.jwt);
     await using tokens = await openTokens(settings.jwt, {
       pool,
       now,

@@ -3,7 +3,7 @@ import type { TokenVerification } from './access/authenticate.ts';
 import type { Seed } from './access/principal-of.ts';
 import type { JwtSettings } from './config/jwt-settings.ts';
 import type { Explainer } from './explain/explainer.ts';
-import type { Provisioning } from './jwt/bearers.ts';
+import type { Provisioning } from './jwt/provisioning.ts';
 import type { TokenTest } from './jwt/token-test.ts';
 import { GatewayError } from './kernel/errors.ts';
 import type { Log } from './kernel/log.ts';

@@ -1,6 +1,7 @@
 import type { App, Services } from './app.ts';
 import { SCHEMA } from './db/schema.ts';
-import type { Provisioning } from './jwt/bearers.ts';
+import type { Provisioning } from './jwt/provisioning.ts';
+import { refused } from './jwt/identity.ts';
 import { GatewayError } from './kernel/errors.ts';
 
 /**
@@ -13,8 +14,14 @@ export async function provision(app: App, wanted: Provisioning): Promise<void> {
   const act = () => app.act(actor, (services) => make(services, wanted));
   await act().catch((thrown: unknown) => {
     if (!isTaken(thrown)) throw thrown;
-    return act();
+    return act().catch(refuseTaken);
   });
+}
+
+/** What is in the way is there to stay, such as another user with the address: no fault of the request. */
+function refuseTaken(thrown: unknown): never {
+  if (!isTaken(thrown)) throw thrown;
+  throw refused(`whom it stands for cannot be made: ${GatewayError.from(thrown).message}`);
 }
 
 const isTaken = (thrown: unknown): boolean => {

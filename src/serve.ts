@@ -17,6 +17,7 @@ import { auditedName } from './db/work.ts';
 import { toMilliseconds } from './kernel/duration.ts';
 import { createVault } from './kernel/encryption.ts';
 import { Exit, GatewayError } from './kernel/errors.ts';
+import { requireKnownOperations } from './known-operations.ts';
 import type { Log } from './kernel/log.ts';
 import { findForRotation, nextRotationDue } from './keys/key.queries.ts';
 import { KeyRotation } from './keys/key.rotation.ts';
@@ -152,21 +153,6 @@ export async function serve(parts: ServeParts): Promise<void> {
   await endConnections(server, closing);
   const [cause] = faults;
   if (faults.length > 0) throw new GatewayError('internal', 'internal_error', 'A fault ended the daemon', { cause });
-}
-
-/** A role for an operation that is not there would do less than whoever wrote it believes. */
-function requireKnownOperations(jwt: Settings['jwt']): void {
-  const known = new Set(operations.map(({ command }) => command.join(' ')));
-  for (const { issuer, roles } of jwt?.issuers ?? []) {
-    for (const role of roles) {
-      const unknown = role.operations.find((name) => !known.has(name));
-      if (unknown === undefined) continue;
-      const message = `gatewayctl.jwt.issuers: the role ${role.name} of ${issuer} names "${unknown}", and there is no such operation`;
-      throw new GatewayError('config', 'invalid_configuration', message, {
-        hint: 'Operations are named as commands are, such as key generate; all of them: gatewayctl help',
-      });
-    }
-  }
 }
 
 /** Rotates keys that are due in the name of nobody but the daemon. */

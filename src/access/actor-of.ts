@@ -8,8 +8,9 @@ export function actorOf(principal: Principal, path: string): Actor {
   const { kind, token } = principal;
   if (kind === 'master') return { type: 'master' };
   if (kind === 'jwt' && token) return bearerOf(principal, path);
-  const { keyId, hash, userId, teamId, role } = principal;
-  return { type: 'key', keyId, hash, userId, teamId, role };
+  const { keyId, hash, userId, teamId, role, expiresAt } = principal;
+  const mapped = token && { mayBeAdmin: token.mayBeAdmin, permits: token.permits, expiresAt: expiresAt ?? 0 };
+  return { type: 'key', keyId, hash, userId, teamId, role, ...(mapped && { token: mapped }) };
 }
 
 /** Of several teams of a token, it is in the first with which it may come this way. */

@@ -15,6 +15,8 @@ export async function callableBy(authority: Authority, actor: Actor): Promise<Ma
   if (authority.seesAll || (actor.type !== 'key' && actor.type !== 'jwt')) return undefined;
   const { teamId, role } = actor;
   const { organizationId } = authority.scope;
+  // A job lists models where that is one of its operations; its own limit is that it calls none.
+  const permits = actor.type === 'key' ? actor.token?.permits : actor.workload ? undefined : actor.permits;
   const [team, user, organization] = await Promise.all([
     teamId === null ? undefined : authority.grantOf('team', teamId),
     authority.userId === null ? undefined : authority.grantOf('user', authority.userId),
@@ -29,6 +31,7 @@ export async function callableBy(authority: Authority, actor: Actor): Promise<Ma
     organizationModels: organization?.grant.models ?? [],
     aliases: {},
     teamAliases: {},
+    ...(permits && { token: { permits, needsTeam: false } }),
   };
   return (model, scope) => allows(principal, { model }, () => scope);
 }

@@ -34,6 +34,7 @@ export interface CallerRow extends GrantRow {
  * @throws GatewayError 401 when it has ended or was blocked since it was authenticated
  */
 export async function callerOf(em: EntityManager, actor: Extract<Actor, { type: 'key' }>): Promise<CallerRow> {
+  const ends = actor.token ? actor.token.expiresAt / 1_000 : null;
   const [caller] = await em.execute<CallerRow[]>(
     `select k.id, k.team_id, k.organization_id, k.models, coalesce(k.max_budget, b.max_budget) as max_budget,
             coalesce(k.tpm_limit, b.tpm_limit) as tpm_limit, coalesce(k.rpm_limit, b.rpm_limit) as rpm_limit,
@@ -43,12 +44,12 @@ export async function callerOf(em: EntityManager, actor: Extract<Actor, { type: 
               and (k.expires_at is null or k.expires_at > now())
               and (k.token = ? or exists (
                 select 1 from ${SCHEMA}.retired_tokens r where r.key_id = k.id and r.token = ? and r.expires_at > now())
-              ) as is_good
+              ) and (?::float8 is null or now() < to_timestamp(?::float8)) as is_good
      from ${SCHEMA}.keys k left join ${SCHEMA}.users u on u.id = k.user_id
      left join ${SCHEMA}.teams t on t.id = k.team_id
      left join ${SCHEMA}.organizations o on o.id = coalesce(k.organization_id, t.organization_id, u.organization_id)
      left join ${SCHEMA}.budgets b on b.id = k.budget_id where k.id = ?`,
-    [actor.hash, actor.hash, actor.keyId],
+    [actor.hash, actor.hash, ends, ends, actor.keyId],
   );
   if (caller?.is_good) return caller;
   const what = caller ? 'is blocked, has expired or was replaced' : 'was deleted';

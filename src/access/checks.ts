@@ -1,20 +1,12 @@
 import type { ErrorKind } from '../kernel/errors.ts';
 import type { AskedCall, ModelScope } from './decide.ts';
-import type { Principal } from './principal.ts';
+import type { Principal, TokenBounds } from './principal.ts';
 
 /** The part of a principal that models are decided by. */
 export type ModelLists = Pick<
   Principal,
-  | 'role'
-  | 'models'
-  | 'teamId'
-  | 'teamModels'
-  | 'userModels'
-  | 'organizationModels'
-  | 'aliases'
-  | 'teamAliases'
-  | 'token'
->;
+  'role' | 'models' | 'teamId' | 'teamModels' | 'userModels' | 'organizationModels' | 'aliases' | 'teamAliases'
+> & { readonly token?: Pick<TokenBounds, 'permits' | 'needsTeam'> };
 
 /** The checks of a caller and a call, by the names that a trace gives them. */
 export type Rule =

@@ -161,6 +161,8 @@ export class KeyCache {
       this.#unknown.set(hash, performance.now() + this.#options.negativeTtl);
       return;
     }
+    // Keyv keeps for ever what is to live for no time at all.
+    if (ttl !== undefined && ttl <= 0) return;
     await this.#local.set(hash, cached, Math.min(ttl ?? never, this.#options.ttl));
     if (!snapshot || !this.#options.shared) return;
     await this.#options.shared.set(hash, snapshot);
@@ -303,12 +305,15 @@ export type Owner = 'team' | 'user' | 'organization' | 'budget';
 
 const ownerName = (entity: Owner, id: string): string => `${entity} ${id}`;
 
-const ownersOf = ({ teamId, userId, organizationId, sharedBudgets }: Principal): string[] => [
-  ...(teamId === null ? [] : [ownerName('team', teamId)]),
-  ...(userId === null ? [] : [ownerName('user', userId)]),
-  ...(organizationId === null ? [] : [ownerName('organization', organizationId)]),
-  ...sharedBudgets.map((id) => ownerName('budget', id)),
-];
+function ownersOf({ userId, sharedBudgets, token, ...own }: Principal): string[] {
+  const names = sharedBudgets.map((id) => ownerName('budget', id));
+  if (userId !== null) names.push(ownerName('user', userId));
+  for (const { teamId, organizationId } of [own, ...(token?.passedOver ?? [])]) {
+    if (teamId !== null) names.push(ownerName('team', teamId));
+    if (organizationId !== null) names.push(ownerName('organization', organizationId));
+  }
+  return names;
+}
 
 /** As Keyv keeps it. */
 interface Entry {

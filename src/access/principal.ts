@@ -118,6 +118,8 @@ export interface TokenBounds extends Bearer {
   readonly needsTeam: boolean;
   /** As whom else it can act: in its other teams, in this order, and without any. */
   readonly others: readonly Principal[];
+  /** Teams it names and cannot act in, which are not there or are blocked: when one changes, it may be able to. */
+  readonly passedOver: readonly { readonly teamId: string; readonly organizationId: string | null }[];
 }
 
 /** All that a caller can act as, the first first. */

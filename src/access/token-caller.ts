@@ -1,13 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { SCHEMA } from '../db/schema.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import type { Actor, Role } from '../kernel/operation.ts';
-import { coversRoute } from '../kernel/route-groups.ts';
+import type { Role, TokenActor } from '../kernel/operation.ts';
 import type { CallerRow } from './caller.ts';
 
 /** @throws GatewayError 401 when the token has expired since, or its user, team or organization was blocked or deleted */
-export async function tokenCallerOf(em: EntityManager, actor: Extract<Actor, { type: 'jwt' }>): Promise<CallerRow> {
-  const { userId, permits, expiresAt, workload } = actor;
+export async function tokenCallerOf(em: EntityManager, actor: TokenActor): Promise<CallerRow> {
+  const { userId, expiresAt, workload } = actor;
   const teamId = workload ? workload.teamId : actor.teamId;
   const organizationId = workload ? workload.organizationId : actor.organizationId;
   const [row] = await em.execute<{ user_role: Role | null; is_good: boolean }[]>(
@@ -25,7 +24,6 @@ export async function tokenCallerOf(em: EntityManager, actor: Extract<Actor, { t
     const what = 'the JWT has expired, or its user, team or organization was blocked or deleted';
     throw new GatewayError('unauthenticated', 'auth_error', `Authentication Error, ${what}`);
   }
-  const limits = workload ? [] : permits.map(({ anyOf }) => anyOf);
   return {
     id: null,
     team_id: teamId,
@@ -33,12 +31,8 @@ export async function tokenCallerOf(em: EntityManager, actor: Extract<Actor, { t
     user_id: userId,
     user_role: row.user_role,
     is_good: true,
-    models: narrowest(limits.map((anyOf) => anyOf.map(({ models }) => models))) ?? [],
-    allowed_routes:
-      narrowest(
-        limits.map((anyOf) => anyOf.map(({ routes }) => routes)),
-        coversRoute,
-      ) ?? [],
+    models: [],
+    allowed_routes: [],
     allowed_ips: [],
     expires_at: null,
     max_budget: null,
@@ -46,23 +40,4 @@ export async function tokenCallerOf(em: EntityManager, actor: Extract<Actor, { t
     rpm_limit: null,
     max_parallel_requests: null,
   };
-}
-
-/**
- * A list that stands for no more than each of the limits does: what all of them name. A limit of which one part is open
- * limits nothing; a list that would be empty names what is nothing, since an empty one is everything.
- */
-function narrowest(
-  limits: readonly (readonly (readonly string[] | undefined)[])[],
-  covers = (held: readonly string[], wanted: string) => held.includes(wanted),
-): readonly string[] | undefined {
-  let least: readonly string[] | undefined;
-  for (const parts of limits) {
-    if (parts.some((part) => part === undefined)) continue;
-    const names = parts.flatMap((part) => part ?? []);
-    least = least
-      ? [...least.filter((name) => covers(names, name)), ...names.filter((name) => covers(least ?? [], name))]
-      : names;
-  }
-  return least?.length === 0 ? ['no-default-models'] : least;
 }

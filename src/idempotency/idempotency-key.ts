@@ -20,7 +20,11 @@ export function requireIdempotencyKey(key: string): void {
  */
 function callerName(actor: Actor): readonly string[] {
   if (actor.type === 'key') return ['key', actor.keyId];
-  if (actor.type === 'jwt') return ['jwt', actor.issuer, actor.subject];
+  if (actor.type === 'jwt') {
+    // Tokens need no subject, and whom they stand for may be said elsewhere in them: its answers are nobody else's.
+    const { issuer, subject, userId, teamId, organizationId, workload } = actor;
+    return ['jwt', ...[issuer, subject, userId, teamId, organizationId, workload?.name].map((part) => part ?? '')];
+  }
   return actor.type === 'master' ? ['master'] : ['operator'];
 }
 

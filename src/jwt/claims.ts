@@ -6,6 +6,8 @@ export interface Identity {
   readonly subject: string;
   readonly userId: string | undefined;
   readonly userEmail: string | undefined;
+  /** Whether there is an address that the provider does not say to be confirmed. */
+  readonly hasUnconfirmedEmail: boolean;
   /** Undefined when the token has no such claim. */
   readonly userRoles: readonly string[] | undefined;
   readonly roles: readonly string[];
@@ -32,12 +34,16 @@ export function readIdentity(claims: Claims, fields: ClaimFields): Identity {
   const name = (path: ClaimPath | undefined) => (path ? nameAt(claims, path) : undefined);
   const names = (path: ClaimPath | undefined) => (path ? namesAt(claims, path) : undefined);
   const virtualKey = name(fields.virtualKey);
-  // Providers say of an address that nobody has confirmed it; whoever signs up there could choose somebody else's.
-  const isUnverified = claims['email_verified'] === false;
+  // Providers say of an address that nobody has confirmed it; whoever signs up there could choose somebody else's. Some
+  // say it in a text.
+  const said = claims['email_verified'];
+  const isConfirmed = said === undefined || said === true || said === 'true';
+  const userEmail = name(fields.userEmail);
   return {
     subject: nameAt(claims, ['sub']) ?? '',
     userId: name(fields.userId),
-    userEmail: isUnverified ? undefined : name(fields.userEmail),
+    userEmail: isConfirmed ? userEmail : undefined,
+    hasUnconfirmedEmail: !isConfirmed && userEmail !== undefined,
     userRoles: names(fields.userRoles),
     roles: names(fields.roles) ?? [],
     scopes: scopesOf(claims),

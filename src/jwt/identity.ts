@@ -42,6 +42,8 @@ export function wantedOf(claims: Readonly<Record<string, unknown>>, issuer: Issu
     const permits = [{ name: 'admin_allowed_routes', anyOf: [{ routes: rules.admin.allowedRoutes }] }];
     return { ...nobody, ...base, permits };
   }
+  // Somebody whom nothing but the address names is nobody without it, and not the team alone.
+  if (userId === undefined && identity.hasUnconfirmedEmail) throw refused('the address of its user is not confirmed');
   if (userId !== undefined || userEmail !== undefined) requireAllowedUser(identity, rules);
   const teams = teamsOf(identity, mapped, rules);
   const standing = rbacRole({ mapped, hasTeam: teams.hasOwnTeams, hasUser: userId !== undefined });

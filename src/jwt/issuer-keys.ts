@@ -49,7 +49,7 @@ export class IssuerKeys {
 
   /**
    * @returns undefined when the issuer has no such key, or more than one
-   * @throws GatewayError 503 when its keys are not known
+   * @throws GatewayError 503 when its keys are not known, or were not to be read again for one that is not among them
    */
   async find(header: JWSHeaderParameters): Promise<CryptoKey | undefined> {
     const begunBefore = this.#begun;
@@ -61,7 +61,10 @@ export class IssuerKeys {
       this.#unknownAt = this.#clock();
       await this.renew();
     }
-    return select(this.#keys ?? keys, header);
+    const found = await select(this.#keys ?? keys, header);
+    // The issuer may have that key by now: that it cannot be asked is nothing to hold against the caller.
+    if (!found && this.#failures > 0) throw this.#unavailable();
+    return found;
   }
 
   /** Reads the keys, whether or not they are fresh; one reading for all who ask. What fails is logged and tried again. */

@@ -33,7 +33,7 @@ export type GrantField = keyof Grant;
 /** LiteLLM's names in a list of models that stand for no model. */
 const TEAM_MODELS = 'all-team-models';
 const ALL_MODELS = 'all-proxy-models';
-const NO_MODELS = 'no-default-models';
+export const NO_MODELS = 'no-default-models';
 
 /** `*` stands for any run of characters; nothing else is special, so a list cannot hold a slow regular expression. */
 export function matchesPattern(pattern: string, text: string): boolean {
@@ -80,6 +80,11 @@ export interface HeldGrant {
   readonly isInherited: boolean;
 }
 
+/** Several are alternatives: it is enough to stay within one of them, and of none there is nothing to give. */
+export type Held = HeldGrant | readonly HeldGrant[];
+
+const isSeveral = (held: Held): held is readonly HeldGrant[] => Array.isArray(held);
+
 /**
  * The first field in which a grant would be wider than one of those held, or undefined.
  *
@@ -87,12 +92,12 @@ export interface HeldGrant {
  */
 export function excessOf(
   wanted: Partial<Grant>,
-  held: readonly HeldGrant[],
+  held: readonly Held[],
   groups: ReadonlySet<string>,
 ): GrantField | undefined {
   for (const each of held) {
-    const field = excessOver(wanted, each, groups);
-    if (field) return field;
+    const fields = (isSeveral(each) ? each : [each]).map((one) => excessOver(wanted, one, groups));
+    if (!fields.includes(undefined)) return fields[0] ?? 'models';
   }
   return undefined;
 }

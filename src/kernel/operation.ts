@@ -15,18 +15,22 @@ export type Actor =
       readonly teamId: string | null;
       /** As it was when the key was looked up; what is decided by is read anew (see `access/authority.ts`). */
       readonly role: Role;
+      /** Of a JWT that the key is mapped to: it bounds what is done beside the key. */
+      readonly token?: Pick<TokenActor, 'mayBeAdmin' | 'permits' | 'expiresAt'> | undefined;
     }
-  | ({
-      readonly type: 'jwt';
-      readonly userId: string | null;
-      readonly teamId: string | null;
-      /** The organization that the token names, beyond which it does not reach. */
-      readonly organizationId: string | null;
-      readonly role: Role;
-      readonly permits: readonly Permits[];
-      /** Milliseconds since 1970. */
-      readonly expiresAt: number;
-    } & Bearer);
+  | TokenActor;
+
+export type TokenActor = Bearer & {
+  readonly type: 'jwt';
+  readonly userId: string | null;
+  readonly teamId: string | null;
+  /** The organization that the token names, beyond which it does not reach. */
+  readonly organizationId: string | null;
+  readonly role: Role;
+  readonly permits: readonly Permits[];
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
+};
 
 /** Whoever brought a JWT, by what its issuer says. */
 export interface Bearer {

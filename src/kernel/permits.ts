@@ -1,4 +1,4 @@
-import { matchesPattern } from './grant.ts';
+import { everything, type Held, matchesPattern, NO_MODELS } from './grant.ts';
 import { letsRoute } from './route-groups.ts';
 
 /** Models and routes that something is limited to; absent is no limit, and an empty list lets nothing through. */
@@ -39,3 +39,26 @@ const means = (entry: string, model: string, groups: ReadonlySet<string> | undef
 export const listsOf = ({ anyOf }: Permits, which: 'models' | 'routes'): readonly string[] => [
   ...new Set(anyOf.flatMap((permit) => permit[which] ?? ['all'])),
 ];
+
+/**
+ * What of a limit can be given away: the models of one permit on the routes of that permit, and not of another. Permits
+ * with the same routes are one.
+ */
+export function heldBy({ anyOf }: Permits): Held {
+  const byRoutes = new Map<string, Permit>();
+  for (const { models, routes } of anyOf) {
+    if (routes?.length === 0) continue;
+    const name = JSON.stringify(routes?.toSorted() ?? null);
+    const before = byRoutes.get(name);
+    const joined = before?.models && models ? [...before.models, ...models] : undefined;
+    byRoutes.set(name, { routes, models: before ? joined : models });
+  }
+  return [...byRoutes.values()].map(({ models, routes }) => ({
+    grant: {
+      ...everything,
+      models: models?.length === 0 ? [NO_MODELS] : (models ?? []),
+      allowedRoutes: routes ?? [],
+    },
+    isInherited: false,
+  }));
+}

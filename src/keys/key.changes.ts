@@ -4,7 +4,7 @@ import { SCHEMA } from '../db/schema.ts';
 import { given, type Work } from '../db/work.ts';
 import { after, parseDuration } from '../kernel/duration.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import { excessOf, matchesPattern } from '../kernel/grant.ts';
+import { excessOf, type GrantField, type Held, matchesPattern } from '../kernel/grant.ts';
 import { keptBudgetLimits, limitChanges } from '../kernel/limits.ts';
 import { routesOfKeyType } from '../kernel/route-groups.ts';
 import { wireName } from '../kernel/wire.ts';
@@ -116,22 +116,28 @@ export class KeyChecks {
     const all = await this.limits(key);
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same members, only fewer
     const wanted = Object.fromEntries(Object.entries(all).filter(([name]) => changed.has(name))) as Partial<KeyLimits>;
-    // What an alias leads to is called as much as what is named.
-    const targets = wanted.aliases ? Object.values(wanted.aliases) : [];
-    const models = targets.length > 0 || wanted.models?.length ? [...(wanted.models ?? []), ...targets] : wanted.models;
     const held = await this.#access.grants({
       teamId: key.teamId ?? null,
       userId: key.userId ?? null,
       organizationId: key.organizationId ?? null,
     });
-    const excess = excessOf({ ...wanted, ...(models && { models }) }, held, await this.#work.authority.accessGroups());
+    const groups = await this.#work.authority.accessGroups();
+    const isReach = ['models', 'aliases', 'allowedRoutes'].some((name) => changed.has(name));
+    const excess =
+      excessWithAliases(wanted, held, groups) ??
+      // As a whole: the models of the one change and the routes of the other may be of two permits of the token.
+      (isReach ? excessWithAliases(all, this.#work.authority.tokenGrants, groups) : undefined);
     if (excess) throw tooWide(excess);
   }
 
-  /** What a caller gets the secret of can do no more than the key it came with. */
+  /** What a caller gets the secret of can do no more than the key or the token it came with. */
   async requireWithinOwn(key: Key): Promise<void> {
     const { authority } = this.#work;
-    const { keyId } = authority;
+    const { keyId, tokenGrants } = authority;
+    if (tokenGrants.length > 0) {
+      const excess = excessWithAliases(await this.limits(key), tokenGrants, await authority.accessGroups());
+      if (excess) throw tooWide(excess);
+    }
     if (keyId === undefined || keyId === key.id) return;
     // Without writing the new key first: what is wrong with its name is told by whoever writes it.
     const own = await this.#work.em.findOneOrFail(Key, { id: keyId }, { flushMode: FlushMode.COMMIT });
@@ -243,4 +249,15 @@ export function withoutSame(key: Key, { teamId, userId, organizationId, ...rest 
     userId: userId === (key.userId ?? null) ? undefined : userId,
     organizationId: organizationId === (key.organizationId ?? null) ? undefined : organizationId,
   });
+}
+
+/** What an alias leads to is called as much as what is named. */
+function excessWithAliases(
+  wanted: Partial<KeyLimits>,
+  held: readonly Held[],
+  groups: ReadonlySet<string>,
+): GrantField | undefined {
+  const targets = Object.values(wanted.aliases ?? {});
+  const excess = excessOf(wanted, held, groups);
+  return excess ?? (targets.length === 0 ? undefined : excessOf({ ...wanted, models: targets }, held, groups));
 }

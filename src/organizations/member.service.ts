@@ -5,7 +5,7 @@ import { announce } from '../db/notify.ts';
 import { SCHEMA } from '../db/schema.ts';
 import { windowSpend } from '../db/window-spend.ts';
 import { given, type Work } from '../db/work.ts';
-import type { OrganizationRole } from '../access/authority.ts';
+import type { OrganizationRole } from '../access/reach.ts';
 import { fieldNotAllowed, requireChange } from '../kernel/fields.ts';
 import { excessOf } from '../kernel/grant.ts';
 import { memberId } from '../kernel/member-id.ts';

@@ -126,7 +126,7 @@ export class TeamAccess {
   ): Promise<void> {
     const { authority } = this.#work;
     const above = organizationId ? await authority.grantOf('organization', organizationId) : undefined;
-    const held = [...own, ...(above ? [above] : []), ...(authority.ownGrant ? [authority.ownGrant] : [])];
+    const held = [...own, above, authority.ownGrant, ...authority.tokenGrants].filter((each) => each !== undefined);
     const excess = excessOf(wanted, held, await authority.accessGroups());
     if (excess) throw fieldNotAllowed(excess, 'it would be more than you may give');
   }

@@ -101,7 +101,7 @@ describe('a JWT at the front door', () => {
     await until(async () => (await statusOf(mint())) === 403);
   });
 
-  test('goes on being known while the provider is away; one of an unknown key is refused', async () => {
+  test('goes on being known while the provider is away; one of an unknown key is our trouble', async () => {
     await provider.stop();
     for (let calls = 0; calls < 5; calls++) assert.equal(await statusOf(mint()), 403);
     await until(async () => {
@@ -109,7 +109,11 @@ describe('a JWT at the front door', () => {
       return gateway.daemon.log.some((line) => line.includes('The keys of an issuer cannot be read'));
     });
     assert.equal(await statusOf(mint()), 403);
-    assert.equal(await statusOf(mint(await signingKey('RS256', 'unknown'))), 401);
+    const unknown = await gateway.chat(mint(await signingKey('RS256', 'unknown')), 'mock-gpt');
+    assert.equal(unknown.status, 503);
+    assert.ok(Number(unknown.headers.get('retry-after')) >= 1);
+    const forged = `${mint().slice(0, -8)}AAAAAAAA`;
+    assert.equal(await statusOf(forged), 401, 'of a key that is known it can be told');
   });
 
   test('is our trouble in a daemon that has never read a key, until the provider is back', async () => {

@@ -286,6 +286,17 @@ describe('a job of a CI system', () => {
     }
   });
 
+  test('of a role for an operation that is not there keeps the daemon from starting, and a test says so before', async () => {
+    const wrong = join(await aStateDir(), 'config.yaml');
+    await writeFile(wrong, configuration(flagged.issuer, plain.issuer, ci.issuer).replace('key list', 'key lost'));
+    const said = /the role deploy of .* names "key lost", and there is no such operation/;
+    await assert.rejects(startDaemon({ stateDir: await aStateDir(), args: ['--config', wrong] }), said);
+    const stdin = await ci.token({ with: job });
+    const tested = await gateway.gatewayctl(`jwt test --token - --config ${wrong}`, 'database-url', { stdin });
+    assert.equal(tested.exit, 78, tested.err);
+    assert.match(tested.err, said);
+  });
+
   test('of another repository, branch or environment does nothing', async () => {
     for (const claims of [
       { ...job, repository: 'acme/api-2' },

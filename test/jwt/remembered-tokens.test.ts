@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { KeyCache } from '../../src/access/key-cache.ts';
+import { type Principal, unlimited } from '../../src/access/principal.ts';
 import { TokenVerifier } from '../../src/jwt/verify.ts';
 import { GatewayError } from '../../src/kernel/errors.ts';
 import { loadYaml } from '../config/support.ts';
@@ -47,4 +49,22 @@ test('a remembered token is forgotten when it expires, and what it said cannot b
   clock.aheadMs = 91_000;
   assert.equal(verifier.recall(token), undefined);
   await assert.rejects(verifier.verify(token), (error) => error instanceof GatewayError && error.status === 401);
+});
+
+test('what a token is mapped to is not remembered at all where it may be for no time', async () => {
+  const cache = new KeyCache({ ttl: 60_000, negativeTtl: 1_000, maxEntries: 10, staleMax: 0 });
+  cache.trust(Date.now());
+  const nobody = { userId: null, teamId: null, organizationId: null, teamAlias: null, alias: null } as const;
+  const principal: Principal = {
+    ...unlimited,
+    ...nobody,
+    kind: 'jwt',
+    keyId: 'jwt',
+    hash: 'jwt',
+    role: 'internal_user',
+  };
+  for (const ttl of [0, -1, 60_000]) {
+    await cache.store('a token', { principal }, { fence: cache.fence, ttl });
+    assert.equal((await cache.read('a token')) !== undefined, ttl > 0, String(ttl));
+  }
 });
