@@ -51,7 +51,8 @@ export const connectTo = (url: string, connections: number, from = '127.0.0.1'):
     connections,
     headersTimeout: hangsAfterMs,
     bodyTimeout: hangsAfterMs,
-    connect: { localAddress: from, timeout: hangsAfterMs },
+    localAddress: from,
+    connect: { timeout: hangsAfterMs },
   });
 
 export class Tally {

@@ -105,7 +105,7 @@ export async function unseenPart(site: FaultSite, { count, over }: Bounded & { c
   const keys = await unseenKeys(site.pool, count);
   const connections = async (): Promise<number> => {
     const { rows } = await site.pool.query<{ count: number }>(
-      `select count(*)::int as count from pg_stat_activity where application_name = 'gatewayctl'`,
+      `select count(*)::int as count from pg_stat_activity where application_name = 'gatewayctl-serve'`,
     );
     return rows[0]?.count ?? 0;
   };

@@ -79,6 +79,27 @@ describe('while the database is away', () => {
     for (let more = 0; more < 5; more++) assert.equal(await status(daemon, warm), 401, 'it answers, so it counts');
   });
 
+  test('a key whose time in the cache has just ended is a known key, too, and one that was deleted is not', async () => {
+    await using relay = await startRelay(database.url);
+    await using daemon = await aDaemon(relay.url, { GATEWAYCTL_AUTH_CACHE_TTL: '1s' });
+    const [seldom, gone] = [
+      await direct('key generate --alias seldom -q'),
+      await direct('key generate --alias gone -q'),
+    ];
+    for (const key of [seldom, gone]) assert.equal(await status(daemon, key), 200);
+    const start = performance.now();
+    await until(() => performance.now() - start > 1_100);
+    await direct('key delete gone --yes');
+    // Announcements come in order, and this one is seen.
+    const last = await direct('key generate --alias last-one -q');
+    await until(async () => (await status(daemon, last)) === 200);
+    relay.cut();
+    await until(() => isLost(daemon));
+    assert.equal(await status(daemon, seldom), 200);
+    assert.equal(await status(daemon, gone), 503);
+    relay.mend();
+  });
+
   test('a key that was known is served no longer than was set', async () => {
     await using relay = await startRelay(database.url);
     await using daemon = await aDaemon(relay.url, { GATEWAYCTL_AUTH_STALE_MAX: '3s' });
