@@ -1,20 +1,19 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type pg from 'pg';
-import { asDatabaseTrouble, databaseAway } from '../db/errors.ts';
 import type { Reachability } from '../db/reachability.ts';
 import { requireWithin } from '../kernel/client.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Networks } from '../kernel/networks.ts';
 import { clientNetwork } from '../kernel/client-network.ts';
 import { hashSecret, isMalformed, maskSecret } from '../kernel/secret.ts';
-import { findKeyRow, type KeyRow } from '../keys/key.queries.ts';
 import { callerChecks } from './caller-checks.ts';
 import { type Caller, firstDenial } from './checks.ts';
 import { readCredential } from './credential.ts';
 import { FailedCredentials } from './failed-credentials.ts';
 import type { VerifiedToken } from '../jwt/verify.ts';
 import type { Cached, KeyCache } from './key-cache.ts';
+import { KeyLookups } from './key-lookups.ts';
 import { principalOf, type Seed } from './principal-of.ts';
 import { type Principal, unlimited } from './principal.ts';
 
@@ -45,11 +44,8 @@ export interface TokenVerification {
   readonly verify: (token: string) => Promise<VerifiedToken>;
 }
 
-/** Look-ups under way at most. What comes beyond them would only wait for its own deadline. */
-const LOOKUPS_AT_MOST = 200;
-
-/** All that a look-up may take. PostgreSQL answers one in less than a millisecond; a client should be told soon. */
-const LOOKUP_MS = 1_800;
+/** Look-ups under way at most: as many as there may be calls. */
+const LOOKUPS_AT_MOST = 2_000;
 
 const master: Principal = Object.freeze({
   ...unlimited,
@@ -71,10 +67,12 @@ export class Authenticator {
   readonly #masterMac: Buffer;
   /** Look-ups under way: a thousand requests with one unseen key ask the database once. */
   readonly #loading = new Map<string, Promise<Cached>>();
+  readonly #lookups: KeyLookups;
   readonly #failed = new FailedCredentials();
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options;
+    this.#lookups = new KeyLookups(options);
     this.#masterMac = this.#mac(options.masterKey);
   }
 
@@ -157,26 +155,12 @@ export class Authenticator {
       await cache.store(hash, cached, { fence });
       return cached;
     }
-    const row = await this.#ask(hash);
+    const row = await this.#lookups.find(hash);
     const found: Cached = row ? { principal: principalOf(row, seed) } : 'unknown';
     cache.answered(hash, found);
     const snapshot = row && found !== 'unknown' ? { snapshot: { ...found, readAt: row.read_at } } : {};
     await cache.store(hash, found, { fence, ...snapshot });
     return found;
-  }
-
-  /** The wait for a connection counts too: a database that stands still holds all of them. */
-  async #ask(hash: string): Promise<KeyRow | undefined> {
-    this.#options.reachability.require();
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(databaseAway(undefined)), LOOKUP_MS);
-    try {
-      return await Promise.race([findKeyRow(this.#options.pool, hash, LOOKUP_MS), late.promise]);
-    } catch (thrown) {
-      throw asDatabaseTrouble(thrown);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 }
 
