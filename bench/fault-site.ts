@@ -98,12 +98,17 @@ async function makeKeys([daemon]: readonly Daemon[], count: number): Promise<str
 /** Keys that are in the database, and that no daemon has met or heard of. */
 export async function unseenKeys(pool: Pool, count: number): Promise<string[]> {
   const keys = Array.from({ length: count }, () => generateSecret('virtual'));
+  await insertKeys(pool, keys);
+  return keys;
+}
+
+/** Past the gateway, so that nothing is announced. */
+export async function insertKeys(pool: Pool, keys: readonly string[]): Promise<void> {
   await pool.query(
     `insert into gatewayctl.keys (id, token, name, created_at, created_by, updated_at, updated_by)
      select token, token, 'x', now(), 'bench', now(), 'bench' from unnest($1::text[]) token`,
     [keys.map(hashSecret)],
   );
-  return keys;
 }
 
 /** @returns milliseconds until it held */

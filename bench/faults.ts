@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { aSeed } from '../test/chaos/support.ts';
 import { startFaultSite } from './fault-site.ts';
+import { withinLimit } from './interruption.ts';
 import { nemesisPart, outagePart, type PartReport, unseenPart } from './fault-parts.ts';
 
 const { values: flags } = parseArgs({
@@ -26,23 +27,13 @@ const note = (what: string): void => {
   if (flags.verbose) process.stderr.write(`${((performance.now() - startMs) / 1_000).toFixed(1)} s  ${what}\n`);
 };
 
-/** Whoever interrupts the benchmark ends what it has started, too. */
-const interrupted = Promise.withResolvers<never>();
-interrupted.promise.catch(() => undefined);
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(signal, () => interrupted.reject(new Error(`Interrupted by ${signal}`)));
-}
-
-/** @throws when it takes longer, or somebody has interrupted it; the part itself is told and ends what it has begun */
+/** @throws when it takes longer, or somebody interrupts it; the part itself is told, and ends what it has begun */
 async function bounded(limitMs: number, part: (over: AbortSignal) => Promise<PartReport>): Promise<PartReport> {
   const over = new AbortController();
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`A part took longer than ${limitMs / 1_000} s`)), limitMs);
   const running = part(over.signal);
   try {
-    return await Promise.race([running, late.promise, interrupted.promise]);
+    return await withinLimit(limitMs, running);
   } finally {
-    clearTimeout(timer);
     over.abort();
     // What hangs is ended with the servers.
     await Promise.race([running.catch(() => undefined), wait(30_000, undefined, { ref: false })]);
@@ -54,12 +45,12 @@ let failed = 0;
 
 async function run(): Promise<void> {
   process.stdout.write(`Seed ${seed} (--seed ${seed} does the same things in the same order)\n`);
-  await using site = await Promise.race([startFaultSite(Number(flags.daemons), 40), interrupted.promise]);
+  await using site = await startFaultSite(Number(flags.daemons), 40);
   const outage = { rate, seconds: Number(flags.outage), note };
   const nemesis = { rate, requests: Number(flags.requests), seed, note };
   const parts: Record<string, readonly [limitMs: number, part: (over: AbortSignal) => Promise<PartReport>]> = {
     a: [270_000, (over) => nemesisPart(site, { ...nemesis, over })],
-    b: [45_000, (over) => unseenPart(site, { count: 2_000, over })],
+    b: [45_000, (over) => unseenPart({ count: 2_000, over })],
     c: [75_000, (over) => outagePart(site, { ...outage, of: 'PostgreSQL', over })],
     d: [75_000, (over) => outagePart(site, { ...outage, of: 'Redis', over })],
   };

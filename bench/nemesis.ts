@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { seeded } from '../test/chaos/support.ts';
-import type { FaultSite } from './fault-site.ts';
+import type { FaultSite, Relay } from './fault-site.ts';
 
 export interface Act {
   readonly what: string;
@@ -13,21 +13,27 @@ export interface Act {
 const cutNotifications = `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatewayctl-listen'`;
 
 /** What happens to PostgreSQL, and to the network before it. */
-export function actsOnPostgres({ postgres, relays, pool }: FaultSite): Act[] {
+export function actsOnPostgres({ postgres, relays, pool }: FaultSite, random: () => number): Act[] {
   const onAll = (what: 'cut' | 'silence' | 'mend') => () => relays.forEach((relay) => relay[what]());
   const start = () => postgres.start();
+  const ofOne = (what: string, how: 'cut' | 'silence' | 'shut'): Act => {
+    let relay: Relay | undefined;
+    return {
+      what: `PostgreSQL ${what} one daemon`,
+      begin: () => (relay = relays[Math.floor(random() * relays.length)])?.[how](),
+      end: () => relay?.mend(),
+    };
+  };
   return [
     { what: 'PostgreSQL stopped', begin: () => postgres.stop(), end: start },
     { what: 'PostgreSQL killed', begin: () => postgres.kill(), end: start },
     { what: 'PostgreSQL frozen', begin: () => postgres.pause(), end: () => postgres.resume() },
     { what: 'PostgreSQL restarted at once', begin: async () => (await postgres.stop(), postgres.start()) },
-    { what: 'PostgreSQL cut off from all', begin: onAll('cut'), end: onAll('mend') },
-    { what: 'PostgreSQL blackholed for all', begin: onAll('silence'), end: onAll('mend') },
-    ...relays.flatMap((relay, index) => [
-      { what: `PostgreSQL cut off from daemon ${index}`, begin: () => relay.cut(), end: () => relay.mend() },
-      { what: `PostgreSQL blackholed for daemon ${index}`, begin: () => relay.silence(), end: () => relay.mend() },
-      { what: `no new connection for daemon ${index}`, begin: () => relay.shut(), end: () => relay.mend() },
-    ]),
+    { what: 'PostgreSQL cut off from all daemons', begin: onAll('cut'), end: onAll('mend') },
+    { what: 'PostgreSQL blackholed for all daemons', begin: onAll('silence'), end: onAll('mend') },
+    ofOne('cut off from', 'cut'),
+    ofOne('blackholed for', 'silence'),
+    ofOne('takes no new connection of', 'shut'),
     { what: 'notification connections cut', begin: () => pool.query(cutNotifications) },
   ];
 }
@@ -43,7 +49,7 @@ export function actsOnRedis({ redis }: FaultSite): Act[] {
 }
 
 export interface NemesisOptions {
-  readonly acts: readonly Act[];
+  readonly acts: (random: () => number) => readonly Act[];
   readonly seed: number;
   readonly note: (what: string) => void;
 }
@@ -75,8 +81,9 @@ export class Nemesis implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const { acts, seed, note } = this.#options;
+    const { seed, note } = this.#options;
     const random = seeded(seed);
+    const acts = this.#options.acts(random);
     const { signal } = this.#over;
     while (!signal.aborted) {
       const act = acts[Math.floor(random() * acts.length)];
