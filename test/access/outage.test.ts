@@ -229,7 +229,7 @@ test('keys that come at the same time are looked up together, and nobody is take
     `insert into gatewayctl.keys (id, token, alias, name, created_at, created_by, updated_at, updated_by)
      values ${unseen.map((key) => `('${hashSecret(key)}', '${hashSecret(key)}', 'a${hashSecret(key)}', 'x', now(), 'test', now(), 'test')`).join()}`,
   );
-  const before = relay.lookups;
+  const lookups = relay.lookups;
   const info = (key: string) => daemon.request('GET', '/key/info', { key });
   const unknown = Array.from({ length: 30 }, () => generateSecret('virtual'));
   // For as long as none of the first is answered.
@@ -240,7 +240,7 @@ test('keys that come at the same time are looked up together, and nobody is take
   const asking = Promise.all([...unseen, ...unknown].map(info));
   const start = performance.now();
   await until(() => performance.now() - start > 800);
-  assert.equal(relay.lookups - before, 4);
+  assert.equal(relay.lookups - lookups, 4);
   await client.query('commit');
   const answers = await asking;
   for (const [index, key] of unseen.entries()) {
@@ -248,8 +248,8 @@ test('keys that come at the same time are looked up together, and nobody is take
     assert.equal(answers[index]!.body.info.key_alias, `a${hashSecret(key)}`);
   }
   for (const { status: refused } of answers.slice(unseen.length)) assert.equal(refused, 401);
-  t.diagnostic(`${relay.lookups - before} statements for 330 keys`);
-  assert.ok(relay.lookups - before <= 60, `${relay.lookups - before} statements`);
+  t.diagnostic(`${relay.lookups - lookups} statements for 330 keys`);
+  assert.ok(relay.lookups - lookups <= 60, `${relay.lookups - lookups} statements`);
 });
 
 test('a database that lets the daemon in no longer is trouble of ours, and no key is bad for it', async () => {
