@@ -4,6 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { throwaway } from '../../src/db/embedded.ts';
+import { codeOf } from '../../src/db/embedded-failure.ts';
 import { placeIn } from '../../src/db/embedded-place.ts';
 import { launch, livingPostmaster, stop } from '../../src/db/embedded-process.ts';
 import { settle } from '../../src/db/embedded-user.ts';
@@ -60,7 +61,14 @@ export async function startPostgres(stateDir: string, settings: Readonly<Record<
       .split('\n')
       .map((line) => line.trim().split(/\s+/).map(Number))
       .flatMap(([pid, parent]) => (parent === postmaster && pid !== undefined ? [pid] : []));
-    for (const pid of [postmaster, ...children]) process.kill(pid, name);
+    for (const pid of [postmaster, ...children]) {
+      try {
+        process.kill(pid, name);
+      } catch (error) {
+        // A backend whose client has just left ends by itself.
+        if (codeOf(error) !== 'ESRCH') throw error;
+      }
+    }
   }
 
   await start();
@@ -76,8 +84,11 @@ export async function startPostgres(stateDir: string, settings: Readonly<Record<
     pause: () => signal('SIGSTOP'),
     resume: () => signal('SIGCONT'),
     async [Symbol.asyncDispose]() {
-      await signal('SIGCONT');
-      await stop(place);
+      try {
+        await signal('SIGCONT');
+      } finally {
+        await stop(place);
+      }
     },
   };
 }
