@@ -51,6 +51,14 @@ const sql = async (statement: string): Promise<void> => {
 };
 
 const status = async (daemon: Daemon, key: string) => (await daemon.chat(key, 'mock-gpt')).status;
+type Relay = Awaited<ReturnType<typeof startRelay>>;
+
+/** Calls until the daemon asks nobody for it: on a busy machine it may take its database for silent in between. */
+const remembered = (daemon: Daemon, relay: Relay, key: string): Promise<void> =>
+  until(async () => {
+    const { lookups } = relay;
+    return (await status(daemon, key)) === 200 && relay.lookups === lookups;
+  });
 const isLost = (daemon: Daemon) => daemon.log.some((line) => /Changes cannot be heard of/.test(line));
 
 /** Ends the connection that hears of changes. */
@@ -63,7 +71,7 @@ describe('while the database is away', () => {
     await direct('user create --id chief --role proxy_admin');
     const warm = await direct('key generate --alias warm --user chief -q');
     const cold = await direct('key generate --alias cold -q');
-    assert.equal(await status(daemon, warm), 200);
+    await remembered(daemon, relay, warm);
     assert.equal((await daemon.request('GET', '/key/list', { key: warm })).status, 200);
 
     relay.cut();
@@ -86,7 +94,7 @@ describe('while the database is away', () => {
       await direct('key generate --alias seldom -q'),
       await direct('key generate --alias gone -q'),
     ];
-    for (const key of [seldom, gone]) assert.equal(await status(daemon, key), 200);
+    for (const key of [seldom, gone]) await remembered(daemon, relay, key);
     const start = performance.now();
     await until(() => performance.now() - start > 1_100);
     await direct('key delete gone --yes');
@@ -104,7 +112,7 @@ describe('while the database is away', () => {
     await using relay = await startRelay(database.url);
     await using daemon = await aDaemon(relay.url, { GATEWAYCTL_AUTH_STALE_MAX: '3s' });
     const key = await direct('key generate --alias for-a-second -q');
-    assert.equal(await status(daemon, key), 200);
+    await remembered(daemon, relay, key);
     relay.cut();
     await until(() => isLost(daemon));
     assert.equal(await status(daemon, key), 200);
@@ -119,7 +127,7 @@ describe('while the database is away', () => {
     await using relay = await startRelay(database.url);
     await using daemon = await aDaemon(relay.url);
     const [key, other] = [await direct('key generate --alias seen -q'), await direct('key generate --alias asked -q')];
-    assert.equal(await status(daemon, key), 200);
+    await remembered(daemon, relay, key);
     relay.cut();
     await until(() => isLost(daemon));
     assert.equal(await status(daemon, key), 200);
