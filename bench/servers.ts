@@ -175,7 +175,7 @@ export async function startGateway(
   return { ...server, key, masterKey, postmaster, pool, log, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-const configFor = (upstream: Server): string => `
+export const configFor = (upstream: Server): string => `
 model_list:
   - model_name: ${model}
     litellm_params:

@@ -159,6 +159,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       version,
       counter: { promptTokens: estimatePromptTokens, completionTokens: countCompletion },
       limits: {
+        inFlight: settings.maxCalls,
         bodyBytes: settings.bodyLimit,
         connectMs: toMilliseconds(settings.connectTimeout),
         firstByteMs: toMilliseconds(settings.firstByteTimeout),

@@ -117,6 +117,8 @@ export async function serve(parts: ServeParts): Promise<void> {
     addressOf: plane.addressOf,
     adminAllowedIps: settings.adminAllowedIps,
     trustedProxies: settings.trustedProxies,
+    maxConnections: settings.maxConnections,
+    keepAliveMs: toMilliseconds(settings.keepAliveTimeout),
     refusals,
     credentialOf: plane.credentialOf,
     proxy: plane.proxy,

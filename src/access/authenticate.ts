@@ -8,7 +8,6 @@ import { GatewayError } from '../kernel/errors.ts';
 import type { Networks } from '../kernel/networks.ts';
 import { clientNetwork } from '../kernel/client-network.ts';
 import { hashSecret, isMalformed, maskSecret } from '../kernel/secret.ts';
-import { findKeyRow, type KeyRow } from '../keys/key.queries.ts';
 import { callerChecks } from './caller-checks.ts';
 import { type Caller, firstDenial } from './checks.ts';
 import { readCredential } from './credential.ts';
@@ -16,6 +15,7 @@ import { FailedCredentials } from './failed-credentials.ts';
 import type { Borne } from '../jwt/bearers.ts';
 import type { VerifiedToken } from '../jwt/verify.ts';
 import type { Cached, KeyCache } from './key-cache.ts';
+import { KeyLookups, LOOKUP_MS } from './key-lookups.ts';
 import { principalOf, type Seed } from './principal-of.ts';
 import { type Principal, unlimited } from './principal.ts';
 
@@ -48,11 +48,8 @@ export interface TokenVerification {
   readonly find: (token: VerifiedToken, deadlineMs: number) => Promise<Borne>;
 }
 
-/** Look-ups under way at most. What comes beyond them would only wait for its own deadline. */
-const LOOKUPS_AT_MOST = 200;
-
-/** All that a look-up may take. PostgreSQL answers one in less than a millisecond; a client should be told soon. */
-const LOOKUP_MS = 1_800;
+/** Look-ups under way at most: as many as there may be calls. */
+const LOOKUPS_AT_MOST = 2_000;
 
 const master: Principal = Object.freeze({
   ...unlimited,
@@ -74,10 +71,12 @@ export class Authenticator {
   readonly #masterMac: Buffer;
   /** Look-ups under way: a thousand requests with one unseen key ask the database once. */
   readonly #loading = new Map<string, Promise<Cached>>();
+  readonly #lookups: KeyLookups;
   readonly #failed = new FailedCredentials();
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options;
+    this.#lookups = new KeyLookups(options);
     this.#masterMac = this.#mac(options.masterKey);
   }
 
@@ -200,17 +199,12 @@ export class Authenticator {
       await cache.store(hash, cached, { fence });
       return cached;
     }
-    const row = await this.#ask(hash);
+    const row = await this.#lookups.find(hash);
     const found: Cached = row ? { principal: principalOf(row, seed) } : 'unknown';
     cache.answered(hash, found);
     const snapshot = row && found !== 'unknown' ? { snapshot: { ...found, readAt: row.read_at } } : {};
     await cache.store(hash, found, { fence, ...snapshot });
     return found;
-  }
-
-  async #ask(hash: string): Promise<KeyRow | undefined> {
-    this.#options.reachability.require();
-    return withDeadline(findKeyRow(this.#options.pool, hash, LOOKUP_MS));
   }
 }
 

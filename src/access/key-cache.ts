@@ -10,12 +10,15 @@ export interface Known {
 export type Cached = Known | 'unknown';
 
 export interface KeyCacheOptions {
-  /** Milliseconds an entry lives in this process. */
+  /** Milliseconds after which an entry is looked up anew. */
   readonly ttl: number;
   readonly negativeTtl: number;
   /** Of keys that are known, and as many again of keys that are not: guesses must not push the good ones out. */
   readonly maxEntries: number;
-  /** Milliseconds for which known keys may be served on once changes cannot be heard of and the database is away; 0 is never. */
+  /**
+   * Milliseconds for which known keys may be served on while the database is away: after their own time is over, and
+   * after changes can no longer be heard of; 0 is never.
+   */
   readonly staleMax: number;
   /** The second tier, shared by daemons; absent without Redis. */
   readonly shared?: SharedCache | undefined;
@@ -76,7 +79,7 @@ const never = Number.POSITIVE_INFINITY;
  */
 export class KeyCache {
   readonly #options: KeyCacheOptions;
-  readonly #local: Keyv<Known>;
+  readonly #local: Keyv<Kept>;
   readonly #entries: BoundedMap<Entry>;
   /** Keys that are not known, and until when that is believed by this process's clock. */
   readonly #unknown: BoundedMap<number>;
@@ -98,7 +101,7 @@ export class KeyCache {
     this.#entries = new BoundedMap(options.maxEntries);
     this.#unknown = new BoundedMap(options.maxEntries);
     // No serialisation: snapshots are frozen, so handing out the object itself is safe, and costs nothing.
-    this.#local = new Keyv<Known>({ store: this.#entries, useKeyPrefix: false });
+    this.#local = new Keyv<Kept>({ store: this.#entries, useKeyPrefix: false });
     this.#local.serialize = undefined;
     this.#local.deserialize = undefined;
   }
@@ -111,7 +114,9 @@ export class KeyCache {
   /** What this process knows: 0.4 µs, which is what the warm path pays. */
   async read(hash: string): Promise<Cached | undefined> {
     if (!this.#trusted) return undefined;
-    return (await this.#local.get<Known>(hash)) ?? this.#readUnknown(hash);
+    const known = await this.#local.get<Kept>(hash);
+    if (known && known.freshUntilMs > performance.now()) return known;
+    return this.#readUnknown(hash);
   }
 
   #readUnknown(hash: string): 'unknown' | undefined {
@@ -136,10 +141,18 @@ export class KeyCache {
     return [hash, ...ownersOf(principal)].every((name) => readAt >= (this.#changed.get(name)?.floor ?? 0));
   }
 
-  /** Known for a while after changes could no longer be heard of: only for when the database itself cannot be asked. */
+  /**
+   * Known, and its time is over or changes can no longer be heard of: only for when the database itself cannot be asked.
+   * Without the first, a key whose five seconds end in the moment of an outage would be refused for as long as that lasts.
+   */
   readAside(hash: string): Known | undefined {
-    if (!this.#aside || this.#aside.untilMs <= performance.now()) return undefined;
-    return this.#aside.entries.get(hash)?.value;
+    const entry = this.#known?.get(hash);
+    return entry && (entry.expires ?? never) > Date.now() ? entry.value : undefined;
+  }
+
+  get #known(): ReadonlyMap<string, Entry> | undefined {
+    if (this.#trusted) return this.#entries;
+    return this.#aside && this.#aside.untilMs > performance.now() ? this.#aside.entries : undefined;
   }
 
   /**
@@ -150,7 +163,7 @@ export class KeyCache {
     if (!this.#aside) return;
     if (performance.now() - this.#aside.sinceMs > DYING_MS) this.#aside = undefined;
     else if (cached === 'unknown') this.#aside.entries.delete(hash);
-    else this.#aside.entries.set(hash, { value: cached });
+    else this.#aside.entries.set(hash, { value: this.#kept(cached) });
   }
 
   /** @param snapshot as it was read from the database; what came from the shared tier is only kept here */
@@ -163,11 +176,18 @@ export class KeyCache {
     }
     // Keyv keeps for ever what is to live for no time at all.
     if (ttl !== undefined && ttl <= 0) return;
-    await this.#local.set(hash, cached, Math.min(ttl ?? never, this.#options.ttl));
+    const kept = this.#kept(cached, ttl);
+    // The oldest leave first, and it is new now.
+    this.#entries.delete(hash);
+    await this.#local.set(hash, kept, kept.freshUntilMs - performance.now() + this.#options.staleMax);
     if (!snapshot || !this.#options.shared) return;
     await this.#options.shared.set(hash, snapshot);
     // Invalidated while it was being written: the deletion may have overtaken it.
     if (fence.changes !== this.#changes) await this.#options.shared.delete([hash]);
+  }
+
+  #kept({ principal }: Known, ttl = this.#options.ttl): Kept {
+    return { principal, freshUntilMs: performance.now() + Math.min(ttl, this.#options.ttl) };
   }
 
   /**
@@ -315,9 +335,13 @@ function ownersOf({ userId, sharedBudgets, token, ...own }: Principal): string[]
   return names;
 }
 
+interface Kept extends Known {
+  readonly freshUntilMs: number;
+}
+
 /** As Keyv keeps it. */
 interface Entry {
-  readonly value: Known;
+  readonly value: Kept;
   /** By `Date.now()`. */
   readonly expires?: number | undefined;
 }

@@ -10,6 +10,13 @@ export const callSettings = {
     file: ['gatewayctl.body_limit', { path: 'general_settings.max_request_size_mb', unit: 'MiB' }],
     description: 'Largest request body that is read',
   },
+  maxCalls: {
+    type: value.count(1, 1_000_000),
+    default: '2000',
+    env: ['GATEWAYCTL_MAX_CALLS'],
+    file: ['gatewayctl.max_calls'],
+    description: 'Most calls under way at one time; what comes beyond them is refused with 503 before its body is read',
+  },
   connectTimeout: {
     type: value.time,
     default: '5s',

@@ -61,6 +61,21 @@ export const daemonSettings = {
     secret: 'password',
     description: 'Redis for a cache tier shared by several daemons; without one each caches for itself',
   },
+  maxConnections: {
+    type: value.count(1, 1_000_000),
+    default: '12000',
+    env: ['GATEWAYCTL_MAX_CONNECTIONS'],
+    file: ['gatewayctl.max_connections'],
+    description: 'Most connections of clients to one listener; what comes beyond them is closed',
+  },
+  keepAliveTimeout: {
+    type: value.time,
+    default: '65s',
+    env: ['GATEWAYCTL_KEEP_ALIVE_TIMEOUT'],
+    file: ['gatewayctl.keep_alive_timeout'],
+    description:
+      'How long a connection is kept between two requests; a proxy in front of the daemon should give it up sooner',
+  },
   adminListen: {
     type: value.endpoint,
     env: ['GATEWAYCTL_ADMIN_LISTEN'],

@@ -15,18 +15,23 @@ const tooMany = () =>
 
 /** Counts the connections of one server and refuses what is too much, or is not HTTP. */
 export class Connections {
+  readonly #most: number;
   readonly #proxies: Networks | undefined;
   readonly #open = new Map<string, number>();
   readonly #refused = new WeakSet<Socket>();
   readonly #answering = new WeakMap<Socket, { response: ServerResponse; requests: number }>();
 
-  /** @param proxies peers that stand for many clients: their connections are not counted */
-  constructor(proxies?: Networks) {
+  /**
+   * @param most connections in all; further ones are closed
+   * @param proxies peers that stand for many clients: their connections are not counted for one
+   */
+  constructor(most: number, proxies?: Networks) {
+    this.#most = most;
     this.#proxies = proxies;
   }
 
   watch(server: Server): void {
-    server.maxConnections = limits.connections;
+    server.maxConnections = this.#most;
     server.maxRequestsPerSocket = limits.requestsPerConnection;
     server.on('connection', (socket) => this.#count(socket));
     server.on('clientError', (error, socket) => this.#failed(error, socket));

@@ -26,6 +26,10 @@ export interface DaemonParts<Handler> extends AdminParts, Health {
   readonly openapi: string;
   /** Peers that stand for many clients. */
   readonly trustedProxies?: Networks | undefined;
+  /** Connections of clients to one listener. */
+  readonly maxConnections: number;
+  /** Milliseconds a connection is kept between two requests. */
+  readonly keepAliveMs: number;
   readonly log: Log;
 }
 
@@ -84,8 +88,8 @@ export function createDaemon<Handler>(parts: DaemonParts<Handler>): Daemon {
   return {
     routes: registered,
     createServer: (listening) => {
-      const connections = new Connections(parts.trustedProxies);
-      const server = createServer(limits.http, (request, response) => {
+      const connections = new Connections(parts.maxConnections, parts.trustedProxies);
+      const server = createServer({ ...limits.http, keepAliveTimeout: parts.keepAliveMs }, (request, response) => {
         if (connections.isRefused(request.socket)) return;
         connections.answering(request.socket, response);
         if (listening.isLocal) markLocal(request);

@@ -1,15 +1,12 @@
-/** What a peer may take of the daemon. docs/operating.md has the same numbers, for operators. */
+/** What a peer may take of the daemon, beside what is a setting. docs/operating.md has the same numbers, for operators. */
 export const limits = {
   /** Slow or huge headers are cut before they cost anything; Node checks once a second. */
   http: {
     maxHeaderSize: 16_384,
     headersTimeout: 10_000,
     requestTimeout: 300_000,
-    keepAliveTimeout: 65_000,
     connectionsCheckingInterval: 1_000,
   },
-  /** Connections in all: the 10,000 streams that one daemon is meant for, and room for those who come to look after it. */
-  connections: 12_000,
   /** Connections from one address (of IPv6, one /64): far more than a client's pool of them, far fewer than all. */
   connectionsPerClient: 500,
   /** Requests on one connection; then it is closed in order, so that clients spread over daemons that were added. */

@@ -5,7 +5,7 @@ import type { Payers } from '../access/payers.ts';
 import { principalOf, type Seed } from '../access/principal-of.ts';
 import { type Principal, standingsOf } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import { findKeyRow } from '../keys/key.queries.ts';
+import { findKeyRows } from '../keys/key.queries.ts';
 import { estimatePromptTokens } from '../metering/estimate.ts';
 import { countedTokens, type Gauge, headroom, priceAndWorst, type Sized } from '../metering/headroom.ts';
 import type { Endpoint } from '../proxy/endpoints/endpoint.ts';
@@ -77,7 +77,7 @@ export class Explainer {
   async explain(question: Question): Promise<Explanation> {
     const { pool, seed } = this.#options;
     requireHandler(question.path);
-    const row = await findKeyRow(pool, question.token, LOOKUP_MS);
+    const row = (await findKeyRows(pool, [question.token], LOOKUP_MS)).get(question.token);
     if (!row) throw new GatewayError('notFound', 'not_found_error', 'The key is gone', { param: 'key' });
     const principal = principalOf(row, seed);
     const explanation = await this.explainFor(principal, question);

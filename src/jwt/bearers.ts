@@ -3,7 +3,7 @@ import { principalOf, type Seed } from '../access/principal-of.ts';
 import type { Principal, TokenBounds } from '../access/principal.ts';
 import type { JwtSettings } from '../config/jwt-settings.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import { findKeyRow } from '../keys/key.queries.ts';
+import { findKeyRows } from '../keys/key.queries.ts';
 import { findBearerRows, findMappedToken } from './bearer.queries.ts';
 import { refused, type Wanted, wantedOf } from './identity.ts';
 import { missingOf, type Provisioning } from './provisioning.ts';
@@ -91,7 +91,7 @@ export class Bearers {
     const found = await findMappedToken(pool, { issuer: issuer.issuer, ...virtualKey }, deadlineMs);
     if (!found) return undefined;
     if (!found.is_active) throw refused('the mapping of its claim to a virtual key is not active');
-    const row = await findKeyRow(pool, found.token, deadlineMs);
+    const row = (await findKeyRows(pool, [found.token], deadlineMs)).get(found.token);
     if (!row) return undefined;
     const key = principalOf(row, seed);
     if (settings.virtualKeys.unregistered === 'auto_register') await this.#requireOwn(wanted, key.userId, deadlineMs);

@@ -30,6 +30,8 @@ export interface OwnerRow {
 
 /** Everything a call is decided by, as one row. */
 export interface KeyRow extends OwnerRow {
+  /** What was looked for: the present secret's hash, or a retired one's. */
+  readonly asked: string;
   readonly key_id: string;
   readonly token: string;
   readonly alias: string | null;
@@ -86,11 +88,11 @@ export const ownerBudgets = `
 /** A retired secret counts until its grace ends, and no longer than the key itself; one that is in use again counts as that. */
 const statement = `
   with found as (
-    select id, null::timestamptz as until from ${SCHEMA}.keys where token = $1
+    select token, id, null::timestamptz as until from ${SCHEMA}.keys where token = any ($1)
     union all
-    select key_id, expires_at from ${SCHEMA}.retired_tokens where token = $1 and expires_at > now()
+    select token, key_id, expires_at from ${SCHEMA}.retired_tokens where token = any ($1) and expires_at > now()
   )
-  select k.id as key_id, k.token, k.alias, k.name, k.models, k.aliases, k.allowed_routes, k.allowed_ips, k.enforced_params, k.tags,
+  select distinct on (f.token) f.token as asked, k.id as key_id, k.token, k.alias, k.name, k.models, k.aliases, k.allowed_routes, k.allowed_ips, k.enforced_params, k.tags,
          k.blocked, (extract(epoch from least(k.expires_at, f.until)) * 1000)::float8 as expires_at,
          ${heldLimits({ own: 'k', id: 'k.id', shared: 'kb', hasWindows: true })} as key_limits,
          ${ownerColumns},
@@ -105,13 +107,21 @@ const statement = `
   left join ${SCHEMA}.organization_members om on om.organization_id = o.id and om.user_id = k.user_id
   left join ${SCHEMA}.budgets kb on kb.id = k.budget_id
   ${ownerBudgets}
-  order by f.until desc nulls first limit 1`;
+  order by f.token, f.until desc nulls first`;
 
-/** One statement for a key with all its owners and their limits: what authentication costs on a cold cache. */
-export async function findKeyRow(pool: pg.Pool, hash: string, deadlineMs: number): Promise<KeyRow | undefined> {
-  const query = { name: 'key-by-token', text: statement, values: [hash], query_timeout: deadlineMs };
+/**
+ * One statement for keys with all their owners and their limits: what authentication costs on a cold cache.
+ *
+ * @returns the rows there are, by the hashes that were asked for
+ */
+export async function findKeyRows(
+  pool: pg.Pool,
+  hashes: readonly string[],
+  deadlineMs: number,
+): Promise<ReadonlyMap<string, KeyRow>> {
+  const query = { name: 'key-by-token', text: statement, values: [hashes], query_timeout: deadlineMs };
   const { rows } = await pool.query<KeyRow>(query);
-  return rows[0];
+  return new Map(rows.map((row) => [row.asked, row]));
 }
 
 /** Of a shared budget only the keys that name it: it is enough that no entry is left that nobody knows to be old. */

@@ -64,6 +64,8 @@ export async function observedDaemon() {
     proxy: models.proxy,
     openapi: '{}',
     version: '1.2.3',
+    maxConnections: 12_000,
+    keepAliveMs: 65_000,
     isDraining: () => false,
     database: () => Promise.resolve(true),
     log: (level, message, fields) => void (level === 'error' && faults.push([message, fields])),

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 
 /** The head of a request as it stands on the wire, because a client would mend it. One character is one byte. */
@@ -35,6 +36,8 @@ export class Lane {
   #socket: Socket | undefined;
   #text = '';
   #onText: () => void = () => undefined;
+  /** How many there were so far. */
+  connections = 0;
 
   constructor(options: NetConnectOpts) {
     this.#options = options;
@@ -58,6 +61,11 @@ export class Lane {
     return promise;
   }
 
+  /** Fulfilled when the server closes the present connection. */
+  get closed(): Promise<unknown> {
+    return this.#socket ? once(this.#socket, 'close') : Promise.resolve();
+  }
+
   close(): void {
     this.#socket?.destroy();
     this.#socket = undefined;
@@ -65,6 +73,7 @@ export class Lane {
 
   #open(): Socket {
     const socket = connect(this.#options);
+    this.connections++;
     socket.setEncoding('latin1').on('error', () => undefined);
     socket.setTimeout(10_000);
     socket.on('data', (chunk: string) => {
