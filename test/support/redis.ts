@@ -35,20 +35,34 @@ export async function startRedis() {
   if (program === undefined) throw new Error('There is no redis-server or valkey-server on the PATH');
   const directory = await mkdtemp(join(tmpdir(), 'gatewayctl-redis-'));
   const port = await freePort();
-  const child = spawn(program, ['--bind', '127.0.0.1', '--port', String(port), '--save', '', '--dir', directory], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const ended = once(child, 'exit');
-  const isReady = Promise.withResolvers<void>();
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    if (/ready to accept connections/i.test(text)) isReady.resolve();
-  });
-  await Promise.race([isReady.promise, ended.then(() => Promise.reject(new Error('Redis did not start')))]);
+  const begin = async () => {
+    const child = spawn(program, ['--bind', '127.0.0.1', '--port', String(port), '--save', '', '--dir', directory], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const ended = once(child, 'exit');
+    const isReady = Promise.withResolvers<void>();
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      if (/ready to accept connections/i.test(text)) isReady.resolve();
+    });
+    await Promise.race([isReady.promise, ended.then(() => Promise.reject(new Error('Redis did not start')))]);
+    return { child, ended };
+  };
+  let { child, ended } = await begin();
+  const kill = async () => {
+    child.kill('SIGCONT');
+    child.kill('SIGKILL');
+    await ended;
+  };
   return {
     url: `redis://127.0.0.1:${port}`,
     /** Keeps its connections and answers nothing. */
     pause: () => child.kill('SIGSTOP'),
     resume: () => child.kill('SIGCONT'),
+    kill,
+    /** Again, on the same port and with nothing in it. */
+    async start() {
+      ({ child, ended } = await begin());
+    },
     /** One command in Redis' inline form, and its answer. */
     async ask(command: string): Promise<string> {
       const client = connect(port, '127.0.0.1');
@@ -58,9 +72,7 @@ export async function startRedis() {
       return answer;
     },
     async [Symbol.asyncDispose]() {
-      child.kill('SIGCONT');
-      child.kill('SIGKILL');
-      await ended;
+      await kill();
       await rm(directory, { recursive: true, force: true });
     },
   };

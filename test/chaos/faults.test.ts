@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { rm, writeFile } from 'node:fs/promises';
+import { after, before, describe, test } from 'node:test';
+import { generateSecret, hashSecret } from '../../src/kernel/secret.ts';
+import { type Answer, aStateDir, type Daemon, startDaemon, until } from '../support/gateway.ts';
+import { startPostgres } from '../support/postgres.ts';
+import { startRelay } from '../support/postgres-relay.ts';
+import { skipWithoutRedis, startRedis } from '../support/redis.ts';
+
+/** What a client may see of our trouble. */
+const ours = new Set([200, 503]);
+
+const directories: string[] = [];
+let postgres: Awaited<ReturnType<typeof startPostgres>>;
+let relay: Awaited<ReturnType<typeof startRelay>>;
+let redis: Awaited<ReturnType<typeof startRedis>> | undefined;
+let daemon: Daemon;
+let warm: string;
+
+before(async () => {
+  for (let count = 0; count < 2; count++) directories.push(await aStateDir());
+  postgres = await startPostgres(directories[0]!, { max_connections: '24' });
+  relay = await startRelay(postgres.url);
+  if (skipWithoutRedis === false) redis = await startRedis();
+  const config = `${directories[1]}/config.yaml`;
+  await writeFile(config, 'model_list:\n  - { model_name: mock-gpt, litellm_params: { model: mock/gpt } }\n');
+  daemon = await startDaemon({
+    stateDir: directories[1]!,
+    databaseUrl: relay.url,
+    args: ['--config', config],
+    env: { GATEWAYCTL_MASTER_KEY: generateSecret('master'), GATEWAYCTL_AUTH_CACHE_TTL: '300s', ...(redis && { GATEWAYCTL_REDIS_URL: redis.url }) },
+  });
+  warm = (await daemon.request('POST', '/key/generate', { body: { key_alias: 'warm' } })).body.key;
+});
+after(async () => {
+  await daemon.stop();
+  await redis?.[Symbol.asyncDispose]();
+  await relay[Symbol.asyncDispose]();
+  await postgres[Symbol.asyncDispose]();
+  for (const directory of directories) await rm(directory, { recursive: true, force: true });
+});
+
+interface Timed extends Answer {
+  readonly ms: number;
+}
+
+async function timed(ask: () => Promise<Answer>): Promise<Timed> {
+  const start = performance.now();
+  const answer = await ask();
+  return { ...answer, ms: performance.now() - start };
+}
+
+const chat = (key: string) => timed(() => daemon.chat(key, 'mock-gpt'));
+const list = () => timed(() => daemon.request('GET', '/key/list'));
+const make = () => timed(() => daemon.request('POST', '/key/generate', { body: {} }));
+const health = async (which: 'liveliness' | 'readiness') =>
+  (await daemon.request('GET', `/health/${which}`, { key: '' })).status;
+
+/** Keys that are in the database, and that the daemon has never met and never heard of. */
+async function unseen(count: number): Promise<string[]> {
+  const keys = Array.from({ length: count }, () => generateSecret('virtual'));
+  const hashes = keys.map((key) => `'${hashSecret(key)}'`).join(',');
+  await postgres.query(
+    `insert into gatewayctl.keys (id, token, name, created_at, created_by, updated_at, updated_by)
+     select token, token, 'x', now(), 'test', now(), 'test' from unnest(array[${hashes}]) token`,
+  );
+  return keys;
+}
+
+function assertOurTrouble(answer: Timed, withinMs: number): void {
+  assert.equal(answer.status, 503, answer.text);
+  assert.ok(Number(answer.headers.get('retry-after')) >= 1);
+  assert.ok(answer.ms < withinMs, `${answer.ms} ms`);
+}
+
+async function isWellAgain(): Promise<number> {
+  const start = performance.now();
+  const [cold = ''] = await unseen(1);
+  const isBack = async () => (await chat(cold)).status === 200 && (await make()).status === 200;
+  await until(async () => (await isBack()) && (await health('readiness')) === 200);
+  return performance.now() - start;
+}
+
+describe('a database that', () => {
+  const outages: readonly (readonly [what: string, begin: () => Promise<unknown>, end: () => Promise<unknown>])[] = [
+    ['is stopped', () => postgres.stop(), () => postgres.start()],
+    ['is killed', () => postgres.kill(), () => postgres.start()],
+    ['stands still, with every process of it', () => postgres.pause(), () => postgres.resume()],
+    ['is lost behind a router', async () => relay.silence(), async () => relay.mend()],
+  ];
+  for (const [what, begin, end] of outages) {
+    test(`${what}: known keys go on, all else is our trouble at once, and it is used when it is back`, async (t) => {
+      const cold = await unseen(3);
+      assert.equal((await chat(warm)).status, 200);
+      await begin();
+      // Those who come before anybody knows.
+      const early = Promise.all([...Array.from({ length: 30 }, make), ...Array.from({ length: 30 }, list)]);
+      const statuses = new Set<number>();
+      await until(async () => {
+        statuses.add((await chat(warm)).status);
+        return (await health('readiness')) === 503;
+      }, 3_000);
+      for (const answer of await early) assertOurTrouble(answer, 3_000);
+
+      for (let more = 0; more < 10; more++) {
+        const known = await chat(warm);
+        assert.equal(known.status, 200, known.text);
+        assert.ok(known.ms < 300, `${known.ms} ms`);
+      }
+      for (const key of [...cold, generateSecret('virtual')]) assertOurTrouble(await chat(key), 500);
+      for (const answer of await Promise.all([make(), list()])) {
+        assertOurTrouble(answer, 500);
+        assert.equal(answer.body.error.type, 'database_unreachable');
+      }
+      assert.equal(await health('liveliness'), 200);
+      assert.equal(await health('readiness'), 503);
+
+      const attempts = relay.attempts;
+      const start = performance.now();
+      await until(async () => {
+        await Promise.all([chat(warm), chat(generateSecret('virtual')), make()]);
+        return performance.now() - start > 1_000;
+      });
+      const perSecond = (relay.attempts - attempts) / ((performance.now() - start) / 1_000);
+      assert.ok(perSecond <= 7, `${perSecond} connections a second are asked for`);
+
+      await end();
+      const backMs = await isWellAgain();
+      t.diagnostic(`all is well ${Math.round(backMs)} ms after it is back; ${perSecond.toFixed(1)} attempts a second`);
+      assert.ok(backMs < 3_000, `${backMs} ms`);
+      for (const key of cold) assert.equal((await chat(key)).status, 200);
+      assert.deepEqual(
+        [...statuses].filter((status) => !ours.has(status)),
+        [],
+      );
+      assert.equal((await chat(warm)).status, 200);
+    });
+  }
+});

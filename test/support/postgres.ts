@@ -1,0 +1,83 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { Client } from 'pg';
+import { throwaway } from '../../src/db/embedded.ts';
+import { placeIn } from '../../src/db/embedded-place.ts';
+import { launch, livingPostmaster, stop } from '../../src/db/embedded-process.ts';
+import { settle } from '../../src/db/embedded-user.ts';
+import { usablePrograms } from '../../src/db/postgres-programs.ts';
+import { openCluster } from './cluster.ts';
+
+/**
+ * A PostgreSQL that nobody starts again by themselves, so that a test can do to it whatever happens to servers.
+ *
+ * @param settings beyond those of a throwaway server
+ */
+export async function startPostgres(stateDir: string, settings: Readonly<Record<string, string>> = {}) {
+  // Makes the cluster where it is not copied, and ends the server.
+  await (await openCluster(stateDir))[Symbol.asyncDispose]();
+  const place = placeIn(stateDir);
+  const user = await settle(place);
+  const programs = await usablePrograms({ place, user });
+  const url = place.url('gatewayctl');
+
+  async function query(text: string): Promise<Record<string, unknown>[]> {
+    const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+    client.on('error', () => undefined);
+    await client.connect();
+    try {
+      return (await client.query<Record<string, unknown>>(text)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** Returns when it lets clients in. */
+  async function start(): Promise<void> {
+    const deadline = performance.now() + 30_000;
+    let server = await launch({ place, user, programs, extra: { ...throwaway, ...settings } });
+    for (;;) {
+      const failure = await query('select 1').then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      if (failure === undefined) return;
+      if (performance.now() > deadline) throw new Error(`PostgreSQL did not start: ${await server.output()}`);
+      await wait(10);
+      // The children of one that was killed keep the next from starting until they have ended.
+      if (server.hasExited) server = await launch({ place, user, programs, extra: { ...throwaway, ...settings } });
+    }
+  }
+
+  /** The postmaster and all that it has forked: stopping it alone leaves backends that go on answering. */
+  async function signal(name: NodeJS.Signals): Promise<void> {
+    const postmaster = await livingPostmaster(place);
+    if (postmaster === undefined) return;
+    const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid=']);
+    const children = stdout
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/).map(Number))
+      .flatMap(([pid, parent]) => (parent === postmaster && pid !== undefined ? [pid] : []));
+    for (const pid of [postmaster, ...children]) process.kill(pid, name);
+  }
+
+  await start();
+  return {
+    url,
+    socketDirectory: join(stateDir, 'postgres'),
+    query,
+    start,
+    /** As an administrator stops it: clients are sent away. */
+    stop: () => stop(place),
+    kill: () => signal('SIGKILL'),
+    /** Keeps its connections and answers nothing. */
+    pause: () => signal('SIGSTOP'),
+    resume: () => signal('SIGCONT'),
+    async [Symbol.asyncDispose]() {
+      await signal('SIGCONT');
+      await stop(place);
+    },
+  };
+}
