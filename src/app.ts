@@ -14,6 +14,7 @@ import { BudgetService } from './budgets/budget.service.ts';
 import { Customer } from './customers/customer.entity.ts';
 import { CustomerService } from './customers/customer.service.ts';
 import type { UserSettings } from './config/user-settings.ts';
+import { untilThrough } from './db/again.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
 import { openOrm } from './db/orm.ts';
 import type { Reachability } from './db/reachability.ts';
@@ -31,7 +32,7 @@ import { DeletedKey, Key, RetiredToken } from './keys/key.entity.ts';
 import { KeyList } from './keys/key.list.ts';
 import { KeyRules, type KeyRuleSettings } from './keys/key.rules.ts';
 import { KeyService } from './keys/key.service.ts';
-import type { Deployment } from './models/deployment.ts';
+import { accessGroupsOf, type Deployment } from './models/deployment.ts';
 import { AccessGroupService } from './models/access-group.service.ts';
 import { Model } from './models/model.entity.ts';
 import { ModelService } from './models/model.service.ts';
@@ -46,7 +47,7 @@ import { spendRows, spendSums } from './spend/spend.queries.ts';
 import { requireSpender, spendScope } from './spend/spend.scope.ts';
 import { tagSums } from './spend/tag-summary.ts';
 import { MemberService } from './teams/member.service.ts';
-import { DeletedTeam, Team, TeamMember } from './teams/team.entity.ts';
+import { DeletedTeam, FormerMember, Team, TeamMember } from './teams/team.entity.ts';
 import { Tag } from './tags/tag.entity.ts';
 import { TagService } from './tags/tag.service.ts';
 import { TeamJoin } from './teams/team.join.ts';
@@ -110,7 +111,7 @@ export interface GatewayOrmOptions {
 /** Opens the database with everything the gateway keeps in it. */
 export function openGatewayOrm(options: GatewayOrmOptions): Promise<MikroORM> {
   const owners = [Budget, Customer, Tag, Organization, OrganizationMember, User, Invitation];
-  const teams = [Team, TeamMember, DeletedTeam, Key, RetiredToken, DeletedKey];
+  const teams = [Team, TeamMember, FormerMember, DeletedTeam, Key, RetiredToken, DeletedKey];
   const entities = [...owners, ...teams, Model, Credential, AuditEntry];
   return openOrm({ ...options, entities });
 }
@@ -124,10 +125,12 @@ export function openGatewayOrm(options: GatewayOrmOptions): Promise<MikroORM> {
 export class App {
   readonly #options: AppOptions;
   readonly #chains: Chains;
+  readonly #groups: readonly string[];
   readonly #admission: Admission;
 
   constructor(options: AppOptions) {
     this.#options = options;
+    this.#groups = options.configured.flatMap(accessGroupsOf);
     this.#admission = new Admission(options.poolSize);
     this.#chains = new Chains(new AuditKeys(options.auditVault));
   }
@@ -141,7 +144,7 @@ export class App {
     try {
       this.#options.reachability?.require();
       return await this.#admission.run(operation, () =>
-        this.#attempt(request).catch((thrown: unknown) => {
+        untilThrough(() => this.#attempt(request)).catch((thrown: unknown) => {
           if (wasMadeMeanwhile(request.asked, thrown)) return this.#attempt(request);
           throw thrown;
         }),
@@ -159,7 +162,7 @@ export class App {
     const changes: Change[] = [];
     const work = async (em: EntityManager) => {
       const { actor, changedBy, requestId, client } = caller;
-      const authority = await Authority.of(em, actor);
+      const authority = await Authority.of(em, { actor, groups: this.#groups });
       authority.requireOperation(operation);
       return perform(
         request,
@@ -177,7 +180,7 @@ export class App {
     const { orm, now, onChange } = this.#options;
     const changes: Change[] = [];
     const done = await orm.em.fork().transactional(async (em) => {
-      const authority = await Authority.of(em, actor);
+      const authority = await Authority.of(em, { actor, groups: this.#groups });
       const services = this.#services({
         em,
         now: now(),

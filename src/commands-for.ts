@@ -10,6 +10,11 @@ type Load = () => Promise<readonly AnyOperation<Services>[]>;
 const activityOf = async (noun: string): Promise<readonly AnyOperation<Services>[]> =>
   (await import('./spend/activity.operations.ts')).activityOperations.filter(({ command: [first] }) => first === noun);
 
+const labelActivityOf = async (noun: string): Promise<readonly AnyOperation<Services>[]> =>
+  (await import('./spend/label-activity.operations.ts')).labelActivityOperations.filter(
+    ({ command: [first] }) => first === noun,
+  );
+
 /** The operations of each noun. One that is not here is a command all the same, and only starts more slowly. */
 export const loaders: Readonly<Record<string, Load>> = {
   key: async () => (await import('./keys/key.operations.ts')).keyOperations,
@@ -43,14 +48,27 @@ export const loaders: Readonly<Record<string, Load>> = {
     ]);
     return [...organizationOperations, ...organizationMemberOperations, ...activity];
   },
-  customer: async () => (await import('./customers/customer.operations.ts')).customerOperations,
+  customer: async () => {
+    const [{ customerOperations }, activity] = await Promise.all([
+      import('./customers/customer.operations.ts'),
+      labelActivityOf('customer'),
+    ]);
+    return [...customerOperations, ...activity];
+  },
   budget: async () => (await import('./budgets/budget.operations.ts')).budgetOperations,
-  tag: async () => (await import('./tags/tag.operations.ts')).tagOperations,
+  tag: async () => {
+    const [{ tagOperations }, activity] = await Promise.all([
+      import('./tags/tag.operations.ts'),
+      labelActivityOf('tag'),
+    ]);
+    return [...tagOperations, ...activity];
+  },
   invitation: async () => (await import('./invitations/invitation.operations.ts')).invitationOperations,
   model: async () => (await import('./models/model.operations.ts')).modelOperations,
   'access-group': async () => (await import('./models/access-group.operations.ts')).accessGroupOperations,
   credential: async () => (await import('./credentials/credential.operations.ts')).credentialOperations,
   spend: async () => (await import('./spend/spend.operations.ts')).spendOperations,
+  explain: async () => [(await import('./explain/explain.operations.ts')).explain],
   audit: async () => (await import('./audit/audit.operations.ts')).auditOperations,
 };
 

@@ -35,6 +35,12 @@ export function settingFlags(options: Readonly<Record<string, unknown>>): Record
 }
 
 type Work = typeof work;
+const dryRun = {
+  name: 'dry-run',
+  type: 'boolean',
+  description: 'Say what would be done, and do nothing of it',
+} as const;
+
 type CryptoWork = typeof cryptoWork;
 
 /** The commands that are not operations. What they do is loaded when one of them runs. */
@@ -70,6 +76,7 @@ export function localCommands(runtime: () => Runtime): readonly LocalCommand[] {
     {
       path: ['migrate', 'up'],
       summary: 'Bring the database schema up to date',
+      options: [dryRun],
       examples: [['Before a new version of the daemon', 'gatewayctl migrate up']],
       run: run(({ migrateUp }) => migrateUp),
     },
@@ -106,6 +113,7 @@ export function localCommands(runtime: () => Runtime): readonly LocalCommand[] {
           completes: 'file',
           description: 'File with the new key; without it, encryption_key takes over from encryption_key_previous',
         },
+        dryRun,
       ],
       examples: [['To a new key', 'gatewayctl crypto rotate --new-key-file /etc/gatewayctl/encryption-key.new']],
       exits: [[1, 'a secret does not open, and stays as it is']],
@@ -138,6 +146,7 @@ export function localCommands(runtime: () => Runtime): readonly LocalCommand[] {
       path: ['db', 'restore'],
       summary: 'Fill an empty database from a dump',
       description: 'Whole or not at all. The database must be empty.',
+      options: [dryRun],
       args: [{ name: 'file', description: 'The file, or - for standard input', completes: 'file', isRequired: true }],
       examples: [['Into a new state directory', 'gatewayctl db restore backup.jsonl --state-dir /srv/gateway']],
       run: run(({ restoreDatabase }) => restoreDatabase),

@@ -14,7 +14,7 @@ import { lazyExplainer } from './lazy-explainer.ts';
 import { Exit, GatewayError } from './kernel/errors.ts';
 import { operation } from './kernel/operation.ts';
 import { answer, wire } from './kernel/wire.ts';
-import { settingsOf } from './local-work.ts';
+import { isDryRun, settingsOf } from './local-work.ts';
 import type { Settings } from './config/load.ts';
 import { keyRules } from './serve.ts';
 import type { Runtime } from './runtime.ts';
@@ -123,6 +123,7 @@ async function rotate(
   { database, settings, ring }: Pick<Opened, 'database' | 'settings'> & { readonly ring: KeyRing },
 ): Promise<number> {
   const vaultFor = vaultsOf(ring);
+  if (isDryRun(context)) return rehearse(context, database, ring);
   let problems: string[] = [];
   let total = 0;
   for (let pass = 0; pass < passesAtMost; pass++) {
@@ -135,6 +136,20 @@ async function rotate(
   if (total > 0) await record({ database, settings, runtime, ring }, { id, rows: total });
   for (const problem of problems.slice(0, problemsAtMost)) context.io.err(`${problem}\n`);
   context.io.err(`${total} secrets were put under key ${id}; ${problems.length} could not be.\n`);
+  return problems.length === 0 ? Exit.ok : Exit.no;
+}
+
+/** What a rotation would find. */
+async function rehearse(context: LocalContext, database: Database, ring: KeyRing): Promise<number> {
+  const problems: string[] = [];
+  const counts = await count(database, vaultsOf(ring), problems);
+  const id = keyId(ring.current);
+  const others = [...counts].filter(([each]) => each !== id);
+  const opens = others.reduce((sum, [, each]) => sum + each.opens, 0);
+  for (const problem of problems.slice(0, problemsAtMost)) context.io.err(`${problem}\n`);
+  context.io.err(
+    `Nothing was changed. It would be: ${opens} secrets put under key ${id}; ${problems.length} could not be.\n`,
+  );
   return problems.length === 0 ? Exit.ok : Exit.no;
 }
 

@@ -96,6 +96,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
 
   const reload = oneAtATime(async () => {
     const { deployments: found, problems } = await loadDeployments(database.pool, vault, runtime.env);
+    for (const { apiKey } of found) if (apiKey !== undefined) parts.redact(apiKey);
     for (const problem of problems) log('warn', `Left out ${problem}`);
     deployments.replace([...configured, ...found]);
   });
@@ -141,6 +142,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     deployments: () => deployments,
     gauge: () => metering.gauge,
     isLive: true,
+    bodyBytes: settings.bodyLimit,
     modelAccessStatus: settings.modelAccessStatus,
     budgetExceededStatus: settings.budgetExceededStatus,
   });
@@ -206,6 +208,7 @@ async function openRedis(url: string, { settings, log, sharedSecret }: DataPlane
 /** Loaded only where JWTs are on. */
 async function openVerifier({ issuers }: JwtSettings, { log }: DataPlaneParts) {
   const { TokenVerifier } = await import('./jwt/verify.ts');
+  log('warn', 'JWTs are verified and stand for nobody yet: each that is good is answered 403');
   const verifier = new TokenVerifier({ issuers, now, log });
   void verifier.warmUp();
   return verifier;

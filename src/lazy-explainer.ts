@@ -50,6 +50,7 @@ async function openExplainer({ pool, settings, vault, env }: Surroundings): Prom
     },
     gauge: async () => ({ prices: await Prices.load(), counters, limiter: new RateLimiter() }),
     isLive: false,
+    bodyBytes: settings.bodyLimit,
     modelAccessStatus: settings.modelAccessStatus,
     budgetExceededStatus: settings.budgetExceededStatus,
   });

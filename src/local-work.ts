@@ -8,7 +8,7 @@ import { clientVersion } from './cli/version.ts';
 import { settingFlags } from './commands.ts';
 import { loadSettings, type Settings } from './config/load.ts';
 import { type Database, openDatabase } from './database.ts';
-import { dump, restore } from './db/dump.ts';
+import { dump, rehearse, restore } from './db/dump.ts';
 import { runningEmbedded } from './db/embedded.ts';
 import { migrate, migrationPlan, requireCurrent } from './db/migrate.ts';
 import { type ErrorKind, Exit, GatewayError } from './kernel/errors.ts';
@@ -53,7 +53,7 @@ export async function runServe(context: LocalContext, runtime: Runtime): Promise
   });
   for (const secret of settings.secrets) redact(secret);
   try {
-    await serve({ settings, runtime, log, version: clientVersion() });
+    await serve({ settings, runtime, log, redact, version: clientVersion() });
     return Exit.ok;
   } catch (thrown) {
     // systemd tells a lost database (restart) from a wrong setting (do not) by the status.
@@ -64,7 +64,10 @@ export async function runServe(context: LocalContext, runtime: Runtime): Promise
   }
 }
 
+export const isDryRun = ({ options }: LocalContext): boolean => options['dry-run'] === true;
+
 export async function migrateUp(context: LocalContext, runtime: Runtime): Promise<void> {
+  if (isDryRun(context)) return showPlan(context, runtime);
   await using database = await openFor(context, runtime);
   const { unknown } = await database.status();
   if (unknown.length > 0) requireCurrent(await database.status());
@@ -183,9 +186,18 @@ export async function restoreDatabase(context: LocalContext, runtime: Runtime): 
   await using file = path === '-' ? undefined : await openDump(path);
   const source = file?.createReadStream() ?? context.io.stdin;
   await using database = await openFor(context, runtime);
+  const { pool } = database;
+  if (isDryRun(context)) {
+    const { applied, pending } = await database.status();
+    const count = await rehearse(source, {
+      pool: applied.length === 0 ? undefined : pool,
+      migrations: [...applied, ...pending],
+    });
+    context.io.err(`Nothing was changed. It would be: ${count} rows restored.\n`);
+    return;
+  }
   await migrate(database.orm, database.url);
   const { applied: migrations } = await database.status();
-  const { pool } = database;
   const createMonths = (months: readonly Date[]) => createPartitions(pool, months);
   const count = await restore(source, { pool, migrations, createMonths });
   context.io.err(`${count} rows restored.\n`);

@@ -28,6 +28,8 @@ export interface ServeParts {
   readonly settings: Settings;
   readonly runtime: Runtime;
   readonly log: Log;
+  /** Blots a secret out of whatever is logged from now on. */
+  readonly redact: (secret: string) => void;
   readonly version: string;
 }
 

@@ -317,8 +317,15 @@ describe('the chains of other databases', () => {
     assert.equal((await gateway.gatewayctl(`db dump ${file}`, 'embedded')).exit, 0);
     const { entries } = await verified();
     const restored = await aDatabase('restored', join(gateway.stateDir, 'encryption-key'));
+    const rehearsed = await restored.run(`db restore ${file} --dry-run`);
+    assert.equal(rehearsed.exit, 0, rehearsed.err);
     const done = await restored.run(`db restore ${file}`);
     assert.equal(done.exit, 0, done.err);
+    assert.equal(rehearsed.err, `Nothing was changed. It would be: ${done.err.trim()}\n`);
+    assert.match(done.err, /^[1-9]\d* rows restored\.$/m);
+    const again = await restored.run(`db restore ${file} --dry-run`);
+    assert.equal(again.exit, 6, again.err);
+    assert.equal((await restored.run('migrate up --dry-run')).out, '');
     const found = await restored.verify();
     assert.deepEqual([found.ok, found.entries], [true, entries]);
     assert.equal((await restored.run('team create --id after-restore')).exit, 0);

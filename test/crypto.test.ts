@@ -97,6 +97,16 @@ describe('crypto', () => {
     assert.doesNotMatch(`${out}${other.out}${other.err}`, /canary/);
   });
 
+  test('rotate says what it would do, and does none of it', async () => {
+    const { err, exit } = await ctl(`crypto rotate --new-key-file ${files.next} --dry-run`);
+    assert.equal(exit, 0, err);
+    assert.equal(
+      err,
+      `Nothing was changed. It would be: ${secrets} secrets put under key ${keyId(newKey)}; 0 could not be.\n`,
+    );
+    assert.equal(await underNew(), 0);
+  });
+
   test('rotate wants a key to go to, and no master key', async () => {
     const without = await ctl('crypto rotate');
     assert.equal(without.exit, 78);

@@ -234,6 +234,39 @@ test('a key explains itself, and not one that its holder may not see', async () 
   assert.ok(other.startsWith('sk-'));
 });
 
+test('a body is measured, and its fields are looked at', async () => {
+  const key = await aKey({ enforced_params: ['metadata.project'] });
+  const ask = async (body: object) => (await explain({ key, model: 'dollar', body })).body;
+  const { allowed, checks } = await ask({ messages: [], metadata: { project: 'x' } });
+  assert.equal(allowed, true);
+  assert.deepEqual(
+    checks.slice(0, 3).map(({ check }: { check: string }) => check),
+    ['credential', 'key.blocked', 'key.expiry'],
+  );
+  assert.equal(checks.find(({ check }: { check: string }) => check === 'request.size').used, 42);
+  const unasked = (await explain({ key, model: 'dollar' })).body;
+  assert.deepEqual(
+    [unasked.allowed, unasked.checks.some(({ outcome }: { outcome: string }) => outcome === 'unknown')],
+    [true, true],
+  );
+});
+
+test('a key is told nothing of what the customers and tags that it names have and have spent', async () => {
+  const key = await aKey({});
+  for (const path of ['/customer/new', '/tag/new']) {
+    const body = path === '/tag/new' ? { name: 'acquisition' } : { user_id: 'bank' };
+    const made = await gateway.request('POST', path, { body: { ...body, max_budget: 7777, rpm_limit: 6666 } });
+    assert.equal(made.status, 200, made.text);
+  }
+  const asked = { model: 'dollar', user: 'bank', tags: ['acquisition'] };
+  const own = await explain(asked, key);
+  assert.equal(own.body.allowed, true, own.text);
+  assert.doesNotMatch(own.text, /7777|6666/);
+  const { rows } = await gateway.pool.query<{ alias: string }>('select id as alias from gatewayctl.keys limit 1');
+  const whole = await explain({ ...asked, key: rows[0]!.alias }, gateway.daemon.masterKey);
+  assert.match(whole.text, /7777/);
+});
+
 test('a route that calls no model is named as such', async () => {
   const { status, body } = await explain({ key: await aKey({}), model: 'dollar', route: '/v1/nonsense' });
   assert.deepEqual([status, body.error.param], [400, 'route']);

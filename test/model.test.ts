@@ -110,7 +110,7 @@ for (const way of ways) {
       assert.equal(provider.exit, 9);
       assert.match(provider.err, /provider that is not served yet/);
       const none = await run('model create x');
-      assert.match(none.err, /no upstream model was given/);
+      assert.match(none.err, /model create needs --provider-model/);
       const unknown = await run('model get nobody');
       assert.equal(unknown.exit, 3);
       assert.match(unknown.err, /No model "nobody"/);

@@ -158,14 +158,11 @@ export class Authenticator {
       return cached;
     }
     const row = await this.#ask(hash);
-    cache.forgetAside();
-    if (!row) {
-      await cache.store(hash, 'unknown', { fence });
-      return 'unknown';
-    }
-    const principal = principalOf(row, seed);
-    await cache.store(hash, { principal }, { fence, snapshot: { principal, readAt: row.read_at } });
-    return { principal };
+    const found: Cached = row ? { principal: principalOf(row, seed) } : 'unknown';
+    cache.answered(hash, found);
+    const snapshot = row && found !== 'unknown' ? { snapshot: { ...found, readAt: row.read_at } } : {};
+    await cache.store(hash, found, { fence, ...snapshot });
+    return found;
   }
 
   /** The wait for a connection counts too: a database that stands still holds all of them. */

@@ -1,9 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { SCHEMA } from '../db/schema.ts';
-import { GatewayError } from '../kernel/errors.ts';
-import type { Grant, HeldGrant } from '../kernel/grant.ts';
+import type { HeldGrant } from '../kernel/grant.ts';
 import { type Actor, type AnyOperation, isReading, type Role } from '../kernel/operation.ts';
 import { letsRoute } from '../kernel/route-groups.ts';
+import { adminOnly, routeNotAllowed } from './authority.errors.ts';
+import { callerOf, type CallerRow, type GrantRow, grantOf, isBound, withinBounds } from './caller.ts';
 
 /** Teams or organizations one caller can be responsible for: the most a list of ids is made of. */
 const IDS_AT_MOST = 10_000;
@@ -14,26 +15,9 @@ const idsIn = 'select jsonb_array_elements_text(?::jsonb)';
 /** LiteLLM's role of whoever administers an organization. */
 export type OrganizationRole = 'org_admin' | 'internal_user' | 'internal_user_viewer';
 
-interface GrantRow {
-  readonly models: string[];
-  readonly max_budget: string | null;
-  readonly tpm_limit: string | null;
-  readonly rpm_limit: string | null;
-  readonly max_parallel_requests: number | null;
-}
-
-interface CallerRow extends GrantRow {
-  readonly id: string;
-  readonly team_id: string | null;
-  readonly organization_id: string | null;
-  readonly allowed_routes: string[];
-  readonly allowed_ips: string[];
-  /** As text: so the ORM leaves moments in statements of our own. */
-  readonly expires_at: string | null;
-  readonly user_id: string | null;
-  readonly user_role: Role | null;
-  /** Whether it still is what it was when the request came: a body may take its time, and the key may be blocked meanwhile. */
-  readonly is_good: boolean;
+interface Asking {
+  readonly actor: Actor;
+  readonly groups: readonly string[];
 }
 
 /**
@@ -49,35 +33,21 @@ export class Authority {
   readonly #caller: CallerRow | undefined;
   #route = '';
   readonly isAdmin: boolean;
+  readonly #configuredGroups: readonly string[];
 
-  private constructor(em: EntityManager, actor: Actor, caller: CallerRow | undefined) {
+  private constructor(em: EntityManager, { actor, groups }: Asking, caller: CallerRow | undefined) {
+    this.#configuredGroups = groups;
     this.#em = em;
     this.#caller = caller;
     this.isAdmin = actor.type !== 'key' || (caller?.user_role === 'proxy_admin' && !isBound(caller));
   }
 
-  /** @throws GatewayError 401 when the caller's key has ended or was blocked since it was authenticated */
-  static async of(em: EntityManager, actor: Actor): Promise<Authority> {
-    if (actor.type !== 'key') return new Authority(em, actor, undefined);
-    const [caller] = await em.execute<CallerRow[]>(
-      `select k.id, k.team_id, k.organization_id, k.models, coalesce(k.max_budget, b.max_budget) as max_budget,
-              coalesce(k.tpm_limit, b.tpm_limit) as tpm_limit, coalesce(k.rpm_limit, b.rpm_limit) as rpm_limit,
-              coalesce(k.max_parallel_requests, b.max_parallel_requests) as max_parallel_requests,
-              k.allowed_routes, k.allowed_ips, k.expires_at, u.id as user_id, u.role as user_role,
-              not (k.blocked or coalesce(t.blocked, false) or coalesce(u.blocked, false) or coalesce(o.blocked, false))
-                and (k.expires_at is null or k.expires_at > now())
-                and (k.token = ? or exists (
-                  select 1 from ${SCHEMA}.retired_tokens r where r.key_id = k.id and r.token = ? and r.expires_at > now())
-                ) as is_good
-       from ${SCHEMA}.keys k left join ${SCHEMA}.users u on u.id = k.user_id
-       left join ${SCHEMA}.teams t on t.id = k.team_id
-       left join ${SCHEMA}.organizations o on o.id = coalesce(k.organization_id, t.organization_id, u.organization_id)
-       left join ${SCHEMA}.budgets b on b.id = k.budget_id where k.id = ?`,
-      [actor.hash, actor.hash, actor.keyId],
-    );
-    if (caller?.is_good) return new Authority(em, actor, caller);
-    const what = caller ? 'is blocked, has expired or was replaced' : 'was deleted';
-    throw new GatewayError('unauthenticated', 'auth_error', `Authentication Error, the key ${what}`);
+  /**
+   * @param groups the access groups of the configuration; those of the database are read when they are asked for
+   * @throws GatewayError 401 when the caller's key has ended or was blocked since it was authenticated
+   */
+  static async of(em: EntityManager, { actor, groups }: Asking): Promise<Authority> {
+    return new Authority(em, { actor, groups }, actor.type === 'key' ? await callerOf(em, actor) : undefined);
   }
 
   /** Undefined for the master key and for operators. */
@@ -264,6 +234,15 @@ export class Authority {
     return row && { grant: grantOf(row), isInherited: true };
   }
 
+  /** The names of access groups, wherever a deployment names one. */
+  async accessGroups(): Promise<ReadonlySet<string>> {
+    const rows = await this.#em.execute<{ name: string }[]>(
+      `select distinct jsonb_array_elements_text(info -> 'access_groups') as name from ${SCHEMA}.models
+       where jsonb_typeof(info -> 'access_groups') = 'array'`,
+    );
+    return new Set([...this.#configuredGroups, ...rows.map(({ name }) => name)]);
+  }
+
   get #isTeamBound(): boolean {
     return (this.#caller?.team_id ?? null) !== null;
   }
@@ -284,41 +263,3 @@ export class Authority {
     return bound === null || bound === organizationId;
   }
 }
-
-const isBound = ({ team_id: teamId, organization_id: organizationId }: CallerRow): boolean =>
-  teamId !== null || organizationId !== null;
-
-/** What is left of a role that counts everywhere, where a key reaches no further than one team or organization. */
-const withinBounds = (role: Role): Role => {
-  if (role === 'proxy_admin') return 'internal_user';
-  return role === 'proxy_admin_viewer' ? 'internal_user_viewer' : role;
-};
-
-const routeNotAllowed = (allowed: readonly string[], path: string) =>
-  new GatewayError(
-    'forbidden',
-    'auth_error',
-    `Virtual key is not allowed to call this route. Only allowed to call routes: [${allowed.join(', ')}]. Tried to call route: ${path}`,
-    { hint: 'Use another key, or have an administrator change its allowed_routes.' },
-  );
-
-const adminOnly = (path: string, role: string) =>
-  new GatewayError(
-    'forbidden',
-    'auth_error',
-    `Authentication Error, Only proxy admin can be used to generate, delete, update info for new keys/users/teams. Route=${path}. Your role=${role}`,
-    { hint: 'Use the master key, or the key of a user whose role is proxy_admin.' },
-  );
-
-const count = (text: string | null): number | null => (text === null ? null : Number(text));
-
-const grantOf = (row: GrantRow): Grant => ({
-  models: row.models,
-  maxBudget: row.max_budget === null ? null : BigInt(row.max_budget),
-  tpmLimit: count(row.tpm_limit),
-  rpmLimit: count(row.rpm_limit),
-  maxParallelRequests: row.max_parallel_requests,
-  allowedRoutes: [],
-  allowedIps: [],
-  expiresAt: null,
-});

@@ -34,7 +34,8 @@ export function readHeld(holder: Holder, row: HeldLimitsRow | null, { isCounted 
 function budgetsOf(holder: Holder, { max, soft, duration, windows }: HeldLimits, isCounted: boolean): BudgetLimit[] {
   const budgets = new Map<string | undefined, BudgetLimit>();
   if (isCounted) budgets.set(undefined, { ...holder, max: null });
-  if (max !== null || soft !== null) {
+  // One that is for a time is counted without a limit too: answers say what was spent in it.
+  if (max !== null || soft !== null || duration !== null) {
     budgets.set(duration ?? undefined, {
       ...holder,
       max,

@@ -46,6 +46,9 @@ export interface SharedCache extends AsyncDisposable {
 /** Longer than a change needs to reach every daemon, and than two ways of asking the database's clock can differ. */
 const SETTLING_MS = 10_000;
 
+/** How long the connections of a server that dies may take to break one after the other. */
+const DYING_MS = 1_000;
+
 /** Changes kept one by one, because anybody who may connect to the database can announce any number. */
 const CHANGES_AT_MOST = 50_000;
 
@@ -80,7 +83,7 @@ export class KeyCache {
   /** Of hashes and owners that have changed: shared entries of rows read before `floor` are not believed. */
   readonly #changed = new Map<string, { readonly floor: number; readonly untilMs: number }>();
   /** What was known when changes could no longer be heard of, for the case that the database is away altogether. */
-  #aside: { readonly entries: Map<string, Entry>; readonly untilMs: number } | undefined;
+  #aside: { readonly entries: Map<string, Entry>; readonly sinceMs: number; readonly untilMs: number } | undefined;
 
   constructor(options: KeyCacheOptions) {
     this.#options = options;
@@ -131,9 +134,15 @@ export class KeyCache {
     return this.#aside.entries.get(hash)?.value;
   }
 
-  /** The database has answered a look-up: it is there, and only what it says counts. */
-  forgetAside(): void {
-    this.#aside = undefined;
+  /**
+   * The database has answered a look-up: it is there, and only what it says counts. But for the first moment: of a server
+   * that dies the connection that hears of changes may go before the one that answers, and then nobody would be served.
+   */
+  answered(hash: string, cached: Cached): void {
+    if (!this.#aside) return;
+    if (performance.now() - this.#aside.sinceMs > DYING_MS) this.#aside = undefined;
+    else if (cached === 'unknown') this.#aside.entries.delete(hash);
+    else this.#aside.entries.set(hash, { value: cached });
   }
 
   /** @param snapshot as it was read from the database; what came from the shared tier is only kept here */
@@ -211,7 +220,8 @@ export class KeyCache {
   #setAside() {
     const now = Date.now();
     const entries = new Map([...this.#entries].filter(([, { expires = never }]) => expires > now));
-    return { entries, untilMs: performance.now() + this.#options.staleMax };
+    const sinceMs = performance.now();
+    return { entries, sinceMs, untilMs: sinceMs + this.#options.staleMax };
   }
 
   /** A change has gone by and nobody knows which: nothing that was known before counts, in no case. */

@@ -85,7 +85,7 @@ function holdersOf(row: KeyRow): HolderRow[] {
 /** As in LiteLLM a key of a team is held to the team's budget, not to its user's own; the user's spend is still counted. */
 function userLimits({ team_id: teamId, user_limits: limits }: KeyRow): HeldLimitsRow | null {
   if (!limits || teamId === null) return limits;
-  return { ...limits, max: null, soft: null, duration: null, modelBudgets: null };
+  return { ...limits, max: null, soft: null, modelBudgets: null };
 }
 
 function limitsOf(row: KeyRow, seed: Seed): Held {

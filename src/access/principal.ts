@@ -21,8 +21,7 @@ export interface Holder {
   readonly label: string;
 }
 
-/** Ids cannot hold control characters, so no two pairs become one. */
-export const memberId = (ownerId: string, userId: string): string => `${ownerId}\u001f${userId}`;
+export { memberId } from '../kernel/member-id.ts';
 
 /** A budget that a call must fit into. The money spent is not here: it changes with every call and lives in the counters. */
 export interface BudgetLimit extends Holder {

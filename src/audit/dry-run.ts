@@ -1,7 +1,10 @@
 import type { DryRunAnswer } from '../kernel/change-options.ts';
 import type { AuditChange } from './audit.service.ts';
 
-/** The blast radius of a change: the rows of the audit log it would have written, and how many of each kind. */
+/**
+ * The blast radius of a change: the rows of the audit log it would have written, and how many of each kind. What the caller
+ * may not look at is only counted.
+ */
 export function dryRunOf(recorded: readonly AuditChange[]): DryRunAnswer {
   const counts = new Map<string, DryRunAnswer['counts'][number]>();
   for (const { action, object } of recorded) {
@@ -10,13 +13,15 @@ export function dryRunOf(recorded: readonly AuditChange[]): DryRunAnswer {
   }
   return {
     dry_run: true,
-    changes: recorded.map(({ action, object, id, before, after }) => ({
-      action,
-      object_type: object,
-      object_id: id,
-      before: before ?? null,
-      after: after ?? null,
-    })),
+    changes: recorded
+      .filter(({ isHidden }) => !isHidden)
+      .map(({ action, object, id, before, after }) => ({
+        action,
+        object_type: object,
+        object_id: id,
+        before: before ?? null,
+        after: after ?? null,
+      })),
     counts: [...counts.values()],
   };
 }

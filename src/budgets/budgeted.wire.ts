@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { stampInfo } from '../kernel/fields.ts';
+import { spendInfo, stampInfo } from '../kernel/fields.ts';
 import { describeLimits, limitInfo } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
 import type { Budget } from './budget.entity.ts';
@@ -8,7 +8,7 @@ import { budgetTable, describeBudgetTable } from './budget.wire.ts';
 /** What answers say of a name on calls that has limits of its own and may share a budget: a customer, a tag. */
 export const budgetedInfo = {
   maxBudget: usd.nullable().describe('US dollars that may be spent; null is no limit'),
-  spend: usd.describe('US dollars spent so far'),
+  ...spendInfo,
   ...limitInfo,
   budgetId: z.string().nullable().describe('The shared budget, for the limits that are not set here'),
   litellmBudgetTable: budgetTable,
@@ -27,9 +27,19 @@ export interface Budgeted extends Limited {
   readonly updatedBy: string;
 }
 
-export const describeBudgeted = (entity: Budgeted, budget: Budget | undefined, now: Date) => ({
+/** How it stands with the budget of something. */
+export interface Standing {
+  /** The shared budget. */
+  readonly budget: Budget | undefined;
+  readonly now: Date;
+  /** In the present period, where the budget is for one. */
+  readonly spent?: bigint | undefined;
+}
+
+export const describeBudgeted = (entity: Budgeted, { budget, now, spent = entity.spend }: Standing) => ({
   maxBudget: entity.maxBudget ?? null,
-  spend: entity.spend,
+  spend: spent,
+  totalSpend: entity.spend,
   ...describeLimits(entity, now),
   budgetId: entity.budgetId ?? null,
   litellmBudgetTable: describeBudgetTable(budget, now),

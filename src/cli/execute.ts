@@ -130,10 +130,15 @@ async function gather<Services>(gathering: Gathering<Services>): Promise<Gathere
     };
   }
   const isOwn = operation.cli.isOwnWithout === true && (await hasKey(session));
+  // What is looked for first has it already where it is there.
+  const needs = command.opts<Fields>()['if_not_exists'] === true ? undefined : operation.cli.needs;
+  const isNeeded = (field: string): boolean => needs?.[field]?.every((other) => input[other] === undefined) ?? false;
   const missing = [...parameters.args, ...parameters.flags].filter(
     ({ field, isRequired }) =>
       input[field] === undefined &&
-      (isRequired || (!isOwn && field === keyStdin && parameters.args.some((each) => each.field === field))),
+      (isRequired ||
+        isNeeded(field) ||
+        (!isOwn && field === keyStdin && parameters.args.some((each) => each.field === field))),
   );
   Object.assign(input, await askFor(missing, gathering));
   const names = parameters.args

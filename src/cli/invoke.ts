@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import type { Invoke, Route } from '../kernel/operation.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import { maskSecret } from '../kernel/mask.ts';
+import { redactLooks } from '../kernel/mask.ts';
 import type { ConnectOptions, Exchange } from './connection.ts';
 import { clientVersion } from './version.ts';
 
@@ -132,16 +132,13 @@ async function exchange(address: Address, request: Request, options: ConnectOpti
 
 const masked = ({ method, path, status, ms, requestId, sent, received }: Exchange): Exchange => ({
   method,
-  path: maskAll(path),
+  path: redactLooks(path),
   status,
   ms,
   requestId,
-  sent: maskAll(sent),
-  received: maskAll(received),
+  sent: redactLooks(sent),
+  received: redactLooks(received),
 });
-
-/** Every key in a text, ours or a provider's, reduced to what cannot be used. */
-export const maskAll = (given: string): string => given.replace(/sk-[\w-]{8,}/g, maskSecret);
 
 async function send(address: Address, { method, path, body }: Request, options: ConnectOptions): Promise<Answer> {
   const headers: Record<string, string> = { accept: 'application/json', 'user-agent': `gatewayctl/${clientVersion()}` };

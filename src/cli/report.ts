@@ -1,7 +1,8 @@
 import { Exit, GatewayError } from '../kernel/errors.ts';
 import type { Ink } from './colour.ts';
 import type { Io } from './io.ts';
-import { maskAll, requestIdOf } from './invoke.ts';
+import { redactLooks } from '../kernel/mask.ts';
+import { requestIdOf } from './invoke.ts';
 import { visibleJson, visibleLines } from './visible.ts';
 
 export interface Reporting {
@@ -30,7 +31,7 @@ export function report(thrown: unknown, reporting: Reporting): number {
     if (error.hint) io.err(`${visibleLines(error.hint)}\n`);
     if (requestId) io.err(`${ink.dim(`Request id: ${visibleLines(requestId)}`)}\n`);
   }
-  if (isDebug) io.err(`${maskAll(traceOf(thrown))}\n`);
+  if (isDebug) io.err(`${redactLooks(traceOf(thrown))}\n`);
   return exit;
 }
 

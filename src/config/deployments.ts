@@ -106,9 +106,9 @@ class ModelListReader {
     const given = params.entries.get('api_base');
     const base = given && this.#text(given.value);
     if (!given || base === undefined) return provider === 'openai' ? openaiBase : undefined;
-    const isHttp = /^https?:\/\/[^\s?#]+$/.test(base) && URL.canParse(base);
+    const isHttp = /^https?:\/\/[^\s?#@]+$/.test(base) && URL.canParse(base);
     if (isHttp) return base.replace(/\/+$/, '');
-    return this.#refuse(given.value.at, 'api_base must be an http:// or https:// URL without a query');
+    return this.#refuse(given.value.at, 'api_base must be an http:// or https:// URL without a query or a password');
   }
 
   /** As in LiteLLM OPENAI_API_KEY stands in for a missing key, but only towards OpenAI: elsewhere it would be given away. */

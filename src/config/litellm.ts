@@ -202,9 +202,14 @@ class Reader {
     const place = places.get(path);
     if (place) {
       if (isNull) return;
-      const single = settingOf(place.name).isList ? joined(value) : value;
+      const { isList = false } = settingOf(place.name);
+      const single = isList ? joined(value) : value;
       if (single.kind === 'scalar') this.#once(path, at, () => this.#set(place, single));
-      else this.#problems.add(value.at, `${path} must be a single value`);
+      else
+        this.#problems.add(
+          value.at,
+          `${path} must be ${isList ? 'one value or a list of at least one' : 'a single value'}`,
+        );
     } else if (structures.has(path)) {
       if (!isNull) this.#once(path, at, () => this.#structures.set(path, value));
     } else if (isGroup(path)) {

@@ -7,12 +7,12 @@ import { readLitellmConfig, type ConfigWarning, type FileSetting, type LitellmCo
 import { Problems, type Place } from './problems.ts';
 import { isReference, variable, type Environment } from './resolver.ts';
 import { readSecretFile } from './secret-file.ts';
+import type { Setting } from './setting.ts';
 import {
   configFileVariables,
   credentialName,
   settingNames,
   settingOf,
-  type Setting,
   type SettingName,
   type SettingValues,
 } from './settings.ts';

@@ -1,5 +1,5 @@
 import { GatewayError } from '../kernel/errors.ts';
-import { redactLooks } from '../kernel/log.ts';
+import { redactLooks } from '../kernel/mask.ts';
 
 /** A file that was read, for pointing into it. */
 export interface SourceFile {

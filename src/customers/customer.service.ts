@@ -4,6 +4,7 @@ import type { BudgetService } from '../budgets/budget.service.ts';
 import { countUpTo } from '../db/count.ts';
 import { announce } from '../db/notify.ts';
 import { SCHEMA } from '../db/schema.ts';
+import { windowSpend } from '../db/window-spend.ts';
 import { createStamp, given, updateStamp, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { requireChange } from '../kernel/fields.ts';
@@ -135,15 +136,24 @@ export class CustomerService {
 
   /** As administrators see it. */
   async describe(customer: Customer) {
-    return describeCustomer(customer, await this.#budgets.get(customer.budgetId), this.#work.now);
+    const budget = await this.#budgets.get(customer.budgetId);
+    const spent = await this.#spentBy([customer]);
+    return describeCustomer(customer, { budget, now: this.#work.now, spent: spent.get(customer.id) });
   }
 
-  /** One statement for the shared budgets of all of them. */
+  /** One statement for the shared budgets of all of them, and one for what they have spent in their periods. */
   async describeAll(customers: readonly Customer[]) {
     const budgets = await this.#budgets.of(customers.map(({ budgetId }) => budgetId));
+    const spent = await this.#spentBy(customers);
+    const { now } = this.#work;
     return customers.map((customer) =>
-      describeCustomer(customer, budgets.get(customer.budgetId ?? ''), this.#work.now),
+      describeCustomer(customer, { budget: budgets.get(customer.budgetId ?? ''), now, spent: spent.get(customer.id) }),
     );
+  }
+
+  /** In the present period of their budgets, by id. */
+  #spentBy(customers: readonly Customer[]): Promise<ReadonlyMap<string, bigint>> {
+    return windowSpend(this.#work.em, 'customer', { spenders: customers, now: this.#work.now });
   }
 
   /** Each once, in one order, so that two changes cannot lock each other out. */

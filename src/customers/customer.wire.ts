@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import type { Budget } from '../budgets/budget.entity.ts';
-import { budgetedInfo, describeBudgeted } from '../budgets/budgeted.wire.ts';
+import { budgetedInfo, describeBudgeted, type Standing } from '../budgets/budgeted.wire.ts';
 import { id, label } from '../kernel/fields.ts';
 import { limitFields } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
@@ -15,11 +14,11 @@ export const customerInfo = {
   ...budgetedInfo,
 };
 
-export const describeCustomer = (customer: Customer, budget: Budget | undefined, now: Date) => ({
+export const describeCustomer = (customer: Customer, standing: Standing) => ({
   userId: customer.id,
   alias: customer.alias ?? null,
   blocked: customer.blocked,
-  ...describeBudgeted(customer, budget, now),
+  ...describeBudgeted(customer, standing),
 });
 
 const row = answer(customerInfo);

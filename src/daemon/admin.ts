@@ -11,12 +11,13 @@ import { requireWithin } from '../kernel/client.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Networks } from '../kernel/networks.ts';
 import type { Actor, AnyOperation, Route } from '../kernel/operation.ts';
+import type { RegisteredRoute } from '../kernel/route-policy.ts';
 import { jsonBody } from './body.ts';
 import { readQuery } from './query.ts';
 import type { State } from './state.ts';
 
 export interface AdminParts {
-  readonly app: App;
+  readonly app: Pick<App, 'run'>;
   readonly operations: readonly AnyOperation<Services>[];
   readonly authenticate: (request: IncomingMessage) => Promise<Principal>;
   readonly refusals: Pick<Refusals, 'record'>;
@@ -29,6 +30,7 @@ export interface AdminParts {
 }
 
 export interface AdminRoutes {
+  readonly routes: readonly RegisteredRoute[];
   readonly middleware: Middleware<State>;
   /** Empty where there is no route. */
   methodsAt(path: string): string[];
@@ -45,8 +47,10 @@ export function adminRoutes(parts: AdminParts): AdminRoutes {
   const clientOf = (request: IncomingMessage) => addressOf(request) || undefined;
   const router = new Router<State>({ sensitive: true, strict: true });
   const identify = identifyBy(authenticate);
+  const registered: RegisteredRoute[] = [];
   for (const operation of operations) {
     for (const [method, path] of [operation.route, ...(operation.alsoAt ?? [])]) {
+      registered.push({ method, path, policy: { caller: 'known', access: operation.access } });
       router.register(
         path,
         [method],
@@ -77,6 +81,7 @@ export function adminRoutes(parts: AdminParts): AdminRoutes {
     }
   }
   return {
+    routes: registered,
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the router's own context is Koa's with params
     middleware: router.routes() as unknown as Middleware<State>,
     methodsAt: (path) => router.match(path, '').path.flatMap(({ methods }) => methods),

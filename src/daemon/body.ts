@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Middleware } from 'koa';
 import { GatewayError } from '../kernel/errors.ts';
+import { gunzipBody, isGzipped } from '../kernel/gzip.ts';
+import { surveyJson } from '../kernel/json-survey.ts';
 import { limits } from './limits.ts';
 import type { State } from './state.ts';
 
@@ -13,6 +15,7 @@ export const jsonBody: Middleware<State> = async (ctx, next) => {
       hint: 'Send the header content-type: application/json.',
     });
   }
+  requireShallow(bytes);
   try {
     ctx.state.body = bytes.length === 0 ? {} : JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
@@ -25,24 +28,53 @@ export const jsonBody: Middleware<State> = async (ctx, next) => {
 };
 
 /** Rejects and leaves the request as it is, so that the answer still reaches the client; node:http throws the rest away. */
-function readAll(request: IncomingMessage): Promise<Buffer> {
+async function readAll(request: IncomingMessage): Promise<Buffer> {
   const { adminBodyBytes: most, adminBodyMs } = limits;
+  const controller = new AbortController();
+  const { signal } = controller;
+  const timer = setTimeout(() => controller.abort(tooSlow()), adminBodyMs);
+  request.on('error', (cause) => {
+    controller.abort(new GatewayError('invalid', 'body_interrupted', 'The body ended before its end', { cause }));
+  });
+  try {
+    if (isGzipped(request)) return await gunzipBody(request, { most, tooLarge, signal });
+    return await readPlain(request, signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function readPlain(request: IncomingMessage, signal: AbortSignal): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const chunks: Buffer[] = [];
   let size = 0;
-  const timer = setTimeout(() => {
-    const message = `The body took longer than ${adminBodyMs / 1_000} s`;
-    reject(new GatewayError('timeout', 'request_timeout', message, { headers: { connection: 'close' } }));
-  }, adminBodyMs);
+  signal.addEventListener('abort', () => reject(signal.reason));
   request.on('data', (chunk: Buffer) => {
     size += chunk.length;
-    if (size <= most) return void chunks.push(chunk);
+    if (size <= limits.adminBodyBytes) return void chunks.push(chunk);
     chunks.length = 0;
-    return reject(new GatewayError('tooLarge', 'body_too_large', `The body is over ${most} bytes`));
+    return reject(tooLarge());
   });
   request.on('end', () => resolve(Buffer.concat(chunks)));
-  request.on('error', (cause) => {
-    reject(new GatewayError('invalid', 'body_interrupted', 'The body ended before its end', { cause }));
-  });
-  return promise.finally(() => clearTimeout(timer));
+  return promise;
 }
+
+const tooLarge = () =>
+  new GatewayError('tooLarge', 'body_too_large', `The body is over ${limits.adminBodyBytes} bytes`);
+
+const tooSlow = () =>
+  new GatewayError('timeout', 'request_timeout', `The body took longer than ${limits.adminBodyMs / 1_000} s`, {
+    headers: { connection: 'close' },
+  });
+
+/** Told before anything is built from it. @throws GatewayError 400 */
+function requireShallow(bytes: Buffer): void {
+  const { bodyDepth: depth, bodyNodes: nodes } = limits;
+  const survey = surveyJson(bytes, noNames, { depth, nodes });
+  if (survey.depth > depth) throw tooComplex(`The body is nested more than ${depth} levels deep`);
+  if (survey.nodes > nodes) throw tooComplex(`The body holds more than ${nodes} values`);
+}
+
+const noNames: ReadonlySet<string> = new Set();
+
+const tooComplex = (message: string) => new GatewayError('invalid', 'invalid_json', message);

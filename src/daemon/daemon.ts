@@ -4,6 +4,7 @@ import Koa, { type Context, type Middleware } from 'koa';
 import { isLocal, markLocal } from '../kernel/client.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Networks } from '../kernel/networks.ts';
+import { type RegisteredRoute, requirePolicies } from '../kernel/route-policy.ts';
 import { type AdminParts, adminRoutes } from './admin.ts';
 import { answerErrors, type Log } from './errors.ts';
 import { Connections } from './connections.ts';
@@ -11,10 +12,11 @@ import { type Health, healthPaths, healthRoutes, isRead } from './health.ts';
 import { limits } from './limits.ts';
 import { refuse } from './refusal.ts';
 import type { State } from './state.ts';
-import { requirePlainTarget } from './target.ts';
+import { requirePlainRequest } from './target.ts';
 
 /** The data plane, as far as the daemon has to know it. */
 export interface DataPlane<Handler> {
+  readonly routes: readonly RegisteredRoute[];
   match(method: string, path: string): Handler | undefined;
   handle(handler: Handler, request: IncomingMessage, response: ServerResponse): Promise<void>;
 }
@@ -35,6 +37,8 @@ export interface Listening {
 }
 
 export interface Daemon {
+  /** Every route there is, on whichever listener. */
+  readonly routes: readonly RegisteredRoute[];
   createServer(listening: Listening): Server;
 }
 
@@ -49,6 +53,8 @@ export function createDaemon<Handler>(parts: DaemonParts<Handler>): Daemon {
   koa.use(healthRoutes(parts));
   koa.use(serveDocument(parts.openapi));
   const routes = adminRoutes(parts);
+  const registered = [...publicRoutes, ...parts.proxy.routes, ...routes.routes];
+  requirePolicies(registered);
   koa.use((ctx, next) => (hasAdmin(ctx.req) ? routes.middleware(ctx, next) : next()));
   koa.use(
     refuseMethod(({ path, req }) => [
@@ -62,7 +68,7 @@ export function createDaemon<Handler>(parts: DaemonParts<Handler>): Daemon {
 
   function handle(request: IncomingMessage, response: ServerResponse, { hasModels }: Listening): void {
     try {
-      requirePlainTarget(request);
+      requirePlainRequest(request);
     } catch (error) {
       refuse(response, GatewayError.from(error));
       return;
@@ -76,6 +82,7 @@ export function createDaemon<Handler>(parts: DaemonParts<Handler>): Daemon {
   }
 
   return {
+    routes: registered,
     createServer: (listening) => {
       const connections = new Connections(parts.trustedProxies);
       const server = createServer(limits.http, (request, response) => {
@@ -115,8 +122,13 @@ const serveDocument =
     return undefined;
   };
 
-const methodsOfOthers = (path: string): string[] =>
-  [documentPath, ...healthPaths].some((each) => each === path) ? ['GET'] : [];
+const publicRoutes: readonly RegisteredRoute[] = [documentPath, ...healthPaths].map((path) => ({
+  method: 'GET',
+  path,
+  policy: { caller: 'anyone' },
+}));
+
+const methodsOfOthers = (path: string): string[] => (publicRoutes.some((each) => each.path === path) ? ['GET'] : []);
 
 const modelMethods = <Handler>(proxy: DataPlane<Handler>, path: string): string[] =>
   ['GET', 'POST'].filter((method) => proxy.match(method, path) !== undefined);

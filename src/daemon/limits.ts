@@ -19,4 +19,9 @@ export const limits = {
   /** Bytes of an admin request's body, and how long they may take. */
   adminBodyBytes: 1_048_576,
   adminBodyMs: 10_000,
+  /** Levels and values of its JSON. */
+  bodyDepth: 64,
+  bodyNodes: 200_000,
+  /** Header fields of a request. Node itself would pass over the 2,001st without a word. */
+  fields: 64,
 } as const;

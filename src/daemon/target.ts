@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../kernel/errors.ts';
+import { limits } from './limits.ts';
 
 /** What two programs could read in two ways: dots and slashes, escaped or not, back-slashes, `;`, `#`. Node's parser has refused control characters. */
 const ambiguous = /\/\/|\/\.\.?(\/|$)|[\\;#]|%(2e|2f|5c|00|0a|0d|25)/i;
@@ -15,15 +16,22 @@ const plainly = (path: string): string => (modelRoute.test(path) ? path.replaceA
 const host = /^[A-Za-z0-9.\-[\]:_]+$/;
 
 /**
- * Refuses a request target that a proxy before us, our router and our upstream might not read alike, and a request
- * without exactly one plain Host: an authentication bypass of LiteLLM (CVE-2026-49468) was built from such a difference.
+ * Refuses a request that a proxy before us, our router and our upstream might not read alike: a target that is not plain,
+ * more than one Host or none that is plain, a body in a coding whose length another would see elsewhere. An authentication
+ * bypass of LiteLLM (CVE-2026-49468) was built from such a difference. Node's parser has refused two lengths, and a length
+ * beside chunks.
  */
-export function requirePlainTarget({ url = '', headers, rawHeaders }: IncomingMessage): void {
+export function requirePlainRequest({ url = '', headers, rawHeaders, httpVersion }: IncomingMessage): void {
   const query = url.indexOf('?');
   const path = query === -1 ? url : url.slice(0, query);
   if (!path.startsWith('/') || ambiguous.test(plainly(path))) {
     throw new GatewayError('invalid', 'ambiguous_path', 'The path could be read in more than one way', {
       hint: 'Send it in its plain form: no //, no ./ or ../, no escaped slashes or dots.',
+    });
+  }
+  if (rawHeaders.length > 2 * limits.fields) {
+    throw new GatewayError('tooLarge', 'headers_too_large', `The request has over ${limits.fields} header fields`, {
+      status: 431,
     });
   }
   let hosts = 0;
@@ -33,5 +41,9 @@ export function requirePlainTarget({ url = '', headers, rawHeaders }: IncomingMe
   }
   if (hosts > 1 || (headers.host !== undefined && !host.test(headers.host))) {
     throw new GatewayError('invalid', 'bad_host', 'The Host header is not one plain host name');
+  }
+  const coding = headers['transfer-encoding'];
+  if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || httpVersion !== '1.1')) {
+    throw new GatewayError('invalid', 'bad_transfer_encoding', 'The only transfer coding is chunked, in HTTP/1.1');
   }
 }

@@ -12,6 +12,7 @@ const tables = [
   'teams',
   'users',
   'team_members',
+  'former_members',
   'organization_members',
   'invitations',
   'customers',
@@ -128,12 +129,34 @@ export async function restore(source: Readable, { pool, migrations, createMonths
   }
 }
 
+/**
+ * Reads a dump as a restore would, and writes nothing.
+ *
+ * @param pool of the database it would go to; undefined for one that has no tables yet
+ */
+export async function rehearse(
+  source: Readable,
+  { pool, migrations }: { readonly pool: pg.Pool | undefined; readonly migrations: readonly string[] },
+): Promise<number> {
+  if (pool) await requireEmpty(pool);
+  let count = 0;
+  let isHeader = true;
+  for await (const text of createInterface({ input: source, crlfDelay: Infinity })) {
+    if (isHeader) requireSame(text, migrations);
+    else if (parse(text) === undefined) throw notADump();
+    else if (!text.startsWith('{"table":')) count++;
+    isHeader = false;
+  }
+  if (isHeader) throw notADump();
+  return count;
+}
+
 function monthsOf(lines: readonly string[]): Date[] {
   const months = new Set(lines.flatMap((row) => /"created_at":"(\d{4}-\d{2})/.exec(row)?.[1] ?? []));
   return [...months].map((month) => new Date(`${month}-01T00:00:00Z`));
 }
 
-async function requireEmpty(client: pg.PoolClient): Promise<void> {
+async function requireEmpty(client: Pick<pg.ClientBase, 'query'> | pg.Pool): Promise<void> {
   for (const table of tables) {
     const { rowCount } = await client.query(`select 1 from ${SCHEMA}.${table} limit 1`);
     if (!rowCount) continue;

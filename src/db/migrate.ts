@@ -17,6 +17,7 @@ import { Migration0011AuditScope } from './migrations/0011-audit-scope.ts';
 import { Migration0012KeyMakers } from './migrations/0012-key-makers.ts';
 import { Migration0013KeyNetworks } from './migrations/0013-key-networks.ts';
 import { Migration0014Activity } from './migrations/0014-activity.ts';
+import { Migration0019FormerMembers } from './migrations/0019-former-members.ts';
 import { SCHEMA } from './schema.ts';
 
 type MigrationClass = new (...args: ConstructorParameters<typeof Migration>) => Migration;
@@ -37,6 +38,7 @@ const migrations: readonly { readonly name: string; readonly class: MigrationCla
   { name: '0012-key-makers', class: Migration0012KeyMakers },
   { name: '0013-key-networks', class: Migration0013KeyNetworks },
   { name: '0014-activity', class: Migration0014Activity },
+  { name: '0019-former-members', class: Migration0019FormerMembers },
 ];
 
 export interface MigrationStatus {

@@ -2,42 +2,59 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { parseDuration } from '../kernel/duration.ts';
 import { windowOf } from '../kernel/window.ts';
 import { SCHEMA } from './schema.ts';
+import { sqlArray } from './sql-array.ts';
 
-/** Whose budgets may be for a length of time, and where that stands: their own, else their shared budget's. */
-const holders = {
-  key: { table: 'keys', id: 'o.id', duration: 'coalesce(o.budget_duration, b.budget_duration)' },
-  team: { table: 'teams', id: 'o.id', duration: 'o.budget_duration' },
-  user: { table: 'users', id: 'o.id', duration: 'coalesce(o.budget_duration, b.budget_duration)' },
-  organization: { table: 'organizations', id: 'o.id', duration: 'coalesce(o.budget_duration, b.budget_duration)' },
-  customer: { table: 'customers', id: 'o.id', duration: 'coalesce(o.budget_duration, b.budget_duration)' },
-  tag: { table: 'tags', id: 'o.name', duration: 'coalesce(o.budget_duration, b.budget_duration)' },
-} as const;
+/** Whose spend is asked for, and where it stands how long its budget is for: with itself, else with its shared budget. */
+export interface Spender {
+  /** A member's is that of `memberId`. */
+  readonly id: string;
+  readonly budgetDuration?: string | null | undefined;
+  readonly budgetId?: string | null | undefined;
+  /** How long it is where neither says anything. */
+  readonly otherwise?: string | null | undefined;
+}
+
+const listOf = (values: readonly (string | null | undefined)[]): string => sqlArray(values.map((value) => value ?? ''));
 
 /**
- * What each of some holders has spent in the present window of its budget, in nano-dollars: LiteLLM's `spend`. Those whose
- * budget is for good are not in the answer; what they have spent is in their own row.
+ * What each of some holders of a budget has spent in its present window, in nano-dollars: LiteLLM's `spend`. One
+ * statement, and none where no budget is for a time. Those whose budget is for good are not in the answer; what they
+ * have spent is in their own row.
+ *
+ * @param entity in the words of `BudgetEntity`
  */
 export async function windowSpend(
   em: EntityManager,
-  entity: keyof typeof holders,
-  { ids, now }: { readonly ids: readonly string[]; readonly now: Date },
-): Promise<Map<string, bigint>> {
-  if (ids.length === 0) return new Map();
-  const { table, id, duration } = holders[entity];
-  const shared = entity === 'team' ? '' : `left join ${SCHEMA}.budgets b on b.id = o.budget_id`;
+  entity: string,
+  { spenders, now }: { readonly spenders: readonly Spender[]; readonly now: Date },
+): Promise<ReadonlyMap<string, bigint>> {
+  const some = spenders.filter(
+    ({ budgetDuration, budgetId, otherwise }) => budgetDuration ?? budgetId ?? otherwise ?? false,
+  );
+  if (some.length === 0) return new Map();
   const rows = await em.execute<{ id: string; duration: string; started_ms: number | null; spend: string | null }[]>(
-    `select ${id} as id, ${duration} as duration, w.spend, (extract(epoch from w.started_at) * 1000)::float8 as started_ms
-       from ${SCHEMA}.${table} o ${shared}
+    `select o.id, o.duration, w.spend, (extract(epoch from w.started_at) * 1000)::float8 as started_ms
+       from (
+         select n.id, coalesce(nullif(n.own, ''), b.budget_duration, nullif(n.otherwise, '')) as duration
+           from unnest(?::text[], ?::text[], ?::text[], ?::text[]) as n (id, own, budget_id, otherwise)
+           left join ${SCHEMA}.budgets b on b.id = n.budget_id
+       ) as o
        left join ${SCHEMA}.budget_windows w
-         on w.entity = ? and w.id = ${id} and w.model = '' and w.duration = ${duration}
-      where ${id} in (${ids.map(() => '?').join(', ')}) and ${duration} is not null`,
-    [entity, ...ids],
+         on w.entity = ? and w.id = o.id and w.model = '' and w.duration = o.duration
+      where o.duration is not null`,
+    [
+      sqlArray(some.map(({ id }) => id)),
+      listOf(some.map(({ budgetDuration }) => budgetDuration)),
+      listOf(some.map(({ budgetId }) => budgetId)),
+      listOf(some.map(({ otherwise }) => otherwise)),
+      entity,
+    ],
   );
   return new Map(
-    rows.map(({ id: each, duration: text, started_ms: startedMs, spend }) => {
-      const parsed = parseDuration(text);
-      const isPresent = parsed && startedMs === windowOf(parsed, now).start.getTime();
-      return [each, isPresent ? BigInt(spend ?? 0) : 0n];
+    rows.map(({ id, duration: text, started_ms: startedMs, spend }) => {
+      const duration = parseDuration(text);
+      const isPresent = duration && startedMs === windowOf(duration, now).start.getTime();
+      return [id, isPresent ? BigInt(spend ?? 0) : 0n];
     }),
   );
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Authority } from '../access/authority.ts';
 import { label } from '../kernel/fields.ts';
 import { usd } from '../kernel/money.ts';
 import { operation } from '../kernel/operation.ts';
@@ -8,6 +9,7 @@ import type { Explainer } from './explainer.ts';
 import type { Step } from './trace.ts';
 
 interface Needs {
+  authority: Pick<Authority, 'seesAll'>;
   keys: KeyService;
   explainer: Pick<Explainer, 'explain'>;
 }
@@ -33,6 +35,17 @@ const describeStep = ({ check, outcome, detail, limit, used, reserved, left, fre
   left: left ?? null,
   freesAt: freesAt ?? null,
 });
+
+/**
+ * Customers and tags are administrators' business, and anybody may name any of them: of those only how it goes is said, and
+ * where it is refused what the call would have been told.
+ */
+function withoutForeign(step: Step): Step {
+  const { check, outcome, detail } = step;
+  const [entity = ''] = check.split('.', 1);
+  if (entity !== 'customer' && entity !== 'tag') return step;
+  return { check, outcome, detail: outcome === 'deny' ? detail : `of the ${entity}` };
+}
 
 const errorInfo = answer({
   type: z.string().describe('The type of the error'),
@@ -70,7 +83,12 @@ export const explain = operation({
     checks: z.array(answer(checkInfo)).describe('All checks, in the order in which a request meets them'),
   }),
   cli: {
-    completes: { key: 'key', model: 'model' },
+    flags: {
+      key: { name: 'key', placeholder: 'key', completes: 'key' },
+      model: { name: 'model', placeholder: 'model', completes: 'model' },
+      user: { name: 'customer', placeholder: 'customer', completes: 'customer' },
+      tags: { name: 'tags', placeholder: 'tag,…', completes: 'tag' },
+    },
     keyStdin: 'key',
     isOwnWithout: true,
     result: 'checks',
@@ -89,7 +107,7 @@ export const explain = operation({
     ],
   },
   run: async (
-    { keys, explainer }: Needs,
+    { keys, explainer, authority }: Needs,
     { key: reference, route: path, tokens, user, tags, body, from, ...asked },
   ) => {
     const key = reference === undefined ? await keys.own() : await keys.get(reference);
@@ -112,7 +130,7 @@ export const explain = operation({
       error: error ? { type: error.type, message: error.message, hint: error.hint ?? null } : null,
       model,
       maxCost: worst ?? null,
-      checks: steps.map(describeStep),
+      checks: (authority.seesAll ? steps : steps.map(withoutForeign)).map(describeStep),
     };
   },
 });

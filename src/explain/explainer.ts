@@ -10,6 +10,7 @@ import { estimatePromptTokens } from '../metering/estimate.ts';
 import { countedTokens, type Gauge, headroom, priceAndWorst, type Sized } from '../metering/headroom.ts';
 import { unknownModel } from '../proxy/chat-request.ts';
 import { match } from '../proxy/proxy.ts';
+import { tooLarge } from '../proxy/read-body.ts';
 import type { DeploymentTable, Target } from '../proxy/routing.ts';
 import { type Step, traceDecision, traceHeadroom } from './trace.ts';
 
@@ -49,6 +50,8 @@ export interface ExplainerOptions {
   readonly gauge: () => Promise<Gauge> | Gauge;
   /** Whether the calls of this moment are counted in this process. */
   readonly isLive: boolean;
+  /** The largest body that is read. */
+  readonly bodyBytes: number;
   /** Statuses the operator's clients know. */
   readonly modelAccessStatus: number;
   readonly budgetExceededStatus: number;
@@ -88,6 +91,7 @@ export class Explainer {
     const deployments = await this.#options.deployments();
     const scopeOf: ScopeOf = (model) => deployments.scopeOf(model, principal.teamId);
     const asked = askedOf(principal, call, scopeOf);
+    const size = sizeStep(question.body, this.#options.bodyBytes);
     const decided = traceDecision(asked, {
       now: now(),
       modelStatus,
@@ -97,7 +101,12 @@ export class Explainer {
     const target = deployments.find(asked.model, principal.teamId);
     const charge = chargeOf(principal, { models: [asked.model, call.model], payers: named, tags });
     const { worst, steps } = await this.#measure({ question, principal, charge, model: asked.model, target });
-    return { model: asked.model, worst, steps: [...decided, ...steps] };
+    const credential: Step = {
+      check: 'credential',
+      outcome: 'pass',
+      detail: `virtual key ${principal.alias ?? row.name}`,
+    };
+    return { model: asked.model, worst, steps: [credential, ...decided.caller, ...size, ...decided.call, ...steps] };
   }
 
   async #measure({ question, charge, model, target }: Measured): Promise<Omit<Explanation, 'model'>> {
@@ -122,6 +131,16 @@ export class Explainer {
     const { kind, type, message, hint, param, headers } = error;
     return { ...step, error: new GatewayError(kind, type, message, { hint, param, headers, status }) };
   }
+}
+
+/** As the body would be sent: without blanks it did not have. */
+function sizeStep(body: Question['body'], limit: number): Step[] {
+  if (!body) return [];
+  const used = Buffer.byteLength(JSON.stringify(body));
+  const detail = `${used} of ${limit} bytes`;
+  if (used <= limit) return [{ check: 'request.size', outcome: 'pass', detail, limit, used, left: limit - used }];
+  const error = tooLarge(limit);
+  return [{ check: 'request.size', outcome: 'deny', detail: error.message, limit, used, left: 0, error }];
 }
 
 function promptTokensOf({ promptTokens, body }: Question): number {

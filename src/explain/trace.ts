@@ -24,6 +24,12 @@ export interface Step {
   readonly error?: GatewayError | undefined;
 }
 
+/** What is looked at before the body is read, and after. */
+interface Decided {
+  readonly caller: readonly Step[];
+  readonly call: readonly Step[];
+}
+
 interface Asking {
   readonly now: Date;
   readonly modelStatus: number;
@@ -39,20 +45,20 @@ function unknownAddress({ principal: { allowedIps } }: Asked): Step[] {
 }
 
 /** Checks of the caller and of the call, in the order in which a request meets them; all of them, also behind a refusal. */
-export function traceDecision(asked: Asked, { now, modelStatus, hasBody, address }: Asking): Step[] {
+export function traceDecision(asked: Asked, { now, modelStatus, hasBody, address }: Asking): Decided {
   const caller = { principal: asked.principal, now, address: () => address ?? '' };
-  return [
-    ...callerChecks.flatMap((check) =>
+  return {
+    caller: callerChecks.flatMap((check) =>
       check.rule === 'key.address' && address === undefined ? unknownAddress(asked) : stepOf(check, caller, 401),
     ),
-    ...decisionChecks.flatMap((check) => {
+    call: decisionChecks.flatMap((check) => {
       // What a request would hold is not known without one.
       const detail = check.rule === 'key.params' && !hasBody ? check.basis(asked) : undefined;
       return detail === undefined
         ? stepOf(check, asked, modelStatus)
         : [{ check: check.rule, outcome: 'unknown' as const, detail }];
     }),
-  ];
+  };
 }
 
 function stepOf<Subject>({ rule, deny, basis }: Check<Subject>, subject: Subject, modelStatus: number): Step[] {

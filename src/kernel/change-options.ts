@@ -65,7 +65,7 @@ export const dryRunAnswer = z.object({
         after: z.unknown().describe('The object afterwards, without secrets; null when it would be deleted'),
       }),
     )
-    .describe('Every object that would be changed, in order'),
+    .describe('Every object that would be changed and that the caller may look at, in order'),
   counts: z
     .array(
       z.object({
@@ -74,7 +74,7 @@ export const dryRunAnswer = z.object({
         count: z.int().describe('To how many'),
       }),
     )
-    .describe('How many objects each action would reach'),
+    .describe('How many objects each action would reach, with those the caller may not look at'),
 });
 
 export type DryRunAnswer = z.output<typeof dryRunAnswer>;

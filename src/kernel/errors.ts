@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { redactLooks } from './mask.ts';
 
 /**
  * Process exit statuses. Scripts depend on them, so they are part of the interface: see `gatewayctl help exit-codes`.
@@ -109,11 +110,11 @@ export class GatewayError extends Error {
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(kind: ErrorKind, type: string, message: string, details: ErrorDetails = {}) {
-    super(message, { cause: details.cause });
+    super(redactLooks(message), { cause: details.cause });
     this.kind = kind;
     this.type = type;
-    this.param = details.param;
-    this.hint = details.hint;
+    this.param = details.param && redactLooks(details.param);
+    this.hint = details.hint && redactLooks(details.hint);
     this.reason = details.reason;
     this.status = details.status ?? kinds[kind].status;
     this.headers = details.headers ?? {};

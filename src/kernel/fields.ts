@@ -46,11 +46,17 @@ export const grantChanges = {
   metadata: orNone(metadata, {}).optional().describe('Free JSON, in place of what there is'),
 };
 
+/** What a holder of a budget has spent, in an answer: what counts against the budget, and all of it. */
+export const spendInfo = {
+  spend: usd.describe('US dollars spent in the present period of the budget; in all where the budget is for good'),
+  totalSpend: usd.describe('US dollars spent in all'),
+};
+
 /** What there is to say of any object that has grants, in an answer. */
 export const grantInfo = {
   models: z.array(z.string()).describe('Models that may be called; none means all'),
   maxBudget: usd.nullable().describe('US dollars that may be spent; null is no limit'),
-  spend: usd.describe('US dollars spent so far'),
+  ...spendInfo,
   metadata: metadata.describe('Free JSON, as it was given'),
 };
 

@@ -55,16 +55,18 @@ export function matchesPattern(pattern: string, text: string): boolean {
  * Whether a list lets through all that another entry stands for. A pattern is covered by one that matches it letter by
  * letter: whatever its own `*` stands for is then part of what the other's stands for.
  */
-function covers(held: readonly string[], wanted: string): boolean {
+function covers(held: readonly string[], wanted: string, groups: ReadonlySet<string>): boolean {
   if (wanted === NO_MODELS || held.includes(wanted)) return true;
+  // A pattern stands for models. What models a group has is not to be told from its name, and changes.
+  if (groups.has(wanted)) return held.includes(ALL_MODELS) || held.includes('*');
   return held.some((entry) => entry === ALL_MODELS || (!isSpecial(wanted) && matchesPattern(entry, wanted)));
 }
 
 const isSpecial = (entry: string): boolean => entry === ALL_MODELS || entry === TEAM_MODELS;
 
 /** `all-team-models` is all of an owner's list, and more than a key has that is held to a list of its own. */
-const coversModel = (isInherited: boolean) => (held: readonly string[], wanted: string) =>
-  (isInherited && wanted === TEAM_MODELS) || covers(held, wanted);
+const coversModel = (isInherited: boolean, groups: ReadonlySet<string>) => (held: readonly string[], wanted: string) =>
+  (isInherited && wanted === TEAM_MODELS) || covers(held, wanted, groups);
 
 /** A list with this name in it lets no model through, whatever else stands there. */
 const isNone = (models: readonly string[]): boolean => models.includes(NO_MODELS);
@@ -78,10 +80,18 @@ export interface HeldGrant {
   readonly isInherited: boolean;
 }
 
-/** The first field in which a grant would be wider than one of those held, or undefined. */
-export function excessOf(wanted: Partial<Grant>, held: readonly HeldGrant[]): GrantField | undefined {
-  for (const { grant, isInherited } of held) {
-    const field = excessOver(wanted, grant, isInherited);
+/**
+ * The first field in which a grant would be wider than one of those held, or undefined.
+ *
+ * @param groups the names of access groups: whoever holds `gpt-*` does not hold the group `gpt-insiders`
+ */
+export function excessOf(
+  wanted: Partial<Grant>,
+  held: readonly HeldGrant[],
+  groups: ReadonlySet<string>,
+): GrantField | undefined {
+  for (const each of held) {
+    const field = excessOver(wanted, each, groups);
     if (field) return field;
   }
   return undefined;
@@ -89,8 +99,13 @@ export function excessOf(wanted: Partial<Grant>, held: readonly HeldGrant[]): Gr
 
 const amounts = ['maxBudget', 'tpmLimit', 'rpmLimit', 'maxParallelRequests'] as const;
 
-function excessOver(wanted: Partial<Grant>, held: Grant, isInherited: boolean): GrantField | undefined {
-  if (wanted.models && isWiderModels(wanted.models, held.models, isInherited)) return 'models';
+function excessOver(
+  wanted: Partial<Grant>,
+  { grant: held, isInherited }: HeldGrant,
+  groups: ReadonlySet<string>,
+): GrantField | undefined {
+  const coversEach = coversModel(isInherited, groups);
+  if (wanted.models && isWiderModels(wanted.models, held.models, isInherited, coversEach)) return 'models';
   if (wanted.allowedRoutes && isWider(wanted.allowedRoutes, held.allowedRoutes, isInherited, coversRoute)) {
     return 'allowedRoutes';
   }
@@ -109,10 +124,15 @@ function excessOver(wanted: Partial<Grant>, held: Grant, isInherited: boolean): 
   return isLonger ? 'expiresAt' : undefined;
 }
 
-function isWiderModels(wanted: readonly string[], held: readonly string[], isInherited: boolean): boolean {
+function isWiderModels(
+  wanted: readonly string[],
+  held: readonly string[],
+  isInherited: boolean,
+  covered: (held: readonly string[], entry: string) => boolean,
+): boolean {
   if (isNone(wanted)) return false;
   if (isNone(held)) return !isInherited || wanted.some((entry) => entry !== TEAM_MODELS);
-  return isWider(wanted, held, isInherited, coversModel(isInherited));
+  return isWider(wanted, held, isInherited, covered);
 }
 
 function isWider(

@@ -98,6 +98,8 @@ export interface CommandLine {
     readonly field: string;
     readonly says?: (answer: Record<string, unknown>, input: Readonly<Record<string, unknown>>) => string;
   };
+  /** Fields that have to be given unless one of others is, which says the same. */
+  readonly needs?: Readonly<Record<string, readonly string[]>>;
   /** Its one argument may be absent for whoever comes with a virtual key: it is about that key then. */
   readonly isOwnWithout?: boolean;
   /** How a member of another kind than a text is shown in tables and blocks. */

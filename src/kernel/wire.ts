@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { GatewayError } from './errors.ts';
+import { looksRandom } from './mask.ts';
 import { suggest } from './suggest.ts';
 
 /** The name under which a field written in camelCase travels. */
@@ -107,7 +108,8 @@ function nearest(issue: z.core.$ZodIssue | undefined): z.core.$ZodIssue | undefi
 const depthOf = ({ code, path }: z.core.$ZodIssue): number => path.length + (code === 'unrecognized_keys' ? 1 : 0);
 
 function unknownField(schema: z.ZodType, name: string, path: readonly PropertyKey[]): GatewayError {
-  const param = [...path, name].join('.');
+  // A value in the place of a name is not repeated. No field is called like that.
+  const param = [...path, looksRandom(name) ? '…' : name].join('.');
   const known = path.length === 0 ? Object.keys(wireSchema(schema).properties ?? {}) : [];
   const near = suggest(name, known);
   return new GatewayError('invalid', 'unknown_field', `Unknown field ${param}`, {

@@ -34,6 +34,21 @@ export class KeyAccess {
     return (await this.#manages(key)) || this.#authority.isAllowedByTeam(key.teamId, '/key/info');
   }
 
+  /** Which of some keys the caller may look at: asked once for all that are the same people's, however many there are. */
+  async readable(keys: readonly Key[]): Promise<ReadonlySet<Key>> {
+    if (this.#authority.seesAll) return new Set(keys);
+    const answers = new Map<string, boolean>();
+    const readable = new Set<Key>();
+    for (const key of keys) {
+      const { teamId = null, userId = null, organizationId = null } = key;
+      const owners = key.id === this.#authority.keyId ? key.id : JSON.stringify([teamId, userId, organizationId]);
+      const mayRead = answers.get(owners) ?? (await this.mayRead(key));
+      answers.set(owners, mayRead);
+      if (mayRead) readable.add(key);
+    }
+    return readable;
+  }
+
   /**
    * @param asked how the key was named, and the route of what is done, as a team allows it to its members
    * @throws GatewayError 404 when the caller may not know of the key, 403 when it may but not do this

@@ -107,7 +107,7 @@ export class KeyChecks {
 
   /** @param before what a holder's key could do: it must not be able to do more now */
   async requireNarrower(key: Key, before: KeyLimits): Promise<void> {
-    const widened = wideningOf(await this.limits(key), before);
+    const widened = wideningOf(await this.limits(key), before, await this.#work.authority.accessGroups());
     if (widened) throw fieldNotAllowed(widened, 'you may lower it, and only an administrator of its team may raise it');
   }
 
@@ -124,17 +124,18 @@ export class KeyChecks {
       userId: key.userId ?? null,
       organizationId: key.organizationId ?? null,
     });
-    const excess = excessOf({ ...wanted, ...(models && { models }) }, held);
+    const excess = excessOf({ ...wanted, ...(models && { models }) }, held, await this.#work.authority.accessGroups());
     if (excess) throw tooWide(excess);
   }
 
   /** What a caller gets the secret of can do no more than the key it came with. */
   async requireWithinOwn(key: Key): Promise<void> {
-    const { keyId } = this.#work.authority;
+    const { authority } = this.#work;
+    const { keyId } = authority;
     if (keyId === undefined || keyId === key.id) return;
     // Without writing the new key first: what is wrong with its name is told by whoever writes it.
     const own = await this.#work.em.findOneOrFail(Key, { id: keyId }, { flushMode: FlushMode.COMMIT });
-    const wider = wideningOf(await this.limits(key), await this.limits(own));
+    const wider = wideningOf(await this.limits(key), await this.limits(own), await authority.accessGroups());
     if (wider) throw tooWide(wider);
   }
 
@@ -142,7 +143,7 @@ export class KeyChecks {
   async requireFits(key: Key, teamId: string): Promise<void> {
     const held = await this.#work.authority.grantOf('team', teamId);
     const { models, tpmLimit, rpmLimit } = await this.limits(key);
-    const excess = held && excessOf({ models, tpmLimit, rpmLimit }, [held]);
+    const excess = held && excessOf({ models, tpmLimit, rpmLimit }, [held], await this.#work.authority.accessGroups());
     if (!excess) return;
     const message =
       excess === 'models'

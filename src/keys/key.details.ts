@@ -5,7 +5,7 @@ import type { UserService } from '../users/user.service.ts';
 import type { Key } from './key.entity.ts';
 import type { KeyService, WithSecret } from './key.service.ts';
 import { keyComparisons } from './key.compare.ts';
-import { describeBudget, describeKey } from './key.wire.ts';
+import { describeBudget } from './key.wire.ts';
 
 export interface Needs {
   readonly keys: KeyService;
@@ -21,9 +21,9 @@ export const secretInfo = {
 };
 
 /** A key with its shared budget. */
-export async function describeDetailed({ keys, now }: Needs, key: Key) {
+export async function describeDetailed({ keys }: Pick<Needs, 'keys'>, key: Key) {
   const budgets = await keys.budgets([key]);
-  return { ...describeKey(key, now), litellmBudgetTable: describeBudget(budgets.get(key.budgetId ?? '')) };
+  return { ...(await keys.describeOne(key)), litellmBudgetTable: describeBudget(budgets.get(key.budgetId ?? '')) };
 }
 
 export const withSecret = async (needs: Needs, { key, secret }: WithSecret) => ({

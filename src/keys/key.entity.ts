@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import { limitColumns } from '../db/limit-columns.ts';
-import type { BudgetWindow, ThroughputType } from './key.wire.ts';
+import type { BudgetWindow, ThroughputType } from '../kernel/limits.ts';
 
 const KeySchema = defineEntity({
   name: 'Key',

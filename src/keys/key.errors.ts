@@ -26,9 +26,10 @@ export const secretTaken = (cause?: unknown) =>
     cause,
   });
 
-export function teamKeysHeld(userId: string, keys: readonly Key[]): GatewayError {
-  const names = keys.map(({ alias, name }) => alias ?? name).join(', ');
-  return new GatewayError('conflict', 'user_holds_team_keys', `User ${userId} holds keys of a team: ${names}`, {
+export function teamKeysHeld(userId: string, keys: readonly Key[], readable: ReadonlySet<Key>): GatewayError {
+  const names = keys.filter((key) => readable.has(key)).map(({ alias, name }) => alias ?? name);
+  const said = names.length === 0 ? '' : `: ${names.join(', ')}`;
+  return new GatewayError('conflict', 'user_holds_team_keys', `User ${userId} holds keys of a team${said}`, {
     param: 'user_ids',
     hint: 'Give the keys to somebody else (gatewayctl key update KEY --user OTHER), or delete them too with --cascade.',
   });

@@ -108,9 +108,13 @@ const isWithinBudgets = (next: ModelBudgets, held: ModelBudgets): boolean =>
 const holdsAll = (next: readonly string[], held: readonly string[]): boolean =>
   held.every((each) => next.includes(each));
 
-/** The first of its own limits in which a key could do more than another one, or undefined. */
-export function wideningOf(next: KeyLimits, held: KeyLimits): keyof KeyLimits | undefined {
-  const excess = excessOf(next, [{ grant: held, isInherited: false }]);
+/**
+ * The first of its own limits in which a key could do more than another one, or undefined.
+ *
+ * @param groups as for `excessOf`
+ */
+export function wideningOf(next: KeyLimits, held: KeyLimits, groups: ReadonlySet<string>): keyof KeyLimits | undefined {
+  const excess = excessOf(next, [{ grant: held, isInherited: false }], groups);
   if (excess) return excess;
   // The same amount every day is more than once and for all.
   if (held.maxBudget !== null && next.budgetDuration !== held.budgetDuration) return 'budgetDuration';

@@ -5,22 +5,15 @@ import { operation } from '../kernel/operation.ts';
 import { pageFields, pagesFor } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import type { Key } from './key.entity.ts';
+import { describeDetailed } from './key.details.ts';
 import { named, one, shownKey } from './key.flags.ts';
 import type { KeyList } from './key.list.ts';
 import type { KeyService } from './key.service.ts';
-import {
-  deletedKeyInfo,
-  describeBudget,
-  describeDeletedKey,
-  describeKey,
-  detailedKeyInfo,
-  keyInfo,
-} from './key.wire.ts';
+import { deletedKeyInfo, describeBudget, describeDeletedKey, detailedKeyInfo, keyInfo } from './key.wire.ts';
 
 export interface Needs {
   keys: KeyService;
   keyList: KeyList;
-  now: Date;
 }
 
 const holder = answer({
@@ -132,15 +125,16 @@ export const listKeys = operation({
   },
 });
 
-/** Whole keys, with their users where wanted: a statement for all budgets and one for all users. */
-async function wholeKeys({ keys, keyList, now }: Needs, found: readonly Key[], isExpanded: boolean) {
+/** Whole keys, with their users where wanted: a statement for all budgets, one for what was spent and one for all users. */
+async function wholeKeys({ keys, keyList }: Needs, found: readonly Key[], isExpanded: boolean) {
   const budgets = await keys.budgets(found);
   const users = isExpanded ? await keyList.holders(found) : undefined;
-  return found.map((key) => ({
-    ...describeKey(key, now),
-    litellmBudgetTable: describeBudget(budgets.get(key.budgetId ?? '')),
-    ...(users && { user: users.get(key.userId ?? '') ?? null }),
-  }));
+  return (await keys.describe(found)).map((key) =>
+    Object.assign(key, {
+      litellmBudgetTable: describeBudget(budgets.get(key.budgetId ?? '')),
+      ...(users && { user: users.get(key.userId ?? '') ?? null }),
+    }),
+  );
 }
 
 export const getKey = operation({
@@ -161,11 +155,9 @@ export const getKey = operation({
     result: 'info',
     examples: [['Its budget, spend and expiry', 'gatewayctl key get ci-runner']],
   },
-  run: async ({ keys, now }: Needs, { key: reference }) => {
+  run: async ({ keys }: Needs, { key: reference }) => {
     const key = reference === undefined ? await keys.own() : await keys.get(reference);
-    const budgets = await keys.budgets([key]);
-    const litellmBudgetTable = describeBudget(budgets.get(key.budgetId ?? ''));
-    return { key: key.token, info: { ...describeKey(key, now), litellmBudgetTable } };
+    return { key: key.token, info: await describeDetailed({ keys }, key) };
   },
 });
 
@@ -181,9 +173,9 @@ export const getKeys = operation({
     info: z.array(answer(keyInfo)).describe('The keys'),
   }),
   access: 'scoped',
-  run: async ({ keys, now }: Needs, { keys: references }) => {
+  run: async ({ keys }: Needs, { keys: references }) => {
     const found = await keys.some(references);
-    return { key: found.map(({ token }) => token), info: found.map((key) => describeKey(key, now)) };
+    return { key: found.map(({ token }) => token), info: await keys.describe(found) };
   },
 });
 

@@ -15,7 +15,7 @@ import { atStake, modelEditFlags, named, one, ownerFlags, shownKey } from './key
 import { keyListOperations } from './key.list.operations.ts';
 import { describeDetailed, existingKey, type Needs, secretInfo, withSecret } from './key.details.ts';
 import { keyStateOperations } from './key.state.operations.ts';
-import { describeKey, detailedKeyInfo, keyInfo } from './key.wire.ts';
+import { detailedKeyInfo, keyInfo } from './key.wire.ts';
 
 const madeKey = secretInfo.key.nullable().describe('The key. It is never shown again; null when it was there already');
 
@@ -142,13 +142,16 @@ export const updateKeys = operation({
       .describe('The keys that stay as they were'),
   }),
   access: 'admin',
-  run: async ({ keys, now }: Needs, { keys: updates }) => {
+  run: async ({ keys }: Needs, { keys: updates }) => {
     const outcomes = await keys.updateEach(updates);
+    const changed = outcomes.flatMap((each) => ('done' in each ? [each] : []));
+    const described = await keys.describe(changed.map(({ done }) => done));
     return {
       totalRequested: outcomes.length,
-      successfulUpdates: outcomes.flatMap((each) =>
-        'done' in each ? [{ key: shownReference(each.reference), keyInfo: describeKey(each.done, now) }] : [],
-      ),
+      successfulUpdates: described.map((info, index) => ({
+        key: shownReference(changed[index]?.reference ?? info.token),
+        keyInfo: info,
+      })),
       failedUpdates: outcomes.flatMap((each) =>
         'failure' in each
           ? [{ key: shownReference(each.reference), keyInfo: null, failedReason: each.failure.message }]

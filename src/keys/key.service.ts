@@ -1,14 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { AuditService } from '../audit/audit.service.ts';
-import { announce } from '../db/notify.ts';
 import { type Attempt, attempt } from '../db/savepoint.ts';
-import { SCHEMA } from '../db/schema.ts';
-import { createStamp, updateStamp, type Work } from '../db/work.ts';
-import { GatewayError } from '../kernel/errors.ts';
+import { createStamp, type Work } from '../db/work.ts';
 import { requireChange } from '../kernel/fields.ts';
 import { newLimits } from '../kernel/limits.ts';
-import { toDollars } from '../kernel/money.ts';
 import { generateSecret, hashSecret, maskSecret } from '../kernel/secret.ts';
 import type { TeamService } from '../teams/team.service.ts';
 import type { UserService } from '../users/user.service.ts';
@@ -27,17 +22,17 @@ import {
   withoutSame,
 } from './key.changes.ts';
 import { Key } from './key.entity.ts';
-import { aliasTaken, notYourKey, secretTaken, teamKeysHeld } from './key.errors.ts';
 import { budgetsOf, type SharedBudget } from './key.limits.ts';
 import { KeyLookup } from './key.lookup.ts';
 import { KeyOwners, type MakingRoute } from './key.owners.ts';
 import { withEdits } from './key.models.ts';
 import type { Standing } from './key.policy.ts';
-import { KeyRemoval } from './key.removal.ts';
+import { type KeyOwner, KeyRemoval } from './key.removal.ts';
+import { KeyReplacement } from './key.replacement.ts';
 import type { KeyRules } from './key.rules.ts';
 import { KeySecrets } from './key.secrets.ts';
-import { isRotationDue } from './key.state.ts';
-import { describeKey, encodeKey } from './key.wire.ts';
+import { KeySpend } from './key.spend.ts';
+import { KeyWriting } from './key.writing.ts';
 
 export type BulkOutcome = Attempt<Key> & { readonly reference: string };
 
@@ -46,16 +41,8 @@ export interface WithSecret {
   readonly secret: string;
 }
 
-/** All keys of a team, a user or an organization, or of a user in a team. */
-export interface KeyOwner {
-  readonly teamId?: string;
-  readonly userId?: string;
-  readonly organizationId?: string;
-}
-
 export class KeyService {
   readonly #work: Work;
-  readonly #audit: AuditService;
   readonly #rules: KeyRules;
   readonly #access: KeyAccess;
   readonly #checks: KeyChecks;
@@ -63,20 +50,28 @@ export class KeyService {
   readonly #lookup: KeyLookup;
   readonly #owners: KeyOwners;
   readonly #removal: KeyRemoval;
+  readonly #replacement: KeyReplacement;
+  readonly #spend: KeySpend;
+  readonly #writing: KeyWriting;
 
   constructor(
     work: Work,
     parts: { audit: AuditService; teams: TeamService; users: UserService; rules: KeyRules; access: KeyAccess },
   ) {
+    const { audit, rules, access } = parts;
     this.#work = work;
-    this.#audit = parts.audit;
-    this.#rules = parts.rules;
-    this.#access = parts.access;
-    this.#checks = new KeyChecks(work, parts.access);
+    this.#rules = rules;
+    this.#access = access;
+    this.#checks = new KeyChecks(work, access);
     this.#secrets = new KeySecrets(work);
-    this.#lookup = new KeyLookup(work, parts.access);
+    this.#lookup = new KeyLookup(work, access);
     this.#owners = new KeyOwners(work, parts);
-    this.#removal = new KeyRemoval(work, parts.audit, this.#secrets);
+    this.#spend = new KeySpend(work);
+    const secrets = this.#secrets;
+    const writing = new KeyWriting(work, { audit, secrets, spend: this.#spend });
+    this.#removal = new KeyRemoval(work, { access, audit, lookup: this.#lookup, secrets, writing });
+    this.#replacement = new KeyReplacement(work, { rules, secrets, writing });
+    this.#writing = writing;
   }
 
   /** @throws GatewayError 400 when the alias or the given key is taken, 404 when a team or organization is not there */
@@ -101,18 +96,13 @@ export class KeyService {
       ...columnsOf(fields, now),
       ...createStamp(this.#work),
     });
+    if (fields.spend !== undefined) await this.#spend.set(key, { to: fields.spend, total: 0n });
     await this.#settle(key, { since: now, isMoved: false });
     if (standing !== 'admin') {
       await this.#checks.requireGrant(key, everyLimit);
       await this.#checks.requireWithinOwn(key);
     }
-    await this.#flush(key);
-    // Nobody can have asked for a generated secret before; of a chosen one a daemon may know that it was none.
-    if (fields.key) {
-      await this.#secrets.requireUnused(key.token);
-      await announce(this.#work, { entity: 'key', id: key.id, hashes: [key.token], isNew: true });
-    }
-    this.#audit.record({ action: 'created', object: 'key', id: key.id, after: this.#encode(key) });
+    await this.#writing.made(key, { isChosen: Boolean(fields.key) });
     return { key, secret };
   }
 
@@ -120,9 +110,9 @@ export class KeyService {
     requireChange(asked);
     const key = await this.#lookup.lock(reference);
     const standing = await this.#access.requireChange(key, { reference, route: '/key/update' });
-    const before = this.#encode(key);
+    const before = await this.#writing.encode(key);
     await this.#apply(key, withEdits(key.models, asked), standing);
-    await this.#changed(key, 'updated', before);
+    await this.#writing.changed(key, 'updated', before);
     return key;
   }
 
@@ -142,9 +132,9 @@ export class KeyService {
   async setBlocked(reference: string, blocked: boolean): Promise<Key> {
     const key = await this.#lookup.lock(reference);
     await this.#access.requireChange(key, { reference, route: blocked ? '/key/block' : '/key/unblock' });
-    const before = this.#encode(key);
+    const before = await this.#writing.encode(key);
     key.blocked = blocked;
-    await this.#changed(key, blocked ? 'blocked' : 'unblocked', before);
+    await this.#writing.changed(key, blocked ? 'blocked' : 'unblocked', before);
     return key;
   }
 
@@ -157,116 +147,53 @@ export class KeyService {
     const standing = await this.#access.requireChange(key, { reference, route: '/key/regenerate' });
     await this.#access.requireSecret(key, standing);
     requireFields({ newKey }, 'change', standing);
-    const before = this.#encode(key);
+    const before = await this.#writing.encode(key);
     if (Object.values(changes).some((value) => value !== undefined)) await this.#apply(key, changes, standing);
     if (standing !== 'admin') await this.#checks.requireWithinOwn(key);
     const secret = newKey ?? generateSecret('virtual');
-    await this.replaceSecret(key, { secret, grace: gracePeriod, before });
+    await this.#replacement.replace(key, { secret, grace: gracePeriod, before });
     if (newKey) await this.#secrets.requireUnused(key.token);
     return { key, secret };
   }
 
-  /** The row is locked. With a grace of nothing the old secret and all before it end now. */
-  async replaceSecret(
-    key: Key,
-    {
-      secret,
-      grace,
-      before = this.#encode(key),
-    }: { secret: string; grace: RotationFields['gracePeriod']; before?: unknown },
-  ): Promise<void> {
-    const { now } = this.#work;
-    const old = await this.#secrets.retire(key.id, key.token, grace);
-    this.#work.em.assign(key, {
-      token: hashSecret(secret),
-      name: maskSecret(secret),
-      rotationCount: key.rotationCount + 1,
-      lastRotationAt: now,
-      keyRotationAt: nextRotation(key, now),
-    });
-    await this.#changed(key, 'rotated', before, old);
-  }
-
-  /**
-   * Replaces the secret of the key that has been due longest, if there is one. Several daemons never take the same.
-   *
-   * @param keep is given the secret before it becomes valid
-   */
-  async rotateDue(keep: (key: Key, secret: string) => Promise<void>): Promise<Key | undefined> {
-    const { em, now } = this.#work;
-    const [due] = await em.execute<{ id: string }[]>(
-      `select k.id from ${SCHEMA}.keys k where ${isRotationDue}
-       order by k.key_rotation_at limit 1 for update skip locked`,
-      [now, now],
-    );
-    if (!due) return undefined;
-    const key = await em.findOneOrFail(Key, { id: due.id });
-    const secret = generateSecret('virtual');
-    await keep(key, secret);
-    await this.replaceSecret(key, { secret, grace: this.#rules.rotationGrace });
-    return key;
+  /** @see KeyReplacement.rotateDue */
+  rotateDue(keep: (key: Key, secret: string) => Promise<void>): Promise<Key | undefined> {
+    return this.#replacement.rotateDue(keep);
   }
 
   /** All or none: when one is not there, nothing is deleted. */
-  async delete(references: readonly string[]): Promise<Key[]> {
-    if (references.length === 0) {
-      throw new GatewayError('invalid', 'invalid_request_error', 'keys: no key was named', { param: 'keys' });
-    }
-    const keys = await this.#lookup.lockAll(references);
-    for (const { key, reference } of keys) await this.#access.requireChange(key, { reference, route: '/key/delete' });
-    const deleted = keys.map(({ key }) => key);
-    await this.#removal.remove(deleted);
-    return deleted;
+  delete(references: readonly string[]): Promise<Key[]> {
+    return this.#removal.delete(references);
   }
 
   /** Deletes all keys of an owner, whose own deletion was allowed, and says which, by hash. */
-  async removeOf(owner: KeyOwner): Promise<string[]> {
-    const keys = await this.#lockOf(owner);
-    await this.#removal.remove(keys);
-    return keys.map(({ token }) => token);
+  removeOf(owner: KeyOwner): Promise<string[]> {
+    return this.#removal.removeOf(owner);
   }
 
   /** The keys a user holds in a team become keys of nobody in it. */
-  async leaveToTeam(held: { teamId: string; userId: string }): Promise<void> {
-    for (const key of await this.#lockOf(held)) {
-      const before = this.#encode(key);
-      key.userId = null;
-      await this.#changed(key, 'updated', before);
-    }
+  leaveToTeam(held: { teamId: string; userId: string }): Promise<void> {
+    return this.#removal.leaveToTeam(held);
   }
 
-  /** The key of an administrator goes with a team that is deleted, and not with a membership that somebody else ends. */
-  async #lockOf(owner: KeyOwner): Promise<Key[]> {
-    const { em, authority } = this.#work;
-    const keys = await em.find(Key, owner, { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } });
-    const { userId } = owner;
-    const isHidden = userId !== undefined && !authority.isAdmin && (await this.#access.isAdministrators(userId));
-    if (isHidden && keys.length > 0) throw notYourKey('delete');
-    return keys;
+  /** Keys that name an organization beside their team name the team's: the one the team has left would go on paying. */
+  followTeam(team: { id: string; organizationId?: string | null | undefined }): Promise<void> {
+    return this.#removal.followTeam(team);
   }
 
   /** Refuses when the user holds keys of a team: whoever works with them would stand still. */
-  async refuseTeamKeysOf(userId: string): Promise<void> {
-    const keys = await this.#work.em.find(Key, { userId, teamId: { $ne: null } }, { limit: 20 });
-    if (keys.length > 0) throw teamKeysHeld(userId, keys);
+  refuseTeamKeysOf(userId: string): Promise<void> {
+    return this.#removal.refuseTeamKeysOf(userId);
   }
 
-  /** @param to nano-dollars, at most what was spent and what may be spent */
+  /** @param to nano-dollars, at most what counts against the budget and what the budget is */
   async resetSpend(reference: string, to: bigint): Promise<{ key: Key; previous: bigint }> {
     const key = await this.#lookup.lock(reference);
     await this.#access.requireManager(key, { reference, what: 'reset the spend of' });
     const { maxBudget } = await this.#checks.limits(key);
-    const most = maxBudget !== null && maxBudget < key.spend ? maxBudget : key.spend;
-    if (to > most) {
-      throw new GatewayError('invalid', 'bad_request_error', `reset_to must be at most ${toDollars(most)}`, {
-        param: 'reset_to',
-        hint: 'Spend can be lowered to what was spent and to the budget, and not be raised.',
-      });
-    }
-    const before = this.#encode(key);
-    const previous = key.spend;
-    key.spend = to;
-    await this.#changed(key, 'updated', before);
+    const before = await this.#writing.encode(key);
+    const previous = await this.#spend.lower(key, { to, maxBudget });
+    await this.#writing.changed(key, 'updated', before);
     return { key, previous };
   }
 
@@ -290,6 +217,15 @@ export class KeyService {
     return budgetsOf(this.#work.em, keys);
   }
 
+  /** As they travel, with what they have spent in the present periods of their budgets. */
+  describe(keys: readonly Key[]): ReturnType<KeySpend['describe']> {
+    return this.#spend.describe(keys);
+  }
+
+  describeOne(key: Key): ReturnType<KeySpend['describeOne']> {
+    return this.#spend.describeOne(key);
+  }
+
   async of(owner: KeyOwner, limit: number): Promise<Key[]> {
     return this.#work.em.find(Key, owner, { orderBy: { createdAt: 'desc', id: 'asc' }, limit });
   }
@@ -301,8 +237,9 @@ export class KeyService {
     this.#rules.requireAlias(changes.keyAlias);
     const { em, now } = this.#work;
     const before = standing === 'holder' ? await this.#checks.limits(key) : undefined;
-    const { teamId: oldTeam, organizationId: oldOrganization } = key;
+    const { teamId: oldTeam, organizationId: oldOrganization, spend: total } = key;
     em.assign(key, columnsOf(changes, now));
+    if (changes.spend !== undefined) await this.#spend.set(key, { to: changes.spend, total });
     if (changes.organizationId !== undefined) key.organizationId = changes.organizationId;
     await this.#owners.move(key, changes, standing);
     const isMoved = key.teamId !== oldTeam || key.organizationId !== oldOrganization;
@@ -317,32 +254,5 @@ export class KeyService {
     key.keyRotationAt = nextRotation(key, since);
     if (isMoved && key.teamId) await this.#checks.requireFits(key, key.teamId);
     await this.#checks.requireThroughput(key);
-  }
-
-  #encode(key: Key): Record<string, unknown> {
-    return encodeKey(describeKey(key, this.#work.now));
-  }
-
-  async #flush(key: Key): Promise<void> {
-    try {
-      await this.#work.em.flush();
-    } catch (cause) {
-      if (!(cause instanceof UniqueConstraintViolationException)) throw cause;
-      throw /keys_alias/.test(cause.message) ? aliasTaken(key.alias ?? '', cause) : secretTaken(cause);
-    }
-  }
-
-  async #changed(
-    key: Key,
-    action: 'updated' | 'blocked' | 'unblocked' | 'rotated',
-    before: unknown,
-    oldHashes: readonly string[] = [],
-  ): Promise<void> {
-    this.#work.em.assign(key, { gen: key.gen + 1n, ...updateStamp(this.#work) });
-    await this.#flush(key);
-    const retired = await this.#secrets.retired([key.id]);
-    const hashes = new Set([key.token, ...oldHashes, ...(retired.get(key.id) ?? [])]);
-    await announce(this.#work, { entity: 'key', id: key.id, hashes: [...hashes] });
-    this.#audit.record({ action, object: 'key', id: key.id, before, after: this.#encode(key) });
   }
 }

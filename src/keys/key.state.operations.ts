@@ -6,7 +6,7 @@ import { answer, timestamp, wire } from '../kernel/wire.ts';
 import { type Needs, secretInfo, withSecret } from './key.details.ts';
 import { keyChanges, rotationFields, unservedKeyChanges } from './key.fields.ts';
 import { atStake, named, one, rotationFlags, shownKey } from './key.flags.ts';
-import { describeKey, detailedKeyInfo, keyInfo } from './key.wire.ts';
+import { detailedKeyInfo, keyInfo } from './key.wire.ts';
 
 const blocking = (verb: 'block' | 'unblock', summary: string, description: string) =>
   operation({
@@ -23,7 +23,7 @@ const blocking = (verb: 'block' | 'unblock', summary: string, description: strin
       done: ({ key_alias: alias, key_name: name }) => `Key ${text(alias ?? name)} ${verb}ed`,
       examples: [[`By its alias`, `gatewayctl key ${verb} ci-runner`]],
     },
-    run: async ({ keys, now }: Needs, { key }) => describeKey(await keys.setBlocked(key, verb === 'block'), now),
+    run: async ({ keys }: Needs, { key }) => keys.describeOne(await keys.setBlocked(key, verb === 'block')),
   });
 
 export const blockKey = blocking(
@@ -93,9 +93,9 @@ export const resetKeySpend = operation({
     done: ({ spend, previous_spend: before }) => `Spend is ${text(spend)}, and was ${text(before)}`,
     examples: [['The budget anew', 'gatewayctl key reset-spend ci-runner --to 0 --yes']],
   },
-  run: async ({ keys, now }: Needs, { key: reference, resetTo }) => {
+  run: async ({ keys }: Needs, { key: reference, resetTo }) => {
     const { key, previous } = await keys.resetSpend(reference, resetTo);
-    const { token, spend, maxBudget, budgetResetAt } = describeKey(key, now);
+    const { token, spend, maxBudget, budgetResetAt } = await keys.describeOne(key);
     return { keyHash: token, spend, previousSpend: previous, maxBudget, budgetResetAt };
   },
 });

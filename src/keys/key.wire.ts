@@ -1,26 +1,16 @@
 import { z } from 'zod';
 import { grantInfo, stampInfo } from '../kernel/fields.ts';
-import { describeLimits, limitInfo } from '../kernel/limits.ts';
+import {
+  budgetLimitsInfo,
+  describeBudgetLimits,
+  describeLimits,
+  limitInfo,
+  throughputTypes,
+} from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
-import { resetAt } from '../kernel/window.ts';
 import { answer, timestamp } from '../kernel/wire.ts';
 import type { DeletedKey, Key } from './key.entity.ts';
 import type { SharedBudget } from './key.limits.ts';
-
-/** One of several budgets of a key, in LiteLLM's words, because it is kept and given back as it is. US dollars. */
-export interface BudgetWindow {
-  readonly budget_duration: string;
-  readonly max_budget: number;
-}
-
-export const throughputTypes = ['guaranteed_throughput', 'best_effort_throughput'] as const;
-export type ThroughputType = (typeof throughputTypes)[number];
-
-const budgetWindow = z.object({
-  budget_duration: z.string().describe('How long the budget is for'),
-  max_budget: z.number().describe('US dollars that may be spent in that time'),
-  reset_at: z.string().nullable().describe('When it begins anew'),
-});
 
 /** A key in answers, in LiteLLM's words. `token` is the hash of the secret, never the secret. */
 export const keyInfo = {
@@ -34,7 +24,7 @@ export const keyInfo = {
   ...grantInfo,
   ...limitInfo,
   budgetId: z.string().nullable().describe('The shared budget whose limits count where the key has none of its own'),
-  budgetLimits: z.array(budgetWindow).describe('Further budgets that count side by side'),
+  budgetLimits: budgetLimitsInfo,
   rpmLimitType: z
     .enum(throughputTypes)
     .nullable()
@@ -63,7 +53,8 @@ function statusOf(key: Key, now: Date): 'active' | 'blocked' | 'expired' {
   return key.expiresAt && key.expiresAt <= now ? 'expired' : 'active';
 }
 
-export const describeKey = (key: Key, now: Date) => ({
+/** @param spent in the present period, where its budget is for one */
+export const describeKey = (key: Key, now: Date, spent = key.spend) => ({
   token: key.token,
   keyId: key.id,
   keyName: key.name,
@@ -73,15 +64,12 @@ export const describeKey = (key: Key, now: Date) => ({
   organizationId: key.organizationId ?? null,
   models: key.models,
   maxBudget: key.maxBudget ?? null,
-  spend: key.spend,
+  spend: spent,
+  totalSpend: key.spend,
   metadata: key.metadata,
   ...describeLimits(key, now),
   budgetId: key.budgetId ?? null,
-  budgetLimits: key.budgetLimits.map((window) => ({
-    budget_duration: window.budget_duration,
-    max_budget: window.max_budget,
-    reset_at: resetAt(window.budget_duration, now)?.toISOString() ?? null,
-  })),
+  budgetLimits: describeBudgetLimits(key.budgetLimits, now),
   rpmLimitType: key.rpmLimitType ?? null,
   tpmLimitType: key.tpmLimitType ?? null,
   aliases: key.aliases,

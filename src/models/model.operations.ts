@@ -153,6 +153,7 @@ export const createModel = operation({
     ...shown,
     args: ['model_name'],
     flags,
+    needs: { model: ['litellm_params'] },
     done: ({ model_name: name, upstream }) => `Model ${text(name)} now leads to ${text(upstream)}`,
     examples: [
       [

@@ -21,7 +21,10 @@ const isServed = (model: string): boolean => splitModel(model) !== undefined;
 
 const upstream = z.string().min(1).refine(isServed, notServed);
 
-const apiBase = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
+const apiBase = z
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+  // It is stored and shown as it is.
+  .refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), 'must not hold a password: a credential is api_key');
 
 /** Prices that calls are booked by (see metering/prices.ts), in LiteLLM's spelling. */
 const priceFields = [

@@ -10,7 +10,7 @@ import type { User } from '../users/user.entity.ts';
 import type { UserService } from '../users/user.service.ts';
 import { notMember, notYours } from './member.errors.ts';
 import type { OrganizationMemberService } from './member.service.ts';
-import type { Organization, OrganizationMember } from './organization.entity.ts';
+import type { Organization } from './organization.entity.ts';
 import type { OrganizationService } from './organization.service.ts';
 import { membershipInfo, organizationRole } from './organization.wire.ts';
 
@@ -81,12 +81,6 @@ async function memberOf({ users }: Needs, { alias }: Organization, person: Perso
   const user = await ifThere(users.existing(person));
   if (user) return { user, named: { id: user.id, as } };
   throw notMember(as, alias);
-}
-
-async function describeOne({ organizationMembers }: Needs, member: OrganizationMember) {
-  const [described] = await organizationMembers.describe([member]);
-  if (!described) throw new Error('a member is described by one description');
-  return described;
 }
 
 /** The organization, locked, when the caller may manage its members. */
@@ -209,7 +203,8 @@ export const updateOrganizationMember = operation({
   run: async (needs: Needs, { organizationId, role: as, maxBudgetInOrganization: maxBudget, budgetId, ...person }) => {
     const found = await administered(needs, organizationId);
     const { named: who } = await memberOf(needs, found, person);
-    return describeOne(needs, await needs.organizationMembers.update(found, who, { role: as, maxBudget, budgetId }));
+    const changes = { role: as, maxBudget, budgetId };
+    return needs.organizationMembers.describeOne(await needs.organizationMembers.update(found, who, changes));
   },
 });
 
@@ -235,9 +230,9 @@ export const removeOrganizationMember = operation({
   run: async (needs: Needs, { organizationId, ...person }) => {
     const found = await administered(needs, organizationId);
     const { user, named: who } = await memberOf(needs, found, person);
-    const member = await needs.organizationMembers.remove(found, who);
+    const removed = await needs.organizationMembers.remove(found, who);
     if (user.organizationId === found.id) await needs.users.leaveHome(user);
-    return describeOne(needs, member);
+    return removed;
   },
 });
 

@@ -3,10 +3,12 @@ import type { AuditService } from '../audit/audit.service.ts';
 import type { BudgetService } from '../budgets/budget.service.ts';
 import { announce } from '../db/notify.ts';
 import { SCHEMA } from '../db/schema.ts';
+import { windowSpend } from '../db/window-spend.ts';
 import { given, type Work } from '../db/work.ts';
 import type { OrganizationRole } from '../access/authority.ts';
 import { fieldNotAllowed, requireChange } from '../kernel/fields.ts';
 import { excessOf } from '../kernel/grant.ts';
+import { memberId } from '../kernel/member-id.ts';
 import { toDollars } from '../kernel/money.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
 import { alreadyMember, notAdministered, notMember, notWritable } from './member.errors.ts';
@@ -98,13 +100,15 @@ export class OrganizationMemberService {
     return member;
   }
 
-  async remove(organization: Organization, user: Named): Promise<OrganizationMember> {
+  /** @returns the membership as it was, for an answer */
+  async remove(organization: Organization, user: Named) {
     const member = await this.#lock(organization, user);
     await this.#requireGrant(organization, { role: member.role, maxBudget: undefined });
     await this.#changed(member, 'deleted', asRecord(member));
+    const described = await this.describeOne(member);
     this.#work.em.remove(member);
     await this.#work.em.flush();
-    return member;
+    return described;
   }
 
   /** By user id. To a plain member the only member there is. */
@@ -126,10 +130,26 @@ export class OrganizationMemberService {
       members.map(({ userId }) => userId),
     );
     const budgets = await this.#budgets.of(members.map(({ budgetId }) => budgetId));
-    return members.map((member) => {
-      const parts = { email: emails.get(member.userId) ?? null, budget: budgets.get(member.budgetId ?? '') };
-      return describeMembership(member, parts, this.#work.now);
-    });
+    const { em, now } = this.#work;
+    const spenders = members.map((member) => ({
+      id: memberId(member.organizationId, member.userId),
+      budgetDuration: member.budgetDuration,
+      budgetId: member.budgetId,
+    }));
+    const spent = await windowSpend(em, 'organization_member', { spenders, now });
+    return members.map((member) =>
+      describeMembership(member, emails.get(member.userId) ?? null, {
+        budget: budgets.get(member.budgetId ?? ''),
+        now,
+        spent: spent.get(memberId(member.organizationId, member.userId)),
+      }),
+    );
+  }
+
+  async describeOne(member: OrganizationMember) {
+    const [described] = await this.describe([member]);
+    if (!described) throw new Error('a member is described by one description');
+    return described;
   }
 
   /** Whoever comes second waits for the first: an exception would have ended a transaction in which nothing was wrong. */
@@ -158,7 +178,7 @@ export class OrganizationMemberService {
     if (!ownRoles.has(role)) throw notWritable('role', 'only a proxy administrator makes or changes an org_admin');
     if (maxBudget === undefined) return;
     const held = [await authority.grantOf('organization', id), authority.ownGrant].filter((each) => each !== undefined);
-    if (excessOf({ maxBudget }, held))
+    if (excessOf({ maxBudget }, held, new Set()))
       throw notWritable('max_budget_in_organization', 'is more than you hold yourself');
   }
 

@@ -54,19 +54,26 @@ export const wholeInfo = {
   teams: z.array(answer(ownTeamInfo)).describe('Its teams, at most 1,000; to a plain member its own'),
 };
 
-/** Two statements more, however many organizations. */
+/** Three statements more, however many organizations. */
 export async function describeAll({ organizations, now }: Reading, found: readonly Organization[]) {
   const budgets = await organizations.budgetsOf(found);
   const sizes = await organizations.sizesOf(found);
+  const spent = await organizations.spentBy(found);
   return found.map((organization) => ({
-    ...describeOrganization(organization, budgets.get(organization.budgetId ?? ''), now),
+    ...describeOrganization(organization, {
+      budget: budgets.get(organization.budgetId ?? ''),
+      now,
+      spent: spent.get(organization.id),
+    }),
     ...(sizes.get(organization.id) ?? { teamCount: 0, memberCount: 0 }),
   }));
 }
 
 export async function describeOne({ organizations, now }: Reading, organization: Organization) {
   const budgets = await organizations.budgetsOf([organization]);
-  return describeOrganization(organization, budgets.get(organization.budgetId ?? ''), now);
+  const spent = await organizations.spentBy([organization]);
+  const budget = budgets.get(organization.budgetId ?? '');
+  return describeOrganization(organization, { budget, now, spent: spent.get(organization.id) });
 }
 
 export async function describeWhole(needs: Needs, organization: Organization) {

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { SCHEMA } from '../db/schema.ts';
+import { windowSpend } from '../db/window-spend.ts';
 
 /** A list of ids as one parameter: MikroORM writes an array out as several, and an empty one as none at all. */
 const idsIn = 'select jsonb_array_elements_text(?::jsonb)';
@@ -32,6 +33,7 @@ interface TeamRow {
   readonly models: string[];
   readonly max_budget: string | null;
   readonly spend: string;
+  readonly budget_duration: string | null;
   readonly blocked: boolean;
 }
 
@@ -43,19 +45,22 @@ interface TeamRow {
 export async function teamsOf(
   em: EntityManager,
   organizationId: string,
-  { among, limit }: { readonly among: readonly string[] | undefined; readonly limit: number },
+  { among, now, limit }: { readonly among: readonly string[] | undefined; readonly now: Date; readonly limit: number },
 ) {
   const rows = await em.execute<TeamRow[]>(
-    `select id, alias, models, max_budget, spend, blocked from ${SCHEMA}.teams
+    `select id, alias, models, max_budget, spend, budget_duration, blocked from ${SCHEMA}.teams
      where organization_id = ? ${among ? `and id in (${idsIn})` : ''} order by id limit ${limit}`,
     among ? [organizationId, JSON.stringify(among)] : [organizationId],
   );
+  const spenders = rows.map(({ id, budget_duration: budgetDuration }) => ({ id, budgetDuration }));
+  const spent = await windowSpend(em, 'team', { spenders, now });
   return rows.map((row) => ({
     teamId: row.id,
     teamAlias: row.alias,
     models: row.models,
     maxBudget: row.max_budget === null ? null : BigInt(row.max_budget),
-    spend: BigInt(row.spend),
+    spend: spent.get(row.id) ?? BigInt(row.spend),
+    totalSpend: BigInt(row.spend),
     blocked: row.blocked,
   }));
 }

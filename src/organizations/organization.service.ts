@@ -6,6 +6,7 @@ import type { BudgetService } from '../budgets/budget.service.ts';
 import { countUpTo } from '../db/count.ts';
 import { announce } from '../db/notify.ts';
 import { SCHEMA } from '../db/schema.ts';
+import { windowSpend } from '../db/window-spend.ts';
 import { createStamp, given, updateStamp, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { requireChange } from '../kernel/fields.ts';
@@ -174,6 +175,11 @@ export class OrganizationService {
     return this.#budgets.of(organizations.map(({ budgetId }) => budgetId));
   }
 
+  /** In the present period of their budgets, by id. */
+  spentBy(organizations: readonly Organization[]): Promise<ReadonlyMap<string, bigint>> {
+    return windowSpend(this.#work.em, 'organization', { spenders: organizations, now: this.#work.now });
+  }
+
   sizesOf(organizations: readonly Organization[]): Promise<Map<string, Size>> {
     return sizesOf(
       this.#work.em,
@@ -183,9 +189,10 @@ export class OrganizationService {
 
   /** Its teams, at most 1,000; to a plain member those that the member belongs to. */
   async teamsOf({ id }: Organization) {
-    const { em, authority } = this.#work;
+    const { em, authority, now } = this.#work;
     const isWhole = authority.seesAll || (await authority.administersOrganization(id));
-    return teamsOf(em, id, { among: isWhole ? undefined : await authority.memberTeams(), limit: TEAMS_AT_MOST });
+    const among = isWhole ? undefined : await authority.memberTeams();
+    return teamsOf(em, id, { among, now, limit: TEAMS_AT_MOST });
   }
 
   teamIdsOf({ id }: Organization): Promise<string[]> {
@@ -220,7 +227,7 @@ export class OrganizationService {
 
   async #encode(organization: Organization): Promise<unknown> {
     const budget = await this.#budgets.get(organization.budgetId);
-    return encodeOrganization(describeOrganization(organization, budget, this.#work.now));
+    return encodeOrganization(describeOrganization(organization, { budget, now: this.#work.now }));
   }
 
   async #flush(organization: Organization): Promise<void> {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { Budget } from '../budgets/budget.entity.ts';
 import { budgetTable, describeBudgetTable } from '../budgets/budget.wire.ts';
-import { grantChanges, grantFields, grantInfo, id, label, stampInfo } from '../kernel/fields.ts';
+import type { Standing } from '../budgets/budgeted.wire.ts';
+import { grantChanges, grantFields, grantInfo, id, label, spendInfo, stampInfo } from '../kernel/fields.ts';
 import { describeLimits, limitFields, limitInfo } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
 import { answer, timestamp } from '../kernel/wire.ts';
@@ -21,12 +21,16 @@ export const organizationInfo = {
   ...stampInfo,
 };
 
-export const describeOrganization = (organization: Organization, budget: Budget | undefined, now: Date) => ({
+export const describeOrganization = (
+  organization: Organization,
+  { budget, now, spent = organization.spend }: Standing,
+) => ({
   organizationId: organization.id,
   organizationAlias: organization.alias,
   models: organization.models,
   maxBudget: organization.maxBudget ?? null,
-  spend: organization.spend,
+  spend: spent,
+  totalSpend: organization.spend,
   metadata: organization.metadata,
   ...describeLimits(organization, now),
   budgetId: organization.budgetId ?? null,
@@ -55,7 +59,7 @@ export const ownTeamInfo = {
   teamAlias: z.string().nullable().describe('What the team is called'),
   models: z.array(z.string()).describe('Models its keys may call; none means all'),
   maxBudget: usd.nullable().describe('US dollars it may spend; null is no limit'),
-  spend: usd.describe('US dollars it has spent'),
+  ...spendInfo,
   blocked: z.boolean().describe('Whether all its keys are refused for now'),
 };
 
@@ -64,24 +68,24 @@ export const membershipInfo = {
   userId: z.string().describe('The user'),
   userEmail: z.string().nullable().describe('The address of the user'),
   userRole: organizationRole.describe('What the user is in the organization'),
-  spend: usd.describe('US dollars the user has spent in the organization'),
+  ...spendInfo,
   maxBudget: usd.nullable().describe('US dollars the user may spend in the organization; null is no limit'),
   budgetId: z.string().nullable().describe('The shared budget, for what the membership has no limit of its own for'),
   litellmBudgetTable: budgetTable,
   createdAt: timestamp.describe('When the user joined'),
 };
 
-interface MembershipParts {
-  readonly email: string | null;
-  readonly budget: Budget | undefined;
-}
-
-export const describeMembership = (member: OrganizationMember, { email, budget }: MembershipParts, now: Date) => ({
+export const describeMembership = (
+  member: OrganizationMember,
+  email: string | null,
+  { budget, now, spent = member.spend }: Standing,
+) => ({
   organizationId: member.organizationId,
   userId: member.userId,
   userEmail: email,
   userRole: organizationRole.parse(member.role),
-  spend: member.spend,
+  spend: spent,
+  totalSpend: member.spend,
   maxBudget: member.maxBudget ?? null,
   budgetId: member.budgetId ?? null,
   litellmBudgetTable: describeBudgetTable(budget, now),

@@ -1,8 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../kernel/errors.ts';
+import { type Survey, surveyJson } from '../kernel/json-survey.ts';
 import type { ProxyLimits } from './limits.ts';
-import { spliceJson, surveyJson } from './json-splice.ts';
-import type { Members, Survey } from './json-splice.ts';
+import { spliceJson } from './json-splice.ts';
+import type { Members } from './json-splice.ts';
 import { refuseHiddenUsage, refuseOverrides } from './overrides.ts';
 
 /** What a client asked for, as far as the gateway needs to know. */

@@ -110,6 +110,11 @@ function errorFrom(error: unknown, { status, apiKey, headers }: Refusal): Gatewa
 const upstreamSays = (what: string, text: string | undefined): string =>
   text ? `The upstream ${what}: ${text}` : `The upstream ${what}`;
 
+/** Refuses what the credential stands in that the call was made with: whoever calls a model must not be handed it. */
+export function refuseCredential(bytes: Buffer, apiKey: string | undefined): void {
+  if (apiKey && bytes.includes(apiKey)) throw invalidAnswer('repeats the gateway’s credentials');
+}
+
 export const invalidAnswer = (what: string, cause?: unknown): GatewayError =>
   new GatewayError('upstream', 'upstream_invalid_response', `The upstream’s answer ${what}`, { cause });
 

@@ -4,10 +4,11 @@ export interface ProxyLimits {
   readonly inFlight: number;
   /** Requests of one connection under way at once: further ones that come before the answers to these are refused. */
   readonly pipelined: number;
+  /** Of a body, as it came and inflated. */
   readonly bodyBytes: number;
   readonly bodyDepth: number;
   readonly bodyNodes: number;
-  /** For the request's body, plus a second for every 100 KiB announced. */
+  /** For the request's body, plus a second for every 100 KiB that were announced or have come. */
   readonly bodyMs: number;
   readonly connectMs: number;
   readonly firstByteMs: number;

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Exchange } from './exchange.ts';
-import { invalidAnswer, refusedInStream } from './failures.ts';
+import { invalidAnswer, refuseCredential, refusedInStream } from './failures.ts';
 import { costHeaders } from './headers.ts';
 import type { Intake } from './relay.ts';
 import { readUsage } from './reported-usage.ts';
@@ -50,11 +50,13 @@ export class PlainAnswer implements Intake {
     this.#isWhole = true;
     const body = this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks);
     const answer = this.#parse(body);
+    const { apiKey } = this.#exchange.target.deployment;
     const { choices, usage, error, service_tier: tier } = answer;
     if (!Array.isArray(choices)) {
-      if (error) throw refusedInStream(error, this.#exchange.target.deployment.apiKey);
+      if (error) throw refusedInStream(error, apiKey);
       throw invalidAnswer('is not a chat completion');
     }
+    refuseCredential(body, apiKey);
     this.#body = body;
     this.#choices = choices;
     if (typeof tier === 'string') this.#exchange.serviceTier = tier;

@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../kernel/errors.ts';
+import type { RegisteredRoute } from '../kernel/route-policy.ts';
 import type { ProxyContext, ProxyDeps } from './context.ts';
 import { type Called, Exchange, clientGone } from './exchange.ts';
 import { fail } from './failing.ts';
 import { defaultLimits } from './limits.ts';
 import type { ProxyLimits } from './limits.ts';
 import { listModels, showModel } from './models.ts';
-import { chatCompletion, run } from './pipeline.ts';
+import { authenticate, chatCompletion, run } from './pipeline.ts';
 import { Pipelines } from './pipelines.ts';
 import { Places } from './places.ts';
 import type { Step } from './pipeline.ts';
@@ -49,6 +50,19 @@ const patterns: readonly (readonly [method: string, path: RegExp, route: string,
   ['GET', /^\/v1\/models\/(.+)$/, '/v1/models/:model', show],
   ['GET', /^\/models\/(.+)$/, '/models/:model', show],
 ];
+
+/**
+ * What is registered here. The policy is read off the steps that are taken, so that no list can promise what they do not
+ * do: whose first step is not the look at the credential has none.
+ */
+const registered: readonly RegisteredRoute[] = [
+  ...[...exact].flatMap(([method, handlers]) => [...handlers].map(([path, handler]) => ({ method, path, handler }))),
+  ...patterns.map(([method, , path, handler]) => ({ method, path, handler })),
+].map(({ method, path, handler: { steps } }) => ({
+  method,
+  path,
+  policy: steps[0] === authenticate ? { caller: 'known', access: 'call' } : undefined,
+}));
 
 /** How long the answers of an aborted exchange may take to leave, before their connections are cut. */
 const farewellMs = 2_000;
@@ -162,6 +176,7 @@ export function createProxy(deps: ProxyDeps) {
   }
 
   return {
+    routes: registered,
     match,
     handle,
     drain,

@@ -1,4 +1,5 @@
 import { GatewayError } from '../kernel/errors.ts';
+import { gunzipBody, isGzipped } from '../kernel/gzip.ts';
 import { clientGone } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -8,10 +9,7 @@ const charset = /;\s*charset\s*=\s*"?([\w-]+)/i;
 const unsupported = (message: string): GatewayError =>
   new GatewayError('unsupportedMedia', 'unsupported_media_type', message);
 
-function refuseOtherMedia(type: string | undefined, encoding: string | undefined): void {
-  if (encoding && encoding.toLowerCase() !== 'identity') {
-    throw unsupported('The request body must not be compressed');
-  }
+function refuseOtherMedia(type: string | undefined): void {
   if (!type) return;
   if (!isJson.test(type)) throw unsupported('The request body must be application/json');
   const named = charset.exec(type)?.[1]?.toLowerCase();
@@ -20,7 +18,7 @@ function refuseOtherMedia(type: string | undefined, encoding: string | undefined
   }
 }
 
-const tooLarge = (limit: number): GatewayError =>
+export const tooLarge = (limit: number): GatewayError =>
   new GatewayError('tooLarge', 'request_too_large', `The request body is larger than ${limit} bytes`);
 
 export const tooSlow = (): GatewayError =>
@@ -28,14 +26,21 @@ export const tooSlow = (): GatewayError =>
     headers: { connection: 'close' },
   });
 
+/** A body that does not say how long it is earns its time as it comes. */
+function giveTime(exchange: Exchange, bytes: number): void {
+  exchange.bodyDeadlineMs = exchange.startedMs + exchange.context.limits.bodyMs + bytes / 100;
+}
+
 /** Reads the request's body, when its headers give no reason not to. */
 export function readBody(exchange: Exchange): Promise<void> {
   const { request, context } = exchange;
   const { limits } = context;
-  refuseOtherMedia(request.headers['content-type'], request.headers['content-encoding']);
+  refuseOtherMedia(request.headers['content-type']);
+  const isCompressed = isGzipped(request);
   const announced = Number(request.headers['content-length'] ?? 0);
   if (announced > limits.bodyBytes) throw tooLarge(limits.bodyBytes);
-  exchange.bodyDeadlineMs = exchange.startedMs + limits.bodyMs + announced / 100;
+  giveTime(exchange, announced);
+  if (isCompressed) return readGzip(exchange);
 
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -45,6 +50,7 @@ export function readBody(exchange: Exchange): Promise<void> {
       length += chunk.length;
       if (length > limits.bodyBytes) reject(tooLarge(limits.bodyBytes));
       else chunks.push(chunk);
+      if (length > announced) giveTime(exchange, length);
     });
     request.on('end', () => {
       exchange.bodyDeadlineMs = 0;
@@ -56,6 +62,22 @@ export function readBody(exchange: Exchange): Promise<void> {
       reject(clientGone);
     });
   });
+}
+
+async function readGzip(exchange: Exchange): Promise<void> {
+  const { request, context } = exchange;
+  const { bodyBytes: most } = context.limits;
+  const controller = new AbortController();
+  exchange.onStop = (reason) => controller.abort(reason);
+  request.on('error', () => controller.abort(clientGone));
+  exchange.body = await gunzipBody(request, {
+    most,
+    tooLarge: () => tooLarge(most),
+    signal: controller.signal,
+    onArrived: (bytes) => giveTime(exchange, Math.max(bytes, Number(request.headers['content-length'] ?? 0))),
+  });
+  exchange.bodyDeadlineMs = 0;
+  exchange.onStop = undefined;
 }
 
 /**

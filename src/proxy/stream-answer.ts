@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Exchange } from './exchange.ts';
-import { invalidAnswer, refusedInStream } from './failures.ts';
+import { invalidAnswer, refuseCredential, refusedInStream } from './failures.ts';
 import { noteUsage } from './plain-answer.ts';
 import type { Intake } from './relay.ts';
 import { SseScanner } from './sse.ts';
@@ -71,6 +71,7 @@ export class StreamAnswer implements Intake {
     // Some upstreams report in every chunk what was used so far: the last one counts.
     if (usage !== this.#noted) noteUsage(this.#exchange, (this.#noted = usage));
     if (events) {
+      refuseCredential(events, this.#exchange.target.deployment.apiKey);
       // With the usage known the end follows at once, and one system call sends both. The socket is corked and not the
       // response: `end()` of a corked response sends the last chunk's mark before what it holds (Node 24.21).
       if (done && this.#scanner.isUsageFinal) this.#exchange.response.socket?.cork();

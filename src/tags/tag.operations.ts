@@ -182,7 +182,11 @@ export const deleteTag = operation({
     done: (_, { name }) => `Tag ${text(name)} deleted`,
     examples: [['In a script', 'gatewayctl tag delete batch --yes']],
   },
-  run: async (needs: Needs, { name }) => describeChange(needs, await needs.tags.remove(name), 'deleted'),
+  run: async (needs: Needs, { name }) => {
+    const described = await describeChange(needs, await needs.tags.get(name), 'deleted');
+    await needs.tags.remove(name);
+    return described;
+  },
 });
 
 export const tagOperations = [createTag, listTags, listAllTags, getTag, getTags, updateTag, deleteTag] as const;

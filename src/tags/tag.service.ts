@@ -4,6 +4,7 @@ import type { BudgetService } from '../budgets/budget.service.ts';
 import { countUpTo } from '../db/count.ts';
 import { announce } from '../db/notify.ts';
 import { SCHEMA } from '../db/schema.ts';
+import { windowSpend } from '../db/window-spend.ts';
 import { createStamp, given, updateStamp, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { requireChange } from '../kernel/fields.ts';
@@ -102,13 +103,25 @@ export class TagService {
 
   /** As administrators see it. */
   async describe(tag: Tag) {
-    return describeTag(tag, await this.#budgets.get(tag.budgetId), this.#work.now);
+    const budget = await this.#budgets.get(tag.budgetId);
+    const spent = await this.#spentBy([tag]);
+    return describeTag(tag, { budget, now: this.#work.now, spent: spent.get(tag.name) });
   }
 
-  /** One statement for the shared budgets of all of them. */
+  /** One statement for the shared budgets of all of them, and one for what they have spent in their periods. */
   async describeAll(tags: readonly Tag[]) {
     const budgets = await this.#budgets.of(tags.map(({ budgetId }) => budgetId));
-    return tags.map((tag) => describeTag(tag, budgets.get(tag.budgetId ?? ''), this.#work.now));
+    const spent = await this.#spentBy(tags);
+    const { now } = this.#work;
+    return tags.map((tag) =>
+      describeTag(tag, { budget: budgets.get(tag.budgetId ?? ''), now, spent: spent.get(tag.name) }),
+    );
+  }
+
+  /** In the present period of their budgets, by name. */
+  #spentBy(tags: readonly Tag[]): Promise<ReadonlyMap<string, bigint>> {
+    const spenders = tags.map(({ name: id, budgetDuration, budgetId }) => ({ id, budgetDuration, budgetId }));
+    return windowSpend(this.#work.em, 'tag', { spenders, now: this.#work.now });
   }
 
   async #lock(name: string): Promise<Tag> {

@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import type { Budget } from '../budgets/budget.entity.ts';
-import { budgetedInfo, describeBudgeted } from '../budgets/budgeted.wire.ts';
+import { budgetedInfo, describeBudgeted, type Standing } from '../budgets/budgeted.wire.ts';
 import { id, label } from '../kernel/fields.ts';
 import { limitFields } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
@@ -14,10 +13,10 @@ export const tagInfo = {
   ...budgetedInfo,
 };
 
-export const describeTag = (tag: Tag, budget: Budget | undefined, now: Date) => ({
+export const describeTag = (tag: Tag, standing: Standing) => ({
   name: tag.name,
   description: tag.description ?? null,
-  ...describeBudgeted(tag, budget, now),
+  ...describeBudgeted(tag, standing),
 });
 
 const row = answer(tagInfo);

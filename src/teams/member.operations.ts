@@ -42,11 +42,11 @@ async function addAll(
 }
 
 /** The answer of LiteLLM to whoever adds members. */
-async function answerWith({ teams, now }: Needs, found: Team, memberships: Awaited<ReturnType<typeof addAll>>) {
+async function answerWith({ teams, members }: Needs, found: Team, memberships: Awaited<ReturnType<typeof addAll>>) {
   return {
     ...(await teams.describe(found)),
     updatedUsers: memberships.map(({ member: { userId }, email: userEmail }) => ({ userId, userEmail })),
-    updatedTeamMemberships: memberships.map((each) => describeMembership(each, found, now)),
+    updatedTeamMemberships: await members.describe(found, memberships),
   };
 }
 
@@ -136,12 +136,12 @@ export const listTeamMembers = operation({
     flags: { size: 'limit' },
     examples: [['With what they have spent', 'gatewayctl team member list platform']],
   },
-  run: async ({ teams, members, now }: Needs, { teamId, page, size }) => {
+  run: async ({ teams, members }: Needs, { teamId, page, size }) => {
     const found = await teams.get(teamId);
     await teams.access.requireRead(found, teamId);
     const { members: listed, total } = await members.list(found, { page, size });
     return {
-      members: listed.map((each) => describeMembership(each, found, now)),
+      members: await members.describe(found, listed),
       totalCount: total,
       currentPage: page,
       totalPages: pagesFor(total, size),
@@ -177,7 +177,9 @@ export const updateTeamMember = operation({
   run: async ({ teams, members, now }: Needs, { teamId, userId, userEmail, ...changes }) => {
     const { team: found, standing } = await teams.lock(teamId, 'manager');
     const membership = await members.named(found, { userId, userEmail });
-    return describeMembership(await members.update(found, membership, { changes, standing }), found, now);
+    const changed = await members.update(found, membership, { changes, standing });
+    const [described = describeMembership(changed, found, now)] = await members.describe(found, [changed]);
+    return described;
   },
 });
 

@@ -1,13 +1,15 @@
 import type { AuditAction, AuditService } from '../audit/audit.service.ts';
 import type { BudgetService } from '../budgets/budget.service.ts';
+import { windowSpend } from '../db/window-spend.ts';
 import { given, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { ifThere } from '../kernel/existing.ts';
 import { fieldNotAllowed, requireChange } from '../kernel/fields.ts';
+import { memberId } from '../kernel/member-id.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
 import { User } from '../users/user.entity.ts';
 import type { UserService } from '../users/user.service.ts';
-import { type Team, TeamMember } from './team.entity.ts';
+import { FormerMember, type Team, TeamMember } from './team.entity.ts';
 import type { Person } from './team.join.ts';
 import type { TeamStanding } from './team.policy.ts';
 import type { TeamService } from './team.service.ts';
@@ -47,22 +49,30 @@ export class MemberService {
     this.#users = users;
   }
 
-  /** @throws GatewayError 400 when the user is in the team already, 403 when the limits are wider than the team's */
+  /**
+   * Whoever was in the team before comes back with the limits and the spend it had, but for limits that are named: else the
+   * team's administrator would give back what was spent, and take limits away that somebody above has set.
+   *
+   * @throws GatewayError 400 when the user is in the team already, 403 when the limits are wider than the team's, or than
+   *   those the user had there and the caller may only lower
+   */
   async add(team: Team, user: User, { role = 'user', ...limits }: MemberChanges = {}): Promise<Membership> {
     const { em, now } = this.#work;
     if (await this.#teams.isMember(team.id, user.id)) throw alreadyThere(team, user, role);
     this.requireWithin(team, limits);
-    await this.requireBudget(limits.budgetId);
+    const former = await em.findOne(FormerMember, { teamId: team.id, userId: user.id });
+    await this.requireBudget(limits.budgetId, former?.budgetId);
+    if (former) await this.#requireKept(team, former, limits);
     const member = em.create(TeamMember, {
+      ...(former ? limitsOf(former) : { spend: 0n, budgetId: null }),
+      ...columnsOf(former ? named(limits) : limits),
       teamId: team.id,
       userId: user.id,
-      spend: 0n,
-      budgetId: null,
       createdAt: now,
-      ...columnsOf(limits),
       role,
     });
     await em.flush();
+    if (former) await em.remove(former).flush();
     return this.#changed(team, await this.#whole(member, user.email), 'created');
   }
 
@@ -84,8 +94,10 @@ export class MemberService {
 
   async remove(team: Team, membership: Membership<TeamMember>): Promise<void> {
     const before = this.#encode(team, membership);
-    this.#work.em.remove(membership.member);
-    await this.#work.em.flush();
+    const { em } = this.#work;
+    em.create(FormerMember, limitsOf(membership.member));
+    await em.flush();
+    await em.remove(membership.member).flush();
     await this.#changed(team, membership, 'deleted', before);
   }
 
@@ -105,6 +117,31 @@ export class MemberService {
       shared: budgets.get(member.budgetId ?? ''),
     });
     return { members: members.map(whole), total };
+  }
+
+  /** Members of one team as they travel. */
+  async describe(team: Team, members: readonly Membership[]): Promise<ReturnType<typeof describeMembership>[]> {
+    const [described = []] = await this.describeEach([{ team, members }]);
+    return described;
+  }
+
+  /** Members of several teams as they travel, team by team: one statement for what they have spent in their periods. */
+  async describeEach(teams: readonly { readonly team: Team; readonly members: readonly Membership[] }[]) {
+    const { em, now } = this.#work;
+    const spenders = teams.flatMap(({ team, members }) =>
+      members.map(({ member: { userId, budgetDuration, budgetId } }) => ({
+        id: memberId(team.id, userId),
+        budgetDuration,
+        budgetId,
+        otherwise: team.memberBudgetDuration,
+      })),
+    );
+    const spent = await windowSpend(em, 'member', { spenders, now });
+    return teams.map(({ team, members }) =>
+      members.map((each) =>
+        describeMembership({ ...each, spent: spent.get(memberId(team.id, each.member.userId)) }, team, now),
+      ),
+    );
   }
 
   /** @throws GatewayError 400, the same for whoever is in no team and whoever is not there at all */
@@ -136,6 +173,12 @@ export class MemberService {
         continue;
       if (wanted > most) throw fieldNotAllowed(name, `it is more than team ${team.alias ?? team.id} has`);
     }
+  }
+
+  async #requireKept(team: Team, former: FormerMember, limits: MemberChanges): Promise<void> {
+    const standing = await this.#teams.access.standing(team);
+    if (standing === 'admin' || standing === 'organization') return;
+    requireLess({ member: former, shared: await this.#budgets.get(former.budgetId) }, named(limits));
   }
 
   async #whole(member: TeamMember, email: Maybe<string>): Promise<Membership<TeamMember>> {
@@ -170,8 +213,37 @@ export class MemberService {
 
 const columnsOf = ({ maxBudgetInTeam, ...changes }: MemberChanges) => given({ ...changes, maxBudget: maxBudgetInTeam });
 
+/** Of limits those that say something: without a limit is whoever has had none. */
+const named = (limits: MemberChanges): MemberChanges =>
+  Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit !== null));
+
+/** What a member has in the team, and has still after it was away. */
+const limitsOf = ({
+  teamId,
+  userId,
+  budgetId,
+  maxBudget,
+  budgetDuration,
+  tpmLimit,
+  rpmLimit,
+  spend,
+}: TeamMember | FormerMember) => ({
+  teamId,
+  userId,
+  budgetId: budgetId ?? null,
+  maxBudget: maxBudget ?? null,
+  budgetDuration: budgetDuration ?? null,
+  tpmLimit: tpmLimit ?? null,
+  rpmLimit: rpmLimit ?? null,
+  spend,
+});
+
+type Limited = Pick<Membership, 'shared'> & {
+  readonly member: Pick<FormerMember, 'maxBudget' | 'budgetDuration' | 'tpmLimit' | 'rpmLimit'>;
+};
+
 /** The team's administrator lowers what members may spend; raising it is for those above. */
-function requireLess({ member, shared }: Membership<TeamMember>, changes: MemberChanges): void {
+function requireLess({ member, shared }: Limited, changes: MemberChanges): void {
   const limits = [
     ['maxBudgetInTeam', changes.maxBudgetInTeam, member.maxBudget, shared?.maxBudget],
     ['tpmLimit', changes.tpmLimit, member.tpmLimit, shared?.tpmLimit],

@@ -4,15 +4,19 @@ import { operation } from '../kernel/operation.ts';
 import { pageFields, pagesFor } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import type { KeyList } from '../keys/key.list.ts';
-import { describeKey, keyInfo } from '../keys/key.wire.ts';
+import type { KeyService } from '../keys/key.service.ts';
+import { keyInfo } from '../keys/key.wire.ts';
+import type { MemberService } from './member.service.ts';
 import { membersShown, teamSorts } from './team.fields.ts';
 import type { TeamJoin } from './team.join.ts';
 import type { TeamService } from './team.service.ts';
 import { shownTeam } from './team.shown.ts';
-import { describeMembership, describeTeam, membershipInfo, teamInfo } from './team.wire.ts';
+import { describeTeam, membershipInfo, teamInfo } from './team.wire.ts';
 
 interface Needs {
   teams: TeamService;
+  members: MemberService;
+  keys: KeyService;
   keyList: KeyList;
   joining: TeamJoin;
   now: Date;
@@ -98,7 +102,7 @@ export const listAllTeams = operation({
     }),
   ),
   access: 'scoped',
-  run: async ({ teams, keyList, now }: Needs, filter) => {
+  run: async ({ teams, members, keys, keyList, now }: Needs, filter) => {
     const { teams: found } = await teams.list({
       ...filter,
       page: 1,
@@ -107,15 +111,16 @@ export const listAllTeams = operation({
       sortOrder: 'asc',
     });
     const wholes = await teams.shown(found, membersShown.inWholeList);
-    const keys = await keyList.newestOf(
+    const memberships = await members.describeEach(wholes);
+    const newest = await keyList.newestOf(
       found.map(({ id }) => id),
       keysOfEach(found.length),
     );
-    const byTeam = Map.groupBy(keys, ({ teamId }) => teamId);
-    return wholes.map((whole) =>
+    const byTeam = Map.groupBy(await keys.describe(newest), ({ teamId }) => teamId);
+    return wholes.map((whole, index) =>
       Object.assign(describeTeam(whole, now), {
-        teamMemberships: whole.members.map((member) => describeMembership(member, whole.team, now)),
-        keys: (byTeam.get(whole.team.id) ?? []).map((key) => describeKey(key, now)),
+        teamMemberships: memberships[index] ?? [],
+        keys: byTeam.get(whole.team.id) ?? [],
       }),
     );
   },

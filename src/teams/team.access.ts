@@ -127,7 +127,7 @@ export class TeamAccess {
     const { authority } = this.#work;
     const above = organizationId ? await authority.grantOf('organization', organizationId) : undefined;
     const held = [...own, ...(above ? [above] : []), ...(authority.ownGrant ? [authority.ownGrant] : [])];
-    const excess = excessOf(wanted, held);
+    const excess = excessOf(wanted, held, await authority.accessGroups());
     if (excess) throw fieldNotAllowed(excess, 'it would be more than you may give');
   }
 }

@@ -41,26 +41,37 @@ const TeamSchema = defineEntity({
 export class Team extends TeamSchema.class {}
 TeamSchema.setClass(Team);
 
+/** What somebody has in a team, and keeps while it is away. */
+const heldInTeam = {
+  teamId: p.text().primary(),
+  userId: p.text().primary(),
+  budgetId: p.text().nullable(),
+  maxBudget: p.bigint().nullable(),
+  budgetDuration: p.text().nullable(),
+  tpmLimit: p.bigint('number').nullable(),
+  rpmLimit: p.bigint('number').nullable(),
+  spend: p.bigint(),
+};
+
 const TeamMemberSchema = defineEntity({
   name: 'TeamMember',
   tableName: 'team_members',
-  properties: {
-    teamId: p.text().primary(),
-    userId: p.text().primary(),
-    role: p.enum(['admin', 'user']),
-    budgetId: p.text().nullable(),
-    maxBudget: p.bigint().nullable(),
-    budgetDuration: p.text().nullable(),
-    tpmLimit: p.bigint('number').nullable(),
-    rpmLimit: p.bigint('number').nullable(),
-    spend: p.bigint(),
-    createdAt: p.datetime(),
-  },
+  properties: { ...heldInTeam, role: p.enum(['admin', 'user']), createdAt: p.datetime() },
 });
 
 /** Who belongs to a team: the only record of it. */
 export class TeamMember extends TeamMemberSchema.class {}
 TeamMemberSchema.setClass(TeamMember);
+
+const FormerMemberSchema = defineEntity({
+  name: 'FormerMember',
+  tableName: 'former_members',
+  properties: heldInTeam,
+});
+
+/** What somebody had in a team who was taken out of it, and has again when it comes back. */
+export class FormerMember extends FormerMemberSchema.class {}
+FormerMemberSchema.setClass(FormerMember);
 
 const DeletedTeamSchema = defineEntity({
   name: 'DeletedTeam',

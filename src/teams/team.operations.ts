@@ -6,7 +6,7 @@ import { operation } from '../kernel/operation.ts';
 import { answer, wire } from '../kernel/wire.ts';
 import type { KeyList } from '../keys/key.list.ts';
 import type { KeyService } from '../keys/key.service.ts';
-import { describeKey, keyInfo } from '../keys/key.wire.ts';
+import { keyInfo } from '../keys/key.wire.ts';
 import type { ModelService } from '../models/model.service.ts';
 import type { UserService } from '../users/user.service.ts';
 import type { MemberService } from './member.service.ts';
@@ -14,14 +14,7 @@ import { newTeamFields, teamChanges, unservedTeamFields } from './team.fields.ts
 import type { TeamJoin } from './team.join.ts';
 import type { TeamService } from './team.service.ts';
 import { shownTeam, teamFlags as flags } from './team.shown.ts';
-import {
-  describeMemberBudget,
-  describeMembership,
-  describeTeam,
-  memberBudgetTable,
-  membershipInfo,
-  teamInfo,
-} from './team.wire.ts';
+import { describeMemberBudget, describeTeam, memberBudgetTable, membershipInfo, teamInfo } from './team.wire.ts';
 
 interface Needs {
   teams: TeamService;
@@ -131,7 +124,7 @@ export const getTeam = operation({
     result: 'team_info',
     examples: [['By its alias', 'gatewayctl team get platform']],
   },
-  run: async ({ teams, keyList, now }: Needs, { teamId }) => {
+  run: async ({ teams, members, keys, keyList, now }: Needs, { teamId }) => {
     const team = await teams.get(teamId);
     const [whole] = await teams.shown([team], KEYS_AT_MOST);
     if (!whole) throw new Error('A team that was found is not shown');
@@ -139,8 +132,8 @@ export const getTeam = operation({
     return {
       teamId: team.id,
       teamInfo: { ...describeTeam(whole, now), teamMemberBudgetTable: describeMemberBudget(team) },
-      keys: found.map((key) => describeKey(key, now)),
-      teamMemberships: whole.members.map((each) => describeMembership(each, team, now)),
+      keys: await keys.describe(found),
+      teamMemberships: await members.describe(team, whole.members),
     };
   },
 });
@@ -166,8 +159,9 @@ export const updateTeam = operation({
     done: (_, input) => `Team ${text(input['team_id'])} updated`,
     examples: [['More money', 'gatewayctl team update platform --max-budget 800']],
   },
-  run: async ({ teams }: Needs, { teamId, ...changes }) => {
+  run: async ({ teams, keys }: Needs, { teamId, ...changes }) => {
     const team = await teams.update(teamId, changes);
+    if (changes.organizationId !== undefined) await keys.followTeam(team);
     return { teamId: team.id, data: await teams.describe(team) };
   },
 });

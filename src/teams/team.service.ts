@@ -3,6 +3,7 @@ import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { AuditAction, AuditService } from '../audit/audit.service.ts';
 import { announce } from '../db/notify.ts';
 import { SCHEMA } from '../db/schema.ts';
+import { windowSpend } from '../db/window-spend.ts';
 import { actorName, createStamp, given, updateStamp, type Work } from '../db/work.ts';
 import { type Duration, parseDuration } from '../kernel/duration.ts';
 import { GatewayError } from '../kernel/errors.ts';
@@ -21,7 +22,7 @@ import { membersShown } from './team.fields.ts';
 import { type TeamFilter, TeamList } from './team.list.ts';
 import { TeamLookup } from './team.lookup.ts';
 import type { TeamStanding } from './team.policy.ts';
-import { requireThroughput } from './team.throughput.ts';
+import { requireGuarantees, requireThroughput } from './team.throughput.ts';
 import { bareTeam, describeTeam, encodeTeam, type TeamWithMembers } from './team.wire.ts';
 
 type Maybe<T> = T | null | undefined;
@@ -113,6 +114,11 @@ export class TeamService {
     await this.access.requireFields({ ...held, next: team, standing }, changes);
     if (changes.teamAlias) await this.#requireOwnNames(team);
     await requireThroughput(this.#work.em, team);
+    await requireGuarantees(
+      this.#work.em,
+      team,
+      (['tpm', 'rpm'] as const).filter((kind) => changes[`${kind}Limit`] !== undefined),
+    );
     await this.#flush(team);
     await this.#changed(team, 'updated', record);
     return team;
@@ -162,8 +168,12 @@ export class TeamService {
     return new Map(teams.map(({ id, alias }) => [id, alias ?? null]));
   }
 
-  withMembers(teams: readonly Team[], most?: number): Promise<TeamWithMembers[]> {
-    return this.lookup.withMembers(teams, most);
+  /** With what they have spent in the present periods of their budgets. */
+  async withMembers(teams: readonly Team[], most?: number): Promise<TeamWithMembers[]> {
+    const { em, now } = this.#work;
+    const spent = await windowSpend(em, 'team', { spenders: teams, now });
+    const wholes = await this.lookup.withMembers(teams, most);
+    return wholes.map((whole) => Object.assign(whole, { spent: spent.get(whole.team.id) }));
   }
 
   /** Teams as the caller may see them: of one that it does not administer, no member but itself. */
@@ -173,9 +183,9 @@ export class TeamService {
     const closed = teams.filter(({ id }) => !open.has(id)).map(({ id }) => id);
     const { userId } = this.#work.authority;
     const own = closed.length > 0 && userId !== null ? await this.lookup.own(closed, userId) : undefined;
-    return wholes.map(({ team, members, membersCount, keysCount }) => {
-      const isOpen = open.has(team.id);
-      return { team, isOpen, members: isOpen ? members : (own?.get(team.id) ?? []), membersCount, keysCount };
+    return wholes.map((whole) => {
+      const isOpen = open.has(whole.team.id);
+      return Object.assign(whole, { isOpen, members: isOpen ? whole.members : (own?.get(whole.team.id) ?? []) });
     });
   }
 
@@ -211,7 +221,7 @@ export class TeamService {
   }
 
   async #encode(team: Team): Promise<unknown> {
-    const [whole = bareTeam(team)] = await this.withMembers([team], membersShown.alone);
+    const [whole = bareTeam(team)] = await this.lookup.withMembers([team], membersShown.alone);
     return encodeTeam(describeTeam(whole, this.#work.now));
   }
 

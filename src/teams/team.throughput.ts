@@ -29,6 +29,31 @@ export async function requireThroughput(em: EntityManager, team: Team): Promise<
   }
 }
 
+/**
+ * A team keeps at least what is guaranteed to its keys. Its row is locked, as it is when a key is guaranteed something.
+ *
+ * @throws GatewayError 400 naming the limit that would be less than that
+ */
+export async function requireGuarantees(em: EntityManager, team: Team, changed: readonly ('tpm' | 'rpm')[]) {
+  for (const kind of changed) {
+    const most = team[`${kind}Limit`] ?? null;
+    if (most === null) continue;
+    const [sum] = await em.execute<{ allocated: string }[]>(
+      `select coalesce(sum(${kind}_limit), 0) as allocated from ${SCHEMA}.keys
+        where team_id = ? and ${kind}_limit_type = 'guaranteed_throughput'`,
+      [team.id],
+    );
+    const allocated = Number(sum?.allocated ?? 0);
+    if (allocated <= most) continue;
+    throw new GatewayError(
+      'invalid',
+      'bad_request_error',
+      `Team ${kind.toUpperCase()} limit=${most} is less than the ${allocated} that are guaranteed to its keys`,
+      { param: `${kind}_limit`, hint: 'Lower the limits of those keys first, or make them best_effort_throughput.' },
+    );
+  }
+}
+
 const tooMuch = (
   kind: 'tpm' | 'rpm',
   { allocated, wanted, most }: { allocated: number; wanted: number; most: string },

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Budget } from '../budgets/budget.entity.ts';
-import { grantInfo, stampInfo } from '../kernel/fields.ts';
+import { grantInfo, spendInfo, stampInfo } from '../kernel/fields.ts';
 import {
   budgetLimitsInfo,
   describeBudgetLimits,
@@ -78,6 +78,8 @@ export interface Membership<Member extends MemberRow = MemberRow> {
   readonly email: string | null;
   /** The limits of its shared budget; absent without one. */
   readonly shared?: SharedLimits | undefined;
+  /** In the present period, where its budget is for one and it was asked. */
+  readonly spent?: bigint | undefined;
 }
 
 export interface TeamWithMembers {
@@ -86,6 +88,8 @@ export interface TeamWithMembers {
   readonly members: readonly Membership[];
   readonly membersCount: number;
   readonly keysCount: number;
+  /** In the present period, where its budget is for one and it was asked. */
+  readonly spent?: bigint | undefined;
 }
 
 /** A team of which nobody has asked who is in it. */
@@ -96,7 +100,10 @@ export const inTeam = ({ member: { userId, role }, email }: Membership) => ({ us
 /** Where LiteLLM keeps aliases; its clients want to know who wrote them. */
 const modelTable = ({ aliases: modelAliases, createdBy, updatedBy }: Team) => ({ modelAliases, createdBy, updatedBy });
 
-export const describeTeam = ({ team, members, membersCount, keysCount }: TeamWithMembers, now: Date) => ({
+export const describeTeam = (
+  { team, members, membersCount, keysCount, spent = team.spend }: TeamWithMembers,
+  now: Date,
+) => ({
   teamId: team.id,
   teamAlias: team.alias ?? null,
   organizationId: team.organizationId ?? null,
@@ -105,7 +112,8 @@ export const describeTeam = ({ team, members, membersCount, keysCount }: TeamWit
   keysCount,
   models: team.models,
   maxBudget: team.maxBudget ?? null,
-  spend: team.spend,
+  spend: spent,
+  totalSpend: team.spend,
   metadata: team.metadata,
   ...describeLimits(team, now),
   budgetLimits: describeBudgetLimits(team.budgetLimits, now),
@@ -165,7 +173,7 @@ export const membershipInfo = {
   userEmail: z.string().nullable().describe('The address of the user'),
   teamId: z.string().describe('The team'),
   role: memberRole.describe('What the user may do in the team'),
-  spend: usd.describe('US dollars the user has spent through keys of the team'),
+  ...spendInfo,
   budgetId: z.string().nullable().describe('The shared budget, for what the member has no limit of its own for'),
   maxBudgetInTeam: usd.nullable().describe('US dollars the member may spend, by a limit of its own'),
   budgetDuration: z.string().nullable().describe('How long its own budget is for'),
@@ -177,14 +185,15 @@ export const membershipInfo = {
   joinedAt: timestamp.describe('When the user joined the team'),
 };
 
-export function describeMembership({ member, email, shared }: Membership, team: Team, now: Date) {
+export function describeMembership({ member, email, shared, spent = member.spend }: Membership, team: Team, now: Date) {
   const budgetDuration = member.budgetDuration ?? shared?.budgetDuration ?? team.memberBudgetDuration ?? null;
   return {
     userId: member.userId,
     userEmail: email,
     teamId: member.teamId,
     role: member.role,
-    spend: member.spend,
+    spend: spent,
+    totalSpend: member.spend,
     budgetId: member.budgetId ?? null,
     maxBudgetInTeam: member.maxBudget ?? null,
     budgetDuration: member.budgetDuration ?? null,

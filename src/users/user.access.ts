@@ -90,7 +90,7 @@ export class UserAccess {
     const wanted: Partial<Grant> = Object.fromEntries(Object.entries(grant).filter(([name]) => fields.includes(name)));
     const above = next.organizationId ? await authority.grantOf('organization', next.organizationId) : undefined;
     const held = [above, authority.ownGrant].filter((each) => each !== undefined);
-    const excess = excessOf(wanted, held);
+    const excess = excessOf(wanted, held, await authority.accessGroups());
     if (excess) throw fieldNotAllowed(excess, 'it would be more than you may give');
   }
 }

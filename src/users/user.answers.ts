@@ -4,10 +4,10 @@ import { GatewayError } from '../kernel/errors.ts';
 import { answer, timestamp } from '../kernel/wire.ts';
 import type { Key } from '../keys/key.entity.ts';
 import type { KeyService } from '../keys/key.service.ts';
-import { describeKey, keyInfo } from '../keys/key.wire.ts';
+import { keyInfo } from '../keys/key.wire.ts';
 import type { MemberService } from '../teams/member.service.ts';
 import type { TeamService } from '../teams/team.service.ts';
-import { describeMembership, describeTeam, membershipInfo, teamInfo } from '../teams/team.wire.ts';
+import { describeTeam, membershipInfo, teamInfo } from '../teams/team.wire.ts';
 import type { User } from './user.entity.ts';
 import type { UserService } from './user.service.ts';
 import { userInfo } from './user.wire.ts';
@@ -100,19 +100,20 @@ export async function describeWhole(needs: Needs, named: string | undefined) {
   const keys = (await needs.keys.of({ userId: user.id }, ROWS_AT_MOST)).filter(({ teamId }) => isSeen(teamId));
   const aliases = await needs.teams.aliasesOf(keys.map(({ teamId }) => teamId));
   const belongsTo = (await needs.teams.of(user.id, ROWS_AT_MOST)).filter(({ id }) => isSeen(id));
-  const wholes = await needs.teams.withMembers(belongsTo);
+  const shown = (await needs.teams.withMembers(belongsTo)).map((whole) => {
+    const isOpen = needs.authority.seesAll || administered.includes(whole.team.id);
+    const members = isOpen ? whole.members : whole.members.filter(({ member }) => member.userId === user.id);
+    return Object.assign(whole, { members });
+  });
+  const memberships = await needs.members.describeEach(shown);
   return {
     userId: user.id,
     userInfo: { ...(await needs.users.describe(user)), teams: belongsTo.map(({ id }) => id) },
-    keys: keys.map((key) =>
-      Object.assign(describeKey(key, needs.now), { teamAlias: aliases.get(key.teamId ?? '') ?? null }),
+    keys: (await needs.keys.describe(keys)).map((key) =>
+      Object.assign(key, { teamAlias: aliases.get(key.teamId ?? '') ?? null }),
     ),
-    teams: wholes.map(({ members, ...whole }) => {
-      const isOpen = needs.authority.seesAll || administered.includes(whole.team.id);
-      const shown = isOpen ? members : members.filter(({ member }) => member.userId === user.id);
-      return Object.assign(describeTeam({ ...whole, members: shown }, needs.now), {
-        teamMemberships: shown.map((each) => describeMembership(each, whole.team, needs.now)),
-      });
-    }),
+    teams: shown.map((whole, index) =>
+      Object.assign(describeTeam(whole, needs.now), { teamMemberships: memberships[index] ?? [] }),
+    ),
   };
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { lifetime } from '../kernel/duration.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import { type Comparison, comparing, ifThere, isSameValue } from '../kernel/existing.ts';
+import { ifThere } from '../kernel/existing.ts';
 import { fieldNotAllowed, id, label, text } from '../kernel/fields.ts';
 import { usd } from '../kernel/money.ts';
 import { operation } from '../kernel/operation.ts';
@@ -16,49 +16,13 @@ import {
   newUserInfo,
   wholeInfo,
 } from './user.answers.ts';
+import { userComparisons } from './user.compare.ts';
 import type { User } from './user.entity.ts';
 import { newUserFields, unservedUserFields, userChanges } from './user.fields.ts';
 import { shownUser as shown, userFlags as flags } from './user.shown.ts';
 import { userInfo } from './user.wire.ts';
 
 const reference = id.describe('The user, by id or e-mail address');
-
-const isOf = (userId: unknown): userId is string => typeof userId === 'string';
-
-/** What is said of a new user and stands in other objects than the user. */
-const userComparisons: Readonly<Record<string, Comparison<Needs>>> = {
-  user_email: comparing(({ wanted, found }) => text(wanted).toLowerCase() === text(found['user_email']).toLowerCase()),
-  teams: async ({ field, wanted, found, services: { teams } }) => {
-    // Those the caller may know of; see `describeAlone`.
-    const is = found['teams'];
-    const names = z.array(z.union([z.string(), z.looseObject({ team_id: z.string() })])).parse(wanted);
-    const asked = await Promise.all(
-      names.map(async (each) => (await teams.get(typeof each === 'string' ? each : each.team_id)).id),
-    );
-    return isSameValue(asked, is) ? [] : [{ field, wanted, is }];
-  },
-  team_id: async ({ field, wanted, found, services: { teams } }) => {
-    if (wanted === null) return [];
-    const team = await teams.get(text(wanted));
-    return (await teams.isMember(team.id, text(found['user_id']))) ? [] : [{ field, wanted, is: 'no member' }];
-  },
-  organizations: async ({ field, wanted, found, services: { users, authority } }) => {
-    const all = await users.organizationsOf(text(found['user_id']));
-    const own = authority.seesAll ? all : await authority.administeredOrganizations();
-    const is = all.filter((organization) => own.includes(organization));
-    return isSameValue(wanted, is) ? [] : [{ field, wanted, is }];
-  },
-  // A key is made with the user and not later.
-  auto_create_key: () => [],
-  duration: () => [],
-  key_alias: async ({ field, wanted, found, services: { keys, authority } }) => {
-    const { user_id: userId } = found;
-    if (wanted === null) return [];
-    const aliases = isOf(userId) ? (await keys.of({ userId }, 1_000)).map(({ alias }) => alias ?? null) : [];
-    if (aliases.includes(text(wanted))) return [];
-    return [authority.seesAll ? { field, wanted, is: aliases } : { field, wanted }];
-  },
-};
 
 /** A team of a new user with what it may do and spend there, as LiteLLM takes it. */
 const newMembership = wire({
@@ -249,12 +213,12 @@ export const deleteUsers = operation({
     examples: [['In a script', 'gatewayctl user delete anna --confirm anna']],
   },
   run: async ({ users, keys }: Needs, { userIds, cascade }) => {
-    const deletedUsers = [];
+    const gone = await users.lockAll(userIds);
+    const deletedUsers = gone.map(await users.describer(gone));
     const deletedKeys = [];
-    for (const user of await users.lockAll(userIds)) {
+    for (const user of gone) {
       if (!cascade) await keys.refuseTeamKeysOf(user.id);
       deletedKeys.push(...(await keys.removeOf({ userId: user.id })));
-      deletedUsers.push(await users.describe(user));
       await users.remove(user);
     }
     return { deletedUsers, deletedKeys };

@@ -7,81 +7,54 @@ import { announce } from '../db/notify.ts';
 import { type Attempt, attempt } from '../db/savepoint.ts';
 import { SCHEMA } from '../db/schema.ts';
 import { sqlArray } from '../db/sql-array.ts';
-import { actorName, createStamp, given, updateStamp, type Work } from '../db/work.ts';
+import { windowSpend } from '../db/window-spend.ts';
+import { actorName, createStamp, updateStamp, type Work } from '../db/work.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { requireChange } from '../kernel/fields.ts';
-import { type LimitChanges, limitChanges, newLimits } from '../kernel/limits.ts';
-import type { Role } from '../kernel/operation.ts';
+import { newLimits } from '../kernel/limits.ts';
 import { unknownUser, UserAccess } from './user.access.ts';
 import type { OrganizationMemberService } from '../organizations/member.service.ts';
+import { columnsOf, type NewUser, untouched, type UserChanges, withDefaults } from './user.changes.ts';
 import { User } from './user.entity.ts';
-import { lowerEmail, type UserCounts, type UserFilter, UserList } from './user.list.ts';
+import { nameIn, taken } from './user.errors.ts';
+import { type UserCounts, type UserFilter, UserList } from './user.list.ts';
+import { type Person, requirePerson, UserLookup } from './user.lookup.ts';
 import type { UserStanding } from './user.policy.ts';
 import { describeUser, encodeUser } from './user.wire.ts';
 
 type Maybe<T> = T | null | undefined;
 
-export interface UserChanges extends LimitChanges {
-  userEmail?: Maybe<string>;
-  userAlias?: Maybe<string>;
-  userRole?: Role | undefined;
-  organizationId?: Maybe<string>;
-  ssoUserId?: Maybe<string>;
-  models?: string[] | undefined;
-  metadata?: Record<string, unknown> | undefined;
-  maxBudget?: Maybe<bigint>;
-  budgetId?: Maybe<string>;
-  blocked?: boolean | undefined;
-}
-
-export interface NewUser extends UserChanges {
-  userId?: Maybe<string>;
-}
-
-/** A user as callers name one. */
-interface Person {
-  userId?: Maybe<string>;
-  userEmail?: Maybe<string>;
-}
-
-function requirePerson({ userId, userEmail }: Person): string {
-  const reference = userId ?? userEmail;
-  if (reference) return reference;
-  throw new GatewayError('invalid', 'invalid_request_error', 'Neither user_id nor user_email was given', {
-    param: 'user_id',
-  });
+interface Parts {
+  readonly audit: AuditService;
+  readonly budgets: BudgetService;
+  readonly members: OrganizationMemberService;
+  readonly defaults: UserSettings;
 }
 
 export class UserService {
   readonly #work: Work;
   readonly #audit: AuditService;
   readonly #list: UserList;
+  readonly #lookup: UserLookup;
   readonly #budgets: BudgetService;
   readonly #defaults: UserSettings;
   readonly access: UserAccess;
   readonly #members: OrganizationMemberService;
 
-  constructor(
-    work: Work,
-    {
-      audit,
-      budgets,
-      members,
-      defaults,
-    }: { audit: AuditService; budgets: BudgetService; members: OrganizationMemberService; defaults: UserSettings },
-  ) {
+  constructor(work: Work, { audit, budgets, members, defaults }: Parts) {
     this.#work = work;
     this.#audit = audit;
     this.#budgets = budgets;
     this.#defaults = defaults;
     this.access = new UserAccess(work);
     this.#list = new UserList(work);
+    this.#lookup = new UserLookup(work, this.access);
     this.#members = members;
   }
 
   /** @throws GatewayError 400 when a name is taken, 403 when the caller may not make it so */
   async create({ userId, ...asked }: NewUser): Promise<User> {
-    const fields = this.#withDefaults(asked);
+    const fields = withDefaults(asked, this.#defaults);
     const user = this.#work.em.create(User, {
       ...untouched,
       ...newLimits(fields),
@@ -102,27 +75,14 @@ export class UserService {
 
   /** LiteLLM lets a key name a user that nobody made; here that makes the user, so that its spend has a place. */
   async getOrCreate(id: string): Promise<User> {
-    return (await this.#find(id)) ?? this.#make({ id, email: null });
+    return (await this.#lookup.find(id)) ?? this.#make({ id, email: null });
   }
 
   /** The user a caller means by id or address; made when it is not there. */
   async named(person: Person): Promise<User> {
     const reference = requirePerson(person);
     const fields = reference.includes('@') ? { id: randomUUID(), email: reference } : { id: reference, email: null };
-    return (await this.#find(reference)) ?? this.#make(fields);
-  }
-
-  /** What the configuration gives to whoever is no administrator: null is nothing said, as in LiteLLM. */
-  #withDefaults(fields: NewUser): NewUser {
-    if (fields.userRole?.startsWith('proxy_admin')) return fields;
-    const { userRole, maxBudget, budgetDuration, models = [] } = this.#defaults;
-    return {
-      ...fields,
-      userRole: fields.userRole ?? userRole,
-      maxBudget: fields.maxBudget ?? maxBudget,
-      budgetDuration: fields.budgetDuration ?? budgetDuration,
-      models: fields.models?.length ? fields.models : models,
-    };
+    return (await this.#lookup.find(reference)) ?? this.#make(fields);
   }
 
   /**
@@ -139,44 +99,30 @@ export class UserService {
        values (?, ?, ?, ?, ?, ?::text[], ?, ?, ?, ?) on conflict do nothing returning id`,
       [id, email, userRole, maxBudget, budgetDuration, sqlArray(models), now, by, now, by],
     );
-    const user = await this.#find(email ?? id);
+    const user = await this.#lookup.find(email ?? id);
     if (!user) throw unknownUser(email ?? id);
     if (made.length > 0) this.#record(user, 'created');
     return user;
   }
 
-  /** The user by id or address, whoever asks: for those who may know by another reason. */
-  async existing(person: Person): Promise<User> {
-    const reference = requirePerson(person);
-    const user = await this.#find(reference);
-    if (user) return user;
-    throw unknownUser(reference);
+  /** @see UserLookup.existing */
+  existing(person: Person): Promise<User> {
+    return this.#lookup.existing(person);
   }
 
   /** By id or e-mail address. Who may not know of a user learns nothing from trying. */
-  async get(reference: string): Promise<User> {
-    const user = await this.#find(reference);
-    if (user && (await this.access.mayRead(user))) return user;
-    throw unknownUser(reference);
+  get(reference: string): Promise<User> {
+    return this.#lookup.get(reference);
   }
 
-  /** The row as it is now, kept so until the transaction ends, when the caller is at least this to the user. */
-  async lock(reference: string, least: UserStanding): Promise<{ user: User; standing: UserStanding }> {
-    const found = await this.#find(reference);
-    const user =
-      found &&
-      (await this.#work.em.findOne(User, { id: found.id }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true }));
-    if (!user) throw unknownUser(reference);
-    return { user, standing: await this.access.require(user, least, reference) };
+  /** @see UserLookup.lock */
+  lock(reference: string, least: UserStanding): Promise<{ user: User; standing: UserStanding }> {
+    return this.#lookup.lock(reference, least);
   }
 
-  /** Each once, however often and by whatever names; in one order, so that two deletions cannot lock each other out. */
-  async lockAll(references: readonly string[]): Promise<User[]> {
-    const ids = new Set<string>();
-    for (const reference of references) ids.add((await this.get(reference)).id);
-    const users: User[] = [];
-    for (const id of [...ids].toSorted()) users.push((await this.lock(id, 'admin')).user);
-    return users;
+  /** @see UserLookup.lockAll */
+  lockAll(references: readonly string[]): Promise<User[]> {
+    return this.#lookup.lockAll(references);
   }
 
   async update(reference: string, changes: UserChanges): Promise<User> {
@@ -268,21 +214,20 @@ export class UserService {
     return this.#list.counts(users);
   }
 
-  /** Describes each of some users with the budget it shares: one statement, however many users. */
+  /**
+   * Describes each of some users with the budget it shares and what it has spent in its present period: two statements,
+   * however many users.
+   */
   async describer(users: readonly User[]): Promise<(user: User) => ReturnType<typeof describeUser>> {
     const budgets = await this.#budgets.of(users.map(({ budgetId }) => budgetId));
-    return (user) => describeUser(user, budgets.get(user.budgetId ?? ''), this.#work.now);
+    const { em, now } = this.#work;
+    const spent = await windowSpend(em, 'user', { spenders: users, now });
+    return (user) => describeUser(user, { budget: budgets.get(user.budgetId ?? ''), now, spent: spent.get(user.id) });
   }
 
   async describe(user: User): Promise<ReturnType<typeof describeUser>> {
-    return describeUser(user, await this.#budgets.get(user.budgetId), this.#work.now);
-  }
-
-  async #find(reference: string): Promise<User | null> {
-    const { em } = this.#work;
-    const byId = await em.findOne(User, { id: reference });
-    if (byId || !reference.includes('@')) return byId;
-    return em.findOne(User, { [lowerEmail()]: reference.toLowerCase() });
+    const describe = await this.describer([user]);
+    return describe(user);
   }
 
   /** Users are found by id or address: an id like another's address would have that one's roles and teams given to this one. */
@@ -311,41 +256,4 @@ export class UserService {
       throw taken(user, nameIn(cause), cause);
     }
   }
-}
-
-/** What a user is made with where nothing is said. */
-const untouched = { role: 'internal_user', models: [], metadata: {}, blocked: false };
-
-/** The fields as the entity keeps them. Only what was given is in the answer; null clears. */
-const columnsOf = (fields: UserChanges) =>
-  given({
-    email: fields.userEmail,
-    alias: fields.userAlias,
-    role: fields.userRole,
-    organizationId: fields.organizationId,
-    ssoUserId: fields.ssoUserId,
-    models: fields.models,
-    metadata: fields.metadata,
-    maxBudget: fields.maxBudget,
-    ...limitChanges(fields),
-    budgetId: fields.budgetId,
-    blocked: fields.blocked,
-  });
-
-type UserName = 'user_email' | 'sso_user_id' | 'user_id';
-
-function nameIn({ message }: UniqueConstraintViolationException): UserName {
-  if (/users_email/.test(message)) return 'user_email';
-  return /users_sso_user_id/.test(message) ? 'sso_user_id' : 'user_id';
-}
-
-function taken({ id, email, ssoUserId }: User, param: UserName, cause?: unknown): GatewayError {
-  const value = { user_email: email, sso_user_id: ssoUserId, user_id: id }[param];
-  return new GatewayError('conflict', 'bad_request_error', `User with ${param} ${value} already exists.`, {
-    param,
-    // LiteLLM's clients look for 400 where something exists already.
-    status: 400,
-    hint: `Change the user there is: gatewayctl user update ${value}`,
-    cause,
-  });
 }

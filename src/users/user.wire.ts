@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Budget } from '../budgets/budget.entity.ts';
 import { budgetTable, describeBudgetTable } from '../budgets/budget.wire.ts';
+import type { Standing } from '../budgets/budgeted.wire.ts';
 import { grantInfo, stampInfo } from '../kernel/fields.ts';
 import { describeLimits, limitInfo } from '../kernel/limits.ts';
 import { answer } from '../kernel/wire.ts';
@@ -25,7 +25,7 @@ const rowInfo = {
 /** A user in answers. */
 export const userInfo = { ...rowInfo, litellmBudgetTable: budgetTable };
 
-const describeRow = (user: User, now: Date) => ({
+const describeRow = (user: User, now: Date, spent = user.spend) => ({
   userId: user.id,
   userEmail: user.email ?? null,
   userAlias: user.alias ?? null,
@@ -34,7 +34,8 @@ const describeRow = (user: User, now: Date) => ({
   ssoUserId: user.ssoUserId ?? null,
   models: user.models,
   maxBudget: user.maxBudget ?? null,
-  spend: user.spend,
+  spend: spent,
+  totalSpend: user.spend,
   metadata: user.metadata,
   ...describeLimits(user, now),
   budgetId: user.budgetId ?? null,
@@ -46,8 +47,8 @@ const describeRow = (user: User, now: Date) => ({
   updatedBy: user.updatedBy,
 });
 
-export const describeUser = (user: User, budget: Budget | undefined, now: Date) => ({
-  ...describeRow(user, now),
+export const describeUser = (user: User, { budget, now, spent }: Standing) => ({
+  ...describeRow(user, now, spent),
   litellmBudgetTable: describeBudgetTable(budget, now),
 });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Daemon, type Gateway, startDaemon, startGateway, aStateDir, until } from '../support/gateway.ts';
+import { startUpstream } from '../proxy/upstream.ts';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -72,6 +73,46 @@ describe('an announcement', () => {
       await until(async () => (await gateway.chat(old, 'mock-gpt')).status === 401, 2_000);
     } finally {
       await other.stop();
+      await rm(stateDir, { recursive: true, force: true });
+    }
+  });
+
+  test('of a credential or a model is followed by another daemon within a second', async () => {
+    const upstream = await startUpstream({ text: 'hello' });
+    const stateDir = await aStateDir();
+    const env = {
+      GATEWAYCTL_MASTER_KEY: gateway.daemon.masterKey,
+      GATEWAYCTL_ENCRYPTION_KEY_FILE: join(gateway.stateDir, 'encryption-key'),
+    };
+    const other: Daemon = await startDaemon({ stateDir, databaseUrl: gateway.databaseUrl, env });
+    const admin = async (method: string, path: string, body: object) => {
+      const { status, text } = await gateway.request(method, path, { body });
+      assert.equal(status, 200, text);
+    };
+    /** What the other daemon sends upstream: the credential, and the model. */
+    const sent = async () => {
+      const body = { model: 'far', messages: [{ role: 'user', content: 'hi' }] };
+      const { status, text } = await other.request('POST', '/v1/chat/completions', { body });
+      const last = upstream.requests.at(-1);
+      return status === 200 ? [last?.headers.authorization, last?.body['model']] : [status, text];
+    };
+    const follows = (expected: readonly unknown[]) =>
+      until(async () => JSON.stringify(await sent()) === JSON.stringify(expected), 1_000);
+    try {
+      const credential_values = { api_key: 'sk-first-0123456789', api_base: upstream.url };
+      await admin('POST', '/credentials', { credential_name: 'far', credential_values });
+      const litellm_params = { model: 'openai/one', litellm_credential_name: 'far' };
+      await admin('POST', '/model/new', { model_name: 'far', litellm_params, model_info: { id: 'far' } });
+      await follows(['Bearer sk-first-0123456789', 'one']);
+      await admin('PATCH', '/credentials/far', { credential_values: { api_key: 'sk-second-0123456789' } });
+      await follows(['Bearer sk-second-0123456789', 'one']);
+      await admin('POST', '/model/update', { litellm_params: { model: 'openai/two' }, model_info: { id: 'far' } });
+      await follows(['Bearer sk-second-0123456789', 'two']);
+      await admin('POST', '/model/delete', { id: 'far' });
+      await until(async () => [400, 404].includes(Number((await sent())[0])), 1_000);
+    } finally {
+      await other.stop();
+      await upstream[Symbol.asyncDispose]();
       await rm(stateDir, { recursive: true, force: true });
     }
   });

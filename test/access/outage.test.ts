@@ -53,6 +53,9 @@ const sql = async (statement: string): Promise<void> => {
 const status = async (daemon: Daemon, key: string) => (await daemon.chat(key, 'mock-gpt')).status;
 const isLost = (daemon: Daemon) => daemon.log.some((line) => /Changes cannot be heard of/.test(line));
 
+/** Ends the connection that hears of changes. */
+const terminate = `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatewayctl-listen'`;
+
 describe('while the database is away', () => {
   test('keys that were known call models, others do not, and nobody administers with one', async () => {
     await using relay = await startRelay(database.url);
@@ -87,6 +90,8 @@ describe('while the database is away', () => {
     const start = performance.now();
     await until(async () => (await status(daemon, key)) === 503, 8_000);
     assert.ok(performance.now() - start < 5_000);
+    // A daemon that cannot book waits ten seconds before it ends.
+    relay.mend();
   });
 
   test('once it has answered, nothing from before is served when it is away again', async () => {
@@ -103,6 +108,48 @@ describe('while the database is away', () => {
     relay.cut();
     await until(async () => (await daemon.request('GET', '/health/readiness', { key: '' })).status === 503);
     assert.equal(await status(daemon, key), 503, 'it was not looked up since');
+    relay.mend();
+  });
+
+  test('keys that were known call models, also when its connections die one after the other', async () => {
+    await using relay = await startRelay(database.url);
+    await using daemon = await aDaemon(relay.url);
+    const [key, other] = [await direct('key generate --alias before -q'), await direct('key generate --alias last -q')];
+    const said = (what: RegExp) => daemon.log.filter((line) => what.test(line)).length;
+    // Within a second, or it was no dying server: on a busy machine it may take several attempts to be so quick.
+    for (let attempts = 0; ; attempts++) {
+      assert.ok(attempts < 20, 'the machine is never quick enough');
+      await until(async () => (await status(daemon, key)) === 200);
+      const [lost, heard] = [said(/Changes cannot be heard of/), said(/Changes are heard of again/)];
+      const start = performance.now();
+      relay.shut();
+      await sql(terminate);
+      await until(() => said(/Changes cannot be heard of/) > lost);
+      // By a connection that is left, once nobody else has it.
+      await until(async () => (await status(daemon, other)) === 200);
+      if (performance.now() - start < 900) break;
+      relay.mend();
+      await until(() => said(/Changes are heard of again/) > heard);
+    }
+    relay.cut();
+    for (const known of [key, other]) assert.equal(await status(daemon, known), 200);
+    relay.mend();
+  });
+
+  test('a key that a connection which was left found deleted is not served', async () => {
+    await using relay = await startRelay(database.url);
+    await using daemon = await aDaemon(relay.url);
+    const key = await direct('key generate --alias ended -q');
+    assert.equal(await status(daemon, key), 200);
+    relay.shut();
+    await sql(terminate);
+    await until(() => isLost(daemon));
+    await direct('key delete ended --yes');
+    await until(async () => (await status(daemon, key)) === 401);
+    relay.cut();
+    await until(async () => (await daemon.request('GET', '/health/readiness', { key: '' })).status === 503);
+    assert.equal(await status(daemon, key), 503);
+    relay.mend();
   });
 
   test('one line says so, without a stack, and one that it is back', async () => {

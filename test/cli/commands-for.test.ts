@@ -10,6 +10,8 @@ const runtime = (): Runtime => {
   throw new Error('nothing runs here');
 };
 
+const nameOf = ({ command }: { command: readonly string[] }) => command.join(' ');
+
 const commands = operations.filter(isCommandable);
 
 describe('the commands that a line can mean', () => {
@@ -18,7 +20,14 @@ describe('the commands that a line can mean', () => {
     for (const noun of nouns) {
       const found = await commandsFor([noun, 'list'], runtime);
       const ofNoun = ({ command }: { command: readonly string[] }) => command[0] === noun;
-      assert.deepEqual(found.operations.filter(isCommandable).filter(ofNoun), commands.filter(ofNoun), noun);
+      const of = found.operations.filter(isCommandable).filter(ofNoun);
+      const expected = commands.filter(ofNoun);
+      // By name: the difference of two schemas takes minutes to print.
+      assert.deepEqual(of.map(nameOf), expected.map(nameOf));
+      assert.ok(
+        of.every((each, index) => each === expected[index]),
+        noun,
+      );
     }
   });
 

@@ -105,6 +105,11 @@ const wrong: readonly (readonly [string, string, RegExp])[] = [
     /did you mean model_access_status\?/,
   ],
   ['a setting that is a list', 'gatewayctl: {port: [1]}', /gatewayctl.port must be a single value/],
+  [
+    'a list of nothing',
+    'general_settings: {allowed_ips: []}',
+    /allowed_ips must be one value or a list of at least one/,
+  ],
   ['a file that is a list', '- 1', /the file must hold a mapping/],
 ];
 for (const [name, yaml, expected] of wrong) {

@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { createLogger, createRedactor, redactLooks, type LoggerOptions } from '../../src/kernel/log.ts';
+import { createLogger, createRedactor, type LoggerOptions } from '../../src/kernel/log.ts';
+import { redactLooks } from '../../src/kernel/mask.ts';
 import { generateSecret } from '../../src/kernel/secret.ts';
 import { TemporaryDirectory } from './support.ts';
 

@@ -114,6 +114,14 @@ describe('docs/litellm.md', () => {
     );
   });
 
+  test('says of every route that is not served why', () => {
+    const silent = [...litellm.matchAll(/^\| `([A-Z]+ \/[^`]*)` +\| (?:not yet|no) +\| +\|$/gm)];
+    assert.deepEqual(
+      silent.map(([, route = '']) => route),
+      [],
+    );
+  });
+
   test('names every field that is refused, at its route', () => {
     const lines = litellm.split('\n');
     for (const { route, unserved = [] } of operations) {

@@ -43,6 +43,7 @@ describe('a JWT at the front door', () => {
     }
     assert.equal((await gateway.request('GET', '/key/list', { key: token })).status, 403);
     assert.equal((await gateway.request('POST', '/key/generate', { key: token, body: {} })).status, 403);
+    assert.ok(gateway.daemon.log.some((line) => line.includes('stand for nobody yet')));
   });
 
   test('leaves virtual keys and the master key as they are', async () => {

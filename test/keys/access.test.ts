@@ -212,6 +212,14 @@ describe('a key that comes to a team', () => {
     assert.equal(body.error.message, 'Allocated TPM limit=900 + Key TPM limit=101 is greater than team TPM limit=1000');
     assert.equal((await key(101, 'best_effort_throughput')).status, 200);
     assert.match((await key(1, 'dynamic')).body.error.message, /dynamic/);
+    const lower = (tpm_limit: number) =>
+      gateway.request('POST', '/team/update', { body: { team_id: 'blue', tpm_limit } });
+    assert.match(
+      (await lower(899)).body.error.message,
+      /limit=899 is less than the 900 that are guaranteed to its keys/,
+    );
+    assert.equal((await lower(900)).status, 200);
+    assert.equal((await lower(1_000)).status, 200);
   });
 });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { spliceJson, surveyJson } from '../../src/proxy/json-splice.ts';
+import { surveyJson } from '../../src/kernel/json-survey.ts';
+import { spliceJson } from '../../src/proxy/json-splice.ts';
 import { createRequestId } from '../../src/proxy/request-id.ts';
 import { DeploymentTable } from '../../src/proxy/routing.ts';
 import { SseScanner } from '../../src/proxy/sse.ts';

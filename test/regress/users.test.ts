@@ -175,7 +175,11 @@ test('SEC-29: whoever administers an organization makes nobody more than the org
     ['/user/new', { user_id: 'n', organization_id: 'o1', sso_user_id: 'boss' }, 'sso_user_id'],
     ['/user/new', { user_id: 'n', organization_id: 'o2' }, 'organization_id'],
     ['/user/new', { user_id: 'n' }, 'organization_id'],
-    ['/user/new', { user_id: 'n', organization_id: 'o1', organizations: ['o2'] }, 'organizations'],
+    [
+      '/user/new',
+      { user_id: 'n', organization_id: 'o1', organizations: ['o2'], auto_create_key: false },
+      'organizations',
+    ],
     ['/user/update', { user_id: 'homer', user_role: 'proxy_admin' }, 'user_role'],
     ['/user/update', { user_id: 'homer', max_budget: 101 }, 'max_budget'],
     ['/user/update', { user_id: 'homer', organization_id: 'o2' }, 'organization_id'],

@@ -119,6 +119,8 @@ export async function startDaemon({ stateDir, databaseUrl, args = [], env = {} }
     },
   );
   const log: string[] = [];
+  const printed: string[] = [];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => printed.push(text));
   const url = await listening(child, log);
   const masterKey = env['GATEWAYCTL_MASTER_KEY'] ?? (await readFile(join(stateDir, 'master-key'), 'utf8')).trim();
 
@@ -147,6 +149,8 @@ export async function startDaemon({ stateDir, databaseUrl, args = [], env = {} }
     stateDir,
     child,
     log,
+    /** What it wrote to standard output, where nothing belongs. */
+    printed,
     request,
     chat: (key: string, model: string, more: object = {}) =>
       request('POST', '/v1/chat/completions', {
@@ -169,13 +173,12 @@ export async function startDaemon({ stateDir, databaseUrl, args = [], env = {} }
 
 async function listening(child: ChildProcess, log: string[]): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  if (!child.stderr || !child.stdout) throw new Error('The daemon has no output');
+  if (!child.stderr) throw new Error('The daemon has no output');
   createInterface({ input: child.stderr }).on('line', (line) => {
     log.push(line);
     const url = /listens on (http:\/\/[^\s"]+)/.exec(line)?.[1];
     if (url) resolve(url);
   });
-  child.stdout.resume();
   child.on('exit', (status) => reject(new Error(`The daemon ended with ${status}:\n${log.join('\n')}`)));
   const deadline = setTimeout(() => reject(new Error(`The daemon does not listen:\n${log.join('\n')}`)), 30_000);
   return promise.finally(() => clearTimeout(deadline));

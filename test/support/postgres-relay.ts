@@ -13,6 +13,7 @@ export async function startRelay(databaseUrl: string) {
   const listening = new WeakSet<Socket>();
   let silent: 'none' | 'announcements' | 'all' = 'none';
   let isCut = false;
+  let isShut = false;
   let delayMs = 0;
   let attempts = 0;
 
@@ -21,7 +22,7 @@ export async function startRelay(databaseUrl: string) {
 
   const server = createServer((client) => {
     attempts++;
-    if (isCut) return void client.destroy();
+    if (isCut || isShut) return void client.destroy();
     const upstream = connect(`${directory}/.s.PGSQL.5432`);
     let hasAsked = false;
     const read = statements((text) => {
@@ -71,6 +72,10 @@ export async function startRelay(databaseUrl: string) {
       isCut = true;
       for (const socket of lines) socket.destroy();
     },
+    /** Connections stay and work, and no new one is taken. */
+    shut() {
+      isShut = true;
+    },
     /** Connections stay, and nothing comes through, as behind a broken router. */
     silence(which: 'announcements' | 'all' = 'all') {
       silent = which;
@@ -79,6 +84,7 @@ export async function startRelay(databaseUrl: string) {
     mend() {
       for (const socket of lines) socket.destroy();
       isCut = false;
+      isShut = false;
       silent = 'none';
       delayMs = 0;
     },

@@ -1,0 +1,24 @@
+import type { RegisteredRoute } from '../../src/kernel/route-policy.ts';
+
+/** The names that are put in the place of a route's parameters: nothing is called like that. */
+export const plainPath = (path: string): string => path.replaceAll(/:\w+/g, 'nothing');
+
+const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
+
+const patternOf = ({ path }: RegisteredRoute): RegExp =>
+  new RegExp(
+    `^${path
+      .split(/:\w+/)
+      .map(escaped)
+      // A model's name may hold slashes, in whatever way they are written.
+      .join(/:model/.test(path) ? '.+' : '[^/]+')}$`,
+    's',
+  );
+
+/** The routes whose path a request's target is, to the letter: no others may answer it. */
+export function routesNamed(routes: readonly RegisteredRoute[], line: string): readonly RegisteredRoute[] {
+  // Node's parser takes more than one space, as RFC 9112 (3) lets it: the target is the same.
+  const [, method = '', target = ''] = /^([A-Z]+) +(\S*)/s.exec(line) ?? [];
+  const [path = ''] = target.split('?');
+  return routes.filter((route) => route.method === (method === 'HEAD' ? 'GET' : method) && patternOf(route).test(path));
+}
