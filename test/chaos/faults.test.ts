@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { rm, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
+import { asDatabaseTrouble } from '../../src/db/errors.ts';
+import { GatewayError } from '../../src/kernel/errors.ts';
 import { generateSecret, hashSecret } from '../../src/kernel/secret.ts';
 import { type Answer, aStateDir, type Daemon, startDaemon, until } from '../support/gateway.ts';
 import { startPostgres } from '../support/postgres.ts';
@@ -157,4 +159,86 @@ describe('a database that', () => {
       );
     });
   }
+  test('answers slowly is used all the same, and known keys do not wait for it', async (t) => {
+    await isCalm();
+    const [cold = '', late = ''] = await unseen(2);
+    relay.slow(150);
+    try {
+      const [known, looked, made] = await Promise.all([chat(warm), chat(cold), make()]);
+      assert.deepEqual([known.status, looked.status, made.status], [200, 200, 200], made.text);
+      assert.ok(known.ms < 300 && looked.ms >= 150, `${known.ms} ms and ${looked.ms} ms`);
+      assert.equal(await health('readiness'), 200);
+      relay.slow(2_500);
+      const [still, refused] = await Promise.all([chat(warm), chat(late)]);
+      assert.equal(still.status, 200, still.text);
+      assert.ok(still.ms < 300, `${still.ms} ms`);
+      assertOurTrouble(refused, 2_300);
+      t.diagnostic(`known ${Math.round(still.ms)} ms, unknown refused after ${Math.round(refused.ms)} ms`);
+      assert.equal(await health('liveliness'), 200);
+    } finally {
+      relay.slow(0);
+    }
+    await until(async () => (await chat(late)).status === 200 && (await make()).status === 200, 2_000);
+  });
+
+  test('is read-only, as a standby is, lets every key call and refuses changes by that name', async () => {
+    await isCalm();
+    const [cold = ''] = await unseen(1);
+    const setReadOnly = async (value: 'on' | 'off') => {
+      await postgres.query(`alter system set default_transaction_read_only = ${value}`);
+      await postgres.query('select pg_reload_conf()');
+    };
+    await setReadOnly('on');
+    try {
+      await until(async () => (await make()).status === 503);
+      for (const key of [warm, cold]) assert.equal((await chat(key)).status, 200);
+      assert.equal((await chat(generateSecret('virtual'))).status, 401, 'what is read is right');
+      for (const change of [
+        await make(),
+        await timed(() => daemon.request('POST', '/key/block', { body: { key: cold } })),
+      ]) {
+        assertOurTrouble(change, 500);
+        assert.equal(change.body.error.type, 'database_read_only');
+      }
+      assert.equal((await list()).status, 200);
+      assert.deepEqual([await health('liveliness'), await health('readiness')], [200, 200]);
+    } finally {
+      await setReadOnly('off');
+    }
+    await until(async () => (await make()).status === 200, 2_000);
+    assert.equal((await chat(cold)).status, 200, 'it was not blocked');
+  });
+
+  test('has no connection left for the daemon is stormed by nobody, and is used once it has', async (t) => {
+    await isCalm();
+    const cold = await unseen(2);
+    await using others = await postgres.takeEveryConnection();
+    await until(async () => (await health('readiness')) === 503, 3_000);
+    await assertIsAway(cold);
+    const perSecond = await attemptsPerSecond();
+    assert.ok(perSecond <= 7, `${perSecond} connections a second are asked for`);
+    await others[Symbol.asyncDispose]();
+    const backMs = await isWellAgain();
+    t.diagnostic(`all is well ${Math.round(backMs)} ms after there is room; ${perSecond.toFixed(1)} attempts a second`);
+    assert.ok(backMs < 2_000, `${backMs} ms`);
+  });
 });
+
+test('every call that was answered through all of this is booked once', async () => {
+  assert.ok(answered.length > 100, String(answered.length));
+  const booked = async () =>
+    (await postgres.query('select request_id from gatewayctl.spend_logs')).map((row) => String(row['request_id']));
+  await until(async () => (await booked()).length >= answered.length);
+  assert.deepEqual((await booked()).toSorted(), answered.toSorted());
+});
+
+for (const [code, type] of [
+  ['25006', 'database_read_only'],
+  ['53100', 'database_full'],
+] as const) {
+  test(`${code} is ${type}, and no outage`, () => {
+    const trouble = asDatabaseTrouble(new Error('x', { cause: Object.assign(new Error('y'), { code }) }));
+    assert.ok(trouble instanceof GatewayError);
+    assert.deepEqual([trouble.status, trouble.type], [503, type]);
+  });
+}

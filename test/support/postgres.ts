@@ -63,9 +63,40 @@ export async function startPostgres(stateDir: string, settings: Readonly<Record<
     for (const pid of [postmaster, ...children]) process.kill(pid, name);
   }
 
+  /** As another program that opens too many; those of gatewayctl are ended until it has none. */
+  async function takeEveryConnection(): Promise<AsyncDisposable> {
+    const held: Client[] = [];
+    const takeOne = async (): Promise<boolean> => {
+      const client = new Client({ connectionString: url, application_name: 'others' });
+      client.on('error', () => undefined);
+      const isTaken = await client.connect().then(
+        () => true,
+        () => false,
+      );
+      if (isTaken) held.push(client);
+      return isTaken;
+    };
+    const theirs = `from pg_stat_activity where application_name like 'gatewayctl%'`;
+    const deadline = performance.now() + 10_000;
+    let left = 1;
+    while (left > 0) {
+      if (performance.now() > deadline) throw new Error(`gatewayctl still has ${left} connections`);
+      while (await takeOne());
+      await held[0]?.query(`select pg_terminate_backend(pid) ${theirs}`);
+      while (await takeOne());
+      left = (await held[0]?.query(`select 1 ${theirs}`))?.rowCount ?? 1;
+    }
+    return {
+      async [Symbol.asyncDispose]() {
+        await Promise.all(held.splice(0).map((client) => client.end()));
+      },
+    };
+  }
+
   await start();
   return {
     url,
+    takeEveryConnection,
     socketDirectory: join(stateDir, 'postgres'),
     query,
     start,
