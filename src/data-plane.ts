@@ -60,13 +60,13 @@ export async function createDataPlane(parts: DataPlaneParts) {
       ...(settings.spendRetention && { retentionDays: toMilliseconds(settings.spendRetention) / DAY_MS }),
     }),
   );
-  const shared = settings.redisUrl === undefined ? undefined : opened.use(await openRedis(settings.redisUrl, parts));
+  const redis = settings.redisUrl === undefined ? undefined : opened.use(await joinRedis(settings.redisUrl, parts));
   const cache = new KeyCache({
     ttl: toMilliseconds(settings.authCacheTtl),
     negativeTtl: NEGATIVE_TTL_MS,
     maxEntries: KEYS_AT_MOST,
     staleMax: toMilliseconds(settings.authStaleMax),
-    shared,
+    shared: redis?.cache,
   });
   const seed: Seed = (entity, id, spent) => metering.seed(entity, id, spent);
   const payers = new Payers({
@@ -104,6 +104,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
   const listener = listen(parts, { cache, payers, reload, metering, deployments, follow, outage });
   await reload();
   opened.use(listener);
+  redis?.follow(follow);
   await listener.start();
 
   const scopeFor =
@@ -154,7 +155,11 @@ export async function createDataPlane(parts: DataPlaneParts) {
     credentialOf,
     proxy,
     explainer,
-    follow,
+    /** What this daemon has changed itself. */
+    follow(change: Change) {
+      if (takesAway(change)) redis?.announce(change);
+      return follow(change);
+    },
     log,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
@@ -195,15 +200,13 @@ function oneAtATime(run: () => Promise<void>): () => Promise<void> {
 }
 
 /** Loaded only where there is a Redis: the client costs 50 to 100 ms at start. */
-async function openRedis(url: string, { settings, log, sharedSecret }: DataPlaneParts) {
-  const { openSharedCache } = await import('./access/shared-cache.ts');
-  return openSharedCache({
-    url,
-    ttl: toMilliseconds(settings.redisCacheTtl),
-    secret: sharedSecret,
-    warn: (message, error) => log('warn', message, error === undefined ? {} : { error }),
-  });
+async function joinRedis(url: string, { settings, log, sharedSecret }: DataPlaneParts) {
+  const { openRedis } = await import('./access/shared-cache.ts');
+  return openRedis({ url, ttl: toMilliseconds(settings.redisCacheTtl), secret: sharedSecret, log });
 }
+
+/** Whether a daemon that does not hear of it would let somebody in who is no longer. */
+const takesAway = (change: Change): boolean => change.entity !== 'model' && !(change.entity === 'key' && change.isNew);
 
 /** Loaded only where JWTs are on. */
 async function openVerifier({ issuers }: JwtSettings, { log }: DataPlaneParts) {
