@@ -57,7 +57,7 @@ export async function openRedis({ url, ttl, secret, log }: SharedCacheOptions): 
       // Of another gateway that uses the same Redis, or of whoever may write there.
       const text = signer.open(signed);
       const change = text === undefined ? undefined : readChange(text);
-      if (change) void Promise.try(async () => onChange?.(change)).catch(failedToFollow);
+      if (change) void (async () => onChange?.(change))().catch(failedToFollow);
     },
     onUp(client) {
       late = 0;
