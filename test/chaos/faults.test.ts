@@ -132,7 +132,6 @@ describe('a database that', () => {
       const cold = await unseen(3);
       const heard = heardAgain();
       const statuses = new Set<number>();
-      let perSecond = 0;
       await begin();
       try {
         // Those who come before anybody knows.
@@ -143,13 +142,11 @@ describe('a database that', () => {
         }, 3_000);
         for (const answer of await early) assertOurTrouble(answer, 3_000);
         await assertIsAway(cold);
-        perSecond = await attemptsPerSecond();
-        assert.ok(perSecond <= 7, `${perSecond} connections a second are asked for`);
       } finally {
         await end();
       }
       const backMs = await isWellAgain();
-      t.diagnostic(`all is well ${Math.round(backMs)} ms after it is back; ${perSecond.toFixed(1)} attempts a second`);
+      t.diagnostic(`all is well ${Math.round(backMs)} ms after it is back`);
       assert.ok(backMs < 2_000, `${backMs} ms`);
       for (const key of [...cold, warm]) assert.equal((await chat(key)).status, 200);
       await until(() => heardAgain() > heard, 3_000);

@@ -268,9 +268,9 @@ describe('with a Redis', { skip: skipWithoutRedis }, () => {
       await call();
       return false;
     });
-    const [statements, before] = [work().length, await commands()];
+    const [statements, asked] = [work().length, await commands()];
     for (let more = 0; more < 20; more++) assert.equal((await call()).status, 200);
     assert.deepEqual(work().slice(statements), []);
-    assert.deepEqual(await commands(), before);
+    assert.deepEqual(await commands(), asked);
   });
 });
