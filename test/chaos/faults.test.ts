@@ -209,7 +209,10 @@ describe('a database that', () => {
   test('has no connection left for the daemon is stormed by nobody, and is used once it has', async (t) => {
     await isCalm();
     const cold = await unseen(2);
+    // Lest it gets one again between two of theirs, and knows nobody from before.
+    relay.shut();
     await using others = await postgres.takeEveryConnection();
+    relay.mend();
     await until(async () => (await health('readiness')) === 503, 3_000);
     await assertIsAway(cold);
     const perSecond = await attemptsPerSecond();

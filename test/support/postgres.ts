@@ -60,7 +60,14 @@ export async function startPostgres(stateDir: string, settings: Readonly<Record<
       .split('\n')
       .map((line) => line.trim().split(/\s+/).map(Number))
       .flatMap(([pid, parent]) => (parent === postmaster && pid !== undefined ? [pid] : []));
-    for (const pid of [postmaster, ...children]) process.kill(pid, name);
+    for (const pid of [postmaster, ...children]) {
+      try {
+        process.kill(pid, name);
+      } catch (error) {
+        // It has ended since it was listed.
+        if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+      }
+    }
   }
 
   /** As another program that opens too many; those of gatewayctl are ended until it has none. */
@@ -76,15 +83,16 @@ export async function startPostgres(stateDir: string, settings: Readonly<Record<
       if (isTaken) held.push(client);
       return isTaken;
     };
-    const theirs = `from pg_stat_activity where application_name like 'gatewayctl%'`;
+    await takeOne();
+    const [{ max_connections: all } = {}] = await query('show max_connections');
     const deadline = performance.now() + 10_000;
-    let left = 1;
-    while (left > 0) {
-      if (performance.now() > deadline) throw new Error(`gatewayctl still has ${left} connections`);
+    // Counted by those that are held: one that is just being let in has no name yet.
+    while (held.length < Number(all)) {
+      if (performance.now() > deadline) throw new Error(`Only ${held.length} of ${String(all)} connections were free`);
+      await held[0]?.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'gatewayctl%'`,
+      );
       while (await takeOne());
-      await held[0]?.query(`select pg_terminate_backend(pid) ${theirs}`);
-      while (await takeOne());
-      left = (await held[0]?.query(`select 1 ${theirs}`))?.rowCount ?? 1;
     }
     return {
       async [Symbol.asyncDispose]() {
