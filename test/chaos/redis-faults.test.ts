@@ -12,6 +12,9 @@ import { startRedisRelay } from '../support/redis-relay.ts';
 /** As src/access/redis-link.ts has it. */
 const deadlineMs = 50;
 
+/** Two seconds are the goal, and the report says what it was; a machine with far too much to do takes longer. */
+const backWithinMs = 4_000;
+
 describe('with a Redis', { skip: skipWithoutRedis }, () => {
   const started = new AsyncDisposableStack();
   let pool: Pool;
@@ -113,7 +116,7 @@ describe('with a Redis', { skip: skipWithoutRedis }, () => {
     await redis.start();
     const ms = await msUntil(() => timesBack() === 1);
     t.diagnostic(`used ${Math.round(ms)} ms after it is there`);
-    assert.ok(ms < 2_000, `${ms} ms`);
+    assert.ok(ms < backWithinMs, `${ms} ms`);
     await assertIsUsed();
   });
 
@@ -148,7 +151,7 @@ describe('with a Redis', { skip: skipWithoutRedis }, () => {
       }
       const ms = await msUntil(() => timesBack() > back);
       t.diagnostic(`slowest ${Math.round(slowest)} ms; used ${Math.round(ms)} ms after it is back`);
-      assert.ok(ms < 2_000, `${ms} ms`);
+      assert.ok(ms < backWithinMs, `${ms} ms`);
       assert.equal(timesAway(), away + 1, 'one line says so');
       await assertIsUsed();
     });
@@ -230,7 +233,7 @@ describe('with a Redis', { skip: skipWithoutRedis }, () => {
     }
     const ms = await msUntil(async () => (await status(cold)) === 200 && (await health('readiness')) === 200);
     t.diagnostic(`all is well ${Math.round(ms)} ms after both are back`);
-    assert.ok(ms < 2_000, `${ms} ms`);
+    assert.ok(ms < backWithinMs, `${ms} ms`);
     await until(() => timesBack() > back, 2_000);
   });
 
