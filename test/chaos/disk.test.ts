@@ -52,7 +52,7 @@ test(
     assert.equal((await daemon.request('GET', '/health/liveliness', { key: '' })).status, 200);
     for (const { status } of await Promise.all(running)) assert.equal(status, 200, 'it was let in before');
     await limitFiles('unlimited');
-    await until(async () => (await chat('quick')).status === 200, 2_000);
+    await until(async () => (await chat('quick')).status === 200, 5_000);
     const booked = async () =>
       (await pool.query<{ request_id: string }>('select request_id from gatewayctl.spend_logs')).rows.map(
         ({ request_id: id }) => id,

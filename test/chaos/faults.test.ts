@@ -178,7 +178,7 @@ describe('a database that', () => {
     } finally {
       relay.slow(0);
     }
-    await until(async () => (await chat(late)).status === 200 && (await make()).status === 200, 2_000);
+    await until(async () => (await chat(late)).status === 200 && (await make()).status === 200, 5_000);
   });
 
   test('is read-only, as a standby is, lets every key call and refuses changes by that name', async () => {
@@ -205,7 +205,7 @@ describe('a database that', () => {
     } finally {
       await setReadOnly('off');
     }
-    await until(async () => (await make()).status === 200, 2_000);
+    await until(async () => (await make()).status === 200, 5_000);
     assert.equal((await chat(cold)).status, 200, 'it was not blocked');
   });
 
