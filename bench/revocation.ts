@@ -68,11 +68,15 @@ async function revoke(daemons: readonly Daemon[], index: number): Promise<number
   return Math.max(0, last - acknowledgedAt);
 }
 
-async function series(daemons: readonly Daemon[], count: number, before?: () => Promise<void>): Promise<number[]> {
+/** Puts something wrong before a revocation, and returns what puts it right after it. */
+type Fault = () => Promise<() => Promise<unknown>>;
+
+async function series(daemons: readonly Daemon[], count: number, fault?: Fault): Promise<number[]> {
   const times: number[] = [];
   for (let index = 0; index < count; index++) {
-    await before?.();
+    const mend = await fault?.();
     times.push(await revoke(daemons, index));
+    await mend?.();
   }
   return times.toSorted((one, other) => one - other);
 }
@@ -124,13 +128,30 @@ opened.defer(() => pool.end());
 const count = Number(flags.revocations);
 await series(daemons, 40);
 report('all is well', await series(daemons, count));
-const cut = `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatewayctl-listen'`;
-report(
-  'every notification connection cut',
-  await series(daemons, Math.ceil(count / 5), async () => void (await pool.query(cut))),
-);
+const listening = `from pg_stat_activity where application_name = 'gatewayctl-listen'`;
+const cut: Fault = async () => {
+  await pool.query(`select pg_terminate_backend(pid) ${listening}`);
+  return async () => undefined;
+};
+/** The connections stay, and nothing comes: each daemon hears it from Redis, or gives its connection up after a while. */
+const halfOpen: Fault = async () => {
+  const { rows } = await pool.query<{ pid: number }>(`select pid ${listening}`);
+  for (const { pid } of rows) process.kill(pid, 'SIGSTOP');
+  return async () => {
+    for (const { pid } of rows) process.kill(pid, 'SIGCONT');
+    // Those that were given up end, and each daemon has one again.
+    for (let left = 0; left !== daemonCount; await wait(20)) {
+      left = (await pool.query(`select 1 ${listening}`)).rows.length;
+    }
+    await wait(300);
+  };
+};
+const fewer = Math.ceil(count / 5);
+report('every notification connection cut', await series(daemons, fewer, cut));
+report('every notification connection half-open', await series(daemons, fewer, halfOpen));
 redis.pause();
-report('Redis stopped', await series(daemons, Math.ceil(count / 5)));
+report('Redis stopped', await series(daemons, fewer));
+report('Redis stopped, every notification connection half-open', await series(daemons, Math.ceil(fewer / 4), halfOpen));
 redis.resume();
 process.stdout.write(`${table.toString()}\nGoal: at most ${goalMs} ms from the acknowledgement to the last answer.\n`);
 process.exitCode = worst <= goalMs ? 0 : 1;

@@ -11,11 +11,12 @@ import type { Principal } from './access/principal.ts';
 import type { Seed } from './access/principal-of.ts';
 import type { Database } from './database.ts';
 import type { Provisioning } from './jwt/provisioning.ts';
+import type { Change } from './db/notify.ts';
 import { OutageLog } from './db/outage-log.ts';
 import { OwnPlaces } from './egress/own-places.ts';
 import { proxyVariables } from './egress/proxy-variables.ts';
 import { Explainer } from './explain/explainer.ts';
-import { follower, listen } from './following.ts';
+import { follower, listen, takesAway } from './following.ts';
 import { toMilliseconds } from './kernel/duration.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
@@ -65,13 +66,13 @@ export async function createDataPlane(parts: DataPlaneParts) {
       ...(settings.spendRetention && { retentionDays: toMilliseconds(settings.spendRetention) / DAY_MS }),
     }),
   );
-  const shared = settings.redisUrl === undefined ? undefined : opened.use(await openRedis(settings.redisUrl, parts));
+  const redis = settings.redisUrl === undefined ? undefined : opened.use(await joinRedis(settings.redisUrl, parts));
   const cache = new KeyCache({
     ttl: toMilliseconds(settings.authCacheTtl),
     negativeTtl: NEGATIVE_TTL_MS,
     maxEntries: KEYS_AT_MOST,
     staleMax: toMilliseconds(settings.authStaleMax),
-    shared,
+    shared: redis?.cache,
   });
   const seed: Seed = (entity, id, spent) => metering.seed(entity, id, spent);
   const payers = new Payers({
@@ -133,6 +134,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
   const listener = listen(parts, { cache, payers, reload, metering, deployments, follow, outage });
   await reload();
   opened.use(listener);
+  redis?.follow(follow);
   await listener.start();
 
   const scopeFor =
@@ -181,7 +183,11 @@ export async function createDataPlane(parts: DataPlaneParts) {
     proxy,
     explainer,
     tokenTest: tokens?.test ?? noTokens,
-    follow,
+    /** What this daemon has changed itself. */
+    follow(change: Change) {
+      if (takesAway(change)) redis?.announce(change);
+      return follow(change);
+    },
     log,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
@@ -222,12 +228,7 @@ function oneAtATime(run: () => Promise<void>): () => Promise<void> {
 }
 
 /** Loaded only where there is a Redis: the client costs 50 to 100 ms at start. */
-async function openRedis(url: string, { settings, log, sharedSecret }: DataPlaneParts) {
-  const { openSharedCache } = await import('./access/shared-cache.ts');
-  return openSharedCache({
-    url,
-    ttl: toMilliseconds(settings.redisCacheTtl),
-    secret: sharedSecret,
-    warn: (message, error) => log('warn', message, error === undefined ? {} : { error }),
-  });
+async function joinRedis(url: string, { settings, log, sharedSecret }: DataPlaneParts) {
+  const { openRedis } = await import('./access/shared-cache.ts');
+  return openRedis({ url, ttl: toMilliseconds(settings.redisCacheTtl), secret: sharedSecret, log });
 }

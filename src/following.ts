@@ -41,6 +41,10 @@ export function follower(
   };
 }
 
+/** Whether a daemon that does not hear of it would let somebody in who is no longer. */
+export const takesAway = (change: Change): boolean =>
+  change.entity !== 'model' && !(change.entity === 'key' && change.isNew);
+
 /** Hears of changes, whoever made them, and says when it cannot. */
 export function listen(
   { database }: DataPlaneParts,

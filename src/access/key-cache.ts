@@ -46,7 +46,7 @@ export interface Snapshot {
 }
 
 /** A tier outside the process: slow, fallible, never trusted to be there. */
-export interface SharedCache extends AsyncDisposable {
+export interface SharedCache {
   get(hash: string): Promise<Snapshot | undefined>;
   set(hash: string, snapshot: Snapshot): Promise<void>;
   delete(hashes: readonly string[]): Promise<void>;
@@ -180,10 +180,16 @@ export class KeyCache {
     // The oldest leave first, and it is new now.
     this.#entries.delete(hash);
     await this.#local.set(hash, kept, kept.freshUntilMs - performance.now() + this.#options.staleMax);
-    if (!snapshot || !this.#options.shared) return;
-    await this.#options.shared.set(hash, snapshot);
+    // Nobody waits for it: of a Redis that stands still a request pays for the question, and not for the answer too.
+    if (snapshot) void this.#share(hash, snapshot, fence);
+  }
+
+  async #share(hash: string, snapshot: Snapshot, fence: Fence): Promise<void> {
+    const { shared } = this.#options;
+    if (!shared) return;
+    await shared.set(hash, snapshot);
     // Invalidated while it was being written: the deletion may have overtaken it.
-    if (fence.changes !== this.#changes) await this.#options.shared.delete([hash]);
+    if (fence.changes !== this.#changes) await shared.delete([hash]);
   }
 
   #kept({ principal }: Known, ttl = this.#options.ttl): Kept {
@@ -313,10 +319,6 @@ export class KeyCache {
       this.#changed.delete(name);
       this.#changed.set(name, change);
     }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#options.shared?.[Symbol.asyncDispose]();
   }
 }
 

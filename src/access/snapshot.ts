@@ -1,8 +1,8 @@
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { roles } from '../kernel/operation.ts';
 import type { Snapshot } from './key-cache.ts';
 import { budgetEntities } from './principal.ts';
+import { createTextSigner } from './signed-text.ts';
 
 /** Of the stored text's form. Daemons of two versions may share a Redis: what is of another form is another's. */
 export const snapshotVersion = 'v5';
@@ -87,23 +87,15 @@ export interface SnapshotCodec {
  * @param secret one that all daemons of a database have; the code's key is derived from it for this purpose alone
  */
 export function createSnapshotCodec(secret: Buffer | string): SnapshotCodec {
-  const key = Buffer.from(hkdfSync('sha256', secret, '', 'gatewayctl cache-mac', 32));
-  const code = (hash: string, json: string): Buffer =>
-    createHmac('sha256', key)
-      .update(JSON.stringify([snapshotVersion, hash, json]))
-      .digest();
-
+  const signer = createTextSigner(secret, 'cache-mac');
   return {
     encode(hash, snapshot) {
       const json = JSON.stringify(snapshot, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
-      return `${code(hash, json).toString('base64url')}.${json}`;
+      return signer.sign(json, [snapshotVersion, hash]);
     },
     decode(hash, stored) {
-      const dot = stored.indexOf('.');
-      const json = stored.slice(dot + 1);
-      const given = Buffer.from(stored.slice(0, Math.max(0, dot)), 'base64url');
-      const expected = code(hash, json);
-      if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined;
+      const json = signer.open(stored, [snapshotVersion, hash]);
+      if (json === undefined) return undefined;
       try {
         return Shape.safeParse(JSON.parse(json)).data;
       } catch {

@@ -44,7 +44,32 @@ function isTrouble(thrown: unknown): boolean {
  */
 export function asDatabaseTrouble(thrown: unknown): unknown {
   if (thrown instanceof GatewayError || !isTrouble(thrown)) return thrown;
-  return databaseAway(thrown);
+  return unwritable(thrown) ?? databaseAway(thrown);
+}
+
+/** It answers, and what is read from it is right, so that nothing is served from before for these. */
+const unwritables = {
+  '25006': [
+    'database_read_only',
+    'The database takes no changes: it is read-only',
+    'Is it a standby, or is default_transaction_read_only set? Nothing was changed; what is read goes on.',
+  ],
+  '53100': [
+    'database_full',
+    'The database takes no changes: its disk is full',
+    'Nothing was changed; what is read goes on. Make room, and all goes on by itself.',
+  ],
+} as const;
+
+function unwritable(thrown: unknown): GatewayError | undefined {
+  for (let error = thrown; error instanceof Error; error = error.cause) {
+    const code = codeOf(error) ?? '';
+    const found = Object.entries(unwritables).find(([each]) => each === code);
+    if (!found) continue;
+    const [, [type, message, hint]] = found;
+    return new GatewayError('unavailable', type, message, { hint, headers: { 'retry-after': '5' }, cause: thrown });
+  }
+  return undefined;
 }
 
 export const databaseAway = (cause: unknown): GatewayError =>

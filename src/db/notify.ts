@@ -56,7 +56,7 @@ function portionsOf(change: Change): Change[] {
 }
 
 /** Whoever may connect may notify, so nothing about a payload is taken for granted. */
-function readChange(payload: string): Change | undefined {
+export function readChange(payload: string): Change | undefined {
   try {
     return Change.safeParse(JSON.parse(payload)).data;
   } catch {

@@ -10,23 +10,40 @@ export async function startRelay(databaseUrl: string) {
   const directory = decodeURIComponent(/@([^:/]+):/.exec(databaseUrl)?.[1] ?? '');
   const asked: string[] = [];
   const lines = new Set<Socket>();
-  let isSilent = false;
+  const listening = new WeakSet<Socket>();
+  let silent: 'none' | 'announcements' | 'all' = 'none';
   let isCut = false;
   let isShut = false;
+  let delayMs = 0;
+  let attempts = 0;
+
+  const isSilent = (client: Socket): boolean =>
+    silent === 'all' || (silent === 'announcements' && listening.has(client));
 
   const server = createServer((client) => {
+    attempts++;
     if (isCut || isShut) return void client.destroy();
     const upstream = connect(`${directory}/.s.PGSQL.5432`);
-    const read = statements((text) => asked.push(text));
+    let hasAsked = false;
+    const read = statements((text) => {
+      hasAsked = true;
+      asked.push(text);
+    });
     for (const socket of [client, upstream]) {
       lines.add(socket);
       socket.on('error', () => undefined).on('close', () => lines.delete(socket));
     }
     client.on('data', (bytes) => {
+      if (bytes.includes('gatewayctl-listen')) listening.add(client);
       read(bytes);
-      if (!isSilent) upstream.write(bytes);
+      if (!isSilent(client)) upstream.write(bytes);
     });
-    upstream.on('data', (bytes) => isSilent || client.write(bytes));
+    upstream.on('data', (bytes) => {
+      if (isSilent(client)) return;
+      if (delayMs > 0 && hasAsked && !listening.has(client))
+        setTimeout(() => client.writable && client.write(bytes), delayMs);
+      else client.write(bytes);
+    });
     client.on('close', () => upstream.destroy());
     upstream.on('close', () => client.destroy());
     return undefined;
@@ -42,6 +59,14 @@ export async function startRelay(databaseUrl: string) {
     get lookups() {
       return asked.filter((text) => text === 'key-by-token').length;
     },
+    /** Connections that were asked for. */
+    get attempts() {
+      return attempts;
+    },
+    /** Every answer to a question comes so much later, but for what the connection that hears of changes is told. */
+    slow(ms: number) {
+      delayMs = ms;
+    },
     /** Ends every connection and takes no new one, as a stopped server does. */
     cut() {
       isCut = true;
@@ -52,15 +77,16 @@ export async function startRelay(databaseUrl: string) {
       isShut = true;
     },
     /** Connections stay, and nothing comes through, as behind a broken router. */
-    silence() {
-      isSilent = true;
+    silence(which: 'announcements' | 'all' = 'all') {
+      silent = which;
     },
     /** What was swallowed meanwhile is lost, so the lines from before are cut. */
     mend() {
       for (const socket of lines) socket.destroy();
       isCut = false;
       isShut = false;
-      isSilent = false;
+      silent = 'none';
+      delayMs = 0;
     },
     async [Symbol.asyncDispose]() {
       for (const socket of lines) socket.destroy();

@@ -71,9 +71,41 @@ export async function startPostgres(stateDir: string, settings: Readonly<Record<
     }
   }
 
+  /** As another program that opens too many; those of gatewayctl are ended until it has none. */
+  async function takeEveryConnection(): Promise<AsyncDisposable> {
+    const held: Client[] = [];
+    const takeOne = async (): Promise<boolean> => {
+      const client = new Client({ connectionString: url, application_name: 'others' });
+      client.on('error', () => undefined);
+      const isTaken = await client.connect().then(
+        () => true,
+        () => false,
+      );
+      if (isTaken) held.push(client);
+      return isTaken;
+    };
+    await takeOne();
+    const [{ max_connections: all } = {}] = await query('show max_connections');
+    const deadline = performance.now() + 10_000;
+    // Counted by those that are held: one that is just being let in has no name yet.
+    while (held.length < Number(all)) {
+      if (performance.now() > deadline) throw new Error(`Only ${held.length} of ${String(all)} connections were free`);
+      await held[0]?.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'gatewayctl%'`,
+      );
+      while (await takeOne());
+    }
+    return {
+      async [Symbol.asyncDispose]() {
+        await Promise.all(held.splice(0).map((client) => client.end()));
+      },
+    };
+  }
+
   await start();
   return {
     url,
+    takeEveryConnection,
     socketDirectory: join(stateDir, 'postgres'),
     query,
     start,
