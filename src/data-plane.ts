@@ -184,7 +184,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     explainer,
     tokenTest: tokens?.test ?? noTokens,
     /** What this daemon has changed itself. */
-    follow(change: Change) {
+    follow: (change: Change) => {
       if (takesAway(change)) redis?.announce(change);
       return follow(change);
     },
