@@ -10,7 +10,8 @@ export function usageOf(
   counted: number,
 ): Usage {
   if (usage && relay?.isUsageFinal) return usage;
-  const estimate = estimatedUsage(promptTokens, counted);
+  const isInputKnown = usage && relay?.isInputFinal;
+  const estimate = estimatedUsage(isInputKnown ? usage.promptTokens : promptTokens, counted);
   return usage ? largerUsage(usage, estimate) : estimate;
 }
 

@@ -4,12 +4,13 @@ import { surveyJson } from '../../src/kernel/json-survey.ts';
 import { spliceJson } from '../../src/proxy/json-splice.ts';
 import { createRequestId } from '../../src/proxy/request-id.ts';
 import { DeploymentTable } from '../../src/proxy/routing.ts';
+import { chatEvents } from '../../src/proxy/events/chat-events.ts';
 import { SseScanner } from '../../src/proxy/sse.ts';
 import { aDeployment } from './gateway.ts';
 import { aStream, someUsage } from './upstream.ts';
 
 function scan(chunks: readonly (string | Buffer)[], options: { hidesUsage?: boolean } = {}) {
-  const scanner = new SseScanner({ hidesUsage: true, maxEvent: 10_000, ...options });
+  const scanner = new SseScanner({ dialect: chatEvents, hidesUsage: true, maxEvent: 10_000, ...options });
   const passed: string[] = [];
   for (const chunk of chunks) {
     const events = scanner.push(Buffer.from(chunk as string));

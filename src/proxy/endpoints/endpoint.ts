@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { CallType } from '../../metering/call.ts';
 import type { Usage } from '../../metering/usage.ts';
+import type { GatewayError } from '../../kernel/errors.ts';
+import type { StreamDialect } from '../events/dialect.ts';
 import type { ProxyLimits } from '../limits.ts';
 
 /** What a client asked for, as far as the gateway needs to know. */
@@ -46,8 +48,14 @@ export interface PlainReading {
 export interface Endpoint {
   /** As it stands in the rows of the spend log; LiteLLM's names. */
   readonly callType: CallType;
-  /** At an upstream that speaks as OpenAI does, below its `api_base`. */
+  /** At an upstream that speaks the protocol, below its `api_base`. */
   readonly path: `/${string}`;
+  /** Whose protocol it is, where that is not OpenAI's. */
+  readonly protocol?: 'anthropic';
+  /** How its streams tell what the gateway has to know; as chat completions do where it does not say. */
+  readonly events?: StreamDialect;
+  /** An error as its clients read it, where they do not read OpenAI's. */
+  readonly errorBody?: (error: GatewayError, requestId: string) => object;
   /** @throws GatewayError 400 when the request is not fit to be sent */
   read(source: RequestSource): ModelRequest;
   /** Undefined for what is no answer of this kind. */
