@@ -175,6 +175,8 @@ export class Exchange {
       model: this.model || asked.model,
       version: context.version,
     });
+    // Where Anthropic's clients look for it.
+    if (this.endpoint.protocol === 'anthropic') list.push('request-id', id);
     if (this.#call?.allowance) list.push(...allowanceHeaders(this.#call.allowance));
     if (context.isDraining) list.push('connection', 'close');
     return list;

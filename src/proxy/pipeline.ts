@@ -136,7 +136,7 @@ function admit(exchange: Exchange): void {
   const { context, endpoint, asked, target, principal, charge, request } = exchange;
   // Whoever left meanwhile is not charged for a call that was never made.
   if (exchange.stopped) return;
-  exchange.promptTokens = context.deps.counter.promptTokens(asked.fields, exchange.body.length);
+  exchange.promptTokens = endpoint.isFree ? 0 : context.deps.counter.promptTokens(asked.fields, exchange.body.length);
   exchange.admit(
     context.deps.metering.begin({
       requestId: exchange.id,

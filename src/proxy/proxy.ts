@@ -7,6 +7,7 @@ import { fail } from './failing.ts';
 import { chatCompletions, completions } from './endpoints/chat-completions.ts';
 import { embeddings, moderations } from './endpoints/embeddings.ts';
 import type { Endpoint } from './endpoints/endpoint.ts';
+import { countTokens, messages } from './endpoints/messages.ts';
 import { defaultLimits } from './limits.ts';
 import type { ProxyLimits } from './limits.ts';
 import { listModels, showModel } from './models.ts';
@@ -40,6 +41,8 @@ const exact: ReadonlyMap<string, ReadonlyMap<string, Handler>> = new Map([
       ...routes(['/v1/completions', '/completions'], calls(completions)),
       ...routes(['/v1/embeddings', '/embeddings'], calls(embeddings)),
       ...routes(['/v1/moderations', '/moderations'], calls(moderations)),
+      ...routes(['/v1/messages'], calls(messages)),
+      ...routes(['/v1/messages/count_tokens'], calls(countTokens)),
     ]),
   ],
   ['GET', routes(['/v1/models', '/models'], list)],

@@ -20,6 +20,10 @@ export interface ModelRequest {
   readonly serviceTier: string | undefined;
   readonly endUser: string | undefined;
   readonly tags: readonly string[];
+  /** Headers of the client's that go upstream, names and values in turn; none where absent. */
+  readonly headers?: readonly string[];
+  /** The deployment that has to serve the call, when it is not any of the model's. */
+  readonly deploymentId?: string | undefined;
   /** Of the body that goes upstream. */
   readonly contentType: string;
   /** The client's body with the upstream's name for the model. */
@@ -52,6 +56,8 @@ export interface Endpoint {
   readonly path: `/${string}`;
   /** Whose protocol it is, where that is not OpenAI's. */
   readonly protocol?: 'anthropic';
+  /** Whether no upstream takes money for it. It is checked and counted as any call, and booked without tokens. */
+  readonly isFree?: boolean;
   /** How its streams tell what the gateway has to know; as chat completions do where it does not say. */
   readonly events?: StreamDialect;
   /** An error as its clients read it, where they do not read OpenAI's. */

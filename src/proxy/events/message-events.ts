@@ -1,5 +1,5 @@
 import type { GatewayError } from '../../kernel/errors.ts';
-import { messagesError } from '../endpoints/messages-error.ts';
+import { messagesError, servedTier } from '../endpoints/messages-protocol.ts';
 import { type EventReading, eventText, nothing, recordIn, type SseEvent, type StreamDialect } from './dialect.ts';
 
 /** Anthropic's messages (https://docs.anthropic.com/en/api/messages-streaming); `message_stop` ends them. */
@@ -27,7 +27,7 @@ function read({ name, data }: SseEvent, known: unknown): EventReading | undefine
 /** The input is counted before the model begins. */
 function startOf(message: Readonly<Record<string, unknown>> | undefined): EventReading {
   const usage = recordIn(message, 'usage');
-  return usage ? { usage, isInputFinal: true, tier: usage['service_tier'] } : nothing;
+  return usage ? { usage, isInputFinal: true, tier: servedTier(usage['service_tier']) } : nothing;
 }
 
 /** Counts are those of the whole message so far; of what is not in them the message's start has told. */
@@ -37,5 +37,5 @@ function deltaOf(data: Readonly<Record<string, unknown>>, known: unknown): Event
   if (!reported) return { isFinish };
   const news = Object.entries(reported).filter(([, value]) => value !== null && value !== undefined);
   const usage: Record<string, unknown> = { ...recordIn({ known }, 'known'), ...Object.fromEntries(news) };
-  return { isFinish, usage, isUsageFinal: isFinish, tier: usage['service_tier'] };
+  return { isFinish, usage, isUsageFinal: isFinish, tier: servedTier(usage['service_tier']) };
 }

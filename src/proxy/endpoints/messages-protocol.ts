@@ -34,3 +34,6 @@ export function messagesError(error: GatewayError, requestId?: string) {
     ...(requestId !== undefined && { request_id: requestId }),
   };
 }
+
+/** The service tier of an answer's usage under the name it has in prices: Anthropic calls its usual one `standard`. */
+export const servedTier = (reported: unknown): unknown => (reported === 'standard' ? 'default' : reported);
