@@ -29,6 +29,7 @@ export class StreamAnswer implements Intake {
       dialect: this.#dialect,
       hidesUsage: asked.hidesUsage,
       maxEvent: context.limits.eventBytes,
+      rename: exchange.rename,
     });
   }
 

@@ -86,11 +86,12 @@ export class Transport {
       deployment.params[asked.stream ? 'stream_timeout' : 'timeout'] ?? deployment.params['timeout'],
     );
     const accept = asked.stream ? 'text/event-stream' : 'application/json';
+    const body = asked.bodyFor(request.upstreamModel);
     this.#agent.dispatch(
       {
         origin: address.origin,
-        path: address.path + path + address.query,
-        method: 'POST',
+        path: address.path + withQuery(path, address.query),
+        method: asked.method ?? 'POST',
         headers: [
           ...address.headers,
           ...request.headers,
@@ -101,7 +102,7 @@ export class Transport {
           'x-request-id',
           request.id,
         ],
-        body: asked.bodyFor(request.upstreamModel),
+        body: body.length > 0 ? body : null,
         headersTimeout: waitMs ?? this.#limits.firstByteMs,
         bodyTimeout: this.#limits.idleMs,
       },
@@ -110,6 +111,10 @@ export class Transport {
     return call;
   }
 }
+
+/** @param query with its question mark, or empty */
+const withQuery = (path: string, query: string): string =>
+  path + (path.includes('?') ? query.replace('?', '&') : query);
 
 export const notServed = ({ endpoint, deployment }: UpstreamRequest): GatewayError =>
   new GatewayError('invalid', 'unsupported_endpoint', `Model ${deployment.name} does not serve ${endpoint.path}`, {

@@ -9,6 +9,7 @@ import { estimatePromptTokens } from '../../src/metering/estimate.ts';
 import type { Deployment } from '../../src/models/deployment.ts';
 import { createProxy } from '../../src/proxy/proxy.ts';
 import type { Proxy, ProxyDeps } from '../../src/proxy/proxy.ts';
+import { ResponseIds } from '../../src/proxy/response-ids.ts';
 import { DeploymentTable } from '../../src/proxy/routing.ts';
 
 export const aPrincipal: Principal = {
@@ -89,6 +90,7 @@ export class Gateway {
       now: () => new Date(),
       log: (level, message, fields) => this.logged.push(`${level} ${message} ${JSON.stringify(fields)}`),
       version: '1.2.3',
+      responseIds: new ResponseIds('a secret of the tests'),
       counter: { promptTokens: estimatePromptTokens, completionTokens: (text) => Math.ceil(text.length / 4) },
       ...deps,
     });

@@ -36,8 +36,8 @@ const chunk = (choices: readonly object[], rest: object = {}): string =>
     choices,
     ...rest,
   });
-const delta = (delta: object, finish_reason: string | null = null): string =>
-  chunk([{ index: 0, delta, logprobs: null, finish_reason }], { usage: null });
+const delta = (news: object, finish_reason: string | null = null): string =>
+  chunk([{ index: 0, delta: news, logprobs: null, finish_reason }], { usage: null });
 const chatUsage = (prompt_tokens: number, completion_tokens: number, details: object = {}): object => ({
   prompt_tokens,
   completion_tokens,

@@ -5,7 +5,7 @@ import { isRecord } from '../../kernel/record.ts';
 import { type Members, spliceJson } from '../json-splice.ts';
 import type { ProxyLimits } from '../limits.ts';
 import { refuseOverrides } from '../overrides.ts';
-import type { ModelRequest, RequestSource } from './endpoint.ts';
+import type { ModelRequest, NamedResponse, RequestSource } from './endpoint.ts';
 import { readTags, storable, takesTagsOut, withoutTags } from './tags.ts';
 
 const surveyed = new Set(['model', 'stream_options', 'previous_response_id']);
@@ -32,8 +32,7 @@ export interface Asked {
   readonly serviceTier?: string | undefined;
   /** Headers of the client's that go upstream, names and values in turn. */
   readonly headers?: readonly string[];
-  /** The deployment that has to serve the call, when it is not any of the model's. */
-  readonly deploymentId?: string | undefined;
+  readonly response?: NamedResponse | undefined;
   /** Members that go upstream in the place of the client's, besides the model. */
   readonly members?: Members;
 }
@@ -50,7 +49,7 @@ export class JsonRequest implements ModelRequest {
   readonly endUser: string | undefined;
   readonly tags: readonly string[];
   readonly headers: readonly string[];
-  readonly deploymentId: string | undefined;
+  readonly response: NamedResponse | undefined;
   readonly contentType = 'application/json';
   readonly #body: JsonBody;
   readonly #members: Members;
@@ -68,7 +67,7 @@ export class JsonRequest implements ModelRequest {
     this.answers = asked.answers ?? 1;
     this.serviceTier = 'serviceTier' in asked ? asked.serviceTier : textOf(fields, 'service_tier');
     this.headers = asked.headers ?? [];
-    this.deploymentId = asked.deploymentId;
+    this.response = asked.response;
     this.endUser = (typeof user === 'string' && storable(user)) || undefined;
     this.tags = readTags(fields);
   }

@@ -6,7 +6,7 @@ import type { Provider, Receiver, UpstreamCall, UpstreamRequest } from './provid
 /** An upstream that is not there: it makes its answers up, so that the gateway can be tried without an account. */
 export const mock: Provider = {
   send(request, receiver) {
-    if (request.endpoint.protocol !== undefined) throw notServed(request);
+    if (request.endpoint.protocol !== undefined || request.endpoint.rename) throw notServed(request);
     const call = new MockCall(request, receiver);
     call.begin();
     return call;
