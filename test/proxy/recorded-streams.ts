@@ -292,6 +292,7 @@ export const responseStreams = {
     events: responseEvents(
       [
         { type: 'response.output_item.added', output_index: 0, item: { id: 'msg_1', type: 'message', content: [] } },
+        { type: 'response.content_part.added', ...place, part: { type: 'output_text', annotations: [], text: '' } },
         { type: 'response.output_text.delta', ...place, delta: 'One', logprobs: [], obfuscation: 'x8f' },
         { type: 'response.output_text.delta', ...place, delta: ' two', logprobs: [] },
         { type: 'response.output_text.done', ...place, text: 'One two' },
