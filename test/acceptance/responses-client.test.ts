@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import OpenAI, { BadRequestError, NotFoundError } from 'openai';
+import { BadRequestError, NotFoundError, type OpenAI } from 'openai';
 import { aResponse, responseStreams, upstreamId } from '../proxy/recorded-streams.ts';
 import type { UpstreamRecord, UpstreamScript } from '../proxy/upstream.ts';
 import { until } from '../support/gateway.ts';

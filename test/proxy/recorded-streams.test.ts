@@ -1,21 +1,9 @@
 import assert from 'node:assert/strict';
-import { Agent } from 'node:http';
-import { describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import type { CallOutcome } from '../../src/metering/call.ts';
-import { type Answer, Gateway, aDeployment } from './gateway.ts';
+import type { Cut, CutStream } from './cut-streams.ts';
 import { type RecordedStream, recordedStreams, upstreamId } from './recorded-streams.ts';
-import { startUpstream } from './upstream.ts';
-
-/** How many cuts are tried at once. */
-const atOnce = 16;
-
-async function inTurns(count: number, work: (index: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  const worker = async () => {
-    while (next < count) await work(next++);
-  };
-  await Promise.all(Array.from({ length: atOnce }, worker));
-}
 
 /** Events with blank lines between them, whatever the line ends, and the upstream's names for its responses. */
 const eventsIn = (text: string): string[] =>
@@ -34,7 +22,7 @@ const broken: Readonly<Record<string, RegExp>> = {
 };
 
 /** A stream of which some was passed on ends with an error, after nothing but what the upstream sent. */
-function assertBroken(recorded: RecordedStream, { text, complete }: Answer, cutAfter: number): void {
+function assertBroken(recorded: RecordedStream, { text, complete }: Cut['answer'], cutAfter: number): void {
   const sent = Buffer.from(recorded.events.join('')).subarray(0, cutAfter).toString();
   const events = eventsIn(text);
   if (recorded.path.endsWith('completions')) assert.equal(events.pop(), 'data: [DONE]', `at ${cutAfter}`);
@@ -68,38 +56,35 @@ function assertPaid(recorded: RecordedStream, { status, usage }: CallOutcome, cu
   if (isStarted) assert.equal(usage.promptTokens, promptTokens, `at ${cutAfter}`);
 }
 
-describe('a recorded stream that is cut at any byte is never made out to be whole, and is one row', () => {
-  for (const recorded of recordedStreams) {
-    test(recorded.name, async () => {
-      const whole = Buffer.from(recorded.events.join(''));
-      await using upstream = await startUpstream();
-      upstream.script(({ body }) => ({ chunks: [whole], cutAfter: Number(body['model']) }));
-      const apiBase = recorded.provider === 'anthropic' ? upstream.url.replace(/\/v1$/, '') : upstream.url;
-      const deployment = aDeployment({ name: 'cut-*', upstreamModel: '*', provider: recorded.provider, apiBase });
-      // Connections that are used again halve the time this takes.
-      const agent = new Agent({ keepAlive: true });
-      await using gateway = await Gateway.start({ deployments: [deployment] });
+function assertHonest(recorded: RecordedStream, cuts: readonly Cut[]): void {
+  const whole = Buffer.from(recorded.events.join(''));
+  assert.equal(cuts.length, whole.length + 1);
+  for (const [cutAfter, { answer, outcomes }] of cuts.entries()) {
+    assert.equal(outcomes.length, 1, `at ${cutAfter}`);
+    const outcome = outcomes[0]!;
+    if (cutAfter === whole.length) {
+      assert.deepEqual([answer.status, outcome.status, outcome.usage?.estimated], [200, 'success', false]);
+      assert.partialDeepStrictEqual(outcome.usage, recorded.usage);
+      assert.match(answer.text, recorded.completion);
+      assert.equal(eventsIn(answer.text).at(-1), eventsIn(whole.toString()).at(-1));
+      return;
+    }
+    assertPaid(recorded, outcome, cutAfter);
+    if (answer.status === 200) assertBroken(recorded, answer, cutAfter);
+    else assert.ok(cutAfter < Buffer.byteLength(recorded.events[0]!), `at ${cutAfter}`);
+  }
+}
 
-      await inTurns(whole.length + 1, async (cutAfter) => {
-        const body = { ...recorded.body, model: `cut-${cutAfter}` };
-        const answer = await gateway.send(body, { path: recorded.path, agent });
-        const booked = gateway.bookings.filter(({ start }) => start.model === `cut-${cutAfter}`);
-        assert.deepEqual([booked.length, booked[0]?.outcomes.length], [1, 1], `at ${cutAfter}`);
-        const outcome = booked[0]!.outcomes[0]!;
-        if (cutAfter < whole.length) assertPaid(recorded, outcome, cutAfter);
-        if (answer.status !== 200) {
-          assert.ok(cutAfter < Buffer.byteLength(recorded.events[0]!), `at ${cutAfter}`);
-        } else if (cutAfter < whole.length) {
-          assertBroken(recorded, answer, cutAfter);
-        } else {
-          assert.deepEqual([outcome.status, outcome.usage?.estimated], ['success', false]);
-          assert.partialDeepStrictEqual(outcome.usage, recorded.usage);
-          assert.match(answer.text, recorded.completion);
-          assert.equal(eventsIn(answer.text).at(-1), eventsIn(whole.toString()).at(-1));
-        }
-      });
-      assert.equal(gateway.bookings.length, whole.length + 1);
-      agent.destroy();
-    });
+describe('a recorded stream that is cut at any byte is never made out to be whole, and is one row', () => {
+  const found = new Map(recordedStreams.map(({ name }) => [name, Promise.withResolvers<readonly Cut[]>()]));
+  let worker: Worker;
+  before(() => {
+    worker = new Worker(new URL('cut-streams.ts', import.meta.url));
+    worker.on('message', ({ name, cuts }: CutStream) => found.get(name)?.resolve(cuts));
+    worker.on('error', (error) => found.forEach(({ reject }) => reject(error)));
+  });
+  after(() => worker.terminate());
+  for (const recorded of recordedStreams) {
+    test(recorded.name, async () => assertHonest(recorded, (await found.get(recorded.name)?.promise) ?? []));
   }
 });

@@ -1,6 +1,6 @@
 import type { Usage } from '../../src/metering/usage.ts';
 
-/** A stream as an upstream sent it, shortened. */
+/** A stream as an upstream sent it, without what says nothing here: it is cut at each of its bytes. */
 export interface RecordedStream {
   readonly name: string;
   readonly provider: 'openai' | 'anthropic';
@@ -28,20 +28,16 @@ const withUsage = { ...asked, stream_options: { include_usage: true } };
 
 const chunk = (choices: readonly object[], rest: object = {}): string =>
   data({
-    id: 'chatcmpl-BX1',
+    id: 'chatcmpl-1',
     object: 'chat.completion.chunk',
-    created: 1_764_230_400,
-    model: 'gpt-4.1-mini-2025-04-14',
-    service_tier: 'default',
     choices,
     ...rest,
   });
 const delta = (news: object, finish_reason: string | null = null): string =>
-  chunk([{ index: 0, delta: news, logprobs: null, finish_reason }], { usage: null });
+  chunk([{ index: 0, delta: news, finish_reason }], { usage: null });
 const chatUsage = (prompt_tokens: number, completion_tokens: number, details: object = {}): object => ({
   prompt_tokens,
   completion_tokens,
-  total_tokens: prompt_tokens + completion_tokens,
   ...details,
 });
 
@@ -119,9 +115,7 @@ const text = (value: string, finish_reason: string | null = null): string =>
   data({
     id: 'cmpl-1',
     object: 'text_completion',
-    created: 1_764_230_400,
-    choices: [{ text: value, index: 0, logprobs: null, finish_reason }],
-    model: 'gpt-3.5-turbo-instruct:20230824-v2',
+    choices: [{ text: value, index: 0, finish_reason }],
   });
 
 const completions: readonly RecordedStream[] = [
@@ -149,7 +143,7 @@ const messageStart = (usage: object): string =>
       id: 'msg_01',
       type: 'message',
       role: 'assistant',
-      model: 'claude-sonnet-4-5-20250929',
+      model: 'claude-odd',
       content: [],
       stop_reason: null,
       stop_sequence: null,
@@ -246,7 +240,7 @@ export const aResponse = (given: object = {}): Record<string, unknown> => ({
   object: 'response',
   status: 'completed',
   error: null,
-  model: 'gpt-4.1-mini-2025-04-14',
+  model: 'gpt-4.1-mini',
   output: [
     {
       id: 'msg_1',
@@ -272,7 +266,6 @@ const responseUsage = {
 };
 const used = { promptTokens: 36, completionTokens: 8, cacheReadTokens: 12, reasoningTokens: 3 };
 
-/** Without most of what OpenAI repeats here, because each of its bytes is a cut. */
 const begun = { id: upstreamId, object: 'response', status: 'in_progress', output: [], usage: null };
 
 function responseEvents(middle: readonly Typed[], end: Typed): string[] {
