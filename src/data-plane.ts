@@ -32,6 +32,8 @@ export interface DataPlaneParts extends ServeParts {
   readonly masterKey: string;
   /** Known to every daemon on this database and to nobody else: what entries in Redis and the ids of responses are signed with. */
   readonly sharedSecret: Buffer | string;
+  /** What other daemons may have in its place, while the encryption key is being changed. */
+  readonly otherSecrets: readonly Buffer[];
   readonly vault: Vault;
   readonly configured: readonly Deployment[];
   /** Makes what the settings want to be there for the bearer of a token. */
@@ -153,7 +155,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       now,
       log,
       version,
-      responseIds: new ResponseIds(parts.sharedSecret),
+      responseIds: new ResponseIds(parts.sharedSecret, parts.otherSecrets),
       counter: { promptTokens: estimatePromptTokens, completionTokens: countCompletion },
       limits: {
         bodyBytes: settings.bodyLimit,

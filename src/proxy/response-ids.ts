@@ -24,35 +24,40 @@ const longestId = 2_048;
  */
 export class ResponseIds {
   readonly #key: Buffer;
+  readonly #keys: readonly Buffer[];
 
-  /** @param secret known to every daemon of one database and to nobody else */
-  constructor(secret: Buffer | string) {
-    this.#key = Buffer.from(hkdfSync('sha256', secret, '', 'gatewayctl response-id', 32));
+  /**
+   * @param secret known to every daemon of one database and to nobody else
+   * @param others what some of those daemons may have in its place, while it is being changed
+   */
+  constructor(secret: Buffer | string, others: readonly (Buffer | string)[] = []) {
+    this.#key = keyFrom(secret);
+    this.#keys = [this.#key, ...others.map(keyFrom)];
   }
 
   seal({ model, deploymentId, upstreamId }: KeptResponse, owner: Owner): string {
     const content = Buffer.from(JSON.stringify([deploymentId, model, upstreamId]));
-    return prefix + Buffer.concat([this.#mac(content, owner), content]).toString('base64url');
+    return prefix + Buffer.concat([macOf(this.#key, content, owner), content]).toString('base64url');
   }
 
   /** Whether it was made here, for this owner: for others it is as unknown as one that never was. */
   isOwn(id: string, owner: Owner): boolean {
     const bytes = bytesOf(id);
-    return (
-      bytes !== undefined && timingSafeEqual(bytes.subarray(0, macBytes), this.#mac(bytes.subarray(macBytes), owner))
-    );
+    if (!bytes) return false;
+    const mac = bytes.subarray(0, macBytes);
+    const content = bytes.subarray(macBytes);
+    return this.#keys.some((key) => timingSafeEqual(mac, macOf(key, content, owner)));
   }
+}
 
-  #mac(content: Buffer, owner: Owner): Buffer {
-    // The length keeps what is the owner's apart from what is not.
-    const whose = Buffer.from(ownerName(owner));
-    return createHmac('sha256', this.#key)
-      .update(`${whose.length}:`)
-      .update(whose)
-      .update(content)
-      .digest()
-      .subarray(0, macBytes);
-  }
+const keyFrom = (secret: Buffer | string): Buffer =>
+  Buffer.from(hkdfSync('sha256', secret, '', 'gatewayctl response-id', 32));
+
+function macOf(key: Buffer, content: Buffer, owner: Owner): Buffer {
+  const whose = Buffer.from(ownerName(owner));
+  // The length keeps what is the owner's apart from what is not.
+  const mac = createHmac('sha256', key).update(`${whose.length}:`).update(whose).update(content);
+  return mac.digest().subarray(0, macBytes);
 }
 
 /** A user in a team; a key's own where it has neither, so that two keys of nobody are two tenants. */

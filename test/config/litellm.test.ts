@@ -158,6 +158,14 @@ test('OPENAI_API_KEY goes to nobody but OpenAI', () => {
   assert.equal(deployments[0]?.apiKey, undefined);
 });
 
+test('ANTHROPIC_API_KEY goes to nobody but Anthropic', () => {
+  const both = { ...env, ANTHROPIC_API_KEY: 'sk-ant-canary' };
+  const keyOf = (params: string) => loadYaml(model(params), { env: both }).deployments[0]?.apiKey;
+  assert.equal(keyOf('model: anthropic/claude'), 'sk-ant-canary');
+  assert.equal(keyOf('model: anthropic/claude, api_base: "http://elsewhere"'), undefined);
+  assert.equal(keyOf('model: openai/x'), 'sk-openai-canary');
+});
+
 test('environment_variables serve references, and the real environment wins over them', () => {
   const yaml = `environment_variables: {K: own-value-of-k}\n${model('model: mock/x, api_key: os.environ/K')}`;
   assert.equal(loadYaml(yaml).deployments[0]?.apiKey, 'own-value-of-k');
