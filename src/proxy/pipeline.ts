@@ -118,7 +118,7 @@ function route(exchange: Exchange): void {
   const { deployments } = context.deps;
   const { teamId } = principal;
   const target = response
-    ? deployments.findBeside(response.kept.deploymentId, model, teamId)
+    ? deployments.findKeeper(response.kept.deploymentId, model, teamId, { isExact: endpoint.isFree === true })
     : deployments.find(model, teamId);
   if (!target) throw response?.unknown(response.id) ?? unknownModel(asked.model, endpoint.path);
   exchange.target = target;

@@ -83,13 +83,21 @@ export class DeploymentTable {
     return deployment && targetOf(group, deployment, model);
   }
 
-  /** One of them that has the account of another deployment, and so finds there what that has left. */
-  findBeside(deploymentId: string, model: string, teamId: string | null): Target | undefined {
-    const maker = this.#deployments.find(({ id }) => id === deploymentId);
+  /**
+   * Where something is that a deployment has left at its upstream: there, or for a call of another model, at one of the
+   * model's that has the same account.
+   */
+  findKeeper(
+    deploymentId: string,
+    model: string,
+    teamId: string | null,
+    { isExact }: { isExact: boolean },
+  ): Target | undefined {
+    const keeper = this.#deployments.find(({ id }) => id === deploymentId);
+    if (!keeper) return undefined;
+    if (isExact) return { deployment: keeper, upstreamModel: keeper.upstreamModel };
     const group = this.#group(model, teamId);
-    if (!maker || !group) return undefined;
-    const same = group.deployments.filter((each) => each.id === maker.id || isSameAccount(each, maker));
-    const deployment = pick(same);
+    const deployment = group && pick(group.deployments.filter((each) => isSameAccount(each, keeper)));
     return deployment && targetOf(group, deployment, model);
   }
 

@@ -94,6 +94,16 @@ test('a response that fails says so in its own last event, under the client’s 
   assert.deepEqual([status, usage?.promptTokens, usage?.completionTokens], ['interrupted', 36, 8]);
 });
 
+test('an error that OpenAI sends in a stream of a response keeps its code and its shape', async () => {
+  const { events } = responseStreams.text;
+  const error = errorEvent({ code: 'server_is_overloaded', message: 'Not now', param: null, sequence_number: 4 });
+  await using site = await startSite('openai', { chunks: [...events.slice(0, 4), error, ...events.slice(4)] });
+  const { text } = await site.gateway.send(...ask(responseStreams.text));
+  const told = { type: 'error', code: 'server_is_overloaded', message: 'Not now', param: null, sequence_number: 4 };
+  assert.deepEqual(JSON.parse(text.slice(text.lastIndexOf('data: ') + 6)), told);
+  assert.equal(site.gateway.outcome.status, 'interrupted');
+});
+
 test('an interruption of a response has the number that comes next', async () => {
   const { events } = responseStreams.text;
   await using site = await startSite('openai', { chunks: [events.slice(0, 4).join('')] });

@@ -140,6 +140,24 @@ test('an exact name wins over a pattern, a longer pattern over a shorter one', (
   assert.equal(found('openai/o3'), undefined);
 });
 
+test('what a deployment has left at its upstream is looked for there, and by another model at the same account', () => {
+  const account = { apiBase: 'http://one', apiKey: 'a' };
+  const table = new DeploymentTable([
+    aDeployment({ id: 'maker', name: 'old', ...account }),
+    aDeployment({ id: 'same', name: 'new-*', upstreamModel: '*', ...account }),
+    aDeployment({ id: 'other', name: 'new-*', upstreamModel: '*', ...account, apiKey: 'b' }),
+  ]);
+  const found = (keeper: string, model: string, isExact: boolean) => {
+    const target = table.findKeeper(keeper, model, null, { isExact });
+    return target && [target.deployment.id, target.upstreamModel];
+  };
+  for (let turn = 0; turn < 20; turn++) assert.deepEqual(found('maker', 'new-x', false), ['same', 'x']);
+  assert.deepEqual(found('maker', 'old', false), ['maker', 'gpt-4o-2024-08-06']);
+  assert.deepEqual(found('maker', 'gone', true), ['maker', 'gpt-4o-2024-08-06']);
+  assert.equal(found('maker', 'gone', false), undefined);
+  assert.equal(found('nobody', 'old', true), undefined);
+});
+
 test('calls are spread over the deployments of a name', () => {
   const table = new DeploymentTable(['1', '2', '3'].map((id) => aDeployment({ id, name: 'a' })));
   const used = new Set(Array.from({ length: 500 }, () => table.find('a')?.deployment.id));

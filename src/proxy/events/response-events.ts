@@ -17,7 +17,8 @@ export const responseEvents: StreamDialect = {
 function read({ name, data }: SseEvent): EventReading | undefined {
   if (!data) return undefined;
   const type = typeof data['type'] === 'string' ? data['type'] : name;
-  if (type === 'error' || name === 'error') return { error: recordIn(data, 'error') ?? data };
+  if (type === 'error' || name === 'error')
+    return { error: recordIn(data, 'error') ?? { ...data, type: data['code'] } };
   const response = recordIn(data, 'response');
   if (!response) return nothing;
   const usage = recordIn(response, 'usage');
