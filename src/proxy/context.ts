@@ -29,7 +29,7 @@ export interface ProxyDeps {
   /** Of gatewayctl; goes into `x-litellm-version` and the user agent. */
   readonly version?: string;
   readonly counter: TokenCounter;
-  readonly responseIds: ResponseIds;
+  readonly responseIds: Pick<ResponseIds, 'seal' | 'isOwn'>;
 }
 
 /** Counts, or guesses, what no upstream has counted. */
