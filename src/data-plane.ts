@@ -26,14 +26,17 @@ import type { Deployment } from './models/deployment.ts';
 import { loadDeployments } from './models/model.queries.ts';
 import { noTokens, openTokens } from './open-tokens.ts';
 import { createProxy } from './proxy/proxy.ts';
+import { ResponseIds } from './proxy/response-ids.ts';
 import { DeploymentTable } from './proxy/routing.ts';
 import type { ServeParts } from './serve.ts';
 
 export interface DataPlaneParts extends ServeParts {
   readonly database: Database;
   readonly masterKey: string;
-  /** Known to every daemon on this database and to nobody else: what entries in Redis are signed with. */
+  /** Known to every daemon on this database and to nobody else: what entries in Redis and the ids of responses are signed with. */
   readonly sharedSecret: Buffer | string;
+  /** What other daemons may have in its place, while the encryption key is being changed. */
+  readonly otherSecrets: readonly Buffer[];
   readonly vault: Vault;
   readonly configured: readonly Deployment[];
   /** Makes what the settings want to be there for the bearer of a token. */
@@ -159,6 +162,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       now,
       log,
       version,
+      responseIds: new ResponseIds(parts.sharedSecret, parts.otherSecrets),
       counter: { promptTokens: estimatePromptTokens, completionTokens: countCompletion },
       limits: {
         inFlight: settings.maxCalls,

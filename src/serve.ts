@@ -78,6 +78,7 @@ export async function serve(parts: ServeParts): Promise<void> {
       database,
       masterKey: masterKey.secret,
       sharedSecret: encryptionKeys?.current ?? masterKey.secret,
+      otherSecrets: encryptionKeys?.others ?? [],
       vault,
       configured,
       provision: (wanted) => provision(app, wanted),

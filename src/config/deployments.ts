@@ -9,7 +9,11 @@ import type { Entry, MapTree, ScalarTree, Tree } from './yaml.ts';
 
 const servedProviders: ReadonlySet<string> = new Set(providers);
 
-const openaiBase = 'https://api.openai.com/v1';
+/** Where providers are when nobody says, and the variable whose key is theirs. */
+const standard: ReadonlyMap<string | undefined, { readonly base: string; readonly variable: string }> = new Map([
+  ['openai', { base: 'https://api.openai.com/v1', variable: 'OPENAI_API_KEY' }],
+  ['anthropic', { base: 'https://api.anthropic.com', variable: 'ANTHROPIC_API_KEY' }],
+]);
 
 /** Read here by name; everything else of `litellm_params` that is served goes to the deployment as it is. */
 const ownParams = ['model', 'api_key', 'api_base', 'custom_llm_provider'] as const;
@@ -111,7 +115,7 @@ class ModelListReader {
   #base(params: MapTree, provider: string | undefined): string | undefined {
     const given = params.entries.get('api_base');
     const base = given && this.#text(given.value);
-    if (!given || base === undefined) return provider === 'openai' ? openaiBase : undefined;
+    if (!given || base === undefined) return standard.get(provider)?.base;
     const isHttp = /^https?:\/\/[^\s?#@]+$/.test(base) && URL.canParse(base);
     if (isHttp && reachOfHost(new URL(base).hostname) === 'forbidden') {
       return this.#refuse(given.value.at, 'api_base is an address that is never called: clouds have credentials there');
@@ -120,13 +124,14 @@ class ModelListReader {
     return this.#refuse(given.value.at, 'api_base must be an http:// or https:// URL without a query or a password');
   }
 
-  /** As in LiteLLM OPENAI_API_KEY stands in for a missing key, but only towards OpenAI: elsewhere it would be given away. */
+  /** As in LiteLLM OPENAI_API_KEY and its like stand in for a missing key, but only towards their provider: elsewhere it would be given away. */
   #key(params: MapTree, provider: string | undefined, base: string | undefined): string | undefined {
     const given = params.entries.get('api_key');
     let key = given && this.#text(given.value);
-    if (!given && provider === 'openai' && base === openaiBase) {
-      key = this.#context.resolver.variable('OPENAI_API_KEY');
-      if (!key) this.#context.warn(params.at, 'litellm_params.api_key', 'is missing, and OPENAI_API_KEY is not set');
+    const usual = standard.get(provider);
+    if (!given && usual && base === usual.base) {
+      key = this.#context.resolver.variable(usual.variable);
+      if (!key) this.#context.warn(params.at, 'litellm_params.api_key', `is missing, and ${usual.variable} is not set`);
     }
     if (key) this.#context.secret(key);
     return key;

@@ -1,3 +1,4 @@
+import { protocolPaths } from './data-plane-protocols.ts';
 import { errorsOf } from './openapi-errors.ts';
 
 /**
@@ -152,6 +153,7 @@ export const dataPlanePaths: Readonly<Record<string, Readonly<Record<string, unk
   '/models': list('models__unversioned'),
   '/v1/models/{model}': show('model'),
   '/models/{model}': show('model__unversioned'),
+  ...protocolPaths,
   '/health/liveliness': alive('health_liveliness'),
   '/health/liveness': alive('health_liveness'),
   '/health/readiness': ready,

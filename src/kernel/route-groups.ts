@@ -8,11 +8,20 @@ export const routeGroups = {
     '/chat/completions',
     '/engines/:model/chat/completions',
     '/openai/deployments/:model/chat/completions',
+    '/v1/responses',
+    '/responses',
+    '/v1/responses/:response_id',
+    '/responses/:response_id',
+    '/v1/responses/:response_id/cancel',
+    '/responses/:response_id/cancel',
+    '/v1/responses/:response_id/input_items',
+    '/responses/:response_id/input_items',
     '/v1/models',
     '/models',
     '/v1/models/:model',
     '/models/:model',
   ],
+  anthropic_routes: ['/v1/messages', '/v1/messages/count_tokens'],
   info_routes: [
     '/key/info',
     '/v2/key/info',
@@ -78,7 +87,7 @@ export const routeGroups = {
 } as const satisfies Record<string, readonly `/${string}`[]>;
 
 /** What `llm_api_routes` stands for: every route that calls a model. */
-const llmGroups = ['openai_routes'] as const;
+const llmGroups = ['openai_routes', 'anthropic_routes'] as const;
 
 const groupsOf: Readonly<Record<string, readonly string[]>> = {
   ...routeGroups,

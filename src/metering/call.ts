@@ -4,7 +4,18 @@ import type { Allowance } from './rate-limiter.ts';
 import type { Usage } from './usage.ts';
 
 /** LiteLLM's names for the kinds of calls, as its spend logs have them. */
-export type CallType = 'chat_completion' | 'text_completion' | 'embedding' | 'moderation';
+export type CallType =
+  | 'chat_completion'
+  | 'text_completion'
+  | 'embedding'
+  | 'moderation'
+  | 'anthropic_messages'
+  | 'count_tokens'
+  | 'responses'
+  | 'get_responses'
+  | 'delete_responses'
+  | 'cancel_responses'
+  | 'list_input_items';
 
 /** What is known of a call before it goes out. */
 export interface CallStart {

@@ -30,20 +30,31 @@ export function estimateTokens(text: string): number {
  *
  * @param bytes the length of the whole body
  */
-export function estimatePromptTokens({ messages }: Readonly<Record<string, unknown>>, bytes: number): number {
-  let text = bytes;
+export function estimatePromptTokens({ messages, input }: Readonly<Record<string, unknown>>, bytes: number): number {
+  const items: unknown = messages ?? input;
+  let characters = 0;
   let tokens = perMessage;
-  for (const message of Array.isArray(messages) ? messages : []) {
-    const parts: unknown = isRecord(message) ? message['content'] : undefined;
+  for (const item of Array.isArray(items) ? items : []) {
+    // Texts and numbers among them, as embeddings have, are but bytes.
+    if (!isRecord(item)) continue;
     tokens += perMessage;
-    for (const part of Array.isArray(parts) ? parts : []) {
-      const found = isRecord(part) ? attachmentIn(part) : undefined;
-      if (!found) continue;
-      text -= found.characters;
+    for (const found of attachmentsIn(item['content'])) {
+      characters += found.characters;
       tokens += found.tokens;
     }
   }
-  return Math.ceil(Math.max(0, text) / bytesPerToken) + tokens;
+  return Math.ceil(Math.max(0, bytes - characters) / bytesPerToken) + tokens;
+}
+
+const none: readonly Attachment[] = [];
+
+/** The result of one of Anthropic's tools has parts of its own: screenshots, for one. */
+function attachmentsIn(parts: unknown): readonly Attachment[] {
+  if (!Array.isArray(parts)) return none;
+  return parts.filter(isRecord).flatMap((part) => {
+    if (part['type'] === 'tool_result') return attachmentsIn(part['content']);
+    return attachmentIn(part) ?? none;
+  });
 }
 
 interface Attachment {
@@ -57,11 +68,13 @@ const member = (value: unknown, name: string): string => {
   return typeof found === 'string' ? found : '';
 };
 
-/** OpenAI's two kinds of attachments, and Anthropic's image. */
+/** OpenAI's attachments, in chats and in responses, and Anthropic's image. */
 function attachmentIn(part: Record<string, unknown>): Attachment | undefined {
   switch (part['type']) {
     case 'image_url':
       return image(member(part['image_url'], 'url'));
+    case 'input_image':
+      return image(member(part, 'image_url'));
     case 'image':
       return base64(member(part['source'], 'data'), () => perImage);
     case 'input_audio':

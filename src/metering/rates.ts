@@ -16,6 +16,8 @@ export interface Rates {
   readonly input: bigint;
   readonly cacheRead: bigint;
   readonly cacheWrite: bigint;
+  /** Written to be kept for an hour. */
+  readonly cacheWriteHour: bigint;
   readonly audioInput: bigint;
   readonly output: bigint;
   readonly reasoning: bigint;
@@ -73,10 +75,12 @@ function ratesAt(components: Components, above: number): Rates {
   };
   const input = at('input');
   const output = at('output');
+  const cacheWrite = at('cacheWrite', input);
   return {
     input,
     cacheRead: at('cacheRead', input),
-    cacheWrite: at('cacheWrite', input),
+    cacheWrite,
+    cacheWriteHour: at('cacheWriteHour', cacheWrite),
     audioInput: at('audioInput', input),
     output,
     reasoning: at('reasoning', output),
@@ -110,11 +114,16 @@ export function costOf(bands: readonly Band[], given: Usage): bigint {
   let atto = rates.request + BigInt(plainInput) * rates.input + BigInt(plainOutput) * rates.output;
   if (usage.cacheReadTokens > 0) atto += BigInt(usage.cacheReadTokens) * rates.cacheRead;
   if (usage.cacheWriteTokens > 0) atto += BigInt(usage.cacheWriteTokens) * rates.cacheWrite;
+  if (usage.cacheWriteHourTokens) {
+    atto += BigInt(usage.cacheWriteHourTokens) * (rates.cacheWriteHour - rates.cacheWrite);
+  }
   if (usage.audioInputTokens > 0) atto += BigInt(usage.audioInputTokens) * rates.audioInput;
   if (usage.reasoningTokens > 0) atto += BigInt(usage.reasoningTokens) * rates.reasoning;
   if (usage.audioOutputTokens > 0) atto += BigInt(usage.audioOutputTokens) * rates.audioOutput;
   return toNanoDollars(atto);
 }
+
+const largest = (...rates: readonly bigint[]): bigint => rates.reduce((most, rate) => (rate > most ? rate : most));
 
 /**
  * The most a call of so many tokens can cost, in nano-dollars: every token in the dearest bucket it may fall into.
@@ -122,7 +131,7 @@ export function costOf(bands: readonly Band[], given: Usage): bigint {
  */
 export function highestCostOf(bands: readonly Band[], promptTokens: number, completionTokens: number): bigint {
   const rates = ratesFor(bands, promptTokens);
-  const input = rates.cacheWrite > rates.input ? rates.cacheWrite : rates.input;
+  const input = largest(rates.input, rates.cacheWrite, rates.cacheWriteHour);
   const output = rates.reasoning > rates.output ? rates.reasoning : rates.output;
   return toNanoDollars(rates.request + BigInt(promptTokens) * input + BigInt(completionTokens) * output);
 }

@@ -8,6 +8,8 @@ export interface Usage {
   readonly cacheReadTokens: number;
   /** Of promptTokens, those written to a cache. */
   readonly cacheWriteTokens: number;
+  /** Of cacheWriteTokens, those written to be kept for an hour, which Anthropic sells dearer. None where absent. */
+  readonly cacheWriteHourTokens?: number;
   /** Of completionTokens, those spent on reasoning. */
   readonly reasoningTokens: number;
   readonly audioInputTokens: number;
@@ -32,6 +34,7 @@ export function clampUsage(usage: Usage): Usage {
   const completionTokens = clampTokens(usage.completionTokens);
   const cacheReadTokens = clampTokens(usage.cacheReadTokens, promptTokens);
   const cacheWriteTokens = clampTokens(usage.cacheWriteTokens, promptTokens - cacheReadTokens);
+  const cacheWriteHourTokens = clampTokens(usage.cacheWriteHourTokens ?? 0, cacheWriteTokens);
   const audioInputTokens = clampTokens(usage.audioInputTokens, promptTokens - cacheReadTokens - cacheWriteTokens);
   const reasoningTokens = clampTokens(usage.reasoningTokens, completionTokens);
   const audioOutputTokens = clampTokens(usage.audioOutputTokens, completionTokens - reasoningTokens);
@@ -40,6 +43,7 @@ export function clampUsage(usage: Usage): Usage {
     completionTokens === usage.completionTokens &&
     cacheReadTokens === usage.cacheReadTokens &&
     cacheWriteTokens === usage.cacheWriteTokens &&
+    cacheWriteHourTokens === (usage.cacheWriteHourTokens ?? 0) &&
     audioInputTokens === usage.audioInputTokens &&
     reasoningTokens === usage.reasoningTokens &&
     audioOutputTokens === usage.audioOutputTokens;
@@ -49,6 +53,7 @@ export function clampUsage(usage: Usage): Usage {
     completionTokens,
     cacheReadTokens,
     cacheWriteTokens,
+    ...(cacheWriteHourTokens > 0 && { cacheWriteHourTokens }),
     reasoningTokens,
     audioInputTokens,
     audioOutputTokens,

@@ -18,7 +18,7 @@ export interface Deployment {
 }
 
 /** Whose protocol we speak upstream. `openai` is everybody's who speaks OpenAI's. */
-export const providers = ['openai', 'mock'] as const;
+export const providers = ['openai', 'anthropic', 'mock'] as const;
 
 /**
  * `<provider>/<model>` in two, LiteLLM's way: a name without a provider is OpenAI's. Undefined when the provider is not

@@ -16,7 +16,7 @@ import { unservedParams } from './unserved-params.ts';
 
 const price = z.number().nonnegative('must not be negative').max(1_000_000);
 
-const notServed = `names a provider that is not served yet; served are ${providers.join(' and ')}`;
+const notServed = `names a provider that is not served yet; served are ${providers.join(', ')}`;
 const isServed = (model: string): boolean => splitModel(model) !== undefined;
 
 const upstream = z.string().min(1).refine(isServed, notServed);
@@ -32,6 +32,7 @@ const priceFields = [
   'output_cost_per_token',
   'cache_read_input_token_cost',
   'cache_creation_input_token_cost',
+  'cache_creation_input_token_cost_above_1hr',
   'output_cost_per_reasoning_token',
   'input_cost_per_audio_token',
   'output_cost_per_audio_token',

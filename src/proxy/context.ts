@@ -7,6 +7,7 @@ import type { Call, CallStart } from '../metering/call.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { Provider } from './providers/provider.ts';
 import type { Places } from './places.ts';
+import type { ResponseIds } from './response-ids.ts';
 import type { DeploymentTable } from './routing.ts';
 
 /** What the data plane needs of the rest of the house. */
@@ -31,6 +32,7 @@ export interface ProxyDeps {
   /** Of gatewayctl; goes into `x-litellm-version` and the user agent. */
   readonly version?: string;
   readonly counter: TokenCounter;
+  readonly responseIds: Pick<ResponseIds, 'seal' | 'isOwn'>;
 }
 
 /** Counts, or guesses, what no upstream has counted. */

@@ -1,17 +1,20 @@
-/** The members of a chunk that hold what a model wrote, each with its JSON string, of which an escaped quote is no end. */
-const written = /"(?:content|reasoning_content|reasoning|arguments|refusal|text)"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"/g;
-
 /** How much is put aside before it is gone through: most streams end before, and cost nothing. */
 const foldBytes = 64 * 1024;
 const longestText = 1024 * 1024;
 
 /** What a stream has delivered, for when nobody says how many tokens that was. */
 export class DeliveredText {
+  readonly #written: RegExp;
   #pending: string[] = [];
   #pendingLength = 0;
-  #written: string[] = [];
+  #texts: string[] = [];
   #length = 0;
   #pieces = 0;
+
+  /** @param written finds the members that hold what a model wrote, each with its JSON string, of which an escaped quote is no end */
+  constructor(written: RegExp) {
+    this.#written = written;
+  }
 
   /** Takes events as they went by, a character for each byte. */
   add(events: string): void {
@@ -30,7 +33,7 @@ export class DeliveredText {
   get text(): string | undefined {
     this.#fold();
     if (this.#length > longestText) return undefined;
-    const json = Buffer.from(`"${this.#written.join('')}"`, 'latin1').toString();
+    const json = Buffer.from(`"${this.#texts.join('')}"`, 'latin1').toString();
     try {
       return String(JSON.parse(json));
     } catch {
@@ -41,11 +44,11 @@ export class DeliveredText {
 
   #fold(): void {
     for (const events of this.#pending) {
-      for (const [, text = ''] of events.matchAll(written)) {
+      for (const [, text = ''] of events.matchAll(this.#written)) {
         if (text === '') continue;
         this.#pieces++;
         this.#length += text.length;
-        if (this.#length <= longestText) this.#written.push(text);
+        if (this.#length <= longestText) this.#texts.push(text);
       }
     }
     this.#pending = [];

@@ -150,6 +150,20 @@ export class Exchange {
     return passedHeaders(headers, { withLimits: this.#call?.allowance === undefined });
   }
 
+  /** Puts the client's names into an answer, or into the data of an event, where those of the upstream stand. */
+  get rename(): ((json: Buffer) => Buffer) | undefined {
+    const { endpoint, asked, target, principal, context } = this;
+    const { rename } = endpoint;
+    if (!rename) return undefined;
+    const { response, model } = asked;
+    const deploymentId = target.deployment.id;
+    const nameFor = (upstreamId: string): string =>
+      upstreamId === response?.kept.upstreamId
+        ? response.id
+        : context.deps.responseIds.seal({ model, deploymentId, upstreamId }, principal);
+    return (json) => rename(json, nameFor);
+  }
+
   /** Whether it was admitted and is not booked yet. */
   get isUnsettled(): boolean {
     return this.#call !== undefined && !this.#settled;
@@ -175,6 +189,8 @@ export class Exchange {
       model: this.model || asked.model,
       version: context.version,
     });
+    // Where Anthropic's clients look for it.
+    if (this.endpoint.protocol === 'anthropic') list.push('request-id', id);
     if (this.#call?.allowance) list.push(...allowanceHeaders(this.#call.allowance));
     if (context.isDraining) list.push('connection', 'close');
     return list;

@@ -16,11 +16,17 @@ export async function fail(exchange: Exchange, thrown: unknown): Promise<void> {
   report(exchange, error);
   if (exchange.response.destroyed || exchange.response.writableEnded) return;
   if (exchange.isAnswering) {
-    // Never a made-up finish: the error event is what tells a broken stream from a whole one.
-    exchange.end(`data: ${JSON.stringify(error)}\n\ndata: [DONE]\n\n`);
+    const farewell = exchange.relay?.farewell(error);
+    if (farewell === undefined) exchange.response.destroy();
+    else exchange.end(farewell);
     return;
   }
-  exchange.answerJson(error.status, error, Object.entries(error.headers).flat());
+  const { errorBody } = exchange.endpoint;
+  exchange.answerJson(
+    error.status,
+    errorBody ? errorBody(error, exchange.id) : error,
+    Object.entries(error.headers).flat(),
+  );
   limitRest(exchange);
 }
 

@@ -9,10 +9,11 @@ const passed: ReadonlyMap<string, string> = new Map([
   ['retry-after-ms', 'retry-after-ms'],
   ['x-should-retry', 'x-should-retry'],
   ['x-request-id', 'llm_provider-x-request-id'],
+  ['request-id', 'llm_provider-request-id'],
   ['openai-processing-ms', 'llm_provider-openai-processing-ms'],
   ['openai-version', 'llm_provider-openai-version'],
 ]);
-const passedFamily = 'x-ratelimit-';
+const passedFamilies = /^(?:x|anthropic)-ratelimit-/;
 
 /** What a header may hold: no control characters, so nobody can end the line and begin one of their own. */
 const printable = /^[\t\u0020-\u007e\u0080-\u00ff]{0,1024}$/;
@@ -23,7 +24,7 @@ const unprintable = /[^\u0020-\u007e]/g;
 export function passedHeaders(headers: IncomingHttpHeaders, { withLimits = true } = {}): string[] {
   const list: string[] = [];
   for (const name in headers) {
-    const ours = passed.get(name) ?? (withLimits && name.startsWith(passedFamily) ? name : undefined);
+    const ours = passed.get(name) ?? (withLimits && passedFamilies.test(name) ? name : undefined);
     const value = ours && headers[name];
     if (ours && typeof value === 'string' && printable.test(value)) list.push(ours, value);
   }

@@ -70,6 +70,7 @@ function parseBody(exchange: Exchange): void {
   const { body: bytes, request, handler, context, endpoint } = exchange;
   exchange.asked = endpoint.read({
     bytes,
+    url: request.url ?? '',
     headers: request.headers,
     parameter: handler.parameter,
     limits: context.limits,
@@ -103,14 +104,23 @@ async function waitForPayers(exchange: Exchange, found: Promise<readonly Payer[]
 /** Before the route, so that somebody with few models cannot find out which others there are. */
 function decide(exchange: Exchange): void {
   const { context, principal, handler, asked, payers, tags } = exchange;
+  const { response } = asked;
+  // First of all, so that nobody learns by another answer that it is somebody's.
+  if (response && !context.deps.responseIds.isOwn(response.id, principal)) throw response.unknown(response.id);
   const call = { model: asked.model, route: handler.route, path: handler.path, fields: asked.fields, payers };
   exchange.model = context.deps.decide(principal, call);
   exchange.charge = chargeOf(principal, { models: [exchange.model, asked.model], payers, tags });
 }
 
 function route(exchange: Exchange): void {
-  const target = exchange.context.deps.deployments.find(exchange.model, exchange.principal.teamId);
-  if (!target) throw unknownModel(exchange.asked.model, exchange.endpoint.path);
+  const { context, asked, endpoint, model, principal } = exchange;
+  const { response } = asked;
+  const { deployments } = context.deps;
+  const { teamId } = principal;
+  const target = response
+    ? deployments.findKeeper(response.kept.deploymentId, model, teamId, { isExact: endpoint.isFree === true })
+    : deployments.find(model, teamId);
+  if (!target) throw response?.unknown(response.id) ?? unknownModel(asked.model, endpoint.path);
   exchange.target = target;
 }
 
@@ -136,7 +146,7 @@ function admit(exchange: Exchange): void {
   const { context, endpoint, asked, target, principal, charge, request } = exchange;
   // Whoever left meanwhile is not charged for a call that was never made.
   if (exchange.stopped) return;
-  exchange.promptTokens = context.deps.counter.promptTokens(asked.fields, exchange.body.length);
+  exchange.promptTokens = endpoint.isFree ? 0 : context.deps.counter.promptTokens(asked.fields, exchange.body.length);
   exchange.admit(
     context.deps.metering.begin({
       requestId: exchange.id,

@@ -57,7 +57,7 @@ export class PlainAnswer implements Intake {
       throw invalidAnswer(`is not what ${endpoint.path} answers`);
     }
     refuseCredential(body, apiKey);
-    this.#body = body;
+    this.#body = this.#exchange.rename?.(body) ?? body;
     this.#reading = reading;
     const { usage, serviceTier } = reading;
     if (typeof serviceTier === 'string') this.#exchange.serviceTier = serviceTier;

@@ -7,6 +7,9 @@ import { fail } from './failing.ts';
 import { chatCompletions, completions } from './endpoints/chat-completions.ts';
 import { embeddings, moderations } from './endpoints/embeddings.ts';
 import type { Endpoint } from './endpoints/endpoint.ts';
+import { cancelResponse, deleteResponse, getResponse, listInputItems } from './endpoints/kept-responses.ts';
+import { countTokens, messages } from './endpoints/messages.ts';
+import { responses } from './endpoints/responses.ts';
 import { defaultLimits } from './limits.ts';
 import type { ProxyLimits } from './limits.ts';
 import { listModels, showModel } from './models.ts';
@@ -40,6 +43,9 @@ const exact: ReadonlyMap<string, ReadonlyMap<string, Handler>> = new Map([
       ...routes(['/v1/completions', '/completions'], calls(completions)),
       ...routes(['/v1/embeddings', '/embeddings'], calls(embeddings)),
       ...routes(['/v1/moderations', '/moderations'], calls(moderations)),
+      ...routes(['/v1/responses', '/responses'], calls(responses)),
+      ...routes(['/v1/messages'], calls(messages)),
+      ...routes(['/v1/messages/count_tokens'], calls(countTokens)),
     ]),
   ],
   ['GET', routes(['/v1/models', '/models'], list)],
@@ -60,6 +66,16 @@ function inPath(endpoint: Endpoint): Pattern[] {
   ]);
 }
 
+/** What is done with a response that an upstream keeps. */
+function kept(method: string, tail: string, endpoint: Endpoint): Pattern[] {
+  return ['/v1/responses', '/responses'].map((head) => [
+    method,
+    new RegExp(`^${head}/([^/]+)${tail}$`),
+    `${head}/:response_id${tail}`,
+    calls(endpoint),
+  ]);
+}
+
 type Pattern = readonly [method: string, path: RegExp, route: string, handler: Routed];
 
 /** Routes with a model in them. Its name may hold slashes: `openai/gpt-4o`. */
@@ -67,6 +83,10 @@ const patterns: readonly Pattern[] = [
   ...inPath(chatCompletions),
   ...inPath(completions),
   ...inPath(embeddings),
+  ...kept('GET', '', getResponse),
+  ...kept('DELETE', '', deleteResponse),
+  ...kept('POST', '/cancel', cancelResponse),
+  ...kept('GET', '/input_items', listInputItems),
   ['GET', /^\/v1\/models\/(.+)$/, '/v1/models/:model', show],
   ['GET', /^\/models\/(.+)$/, '/models/:model', show],
 ];

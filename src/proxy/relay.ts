@@ -17,10 +17,14 @@ export interface Intake {
   readonly isOver: boolean;
   /** Whether what the upstream has reported is what the whole call used. */
   readonly isUsageFinal: boolean;
+  /** Whether at least its input is. */
+  readonly isInputFinal?: boolean;
   /** Whether the model has finished, and only the usage is still to come. */
   readonly awaitsUsage: boolean;
   /** The answer's end, once the call is settled. */
   finish(): void;
+  /** The end of an answer that has begun and goes no further; where there is none, the connection is cut. */
+  farewell?(error: GatewayError): Buffer | string;
   /** Tokens delivered so far that nobody has counted. */
   completionTokens(): number | Promise<number>;
   /** The same, roughly and at once, for a checkpoint. Zero while nothing was delivered. */
@@ -91,6 +95,14 @@ export class Relay implements Receiver {
 
   get isUsageFinal(): boolean {
     return this.#intake?.isUsageFinal ?? false;
+  }
+
+  get isInputFinal(): boolean {
+    return this.#intake?.isInputFinal ?? false;
+  }
+
+  farewell(error: GatewayError): Buffer | string | undefined {
+    return this.#intake?.farewell?.(error);
   }
 
   /**

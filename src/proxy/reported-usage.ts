@@ -3,14 +3,16 @@ import type { Exchange } from './exchange.ts';
 
 /**
  * What a call is booked with: what the upstream reported of all of it; else the larger of what it reported on the way and
- * what was counted here, because some report with the first chunk only.
+ * what was counted here, because some report with the first chunk only. Nothing for what is free.
  */
 export function usageOf(
-  { usage, promptTokens, relay }: Pick<Exchange, 'usage' | 'promptTokens' | 'relay'>,
+  { usage, promptTokens, relay, endpoint }: Pick<Exchange, 'usage' | 'promptTokens' | 'relay' | 'endpoint'>,
   counted: number,
-): Usage {
+): Usage | undefined {
+  if (endpoint.isFree) return undefined;
   if (usage && relay?.isUsageFinal) return usage;
-  const estimate = estimatedUsage(promptTokens, counted);
+  const isInputKnown = usage && relay?.isInputFinal;
+  const estimate = estimatedUsage(isInputKnown ? usage.promptTokens : promptTokens, counted);
   return usage ? largerUsage(usage, estimate) : estimate;
 }
 

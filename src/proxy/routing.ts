@@ -80,11 +80,25 @@ export class DeploymentTable {
   find(model: string, teamId: string | null = null): Target | undefined {
     const group = this.#group(model, teamId);
     const deployment = group && pick(group.deployments);
-    if (!deployment) return undefined;
-    if (!isPattern(group)) return { deployment, upstreamModel: deployment.upstreamModel };
-    const matched = model.slice(group.prefix.length, model.length - group.suffix.length);
-    // A function, because in a replacement text `$&` and its kind have a meaning of their own.
-    return { deployment, upstreamModel: deployment.upstreamModel.replace('*', () => matched) };
+    return deployment && targetOf(group, deployment, model);
+  }
+
+  /**
+   * Where something is that a deployment has left at its upstream: there, or for a call of another model, at one of the
+   * model's that has the same account.
+   */
+  findKeeper(
+    deploymentId: string,
+    model: string,
+    teamId: string | null,
+    { isExact }: { isExact: boolean },
+  ): Target | undefined {
+    const keeper = this.#deployments.find(({ id }) => id === deploymentId);
+    if (!keeper) return undefined;
+    if (isExact) return { deployment: keeper, upstreamModel: keeper.upstreamModel };
+    const group = this.#group(model, teamId);
+    const deployment = group && pick(group.deployments.filter((each) => isSameAccount(each, keeper)));
+    return deployment && targetOf(group, deployment, model);
   }
 
   #group(model: string, teamId: string | null): Group | Pattern | undefined {
@@ -102,6 +116,16 @@ export class DeploymentTable {
     return own ? [...new Set([...of(own), ...of(this.#shared)])] : of(this.#shared);
   }
 }
+
+function targetOf(group: Group | Pattern, deployment: Deployment, model: string): Target {
+  if (!isPattern(group)) return { deployment, upstreamModel: deployment.upstreamModel };
+  const matched = model.slice(group.prefix.length, model.length - group.suffix.length);
+  // A function, because in a replacement text `$&` and its kind have a meaning of their own.
+  return { deployment, upstreamModel: deployment.upstreamModel.replace('*', () => matched) };
+}
+
+const isSameAccount = (one: Deployment, other: Deployment): boolean =>
+  one.provider === other.provider && one.apiBase === other.apiBase && one.apiKey === other.apiKey;
 
 function namesOf(deployments: readonly Deployment[]): Names {
   const groups = [...Map.groupBy(deployments, publicNameOf)].map(([name, group]) => [name, groupOf(group)] as const);

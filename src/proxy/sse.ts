@@ -2,18 +2,26 @@ import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../kernel/errors.ts';
 import { isRecord } from '../kernel/record.ts';
 import { DeliveredText } from './delivered-text.ts';
+import type { EventReading, StreamDialect } from './events/dialect.ts';
 
 /** A blank line, whichever of the three line ends its server uses. A carriage return at the very end may be half of one. */
 const blankLine = /(?:\r\n|\n|\r(?=[^\n]))(?:\r\n|\n|\r(?=[^\n]))/g;
 const anyLineEnd = /\r\n|\n|\r/;
-const usageObject = /usage"\s*:\s*\{/;
-const finishReason = /finish_reason"\s*:\s*"/;
-const errorMember = /error"\s*:/;
 const byteOrderMark = '\u00ef\u00bb\u00bf';
 /** Enough of what came before for a blank line that two chunks share. */
 const seamLength = 3;
 
 const malformed = (message: string): GatewayError => new GatewayError('upstream', 'upstream_invalid_response', message);
+
+export interface ScannerOptions {
+  readonly dialect: StreamDialect;
+  /** Whether events that only the gateway asked for are kept from the client. */
+  readonly hidesUsage: boolean;
+  /** Bytes one event may have. */
+  readonly maxEvent: number;
+  /** Puts the client's names into the payload of an event that holds the upstream's. */
+  readonly rename?: ((payload: Buffer) => Buffer) | undefined;
+}
 
 /**
  * Watches a stream of server-sent events go by and says which bytes may be passed on.
@@ -25,31 +33,38 @@ const malformed = (message: string): GatewayError => new GatewayError('upstream'
  * writes cannot look like `usage"`.
  */
 export class SseScanner {
-  readonly #hidesUsage: boolean;
-  readonly #maxEvent: number;
+  readonly #options: ScannerOptions;
   /** The beginning of an event whose end has not come. */
   #rest: Buffer[] = [];
   #restLength = 0;
   #seam = '';
   #atStart = true;
-  readonly delivered = new DeliveredText();
+  readonly delivered: DeliveredText;
   /** The last usage object that came by, as the upstream sent it. */
   usage: unknown;
-  /** Whether that is what the whole call used: it came by itself, as OpenAI's last chunk, or with the end of the stream. */
+  /** Whether that is what the whole call used: the upstream said so, or it came with the end of the stream. */
   isUsageFinal = false;
+  /** Whether its input is. */
+  isInputFinal = false;
   #isUsageLate = false;
   /** The service tier, as the event with the usage names it. */
   tier: string | undefined;
   /** An error the upstream reported inside of the stream. Nothing after it is passed on. */
   error: unknown;
-  /** Whether a choice was ended by the model. */
+  /** Whether the model has said that it finished. */
   finished = false;
-  /** Whether `[DONE]` came. It is never passed on from here. */
-  done = false;
+  /** The event that ends the stream, once it came. It is never passed on from here. */
+  last: Buffer | undefined;
+  /** The events that were passed on most recently. */
+  recent = '';
 
-  constructor(options: { hidesUsage: boolean; maxEvent: number }) {
-    this.#hidesUsage = options.hidesUsage;
-    this.#maxEvent = options.maxEvent;
+  constructor(options: ScannerOptions) {
+    this.#options = options;
+    this.delivered = new DeliveredText(options.dialect.written);
+  }
+
+  get done(): boolean {
+    return this.last !== undefined;
   }
 
   get over(): boolean {
@@ -105,7 +120,7 @@ export class SseScanner {
 
   #keep(chunk: Buffer, text: string): void {
     this.#restLength += chunk.length;
-    if (this.#restLength > this.#maxEvent) throw malformed('The upstream sent an event that is too large');
+    if (this.#restLength > this.#options.maxEvent) throw malformed('The upstream sent an event that is too large');
     this.#rest.push(chunk);
     this.#seam = (this.#seam + text.slice(-seamLength)).slice(-seamLength);
   }
@@ -120,18 +135,21 @@ export class SseScanner {
 
   /** Where the first event begins that must be looked at, or -1. */
   #firstOfInterest(text: string): number {
-    const found = [text.indexOf('[DONE]'), text.search(usageObject), text.search(errorMember)].filter(
-      (at) => at !== -1,
-    );
-    if (found.length === 0) return -1;
-    const blank = text.includes('\r') ? -1 : text.lastIndexOf('\n\n', Math.min(...found));
+    let first = -1;
+    for (const mark of this.#options.dialect.marks) {
+      const at = typeof mark === 'string' ? text.indexOf(mark) : text.search(mark);
+      if (at !== -1 && (first === -1 || at < first)) first = at;
+    }
+    if (first === -1) return -1;
+    const blank = text.includes('\r') ? -1 : text.lastIndexOf('\n\n', first);
     return blank === -1 ? 0 : blank + 2;
   }
 
   /** Events with nothing in them but what the model wrote. */
   #passBy(text: string): void {
-    if (!this.finished) this.finished = finishReason.test(text);
+    if (!this.finished) this.finished = this.#options.dialect.finish?.test(text) === true;
     this.#atStart = false;
+    this.recent = text;
     this.delivered.add(text);
   }
 
@@ -145,8 +163,10 @@ export class SseScanner {
     let start = from;
     for (const end of endsOfEvents(text, from)) {
       const event = text.slice(start, end);
-      if (this.#admit(event, strict)) {
-        kept.push(bytes.subarray(start, end));
+      const admitted = this.#admit(bytes.subarray(start, end), event, strict);
+      if (admitted) {
+        kept.push(admitted);
+        this.recent = event;
         this.delivered.add(event);
       }
       this.#atStart = false;
@@ -157,34 +177,39 @@ export class SseScanner {
     return kept.length === 1 ? kept[0] : Buffer.concat(kept);
   }
 
-  /** Learns what an event has to say, and whether it may be passed on. */
-  #admit(event: string, strict: boolean): boolean {
-    const payload = payloadOf(this.#atStart && event.startsWith(byteOrderMark) ? event.slice(3) : event);
-    if (payload.trim() === '[DONE]') {
-      this.done = true;
-      this.isUsageFinal ||= this.#isUsageLate;
-      return false;
+  /** Learns what an event has to say, and what of it may be passed on. */
+  #admit(bytes: Buffer, text: string, strict: boolean): Buffer | undefined {
+    const plain = this.#atStart && text.startsWith(byteOrderMark) ? text.slice(byteOrderMark.length) : text;
+    const payload = payloadOf(plain);
+    const { dialect, hidesUsage, rename } = this.#options;
+    const reading = dialect.read({ name: nameOf(plain), payload, data: parse(payload) }, this.usage);
+    // Of half an event at a stream's end nobody knows what it says.
+    if (!reading) return strict ? undefined : bytes;
+    this.#learn(reading);
+    const event = rename && reading.isNamed ? withPayload(plain, rename(Buffer.from(payload, 'latin1'))) : bytes;
+    if (reading.isLast) this.last = event;
+    return reading.isLast || reading.error !== undefined || (reading.isHidden && hidesUsage) ? undefined : event;
+  }
+
+  #learn({ error, isFinish, isLast, usage, isUsageFinal, isInputFinal, tier }: EventReading): void {
+    if (error !== undefined) this.error = error;
+    if (isFinish) this.finished = true;
+    if (usage !== undefined) {
+      this.usage = usage;
+      if (typeof tier === 'string') this.tier = tier;
+      this.#isUsageLate = this.finished;
+      if (isUsageFinal) this.isUsageFinal = true;
+      if (isInputFinal) this.isInputFinal = true;
     }
-    const data = parse(Buffer.from(payload, 'latin1').toString());
-    if (!isRecord(data)) return !strict;
-    if (isRecord(data['error']) || typeof data['error'] === 'string') {
-      this.error = data['error'];
-      return false;
-    }
-    if (finishReason.test(event)) this.finished = true;
-    if (!isRecord(data['usage'])) return true;
-    this.usage = data['usage'];
-    if (typeof data['service_tier'] === 'string') this.tier = data['service_tier'];
-    const isAlone = Array.isArray(data['choices']) && data['choices'].length === 0;
-    this.#isUsageLate = this.finished;
-    if (isAlone) this.isUsageFinal = true;
-    return !(this.#hidesUsage && isAlone);
+    if (isLast) this.isUsageFinal ||= this.#isUsageLate;
   }
 }
 
-function parse(json: string): unknown {
+function parse(payload: string): Record<string, unknown> | undefined {
+  if (!payload.trimStart().startsWith('{')) return undefined;
   try {
-    return JSON.parse(json);
+    const data: unknown = JSON.parse(Buffer.from(payload, 'latin1').toString());
+    return isRecord(data) ? data : undefined;
   } catch {
     // Not ours to judge: what is not JSON has no usage in it.
     return undefined;
@@ -206,4 +231,19 @@ function payloadOf(event: string): string {
     if (line.startsWith('data:')) lines.push(line.slice(line.charAt(5) === ' ' ? 6 : 5));
   }
   return lines.join('\n');
+}
+
+function nameOf(event: string): string {
+  const name = /^event:\s?(.*)$/m.exec(event.includes('\r') ? event.replaceAll(/\r\n?/g, '\n') : event)?.[1];
+  return name ?? '';
+}
+
+/** An event with other data in it, and everything else as it was. */
+function withPayload(event: string, payload: Buffer): Buffer {
+  const others = event.split(anyLineEnd).filter((line) => line !== '' && !line.startsWith('data:'));
+  const data = payload
+    .toString('latin1')
+    .split(anyLineEnd)
+    .map((line) => `data: ${line}`);
+  return Buffer.from(`${[...others, ...data].join('\n')}\n\n`, 'latin1');
 }

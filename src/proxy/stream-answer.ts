@@ -4,24 +4,33 @@ import type { Exchange } from './exchange.ts';
 import { invalidAnswer, refuseCredential, refusedInStream } from './failures.ts';
 import { noteUsage } from './plain-answer.ts';
 import type { Intake } from './relay.ts';
+import { chatEvents } from './events/chat-events.ts';
+import type { StreamDialect } from './events/dialect.ts';
 import { SseScanner } from './sse.ts';
-
-const doneEvent = 'data: [DONE]\n\n';
 
 /** An answer in events, passed on as they come. Its end is kept back until the call is settled. */
 export class StreamAnswer implements Intake {
   readonly #exchange: Exchange;
   readonly #headers: IncomingHttpHeaders;
+  readonly #dialect: StreamDialect;
   readonly #scanner: SseScanner;
   readonly #isMarked: boolean;
   #noted: unknown;
+  /** How the upstream itself says that it failed, when it does so in its last event. */
+  #failure: Buffer | undefined;
 
   constructor(exchange: Exchange, headers: IncomingHttpHeaders) {
     this.#exchange = exchange;
     this.#headers = headers;
     this.#isMarked = /^text\/event-stream\b/i.test(headers['content-type'] ?? '');
-    const maxEvent = exchange.context.limits.eventBytes;
-    this.#scanner = new SseScanner({ hidesUsage: exchange.asked.hidesUsage, maxEvent });
+    const { endpoint, asked, context } = exchange;
+    this.#dialect = endpoint.events ?? chatEvents;
+    this.#scanner = new SseScanner({
+      dialect: this.#dialect,
+      hidesUsage: asked.hidesUsage,
+      maxEvent: context.limits.eventBytes,
+      rename: exchange.rename,
+    });
   }
 
   get isOver(): boolean {
@@ -36,6 +45,10 @@ export class StreamAnswer implements Intake {
     return this.#scanner.isUsageFinal;
   }
 
+  get isInputFinal(): boolean {
+    return this.#scanner.isInputFinal;
+  }
+
   data(chunk: Buffer): void {
     if (!this.#isMarked) throw invalidAnswer('is not an event stream');
     const events = this.#scanner.push(chunk);
@@ -45,14 +58,19 @@ export class StreamAnswer implements Intake {
   end(): void {
     if (!this.#isMarked) throw invalidAnswer('is not an event stream');
     this.#take(this.#scanner.end());
-    if (this.#scanner.done || this.#scanner.finished) return;
+    if (this.#scanner.done || (this.#scanner.finished && !this.#dialect.hasLast)) return;
     throw new GatewayError('upstream', 'upstream_interrupted', 'The upstream ended its stream before it was finished');
   }
 
   finish(): void {
     if (!this.#exchange.isAnswering) this.#begin();
     // Where the upstream ended without it, it is not ours to add.
-    this.#exchange.end(this.#scanner.done ? doneEvent : undefined);
+    this.#exchange.end(this.#scanner.last);
+  }
+
+  /** Never a made-up finish: what is said here tells a broken stream from a whole one. */
+  farewell(error: GatewayError): Buffer | string {
+    return this.#failure ?? this.#dialect.interruption(error, this.#scanner.recent);
   }
 
   completionTokens(): number | Promise<number> {
@@ -66,18 +84,22 @@ export class StreamAnswer implements Intake {
   }
 
   #take(events: Buffer | undefined): void {
-    const { usage, error, done, tier } = this.#scanner;
+    const { usage, error, done, tier, last } = this.#scanner;
     if (tier !== undefined) this.#exchange.serviceTier = tier;
     // Some upstreams report in every chunk what was used so far: the last one counts.
     if (usage !== this.#noted) noteUsage(this.#exchange, (this.#noted = usage));
+    const { apiKey } = this.#exchange.target.deployment;
+    if (last) refuseCredential(last, apiKey);
     if (events) {
-      refuseCredential(events, this.#exchange.target.deployment.apiKey);
+      refuseCredential(events, apiKey);
       // With the usage known the end follows at once, and one system call sends both. The socket is corked and not the
       // response: `end()` of a corked response sends the last chunk's mark before what it holds (Node 24.21).
       if (done && this.#scanner.isUsageFinal) this.#exchange.response.socket?.cork();
       this.#pass(events);
     }
-    if (error !== undefined) throw refusedInStream(error, this.#exchange.target.deployment.apiKey);
+    if (error === undefined) return;
+    this.#failure = last;
+    throw refusedInStream(error, apiKey);
   }
 
   #pass(events: Buffer): void {

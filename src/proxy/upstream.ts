@@ -13,6 +13,8 @@ export interface Dialect {
   /** Where a call goes below that; undefined where the provider does not serve its kind. */
   readonly pathOf: (request: UpstreamRequest) => `/${string}` | undefined;
   readonly authorize: (apiKey: string) => readonly [header: string, value: string];
+  /** Headers that a provider wants in a call, beside the credential; names and values in turn. */
+  readonly headers?: (request: UpstreamRequest) => readonly string[];
 }
 
 interface Address {
@@ -50,7 +52,8 @@ export class Transport {
         const path = dialect.pathOf(request);
         if (path === undefined) throw notServed(request);
         const address = addressOf(request.deployment);
-        return this.#send(address, { ...request, path }, receiver);
+        const headers = dialect.headers?.(request) ?? [];
+        return this.#send(address, { ...request, path, headers }, receiver);
       },
     };
   }
@@ -78,20 +81,34 @@ export class Transport {
     return { origin: url.origin, path: url.pathname.replace(/\/+$/, ''), query: url.search, headers, dispatcher };
   }
 
-  #send(address: Address, request: UpstreamRequest & { path: string }, receiver: Receiver): UpstreamCall {
+  #send(
+    address: Address,
+    request: UpstreamRequest & { path: string; headers: readonly string[] },
+    receiver: Receiver,
+  ): UpstreamCall {
     const { deployment, asked, path } = request;
     const call = new HttpCall(receiver);
     const waitMs = secondsOf(
       deployment.params[asked.stream ? 'stream_timeout' : 'timeout'] ?? deployment.params['timeout'],
     );
     const accept = asked.stream ? 'text/event-stream' : 'application/json';
+    const body = asked.bodyFor(request.upstreamModel);
     address.dispatcher.dispatch(
       {
         origin: address.origin,
-        path: address.path + path + address.query,
-        method: 'POST',
-        headers: [...address.headers, 'content-type', asked.contentType, 'accept', accept, 'x-request-id', request.id],
-        body: asked.bodyFor(request.upstreamModel),
+        path: address.path + withQuery(path, address.query),
+        method: asked.method ?? 'POST',
+        headers: [
+          ...address.headers,
+          ...request.headers,
+          'content-type',
+          asked.contentType,
+          'accept',
+          accept,
+          'x-request-id',
+          request.id,
+        ],
+        body: body.length > 0 ? body : null,
         headersTimeout: waitMs ?? this.#limits.firstByteMs,
         bodyTimeout: this.#limits.idleMs,
       },
@@ -101,7 +118,11 @@ export class Transport {
   }
 }
 
-const notServed = ({ endpoint, deployment }: UpstreamRequest) =>
+/** @param query with its question mark, or empty */
+const withQuery = (path: string, query: string): string =>
+  path + (path.includes('?') ? query.replace('?', '&') : query);
+
+export const notServed = ({ endpoint, deployment }: UpstreamRequest): GatewayError =>
   new GatewayError('invalid', 'unsupported_endpoint', `Model ${deployment.name} does not serve ${endpoint.path}`, {
     param: 'model',
     hint: `Its provider, ${deployment.provider}, has no such endpoint. Ask for another model.`,

@@ -29,6 +29,7 @@ export interface SpendRow {
   readonly upstream_model: string;
   readonly model_id: string;
   readonly provider: string;
+  readonly call_type: string;
   readonly stream: boolean;
   readonly status: string;
   readonly http_status: number;

@@ -50,7 +50,7 @@ test('the list of models is the one that the key may call', async () => {
   const everything = await site.command('key generate --alias wide -q');
   const one = await site.command('key generate --alias narrow --models gpt-4o -q');
   const idsFor = async (key: string) => (await aClient(site, key).client.models.list()).data.map(({ id }) => id);
-  assert.deepEqual(await idsFor(everything), ['odd', 'gpt-4o', 'home-made']);
+  assert.deepEqual(await idsFor(everything), ['odd', 'gpt-4o', 'home-made', 'claude']);
   assert.deepEqual(await idsFor(one), ['gpt-4o']);
 });
 

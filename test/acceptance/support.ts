@@ -66,6 +66,17 @@ model_list:
       model: openai/home-made
       api_base: ${apiBase}
       api_key: os.environ/PRETEND_API_KEY
+  - model_name: claude
+    litellm_params:
+      model: anthropic/claude-odd-20261101
+      api_base: ${apiBase.replace(/\/v1$/, '')}
+      api_key: os.environ/PRETEND_API_KEY
+      input_cost_per_token: 3.75e-8
+      output_cost_per_token: 0.000000150000000001
+    model_info:
+      cache_read_input_token_cost: 9.375e-9
+      cache_creation_input_token_cost: 4.6875e-8
+      cache_creation_input_token_cost_above_1hr: 7.5e-8
 
 general_settings:
   master_key: os.environ/THE_MASTER_KEY

@@ -66,7 +66,7 @@ test('the id of a deployment is stable, does not follow its key, and is another 
 
 const model = (params: string) => `model_list:\n  - model_name: a\n    litellm_params: {${params}}\n`;
 const wrong: readonly (readonly [string, string, RegExp])[] = [
-  ['another provider', model('model: anthropic/claude'), /3:29: provider anthropic is not served yet \(an OpenAI-comp/],
+  ['another provider', model('model: gemini/gemini-3'), /3:29: provider gemini is not served yet \(an OpenAI-comp/],
   ['a misspelt provider', model('model: opnai/x'), /provider opnai is not served yet \(did you mean openai\?\)/],
   ['a provider without a model', model('model: openai/'), /3:29: the model has no name/],
   ['no model', model('api_key: x'), /3:21: model is missing/],
@@ -166,6 +166,14 @@ model_list:
 test('OPENAI_API_KEY goes to nobody but OpenAI', () => {
   const { deployments } = loadYaml(model('model: openai/x, api_base: "http://elsewhere/v1"'), { env });
   assert.equal(deployments[0]?.apiKey, undefined);
+});
+
+test('ANTHROPIC_API_KEY goes to nobody but Anthropic', () => {
+  const both = { ...env, ANTHROPIC_API_KEY: 'sk-ant-canary' };
+  const keyOf = (params: string) => loadYaml(model(params), { env: both }).deployments[0]?.apiKey;
+  assert.equal(keyOf('model: anthropic/claude'), 'sk-ant-canary');
+  assert.equal(keyOf('model: anthropic/claude, api_base: "http://elsewhere"'), undefined);
+  assert.equal(keyOf('model: openai/x'), 'sk-openai-canary');
 });
 
 test('environment_variables serve references, and the real environment wins over them', () => {

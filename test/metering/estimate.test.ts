@@ -32,6 +32,12 @@ test('an image counts as an image, and a clip by its length, not as the text of 
   assert.ok(estimate([{ type: 'image_url', image_url: { url: `data:image/png;base64,${data}` } }]) < 2_000);
   assert.ok(estimate([{ type: 'image', source: { type: 'base64', media_type: 'image/png', data } }]) < 2_000);
   assert.ok(estimate([{ type: 'image_url', image_url: { url: 'https://example.com/a.png' } }]) > 1_600);
+  const screenshot = { type: 'image', source: { type: 'base64', media_type: 'image/png', data } };
+  assert.ok(estimate([{ type: 'tool_result', tool_use_id: 'toolu_1', content: [screenshot] }]) < 2_000);
+  const asked = {
+    input: [{ role: 'user', content: [{ type: 'input_image', image_url: `data:image/png;base64,${data}` }] }],
+  };
+  assert.ok(estimatePromptTokens(asked, JSON.stringify(asked).length) < 2_000);
   const audio = estimate([{ type: 'input_audio', input_audio: { data, format: 'mp3' } }]);
   assert.ok(audio > 12_000 && audio < 14_000, String(audio));
 });
@@ -41,6 +47,7 @@ test('a text that only looks like an attachment is a text', () => {
   for (const content of [
     `data:image/png;base64,${text}`,
     [{ type: 'text', text: `data:image/png;base64,${text}` }],
+    [{ type: 'text', content: [{ type: 'image', source: { data: 'A'.repeat(50_000) } }] }],
     [{ type: 'text', image_url: { url: `data:image/png;base64,${'A'.repeat(50_000)}` } }],
     [{ type: 'image_url', image_url: { url: `data:image/png;base64,${text}` } }],
     [{ type: 'image_url', image_url: { url: `https://example.com/${'a'.repeat(50_000)}` } }],

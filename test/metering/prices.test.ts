@@ -55,6 +55,22 @@ describe('the price of a call', () => {
       110_000n,
     ],
     [
+      'charges what is kept in a cache for an hour apart from the rest',
+      {
+        input_cost_per_token: 1e-6,
+        cache_creation_input_token_cost: 1.25e-6,
+        cache_creation_input_token_cost_above_1hr: 2e-6,
+      },
+      { promptTokens: 100, cacheWriteTokens: 40, cacheWriteHourTokens: 10 },
+      60_000n + 37_500n + 20_000n,
+    ],
+    [
+      'charges it as any that is written to a cache where an hour has no price',
+      { input_cost_per_token: 1e-6, cache_creation_input_token_cost: 1.25e-6 },
+      { promptTokens: 100, cacheWriteTokens: 40, cacheWriteHourTokens: 10 },
+      110_000n,
+    ],
+    [
       'charges reasoning as output when it has no price',
       { output_cost_per_token: 2e-6 },
       { completionTokens: 10, reasoningTokens: 4 },

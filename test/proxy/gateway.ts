@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer, request as httpRequest } from 'node:http';
-import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
+import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import OpenAI from 'openai';
 import { type Principal, unlimited } from '../../src/access/principal.ts';
@@ -9,6 +9,7 @@ import { estimatePromptTokens } from '../../src/metering/estimate.ts';
 import type { Deployment } from '../../src/models/deployment.ts';
 import { createProxy } from '../../src/proxy/proxy.ts';
 import type { Proxy, ProxyDeps } from '../../src/proxy/proxy.ts';
+import { ResponseIds } from '../../src/proxy/response-ids.ts';
 import { DeploymentTable } from '../../src/proxy/routing.ts';
 
 export const aPrincipal: Principal = {
@@ -59,6 +60,14 @@ export interface GatewayOptions extends Partial<Omit<ProxyDeps, 'deployments'>> 
   readonly deployments?: readonly Deployment[];
 }
 
+export interface SendOptions {
+  readonly method?: string;
+  readonly path?: string;
+  readonly headers?: Record<string, string>;
+  /** Keeps connections for further requests; without one each has its own. */
+  readonly agent?: Agent;
+}
+
 /** A proxy on a real socket, with books in memory and a door that lets everybody in who has a key. */
 export class Gateway {
   readonly proxy: Proxy;
@@ -81,6 +90,7 @@ export class Gateway {
       now: () => new Date(),
       log: (level, message, fields) => this.logged.push(`${level} ${message} ${JSON.stringify(fields)}`),
       version: '1.2.3',
+      responseIds: new ResponseIds('a secret of the tests'),
       counter: { promptTokens: estimatePromptTokens, completionTokens: (text) => Math.ceil(text.length / 4) },
       ...deps,
     });
@@ -137,17 +147,14 @@ export class Gateway {
   }
 
   /** Opens a request without reading its answer. */
-  async open(
-    body: unknown,
-    options: { path?: string; headers?: Record<string, string> } = {},
-  ): Promise<IncomingMessage> {
+  async open(body: unknown, options: SendOptions = {}): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const request = httpRequest({
       port: this.port,
       host: '127.0.0.1',
-      method: body === undefined ? 'GET' : 'POST',
+      method: options.method ?? (body === undefined ? 'GET' : 'POST'),
       path: options.path ?? '/v1/chat/completions',
-      agent: false,
+      agent: options.agent ?? false,
       headers: { 'content-type': 'application/json', authorization: 'Bearer sk-client', ...options.headers },
     });
     this.#open.add(request);
@@ -157,7 +164,7 @@ export class Gateway {
     return promise;
   }
 
-  async send(body: unknown, options: { path?: string; headers?: Record<string, string> } = {}): Promise<Answer> {
+  async send(body: unknown, options: SendOptions = {}): Promise<Answer> {
     return readAnswer(await this.open(body, options));
   }
 

@@ -4,12 +4,13 @@ import { surveyJson } from '../../src/kernel/json-survey.ts';
 import { spliceJson } from '../../src/proxy/json-splice.ts';
 import { createRequestId } from '../../src/proxy/request-id.ts';
 import { DeploymentTable } from '../../src/proxy/routing.ts';
+import { chatEvents } from '../../src/proxy/events/chat-events.ts';
 import { SseScanner } from '../../src/proxy/sse.ts';
 import { aDeployment } from './gateway.ts';
 import { aStream, someUsage } from './upstream.ts';
 
 function scan(chunks: readonly (string | Buffer)[], options: { hidesUsage?: boolean } = {}) {
-  const scanner = new SseScanner({ hidesUsage: true, maxEvent: 10_000, ...options });
+  const scanner = new SseScanner({ dialect: chatEvents, hidesUsage: true, maxEvent: 10_000, ...options });
   const passed: string[] = [];
   for (const chunk of chunks) {
     const events = scanner.push(Buffer.from(chunk as string));
@@ -137,6 +138,24 @@ test('an exact name wins over a pattern, a longer pattern over a shorter one', (
   assert.deepEqual(found('o3$&'), ['any', 'o3$&']);
   table.replace([aDeployment({ name: 'a' })]);
   assert.equal(found('openai/o3'), undefined);
+});
+
+test('what a deployment has left at its upstream is looked for there, and by another model at the same account', () => {
+  const account = { apiBase: 'http://one', apiKey: 'a' };
+  const table = new DeploymentTable([
+    aDeployment({ id: 'maker', name: 'old', ...account }),
+    aDeployment({ id: 'same', name: 'new-*', upstreamModel: '*', ...account }),
+    aDeployment({ id: 'other', name: 'new-*', upstreamModel: '*', ...account, apiKey: 'b' }),
+  ]);
+  const found = (keeper: string, model: string, isExact: boolean) => {
+    const target = table.findKeeper(keeper, model, null, { isExact });
+    return target && [target.deployment.id, target.upstreamModel];
+  };
+  for (let turn = 0; turn < 20; turn++) assert.deepEqual(found('maker', 'new-x', false), ['same', 'x']);
+  assert.deepEqual(found('maker', 'old', false), ['maker', 'gpt-4o-2024-08-06']);
+  assert.deepEqual(found('maker', 'gone', true), ['maker', 'gpt-4o-2024-08-06']);
+  assert.equal(found('maker', 'gone', false), undefined);
+  assert.equal(found('nobody', 'old', true), undefined);
 });
 
 test('calls are spread over the deployments of a name', () => {

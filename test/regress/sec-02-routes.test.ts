@@ -28,7 +28,7 @@ function probing(line: string, host = 'Host: localhost'): Probe {
   const probe = String(++count);
   // A name of a header ends where its line does: what a random line smuggles in stands before this one.
   const headers = [host, `X-Probe: ${probe}`, 'Content-Type: application/json', 'Authorization: Bearer sk-weak'];
-  const body = '{"model":"gpt-4o","messages":[{"role":"user","content":"x"}]}';
+  const body = '{"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"max_tokens":1}';
   return { probe, line, headers, ...(/^(?:POST|PUT|PATCH) /.test(line) && { body }) };
 }
 

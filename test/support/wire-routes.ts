@@ -1,7 +1,16 @@
 import type { RegisteredRoute } from '../../src/kernel/route-policy.ts';
+import { ResponseIds } from '../../src/proxy/response-ids.ts';
+import { aPrincipal } from '../proxy/gateway.ts';
+
+/** A response of nobody's, under a name that can be read. */
+const response = new ResponseIds('of nobody').seal(
+  { model: 'nothing', deploymentId: 'nothing', upstreamId: 'nothing' },
+  aPrincipal,
+);
 
 /** The names that are put in the place of a route's parameters: nothing is called like that. */
-export const plainPath = (path: string): string => path.replaceAll(/:\w+/g, 'nothing');
+export const plainPath = (path: string): string =>
+  path.replaceAll(/:\w+/g, (name) => (name === ':response_id' ? response : 'nothing'));
 
 const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
 

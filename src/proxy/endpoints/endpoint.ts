@@ -1,7 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { CallType } from '../../metering/call.ts';
 import type { Usage } from '../../metering/usage.ts';
+import type { GatewayError } from '../../kernel/errors.ts';
+import type { StreamDialect } from '../events/dialect.ts';
 import type { ProxyLimits } from '../limits.ts';
+import type { KeptResponse } from '../response-ids.ts';
 
 /** What a client asked for, as far as the gateway needs to know. */
 export interface ModelRequest {
@@ -18,15 +21,34 @@ export interface ModelRequest {
   readonly serviceTier: string | undefined;
   readonly endUser: string | undefined;
   readonly tags: readonly string[];
+  /** Headers of the client's that go upstream, names and values in turn; none where absent. */
+  readonly headers?: readonly string[];
+  /** A response that it names, and that must be the caller's. The call goes where that is kept. */
+  readonly response?: NamedResponse | undefined;
+  /** POST where absent. */
+  readonly method?: 'GET' | 'DELETE' | 'POST';
+  /** At the upstream, with a query, where that is not the endpoint's. */
+  readonly path?: `/${string}`;
   /** Of the body that goes upstream. */
   readonly contentType: string;
   /** The client's body with the upstream's name for the model. */
   bodyFor(upstreamModel: string): Buffer;
 }
 
+/** A response as a client names it. */
+export interface NamedResponse {
+  readonly id: string;
+  /** Not to be believed before it is known that the id is the caller's. */
+  readonly kept: KeptResponse;
+  /** What to answer to everybody else. */
+  readonly unknown: (id: string) => GatewayError;
+}
+
 /** A request as it came. */
 export interface RequestSource {
   readonly bytes: Buffer;
+  /** Its path and query. */
+  readonly url: string;
   readonly headers: IncomingHttpHeaders;
   /** The model named in the request's path, which wins over the body's, as it does in LiteLLM. */
   readonly parameter: string | undefined;
@@ -46,8 +68,18 @@ export interface PlainReading {
 export interface Endpoint {
   /** As it stands in the rows of the spend log; LiteLLM's names. */
   readonly callType: CallType;
-  /** At an upstream that speaks as OpenAI does, below its `api_base`. */
+  /** At an upstream that speaks the protocol, below its `api_base`. */
   readonly path: `/${string}`;
+  /** Whose protocol it is, where that is not OpenAI's. */
+  readonly protocol?: 'anthropic';
+  /** Whether no upstream takes money for it. It is checked and counted as any call, and booked without tokens. */
+  readonly isFree?: boolean;
+  /** Puts the client's names in the place of the upstream's, in an answer or in the data of an event. */
+  readonly rename?: (json: Buffer, nameFor: (upstreamId: string) => string) => Buffer;
+  /** How its streams tell what the gateway has to know; as chat completions do where it does not say. */
+  readonly events?: StreamDialect;
+  /** An error as its clients read it, where they do not read OpenAI's. */
+  readonly errorBody?: (error: GatewayError, requestId: string) => object;
   /** @throws GatewayError 400 when the request is not fit to be sent */
   read(source: RequestSource): ModelRequest;
   /** Undefined for what is no answer of this kind. */

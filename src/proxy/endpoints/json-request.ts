@@ -5,10 +5,10 @@ import { isRecord } from '../../kernel/record.ts';
 import { type Members, spliceJson } from '../json-splice.ts';
 import type { ProxyLimits } from '../limits.ts';
 import { refuseOverrides } from '../overrides.ts';
-import type { ModelRequest, RequestSource } from './endpoint.ts';
+import type { ModelRequest, NamedResponse, RequestSource } from './endpoint.ts';
 import { readTags, storable, takesTagsOut, withoutTags } from './tags.ts';
 
-const surveyed = new Set(['model', 'stream_options']);
+const surveyed = new Set(['model', 'stream_options', 'previous_response_id']);
 
 export const invalid = (message: string, param?: string, type = 'invalid_request_error'): GatewayError =>
   new GatewayError('invalid', type, message, { param });
@@ -26,6 +26,13 @@ export interface Asked {
   readonly hidesUsage?: boolean;
   readonly maxCompletionTokens: number | undefined;
   readonly answers?: number;
+  /** The body's `user` where it is absent. */
+  readonly endUser?: unknown;
+  /** The body's `service_tier` where it is absent. */
+  readonly serviceTier?: string | undefined;
+  /** Headers of the client's that go upstream, names and values in turn. */
+  readonly headers?: readonly string[];
+  readonly response?: NamedResponse | undefined;
   /** Members that go upstream in the place of the client's, besides the model. */
   readonly members?: Members;
 }
@@ -41,13 +48,15 @@ export class JsonRequest implements ModelRequest {
   readonly serviceTier: string | undefined;
   readonly endUser: string | undefined;
   readonly tags: readonly string[];
+  readonly headers: readonly string[];
+  readonly response: NamedResponse | undefined;
   readonly contentType = 'application/json';
   readonly #body: JsonBody;
   readonly #members: Members;
 
   constructor(body: JsonBody, model: string, asked: Asked) {
     const { fields } = body;
-    const { user } = fields;
+    const user = asked.endUser ?? fields['user'];
     this.#body = body;
     this.#members = asked.members ?? [];
     this.fields = fields;
@@ -56,7 +65,9 @@ export class JsonRequest implements ModelRequest {
     this.hidesUsage = asked.hidesUsage === true;
     this.maxCompletionTokens = asked.maxCompletionTokens;
     this.answers = asked.answers ?? 1;
-    this.serviceTier = textOf(fields, 'service_tier');
+    this.serviceTier = 'serviceTier' in asked ? asked.serviceTier : textOf(fields, 'service_tier');
+    this.headers = asked.headers ?? [];
+    this.response = asked.response;
     this.endUser = (typeof user === 'string' && storable(user)) || undefined;
     this.tags = readTags(fields);
   }

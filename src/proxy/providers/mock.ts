@@ -1,10 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { isRecord } from '../../kernel/record.ts';
+import { notServed } from '../upstream.ts';
 import type { Provider, Receiver, UpstreamCall, UpstreamRequest } from './provider.ts';
 
 /** An upstream that is not there: it makes its answers up, so that the gateway can be tried without an account. */
 export const mock: Provider = {
   send(request, receiver) {
+    if (request.endpoint.protocol !== undefined || request.endpoint.rename) throw notServed(request);
     const call = new MockCall(request, receiver);
     call.begin();
     return call;

@@ -1,4 +1,5 @@
 import type { Transport } from '../upstream.ts';
+import { anthropic } from './anthropic.ts';
 import { mock } from './mock.ts';
 import { openai } from './openai.ts';
 import type { Provider } from './provider.ts';
@@ -7,6 +8,7 @@ import type { Provider } from './provider.ts';
 export function createProviders(transport: Transport): ReadonlyMap<string, Provider> {
   return new Map<string, Provider>([
     ['openai', transport.provider(openai)],
+    ['anthropic', transport.provider(anthropic)],
     ['mock', mock],
   ]);
 }
