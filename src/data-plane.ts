@@ -60,6 +60,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       now,
       log,
       durability: settings.journalDurability,
+      unpriced: settings.unpricedModels,
       ...(settings.spendRetention && { retentionDays: toMilliseconds(settings.spendRetention) / DAY_MS }),
     }),
   );

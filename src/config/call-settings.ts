@@ -56,6 +56,13 @@ export const callSettings = {
     file: ['gatewayctl.journal_durability'],
     description: 'What the spend journal survives: a killed process, or (slower) a power cut as well',
   },
+  unpricedModels: {
+    type: value.choice(['allow', 'refuse']),
+    default: 'allow',
+    env: ['GATEWAYCTL_UNPRICED_MODELS'],
+    file: ['gatewayctl.unpriced_models'],
+    description: 'What becomes of a call under a budget whose price nobody knows: booked at 0, or refused',
+  },
   modelAccessStatus: {
     type: value.status([403, 401]),
     default: '403',

@@ -1,10 +1,21 @@
 import type { Charge, Principal } from '../access/principal.ts';
 import type { Deployment } from '../models/deployment.ts';
 import type { Allowance } from './rate-limiter.ts';
+import type { Units } from './units.ts';
 import type { Usage } from './usage.ts';
 
 /** LiteLLM's names for the kinds of calls, as its spend logs have them. */
-export type CallType = 'chat_completion' | 'text_completion' | 'embedding' | 'moderation';
+export type CallType =
+  | 'chat_completion'
+  | 'text_completion'
+  | 'embedding'
+  | 'moderation'
+  | 'image_generation'
+  | 'image_edit'
+  | 'image_variation'
+  | 'speech'
+  | 'transcription'
+  | 'rerank';
 
 /** What is known of a call before it goes out. */
 export interface CallStart {
@@ -27,6 +38,8 @@ export interface CallStart {
   readonly maxCompletionTokens: number | undefined;
   /** How many answers were asked for; each may be as long as the limit says. One when absent. */
   readonly answers?: number;
+  /** What it asks for that is not counted in tokens; present for every call whose kind may be paid for like that. */
+  readonly units?: Units | undefined;
   /** As the request names it. */
   readonly serviceTier?: string | undefined;
   /** The client's `user` field, if any. */

@@ -2,12 +2,15 @@ import { chargeOf, joinTags } from '../access/charge.ts';
 import type { Payer } from '../access/payers.ts';
 import { type Principal, standingsOf } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import type { ModelRequest } from './endpoints/endpoint.ts';
 import { unknownModel } from './endpoints/json-request.ts';
 import { tagsOf } from './endpoints/tags.ts';
 import type { Exchange } from './exchange.ts';
 import { readBody } from './read-body.ts';
 import { Relay } from './relay.ts';
 import { usageOf } from './reported-usage.ts';
+
+const noBytes = Buffer.alloc(0);
 
 /** One step of an exchange. It returns a promise only when it has to wait. */
 export type Step = (exchange: Exchange) => Promise<void> | undefined | void;
@@ -66,14 +69,23 @@ function authenticateAgain(exchange: Exchange): Promise<void> | undefined {
   return authenticate(exchange);
 }
 
-function parseBody(exchange: Exchange): void {
+function parseBody(exchange: Exchange): Promise<void> | undefined {
   const { body: bytes, request, handler, context, endpoint } = exchange;
-  exchange.asked = endpoint.read({
+  const asked = endpoint.read({
     bytes,
     headers: request.headers,
     parameter: handler.parameter,
     limits: context.limits,
   });
+  if (asked instanceof Promise) return takeForm(exchange, asked);
+  exchange.asked = asked;
+  return undefined;
+}
+
+async function takeForm(exchange: Exchange, asked: Promise<ModelRequest>): Promise<void> {
+  exchange.asked = await asked;
+  // Its files are in the parts now: they need not be held twice.
+  exchange.body = noBytes;
 }
 
 /** The customer and the tags a call is charged to, which its client names or its key and team have. */
@@ -136,7 +148,7 @@ function admit(exchange: Exchange): void {
   const { context, endpoint, asked, target, principal, charge, request } = exchange;
   // Whoever left meanwhile is not charged for a call that was never made.
   if (exchange.stopped) return;
-  exchange.promptTokens = context.deps.counter.promptTokens(asked.fields, exchange.body.length);
+  exchange.promptTokens = asked.promptTokens ?? context.deps.counter.promptTokens(asked.fields, exchange.body.length);
   exchange.admit(
     context.deps.metering.begin({
       requestId: exchange.id,
@@ -152,6 +164,7 @@ function admit(exchange: Exchange): void {
       promptTokens: exchange.promptTokens,
       maxCompletionTokens: asked.maxCompletionTokens,
       answers: asked.answers,
+      units: asked.units,
       serviceTier: asked.serviceTier,
       endUser: exchange.customer,
     }),

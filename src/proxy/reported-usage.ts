@@ -6,11 +6,12 @@ import type { Exchange } from './exchange.ts';
  * what was counted here, because some report with the first chunk only.
  */
 export function usageOf(
-  { usage, promptTokens, relay }: Pick<Exchange, 'usage' | 'promptTokens' | 'relay'>,
+  { usage, promptTokens, relay, asked }: Pick<Exchange, 'usage' | 'promptTokens' | 'relay' | 'asked'>,
   counted: number,
 ): Usage {
   if (usage && relay?.isUsageFinal) return usage;
-  const estimate = estimatedUsage(promptTokens, counted);
+  const plain = estimatedUsage(promptTokens, counted);
+  const estimate = asked.units ? { ...plain, units: asked.units } : plain;
   return usage ? largerUsage(usage, estimate) : estimate;
 }
 

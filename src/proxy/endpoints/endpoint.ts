@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { CallType } from '../../metering/call.ts';
+import type { Units } from '../../metering/units.ts';
 import type { Usage } from '../../metering/usage.ts';
 import type { ProxyLimits } from '../limits.ts';
 
@@ -15,6 +16,10 @@ export interface ModelRequest {
   readonly maxCompletionTokens: number | undefined;
   /** How many answers are asked for: `n`. */
   readonly answers: number;
+  /** What is asked for that is not counted in tokens; present where the kind of call may be paid for like that. */
+  readonly units?: Units | undefined;
+  /** Of the prompt, where the body's length says nothing of it: a recording is no text. */
+  readonly promptTokens?: number | undefined;
   readonly serviceTier: string | undefined;
   readonly endUser: string | undefined;
   readonly tags: readonly string[];
@@ -48,8 +53,14 @@ export interface Endpoint {
   readonly callType: CallType;
   /** At an upstream that speaks as OpenAI does, below its `api_base`. */
   readonly path: `/${string}`;
-  /** @throws GatewayError 400 when the request is not fit to be sent */
-  read(source: RequestSource): ModelRequest;
+  /**
+   * A form is read in a promise, because its files are.
+   *
+   * @throws GatewayError 400 when the request is not fit to be sent
+   */
+  read(source: RequestSource): ModelRequest | Promise<ModelRequest>;
+  /** What a request with such fields asks for that is not counted in tokens. */
+  readonly unitsOf?: (fields: Readonly<Record<string, unknown>>) => Units;
   /** Undefined for what is no answer of this kind. */
   readAnswer(answer: Readonly<Record<string, unknown>>): PlainReading | undefined;
   /** Undefined where nothing, or nothing sensible, is reported. Zero stays zero. */

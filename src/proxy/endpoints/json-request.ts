@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../../kernel/errors.ts';
 import { type Survey, surveyJson } from '../../kernel/json-survey.ts';
 import { isRecord } from '../../kernel/record.ts';
+import type { Units } from '../../metering/units.ts';
 import { type Members, spliceJson } from '../json-splice.ts';
 import type { ProxyLimits } from '../limits.ts';
 import { refuseOverrides } from '../overrides.ts';
@@ -26,6 +27,7 @@ export interface Asked {
   readonly hidesUsage?: boolean;
   readonly maxCompletionTokens: number | undefined;
   readonly answers?: number;
+  readonly units?: Units;
   /** Members that go upstream in the place of the client's, besides the model. */
   readonly members?: Members;
 }
@@ -38,6 +40,7 @@ export class JsonRequest implements ModelRequest {
   readonly hidesUsage: boolean;
   readonly maxCompletionTokens: number | undefined;
   readonly answers: number;
+  readonly units: Units | undefined;
   readonly serviceTier: string | undefined;
   readonly endUser: string | undefined;
   readonly tags: readonly string[];
@@ -56,6 +59,7 @@ export class JsonRequest implements ModelRequest {
     this.hidesUsage = asked.hidesUsage === true;
     this.maxCompletionTokens = asked.maxCompletionTokens;
     this.answers = asked.answers ?? 1;
+    this.units = asked.units;
     this.serviceTier = textOf(fields, 'service_tier');
     this.endUser = (typeof user === 'string' && storable(user)) || undefined;
     this.tags = readTags(fields);
