@@ -156,6 +156,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       counter: { promptTokens: estimatePromptTokens, completionTokens: countCompletion },
       limits: {
         bodyBytes: settings.bodyLimit,
+        formBytes: settings.formLimit,
         connectMs: toMilliseconds(settings.connectTimeout),
         firstByteMs: toMilliseconds(settings.firstByteTimeout),
         idleMs: toMilliseconds(settings.idleTimeout),

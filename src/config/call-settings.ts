@@ -10,6 +10,13 @@ export const callSettings = {
     file: ['gatewayctl.body_limit', { path: 'general_settings.max_request_size_mb', unit: 'MiB' }],
     description: 'Largest request body that is read',
   },
+  formLimit: {
+    type: value.size(1024 ** 3),
+    default: '32MiB',
+    env: ['GATEWAYCTL_FORM_LIMIT'],
+    file: ['gatewayctl.form_limit'],
+    description: 'Largest form with files in it (images to edit, recordings) that is read',
+  },
   connectTimeout: {
     type: value.time,
     default: '5s',

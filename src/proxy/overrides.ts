@@ -4,6 +4,7 @@ import { GatewayError } from '../kernel/errors.ts';
 const everyday = new Set([
   'best_of',
   'dimensions',
+  'documents',
   'encoding_format',
   'frequency_penalty',
   'input',
@@ -16,10 +17,13 @@ const everyday = new Set([
   'parallel_tool_calls',
   'presence_penalty',
   'prompt',
+  'quality',
+  'query',
   'reasoning_effort',
   'response_format',
   'seed',
   'service_tier',
+  'size',
   'stop',
   'stream',
   'stream_options',
@@ -27,8 +31,10 @@ const everyday = new Set([
   'temperature',
   'tool_choice',
   'tools',
+  'top_n',
   'top_p',
   'user',
+  'voice',
 ]);
 
 /**
@@ -78,6 +84,7 @@ const refusedFamilies = /^(?:litellm|mock|aws|vertex|watsonx)/;
 /** Fields that decide where a call goes and what it may cost: each of them has one spelling. */
 const read = [
   'best_of',
+  'documents',
   'input',
   'max_completion_tokens',
   'max_tokens',
@@ -86,7 +93,9 @@ const read = [
   'model',
   'n',
   'prompt',
+  'quality',
   'service_tier',
+  'size',
   'stream',
   'stream_options',
   'tags',
@@ -114,6 +123,20 @@ export function refuseOverrides(names: readonly string[]): void {
       param: name,
       hint: 'Upstreams, their credentials and their prices are set by the operator, in the model list.',
     });
+  }
+}
+
+/** The same for the names in a form, where some servers read `model[]` or `extra_body[api_base]` as what is before the bracket. */
+export function refuseFormOverrides(names: readonly string[]): void {
+  for (const name of names) {
+    const bracket = name.indexOf('[');
+    if (bracket < 0) {
+      refuseOverrides([name]);
+      continue;
+    }
+    const plain = name.slice(0, bracket);
+    if (readFolded.has(fold(plain))) throw misspelled(name);
+    refuseOverrides([plain]);
   }
 }
 

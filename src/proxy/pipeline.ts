@@ -2,15 +2,12 @@ import { chargeOf, joinTags } from '../access/charge.ts';
 import type { Payer } from '../access/payers.ts';
 import { type Principal, standingsOf } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import type { ModelRequest } from './endpoints/endpoint.ts';
 import { unknownModel } from './endpoints/json-request.ts';
 import { tagsOf } from './endpoints/tags.ts';
 import type { Exchange } from './exchange.ts';
 import { readBody } from './read-body.ts';
 import { Relay } from './relay.ts';
 import { usageOf } from './reported-usage.ts';
-
-const noBytes = Buffer.alloc(0);
 
 /** One step of an exchange. It returns a promise only when it has to wait. */
 export type Step = (exchange: Exchange) => Promise<void> | undefined | void;
@@ -58,7 +55,8 @@ async function wait(exchange: Exchange, found: Promise<Principal>): Promise<void
 /** Before the body, which takes memory. After the credential, so that strangers do not take the places of others. */
 function takePlace(exchange: Exchange): void {
   if (exchange.enter()) return;
-  throw new GatewayError('unavailable', 'overloaded', 'The gateway has as many calls under way as it can take', {
+  const what = exchange.endpoint.takesForm ? 'files' : 'calls';
+  throw new GatewayError('unavailable', 'overloaded', `The gateway has as many ${what} under way as it can take`, {
     headers: { 'retry-after': '1' },
   });
 }
@@ -69,23 +67,14 @@ function authenticateAgain(exchange: Exchange): Promise<void> | undefined {
   return authenticate(exchange);
 }
 
-function parseBody(exchange: Exchange): Promise<void> | undefined {
+function parseBody(exchange: Exchange): void {
   const { body: bytes, request, handler, context, endpoint } = exchange;
-  const asked = endpoint.read({
+  exchange.asked = endpoint.read({
     bytes,
     headers: request.headers,
     parameter: handler.parameter,
     limits: context.limits,
   });
-  if (asked instanceof Promise) return takeForm(exchange, asked);
-  exchange.asked = asked;
-  return undefined;
-}
-
-async function takeForm(exchange: Exchange, asked: Promise<ModelRequest>): Promise<void> {
-  exchange.asked = await asked;
-  // Its files are in the parts now: they need not be held twice.
-  exchange.body = noBytes;
 }
 
 /** The customer and the tags a call is charged to, which its client names or its key and team have. */

@@ -6,7 +6,10 @@ import { type Called, Exchange, clientGone } from './exchange.ts';
 import { fail } from './failing.ts';
 import { chatCompletions, completions } from './endpoints/chat-completions.ts';
 import { embeddings, moderations } from './endpoints/embeddings.ts';
+import { speech, transcriptions, translations } from './endpoints/audio.ts';
 import type { Endpoint } from './endpoints/endpoint.ts';
+import { imageEdits, imageGenerations, imageVariations } from './endpoints/images.ts';
+import { rerank } from './endpoints/rerank.ts';
 import { defaultLimits } from './limits.ts';
 import type { ProxyLimits } from './limits.ts';
 import { listModels, showModel } from './models.ts';
@@ -40,6 +43,13 @@ const exact: ReadonlyMap<string, ReadonlyMap<string, Handler>> = new Map([
       ...routes(['/v1/completions', '/completions'], calls(completions)),
       ...routes(['/v1/embeddings', '/embeddings'], calls(embeddings)),
       ...routes(['/v1/moderations', '/moderations'], calls(moderations)),
+      ...routes(['/v1/images/generations', '/images/generations'], calls(imageGenerations)),
+      ...routes(['/v1/images/edits', '/images/edits'], calls(imageEdits)),
+      ...routes(['/v1/images/variations', '/images/variations'], calls(imageVariations)),
+      ...routes(['/v1/audio/speech', '/audio/speech'], calls(speech)),
+      ...routes(['/v1/audio/transcriptions', '/audio/transcriptions'], calls(transcriptions)),
+      ...routes(['/v1/audio/translations', '/audio/translations'], calls(translations)),
+      ...routes(['/v1/rerank', '/rerank', '/v2/rerank'], calls(rerank)),
     ]),
   ],
   ['GET', routes(['/v1/models', '/models'], list)],
@@ -50,15 +60,16 @@ function routes(paths: readonly string[], handler: Routed): ReadonlyMap<string, 
 }
 
 /** As Azure and older clients name a model, in the path. */
-function inPath(endpoint: Endpoint): Pattern[] {
-  return ['/openai/deployments', '/engines'].map((head) => [
-    'POST',
-    // `/engines/x/chat/completions` has one reading, and is no completion of a model called `x/chat`.
-    new RegExp(`^${head}/(.+)(?<!/chat)${endpoint.path}$`),
-    `${head}/:model${endpoint.path}`,
-    calls(endpoint),
-  ]);
-}
+const inPath = (endpoint: Endpoint): Pattern[] => [inDeployment(endpoint), behind('/engines', endpoint)];
+const inDeployment = (endpoint: Endpoint): Pattern => behind('/openai/deployments', endpoint);
+
+const behind = (head: string, endpoint: Endpoint): Pattern => [
+  'POST',
+  // `/engines/x/chat/completions` has one reading, and is no completion of a model called `x/chat`.
+  new RegExp(`^${head}/(.+)(?<!/chat)${endpoint.path}$`),
+  `${head}/:model${endpoint.path}`,
+  calls(endpoint),
+];
 
 type Pattern = readonly [method: string, path: RegExp, route: string, handler: Routed];
 
@@ -67,6 +78,7 @@ const patterns: readonly Pattern[] = [
   ...inPath(chatCompletions),
   ...inPath(completions),
   ...inPath(embeddings),
+  ...[imageGenerations, imageEdits, speech, transcriptions, translations].map(inDeployment),
   ['GET', /^\/v1\/models\/(.+)$/, '/v1/models/:model', show],
   ['GET', /^\/models\/(.+)$/, '/models/:model', show],
 ];
@@ -134,6 +146,7 @@ export function createProxy(deps: ProxyDeps) {
     version,
     providers: createProviders(transport),
     calls: new Places(limits.inFlight),
+    forms: new Places(limits.forms),
     usageWaits: new Places(limits.usageWaits),
     get isDraining() {
       return isDraining;

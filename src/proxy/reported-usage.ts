@@ -9,11 +9,14 @@ export function usageOf(
   { usage, promptTokens, relay, asked }: Pick<Exchange, 'usage' | 'promptTokens' | 'relay' | 'asked'>,
   counted: number,
 ): Usage {
-  if (usage && relay?.isUsageFinal) return usage;
-  const plain = estimatedUsage(promptTokens, counted);
-  const estimate = asked.units ? { ...plain, units: asked.units } : plain;
+  if (usage && relay?.isUsageFinal) return withUnits(usage, asked);
+  const estimate = withUnits(estimatedUsage(promptTokens, counted), asked);
   return usage ? largerUsage(usage, estimate) : estimate;
 }
+
+/** What was asked for counts where the answer does not say how much of it was made. */
+const withUnits = (usage: Usage, { units }: Pick<Exchange['asked'], 'units'>): Usage =>
+  units ? { ...usage, units: { ...units, ...usage.units } } : usage;
 
 /** The larger of two, bucket by bucket: the estimate has but two. */
 function largerUsage(reported: Usage, estimate: Usage): Usage {

@@ -78,13 +78,20 @@ export class Transport {
     const waitMs = secondsOf(
       deployment.params[asked.stream ? 'stream_timeout' : 'timeout'] ?? deployment.params['timeout'],
     );
-    const accept = asked.stream ? 'text/event-stream' : 'application/json';
     this.#agent.dispatch(
       {
         origin: address.origin,
         path: address.path + path + address.query,
         method: 'POST',
-        headers: [...address.headers, 'content-type', asked.contentType, 'accept', accept, 'x-request-id', request.id],
+        headers: [
+          ...address.headers,
+          'content-type',
+          asked.contentType,
+          'accept',
+          acceptOf(request),
+          'x-request-id',
+          request.id,
+        ],
         body: asked.bodyFor(request.upstreamModel),
         headersTimeout: waitMs ?? this.#limits.firstByteMs,
         bodyTimeout: this.#limits.idleMs,
@@ -93,6 +100,11 @@ export class Transport {
     );
     return call;
   }
+}
+
+function acceptOf({ endpoint, asked }: UpstreamRequest): string {
+  if (endpoint.isRaw?.(asked) || endpoint.readText) return '*/*';
+  return asked.stream ? 'text/event-stream' : 'application/json';
 }
 
 const notServed = ({ endpoint, deployment }: UpstreamRequest) =>

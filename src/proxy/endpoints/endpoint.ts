@@ -53,16 +53,18 @@ export interface Endpoint {
   readonly callType: CallType;
   /** At an upstream that speaks as OpenAI does, below its `api_base`. */
   readonly path: `/${string}`;
-  /**
-   * A form is read in a promise, because its files are.
-   *
-   * @throws GatewayError 400 when the request is not fit to be sent
-   */
-  read(source: RequestSource): ModelRequest | Promise<ModelRequest>;
+  /** Whether its requests are forms with files in them (multipart/form-data), and not JSON. */
+  readonly takesForm?: true;
+  /** @throws GatewayError 400 when the request is not fit to be sent */
+  read(source: RequestSource): ModelRequest;
   /** What a request with such fields asks for that is not counted in tokens. */
   readonly unitsOf?: (fields: Readonly<Record<string, unknown>>) => Units;
   /** Undefined for what is no answer of this kind. */
   readAnswer(answer: Readonly<Record<string, unknown>>): PlainReading | undefined;
+  /** The same of an answer that is no JSON, where there is such a thing; `written` and `usage` are of the text. */
+  readonly readText?: (text: string) => PlainReading;
+  /** Whether an answer is passed on as it comes, without being read: sound, or events of a kind that is not a chat's. */
+  readonly isRaw?: (asked: ModelRequest) => boolean;
   /** Undefined where nothing, or nothing sensible, is reported. Zero stays zero. */
   readUsage(reported: unknown): Usage | undefined;
 }
