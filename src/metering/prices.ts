@@ -41,6 +41,7 @@ const catalogueProviders: Readonly<Record<string, string>> = {
   azure_ai: 'azure',
   azure_text: 'azure',
   fireworks_ai: 'fireworks',
+  together_ai: 'together',
   novita_ai: 'novita',
   zai_org: 'zai',
 };

@@ -16,7 +16,7 @@ import { unservedParams } from './unserved-params.ts';
 
 const price = z.number().nonnegative('must not be negative').max(1_000_000);
 
-const notServed = `names a provider that is not served yet; served are ${providers.join(' and ')}`;
+const notServed = `names a provider that is not served yet; served are ${providers.join(', ')}`;
 const isServed = (model: string): boolean => splitModel(model) !== undefined;
 
 const upstream = z.string().min(1).refine(isServed, notServed);
@@ -36,6 +36,17 @@ const priceFields = [
   'input_cost_per_audio_token',
   'output_cost_per_audio_token',
   'input_cost_per_request',
+  'input_cost_per_image_token',
+  'output_cost_per_image_token',
+  'input_cost_per_image',
+  'output_cost_per_image',
+  'input_cost_per_pixel',
+  'output_cost_per_pixel',
+  'input_cost_per_character',
+  'output_cost_per_character',
+  'input_cost_per_second',
+  'output_cost_per_second',
+  'input_cost_per_query',
 ];
 const priceForms = ['', '_priority', '_flex', ...[128, 200, 256, 272].map((size) => `_above_${size}k_tokens`)];
 const prices: object = Object.fromEntries(
@@ -56,6 +67,10 @@ const paramsShape = {
   timeout: seconds.nullable(),
   stream_timeout: seconds.nullable(),
   base_model: z.string().min(1).nullable(),
+  api_version: z
+    .string()
+    .regex(/^[\w.-]{1,40}$/, 'must be a version, such as 2024-10-21')
+    .nullable(),
   mock_response: z.string(),
   mock_latency_ms: z.int().nonnegative().max(600_000),
   mock_chunk_interval_ms: z.int().nonnegative().max(600_000),

@@ -7,10 +7,12 @@ import type { Provider, Receiver, UpstreamCall, UpstreamRequest } from './provid
 
 /** What distinguishes one HTTP provider from another. */
 export interface Dialect {
-  /** Where the provider is when the deployment does not say. */
-  readonly apiBase: string;
+  /** Where the provider is when the deployment does not say; absent where only that can. */
+  readonly apiBase?: string | undefined;
   /** Where a call goes below that; undefined where the provider does not serve its kind. */
   readonly pathOf: (request: UpstreamRequest) => `/${string}` | undefined;
+  /** What every call has in its query, where the api_base has no such parameter. */
+  readonly queryOf?: (deployment: Deployment) => readonly [name: string, value: string] | undefined;
   readonly authorize: (apiKey: string) => readonly [header: string, value: string];
 }
 
@@ -57,9 +59,10 @@ export class Transport {
   }
 
   /** Headers start from an empty set: what a client sent is not even in reach here (LiteLLM issue 32202). */
-  #resolve({ apiBase, authorize }: Dialect, { apiBase: own, apiKey, name }: Deployment): Address {
+  #resolve({ apiBase, authorize, queryOf }: Dialect, deployment: Deployment): Address {
+    const { apiBase: own, apiKey, name } = deployment;
     const base = own ?? apiBase;
-    const url = URL.canParse(base) ? new URL(base) : undefined;
+    const url = base !== undefined && URL.canParse(base) ? new URL(base) : undefined;
     if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.hash) {
       throw new GatewayError(
         'upstream',
@@ -67,6 +70,8 @@ export class Transport {
         `The api_base of a deployment of ${name} is not usable`,
       );
     }
+    const [parameter, value = ''] = queryOf?.(deployment) ?? [];
+    if (parameter !== undefined && !url.searchParams.has(parameter)) url.searchParams.set(parameter, value);
     const headers = ['accept-encoding', 'identity', 'user-agent', this.#userAgent];
     if (apiKey) headers.push(...authorize(apiKey));
     return { origin: url.origin, path: url.pathname.replace(/\/+$/, ''), query: url.search, headers };

@@ -1,0 +1,36 @@
+import { type KnownProvider, knownProviders } from '../../models/deployment.ts';
+import type { Dialect } from '../upstream.ts';
+import { azure } from './azure.ts';
+
+/** Bearer tokens, and OpenAI's paths below the base. */
+const plain = ({ apiBase }: KnownProvider): Dialect => ({
+  apiBase,
+  pathOf: ({ endpoint }) => endpoint.path,
+  authorize: (apiKey) => ['authorization', `Bearer ${apiKey}`],
+});
+
+/** Cohere's own call for documents, and what it has in OpenAI's shape. */
+const coherePaths: ReadonlyMap<string, `/${string}`> = new Map([
+  ['/rerank', '/v2/rerank'],
+  ['/chat/completions', '/compatibility/v1/chat/completions'],
+  ['/embeddings', '/compatibility/v1/embeddings'],
+]);
+
+/** What differs from `plain`. */
+const own: Readonly<Partial<Record<keyof typeof knownProviders, Partial<Dialect>>>> = {
+  azure,
+  cohere: { pathOf: ({ endpoint }) => coherePaths.get(endpoint.path) },
+  // LiteLLM's api_base is that of Ollama's own interface, beside which it has OpenAI's.
+  ollama: {
+    pathOf: ({ endpoint, deployment }) => (deployment.apiBase?.endsWith('/v1') ? endpoint.path : `/v1${endpoint.path}`),
+  },
+};
+
+/** Everybody who speaks as OpenAI does: the deployment's `api_base` says where, else the provider's own. */
+export const compatible: ReadonlyMap<string, Dialect> = new Map(
+  Object.entries(knownProviders).map(([name, known]) => [name, { ...plain(known), ...ownOf(name) }]),
+);
+
+function ownOf(name: string): Partial<Dialect> {
+  return Object.entries(own).find(([other]) => other === name)?.[1] ?? {};
+}
