@@ -9,7 +9,10 @@ let gateway: Gateway;
 let upstream: Upstream;
 
 before(async () => {
-  [gateway, upstream] = await Promise.all([startGateway(), startUpstream()]);
+  [gateway, upstream] = await Promise.all([
+    startGateway({ env: { GATEWAYCTL_UNPRICED_MODELS: 'refuse' } }),
+    startUpstream(),
+  ]);
 });
 after(async () => {
   await gateway[Symbol.asyncDispose]();
@@ -50,6 +53,7 @@ interface Row {
   readonly spend: string;
   readonly status: string;
   readonly stream: boolean;
+  readonly price_source: string;
 }
 
 /** The rows of a key's calls, as the database has them. */
@@ -57,7 +61,7 @@ async function rowsOf(alias: string, count: number): Promise<Row[]> {
   let rows: Row[] = [];
   await until(async () => {
     const found = await gateway.pool.query<Row>(
-      `select call_type, prompt_tokens::int, completion_tokens::int, spend_logs.spend::text, status, stream
+      `select call_type, prompt_tokens::int, completion_tokens::int, spend_logs.spend::text, status, stream, price_source
          from gatewayctl.spend_logs join gatewayctl.keys on keys.id = key_id
         where keys.alias = $1 order by started_at`,
       [alias],
@@ -93,6 +97,7 @@ for (const [index, kind] of kinds.entries()) {
           spend: kind.cost,
           status: 'success',
           stream: kind.stream ?? false,
+          price_source: 'model_info',
         },
       ]);
     });
@@ -119,3 +124,26 @@ for (const [index, kind] of kinds.entries()) {
     });
   });
 }
+
+describe('a call whose kind the price says nothing of', () => {
+  const chat = (key: string) =>
+    clientFor(key).chat.completions.create({ model: 'by-image', messages: [{ role: 'user', content: 'Hi' }] });
+
+  before(async () => {
+    await aModel('by-image', { output_cost_per_image: 0.04 });
+    upstream.script({});
+  });
+
+  test('is refused where a budget applies, if the operator has it so, and explained as refused', async () => {
+    const key = await aKey({ max_budget: 10 });
+    await assert.rejects(chat(key), { status: 403, type: 'unpriced_model' });
+    const { body } = await gateway.request('POST', '/explain', { body: { key, model: 'by-image' } });
+    assert.equal(body.allowed, false);
+  });
+
+  test('is booked at nothing where none does, and marked', async () => {
+    await chat(await aKey({ key_alias: 'unbounded' }));
+    const [row] = await rowsOf('unbounded', 1);
+    assert.deepEqual([row?.spend, row?.price_source], ['0', 'unpriced']);
+  });
+});

@@ -1,3 +1,4 @@
+import { callPaths, modelInPath } from './data-plane-calls.ts';
 import { errorsOf } from './openapi-errors.ts';
 
 /**
@@ -39,14 +40,6 @@ const chatResponse = {
     choices: { type: 'array', items: { type: 'object' } },
     usage: { type: 'object', properties: { prompt_tokens: tokens, completion_tokens: tokens, total_tokens: tokens } },
   },
-};
-
-const inPath = {
-  name: 'model',
-  in: 'path',
-  required: true,
-  description: 'A public model name; one with slashes in it may be sent as it is',
-  schema: { type: 'string' },
 };
 
 const chat = (operationId: string, parameters: readonly unknown[] = []) => ({
@@ -105,7 +98,7 @@ const show = (operationId: string) => ({
     operationId,
     tags: ['inference'],
     summary: 'Show one model the key may call',
-    parameters: [inPath],
+    parameters: [modelInPath],
     responses: { 200: { description: 'The model', content: json(model) }, ...errorsOf('data') },
   },
 });
@@ -146,8 +139,9 @@ const ready = {
 export const dataPlanePaths: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   '/v1/chat/completions': chat('chat_completions'),
   '/chat/completions': chat('chat_completions__unversioned'),
-  '/openai/deployments/{model}/chat/completions': chat('chat_completions__deployment', [inPath]),
-  '/engines/{model}/chat/completions': chat('chat_completions__engine', [inPath]),
+  '/openai/deployments/{model}/chat/completions': chat('chat_completions__deployment', [modelInPath]),
+  '/engines/{model}/chat/completions': chat('chat_completions__engine', [modelInPath]),
+  ...callPaths,
   '/v1/models': list('models'),
   '/models': list('models__unversioned'),
   '/v1/models/{model}': show('model'),

@@ -17,7 +17,7 @@ export const knownProviders = {
     apiKey: ['FIREWORKS_API_KEY', 'FIREWORKS_AI_API_KEY'],
   },
   groq: { apiBase: 'https://api.groq.com/openai/v1', apiKey: ['GROQ_API_KEY'] },
-  hosted_vllm: { apiKey: ['HOSTED_VLLM_API_KEY'] },
+  hosted_vllm: { apiKey: [] },
   mistral: { apiBase: 'https://api.mistral.ai/v1', apiKey: ['MISTRAL_API_KEY'] },
   ollama: { apiBase: 'http://localhost:11434', apiKey: ['OLLAMA_API_KEY'] },
   openrouter: { apiBase: 'https://openrouter.ai/api/v1', apiKey: ['OPENROUTER_API_KEY'] },

@@ -8,7 +8,7 @@ model_list:
   - {model_name: a, litellm_params: {${params}}}
 `;
 const keys = Object.fromEntries(
-  Object.values(knownProviders).map(({ apiKey: [name] }) => [name, `key-in-${name.toLowerCase()}`]),
+  Object.values(knownProviders).flatMap(({ apiKey }) => apiKey.map((name) => [name, `key-in-${name.toLowerCase()}`])),
 );
 const deploymentOf = (params: string, env: Record<string, string> = keys) =>
   loadYaml(entry(params), { env }).deployments[0];
@@ -25,7 +25,7 @@ describe('a provider by its prefix', () => {
       const found = deploymentOf(`model: ${name}/vendor/x`);
       assert.deepEqual(
         [found?.provider, found?.upstreamModel, found?.apiBase, found?.apiKey],
-        [name, 'vendor/x', base, keys[apiKey[0]]],
+        [name, 'vendor/x', base, keys[apiKey[0] ?? '']],
       );
     });
 
