@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { dataPlanePaths } from '../../src/docs/data-plane.ts';
 import { openapi } from '../../src/docs/openapi.ts';
+import { letsRoute } from '../../src/kernel/route-groups.ts';
 import type { AnyOperation } from '../../src/kernel/operation.ts';
 import { Gateway } from '../proxy/gateway.ts';
 import { sampleOperations } from './sample-operations.ts';
@@ -84,6 +85,11 @@ describe('the OpenAPI document', () => {
     assert.deepEqual(
       called.filter((route) => !described.includes(route)),
       [],
+    );
+    assert.deepEqual(
+      gateway.proxy.routes.filter(({ path }) => !letsRoute(['llm_api_routes'], path)),
+      [],
+      'a key may be held to calls of models',
     );
     const shown = Object.entries(dataPlanePaths).flatMap(([path, methods]) =>
       path.startsWith('/health/') ? [] : Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
