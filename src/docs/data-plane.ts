@@ -103,6 +103,37 @@ const show = (operationId: string) => ({
   },
 });
 
+const counted = {
+  type: 'object',
+  properties: {
+    total_tokens: tokens,
+    request_model: { type: 'string' },
+    model_used: { type: 'string' },
+    tokenizer_type: { const: 'openai_tokenizer' },
+  },
+};
+
+const count = {
+  post: {
+    operationId: 'token_counter',
+    tags: ['inference'],
+    summary: 'Count the tokens of a text or of messages, without a call',
+    requestBody: {
+      required: true,
+      content: json({
+        type: 'object',
+        properties: {
+          model: { type: 'string' },
+          prompt: { type: ['string', 'array'] },
+          messages: { type: 'array', items: { type: 'object' } },
+        },
+        required: ['model'],
+      }),
+    },
+    responses: { 200: { description: 'How many there are', content: json(counted) }, ...errorsOf('data') },
+  },
+};
+
 const alive = (operationId: string) => ({
   get: {
     operationId,
@@ -142,6 +173,7 @@ export const dataPlanePaths: Readonly<Record<string, Readonly<Record<string, unk
   '/openai/deployments/{model}/chat/completions': chat('chat_completions__deployment', [modelInPath]),
   '/engines/{model}/chat/completions': chat('chat_completions__engine', [modelInPath]),
   ...callPaths,
+  '/utils/token_counter': count,
   '/v1/models': list('models'),
   '/models': list('models__unversioned'),
   '/v1/models/{model}': show('model'),

@@ -38,6 +38,7 @@ export const routeGroups = {
     '/v1/rerank',
     '/rerank',
     '/v2/rerank',
+    '/utils/token_counter',
     '/v1/models',
     '/models',
     '/v1/models/:model',

@@ -53,7 +53,7 @@ async function wait(exchange: Exchange, found: Promise<Principal>): Promise<void
 }
 
 /** Before the body, which takes memory. After the credential, so that strangers do not take the places of others. */
-function takePlace(exchange: Exchange): void {
+export function takePlace(exchange: Exchange): void {
   if (exchange.enter()) return;
   const what = exchange.endpoint.takesForm ? 'files' : 'calls';
   throw new GatewayError('unavailable', 'overloaded', `The gateway has as many ${what} under way as it can take`, {

@@ -18,6 +18,7 @@ import { Pipelines } from './pipelines.ts';
 import { Places } from './places.ts';
 import type { Step } from './pipeline.ts';
 import { createProviders } from './providers/providers.ts';
+import { countTokens } from './token-counter.ts';
 import { Transport } from './upstream.ts';
 import { Watch } from './watch.ts';
 
@@ -33,6 +34,7 @@ type Routed = Omit<Handler, 'parameter' | 'route' | 'path'>;
 
 const calls = (endpoint: Endpoint): Routed => ({ name: endpoint.callType, steps: modelCall, endpoint });
 const list: Routed = { name: 'list_models', steps: listModels };
+const counts: Routed = { name: 'count_tokens', steps: countTokens };
 const show: Routed = { name: 'show_model', steps: showModel };
 
 const exact: ReadonlyMap<string, ReadonlyMap<string, Handler>> = new Map([
@@ -49,6 +51,7 @@ const exact: ReadonlyMap<string, ReadonlyMap<string, Handler>> = new Map([
       ...routes(['/v1/audio/speech', '/audio/speech'], calls(speech)),
       ...routes(['/v1/audio/transcriptions', '/audio/transcriptions'], calls(transcriptions)),
       ...routes(['/v1/audio/translations', '/audio/translations'], calls(translations)),
+      ...routes(['/utils/token_counter'], counts),
       ...routes(['/v1/rerank', '/rerank', '/v2/rerank'], calls(rerank)),
     ]),
   ],
