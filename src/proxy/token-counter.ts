@@ -31,9 +31,9 @@ async function answerCount(exchange: Exchange): Promise<void> {
 
 /** The upstream's name is told to those who may call it; to others a model is what they call it. */
 function upstreamOf({ context, principal }: Exchange, model: string): string {
-  const { deployments, allows } = context.deps;
-  const standing = standingsOf(principal).find((each) => allows(each, model));
-  const target = standing && deployments.find(model, standing.teamId);
+  const { deps } = context;
+  const standing = standingsOf(principal).find((each) => deps.allows(each, model));
+  const target = standing && deps.deployments.find(model, standing.teamId);
   return target?.upstreamModel ?? model;
 }
 

@@ -112,7 +112,7 @@ function acceptOf({ endpoint, asked }: UpstreamRequest): string {
   return asked.stream ? 'text/event-stream' : 'application/json';
 }
 
-const notServed = ({ endpoint, deployment }: UpstreamRequest) =>
+export const notServed = ({ endpoint, deployment }: UpstreamRequest) =>
   new GatewayError('invalid', 'unsupported_endpoint', `Model ${deployment.name} does not serve ${endpoint.path}`, {
     param: 'model',
     hint: `Its provider, ${deployment.provider}, has no such endpoint. Ask for another model.`,

@@ -79,11 +79,13 @@ describe('the OpenAPI document', () => {
     const called = gateway.proxy.routes
       .filter(({ policy }) => policy && 'access' in policy && policy.access === 'call')
       .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`);
-    const described = Object.entries<object>(document.paths).flatMap(([path, methods]) =>
-      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    const described = new Set(
+      Object.entries<object>(document.paths).flatMap(([path, methods]) =>
+        Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+      ),
     );
     assert.deepEqual(
-      called.filter((route) => !described.includes(route)),
+      called.filter((route) => !described.has(route)),
       [],
     );
     assert.deepEqual(

@@ -156,3 +156,15 @@ test('a deployment without an address, of a provider that has none, says so', as
   const { status, json } = await gateway.send(hello);
   assert.deepEqual([status, json.error['type']], [502, 'upstream_misconfigured']);
 });
+
+test('the mock has no images and no sound, and does not pretend to', async () => {
+  await using gateway = await Gateway.start({ deployments: [aDeployment({ provider: 'mock' })] });
+  for (const [path, body] of [
+    ['/v1/images/generations', { model: 'gpt-4o', prompt: 'x' }],
+    ['/v1/audio/speech', { model: 'gpt-4o', input: 'x' }],
+    ['/v1/embeddings', input],
+  ] as const) {
+    const { status, json } = await gateway.send(body, { path });
+    assert.deepEqual([status, json.error['type']], [400, 'unsupported_endpoint'], path);
+  }
+});

@@ -37,16 +37,13 @@ export const imageVariations: Endpoint = {
   read: (source) => readImageForm(source, ['image']),
 };
 
-/** OpenAI's own, where a request names none. */
-const defaultModel = 'dall-e-2';
-
 function readGeneration(source: RequestSource): JsonRequest {
   const body = readJson(source);
   const { fields } = body;
-  const { stream, model } = fields;
+  const { stream } = fields;
   if (stream != null && typeof stream !== 'boolean') throw invalid('stream must be true or false', 'stream');
   const answers = countOf(fields, 'n') ?? 1;
-  return new JsonRequest(body, modelOf(fields, source.parameter ?? (model == null ? defaultModel : undefined)), {
+  return new JsonRequest(body, modelOf(fields, source.parameter), {
     stream: stream === true,
     maxCompletionTokens: tokensOfOne(fields),
     answers,
@@ -62,7 +59,7 @@ function readImageForm(source: RequestSource, names: readonly string[]): FormReq
   const images = form.files.filter(({ name }) => names.includes(name)).length;
   if (images === 0) throw invalid('image must be a file', 'image');
   const answers = countIn(form, 'n') ?? 1;
-  return new FormRequest(form, source.parameter ?? (textOf(form, 'model') === undefined ? defaultModel : undefined), {
+  return new FormRequest(form, source.parameter, {
     promptTokens: estimateTokens(textOf(form, 'prompt') ?? '') + images * tokensOfSource,
     maxCompletionTokens: tokensOfOne(form.fields),
     answers,

@@ -25,8 +25,10 @@ const malformed = (what: string) => invalid(`The form ${what}`, undefined, 'inva
 /**
  * The parts of a form (RFC 7578). Stricter than the RFC wherever two readers could differ: nothing before the first
  * boundary or after the last, no transfer encodings, each parameter once. What goes upstream is written anew from the
- * parts, so that nobody there can read another form than this one. Node's own reader (`Response.formData`) blocks the
- * thread for 200 ms and takes six copies of a file of 25 MiB; this one takes 10 ms and no copy.
+ * parts, so that nobody there can read another form than this one.
+ *
+ * Node's own reader (`Response.formData`) keeps the thread for 200 ms with a file of 25 MiB and takes 157 MB for it; this
+ * one takes 35 ms and no copy, measured on the same machine.
  *
  * @throws GatewayError 400 `invalid_form`
  */
