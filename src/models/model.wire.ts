@@ -190,7 +190,7 @@ function describeModel({ provider, info }: Deployment, known: KnownModel): Recor
     max_input_tokens: maxInputTokens,
     max_output_tokens: maxOutputTokens,
     litellm_provider: provider,
-    // The one kind of call there is.
+    // What most models are for; a model of another kind has it in its model_info.
     mode: 'chat',
     ...own,
     input_cost_per_token: known.inputCostPerToken,
