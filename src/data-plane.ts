@@ -66,6 +66,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       now,
       log,
       durability: settings.journalDurability,
+      unpriced: settings.unpricedModels,
       ...(settings.spendRetention && { retentionDays: toMilliseconds(settings.spendRetention) / DAY_MS }),
     }),
   );
@@ -167,6 +168,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       limits: {
         inFlight: settings.maxCalls,
         bodyBytes: settings.bodyLimit,
+        formBytes: settings.formLimit,
         connectMs: toMilliseconds(settings.connectTimeout),
         firstByteMs: toMilliseconds(settings.firstByteTimeout),
         idleMs: toMilliseconds(settings.idleTimeout),

@@ -71,7 +71,12 @@ async function openExplainer({ pool, settings, vault, env }: Surroundings): Prom
       const { deployments } = await loadDeployments(pool, vault, env);
       return new DeploymentTable([...configuredDeployments(settings), ...deployments]);
     },
-    gauge: async () => ({ prices: await Prices.load(), counters, limiter: new RateLimiter() }),
+    gauge: async () => ({
+      prices: await Prices.load(),
+      counters,
+      limiter: new RateLimiter(),
+      refusesUnpriced: settings.unpricedModels === 'refuse',
+    }),
     isLive: false,
     bodyBytes: settings.bodyLimit,
     modelAccessStatus: settings.modelAccessStatus,

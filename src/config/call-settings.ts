@@ -17,6 +17,13 @@ export const callSettings = {
     file: ['gatewayctl.max_calls'],
     description: 'Most calls under way at one time; what comes beyond them is refused with 503 before its body is read',
   },
+  formLimit: {
+    type: value.size(1024 ** 3),
+    default: '32MiB',
+    env: ['GATEWAYCTL_FORM_LIMIT'],
+    file: ['gatewayctl.form_limit'],
+    description: 'Largest form with files in it (images to edit, recordings) that is read',
+  },
   connectTimeout: {
     type: value.time,
     default: '5s',
@@ -62,6 +69,13 @@ export const callSettings = {
     env: ['GATEWAYCTL_JOURNAL_DURABILITY'],
     file: ['gatewayctl.journal_durability'],
     description: 'What the spend journal survives: a killed process, or (slower) a power cut as well',
+  },
+  unpricedModels: {
+    type: value.choice(['allow', 'refuse']),
+    default: 'allow',
+    env: ['GATEWAYCTL_UNPRICED_MODELS'],
+    file: ['gatewayctl.unpriced_models'],
+    description: 'What becomes of a call under a budget whose price nobody knows: booked at 0, or refused',
   },
   modelAccessStatus: {
     type: value.status([403, 401]),

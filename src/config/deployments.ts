@@ -1,19 +1,13 @@
 import { hash } from 'node:crypto';
 import { reachOfHost } from '../kernel/reach.ts';
 import { suggest } from '../kernel/suggest.ts';
-import { providers, type Deployment } from '../models/deployment.ts';
+import { knownProvider, providers, type Deployment } from '../models/deployment.ts';
 import { providerParams, unserved } from './litellm-keys.ts';
 import { showName, type Place, type Problems } from './problems.ts';
 import type { Resolver } from './resolver.ts';
 import type { Entry, MapTree, ScalarTree, Tree } from './yaml.ts';
 
 const servedProviders: ReadonlySet<string> = new Set(providers);
-
-/** Where providers are when nobody says, and the variable whose key is theirs. */
-const standard: ReadonlyMap<string | undefined, { readonly base: string; readonly variable: string }> = new Map([
-  ['openai', { base: 'https://api.openai.com/v1', variable: 'OPENAI_API_KEY' }],
-  ['anthropic', { base: 'https://api.anthropic.com', variable: 'ANTHROPIC_API_KEY' }],
-]);
 
 /** Read here by name; everything else of `litellm_params` that is served goes to the deployment as it is. */
 const ownParams = ['model', 'api_key', 'api_base', 'custom_llm_provider'] as const;
@@ -22,7 +16,10 @@ const numbers: ReadonlySet<string> = new Set(['timeout', 'stream_timeout', 'mock
 const privateParam = 'allow_private_network';
 const isPrice = (name: string): boolean => name.includes('_cost_per_');
 const isServedParam = (name: string): boolean =>
-  numbers.has(name) || name === 'base_model' || name === privateParam || name.startsWith('mock_') || isPrice(name);
+  numbers.has(name) ||
+  ['base_model', 'api_version', privateParam].includes(name) ||
+  name.startsWith('mock_') ||
+  isPrice(name);
 
 export interface ModelListContext {
   readonly problems: Problems;
@@ -115,7 +112,7 @@ class ModelListReader {
   #base(params: MapTree, provider: string | undefined): string | undefined {
     const given = params.entries.get('api_base');
     const base = given && this.#text(given.value);
-    if (!given || base === undefined) return standard.get(provider)?.base;
+    if (!given || base === undefined) return this.#usualBase(params, provider);
     const isHttp = /^https?:\/\/[^\s?#@]+$/.test(base) && URL.canParse(base);
     if (isHttp && reachOfHost(new URL(base).hostname) === 'forbidden') {
       return this.#refuse(given.value.at, 'api_base is an address that is never called: clouds have credentials there');
@@ -124,17 +121,38 @@ class ModelListReader {
     return this.#refuse(given.value.at, 'api_base must be an http:// or https:// URL without a query or a password');
   }
 
-  /** As in LiteLLM OPENAI_API_KEY and its like stand in for a missing key, but only towards their provider: elsewhere it would be given away. */
+  /** Azure's, which are the operator's own, stand in LiteLLM's variable. */
+  #usualBase(params: MapTree, provider: string | undefined): string | undefined {
+    if (provider === undefined || provider === 'mock') return undefined;
+    const base = knownProvider(provider)?.apiBase ?? this.#azureBase(provider);
+    return base ?? this.#refuse(params.at, `api_base is missing: a deployment of ${provider} has no usual one`);
+  }
+
+  #azureBase(provider: string): string | undefined {
+    return provider === 'azure' ? this.#context.resolver.variable('AZURE_API_BASE')?.replace(/\/+$/, '') : undefined;
+  }
+
+  /** As in LiteLLM a variable stands in for a missing key, but only towards the provider: elsewhere it would be given away. */
   #key(params: MapTree, provider: string | undefined, base: string | undefined): string | undefined {
     const given = params.entries.get('api_key');
-    let key = given && this.#text(given.value);
-    const usual = standard.get(provider);
-    if (!given && usual && base === usual.base) {
-      key = this.#context.resolver.variable(usual.variable);
-      if (!key) this.#context.warn(params.at, 'litellm_params.api_key', `is missing, and ${usual.variable} is not set`);
-    }
+    const key = given ? this.#text(given.value) : this.#usualKey(params, provider, base);
     if (key) this.#context.secret(key);
     return key;
+  }
+
+  #usualKey(params: MapTree, provider: string | undefined, base: string | undefined): string | undefined {
+    const known = knownProvider(provider);
+    if (!known || provider === undefined || base === undefined) return undefined;
+    if (base !== (known.apiBase ?? this.#azureBase(provider))) return undefined;
+    for (const name of known.apiKey) {
+      const key = this.#context.resolver.variable(name);
+      if (key) return key;
+    }
+    const [name = ''] = known.apiKey;
+    // One's own machine asks for none.
+    if (provider !== 'ollama')
+      this.#context.warn(params.at, 'litellm_params.api_key', `is missing, and ${name} is not set`);
+    return undefined;
   }
 
   #params({ entries }: MapTree): Record<string, unknown> {

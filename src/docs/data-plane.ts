@@ -1,4 +1,5 @@
 import { protocolPaths } from './data-plane-protocols.ts';
+import { callPaths, modelInPath } from './data-plane-calls.ts';
 import { errorsOf } from './openapi-errors.ts';
 
 /**
@@ -40,14 +41,6 @@ const chatResponse = {
     choices: { type: 'array', items: { type: 'object' } },
     usage: { type: 'object', properties: { prompt_tokens: tokens, completion_tokens: tokens, total_tokens: tokens } },
   },
-};
-
-const inPath = {
-  name: 'model',
-  in: 'path',
-  required: true,
-  description: 'A public model name; one with slashes in it may be sent as it is',
-  schema: { type: 'string' },
 };
 
 const chat = (operationId: string, parameters: readonly unknown[] = []) => ({
@@ -106,10 +99,41 @@ const show = (operationId: string) => ({
     operationId,
     tags: ['inference'],
     summary: 'Show one model the key may call',
-    parameters: [inPath],
+    parameters: [modelInPath],
     responses: { 200: { description: 'The model', content: json(model) }, ...errorsOf('data') },
   },
 });
+
+const counted = {
+  type: 'object',
+  properties: {
+    total_tokens: tokens,
+    request_model: { type: 'string' },
+    model_used: { type: 'string' },
+    tokenizer_type: { const: 'openai_tokenizer' },
+  },
+};
+
+const count = {
+  post: {
+    operationId: 'token_counter',
+    tags: ['inference'],
+    summary: 'Count the tokens of a text or of messages, without a call',
+    requestBody: {
+      required: true,
+      content: json({
+        type: 'object',
+        properties: {
+          model: { type: 'string' },
+          prompt: { type: ['string', 'array'] },
+          messages: { type: 'array', items: { type: 'object' } },
+        },
+        required: ['model'],
+      }),
+    },
+    responses: { 200: { description: 'How many there are', content: json(counted) }, ...errorsOf('data') },
+  },
+};
 
 const alive = (operationId: string) => ({
   get: {
@@ -147,8 +171,10 @@ const ready = {
 export const dataPlanePaths: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   '/v1/chat/completions': chat('chat_completions'),
   '/chat/completions': chat('chat_completions__unversioned'),
-  '/openai/deployments/{model}/chat/completions': chat('chat_completions__deployment', [inPath]),
-  '/engines/{model}/chat/completions': chat('chat_completions__engine', [inPath]),
+  '/openai/deployments/{model}/chat/completions': chat('chat_completions__deployment', [modelInPath]),
+  '/engines/{model}/chat/completions': chat('chat_completions__engine', [modelInPath]),
+  ...callPaths,
+  '/utils/token_counter': count,
   '/v1/models': list('models'),
   '/models': list('models__unversioned'),
   '/v1/models/{model}': show('model'),

@@ -3,11 +3,11 @@ import { chargeOf, joinTags } from '../access/charge.ts';
 import { allows, type AskedCall, askedOf, type ScopeOf } from '../access/decide.ts';
 import type { Payers } from '../access/payers.ts';
 import { principalOf, type Seed } from '../access/principal-of.ts';
-import { type Principal, standingsOf } from '../access/principal.ts';
+import { type Charge, type Principal, standingsOf } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { findKeyRows } from '../keys/key.queries.ts';
 import { estimatePromptTokens } from '../metering/estimate.ts';
-import { countedTokens, type Gauge, headroom, priceAndWorst, type Sized } from '../metering/headroom.ts';
+import { countedTokens, type Gauge, headroom, priceAndWorst, requirePrice, type Sized } from '../metering/headroom.ts';
 import type { Endpoint } from '../proxy/endpoints/endpoint.ts';
 import { unknownModel } from '../proxy/endpoints/json-request.ts';
 import { match } from '../proxy/proxy.ts';
@@ -144,7 +144,7 @@ export class Explainer {
     const at = now();
     const size = { promptTokens: promptTokensOf(question), maxCompletionTokens: question.maxTokens };
     const found = target
-      ? costOf(gauge, { ...target, ...size, model, startedAt: at })
+      ? costOf(gauge, charge, { ...target, ...size, ...ofEndpoint(endpoint, question.body), model, startedAt: at })
       : unserved(question.model, endpoint.path);
     const room = await headroom(gauge, charge, {
       amount: found.worst ?? 0n,
@@ -182,7 +182,7 @@ function promptTokensOf({ promptTokens, body }: Omit<Question, 'token'>): number
 interface Measured {
   readonly question: Omit<Question, 'token'>;
   readonly endpoint: Endpoint;
-  readonly charge: ReturnType<typeof chargeOf>;
+  readonly charge: Charge;
   readonly model: string;
   readonly target: Target | undefined;
 }
@@ -195,9 +195,10 @@ interface Priced {
 const check = 'model.deployment';
 
 /** A price that cannot be used stops a call as well. */
-function costOf(gauge: Gauge, sized: Sized): Priced {
+function costOf(gauge: Gauge, charge: Charge, sized: Sized): Priced {
   try {
     const { amount, price } = priceAndWorst(gauge, sized);
+    requirePrice(gauge, price, { ...sized, charge });
     const detail = price.source === 'unpriced' ? `${sized.model}, for which no price is known` : sized.model;
     return { worst: amount, step: { check, outcome: 'pass', detail } };
   } catch (error) {
@@ -205,6 +206,11 @@ function costOf(gauge: Gauge, sized: Sized): Priced {
     return { worst: undefined, step: { check, outcome: 'deny', detail: error.message, error } };
   }
 }
+
+const ofEndpoint = ({ callType, unitsOf }: Endpoint, fields: Question['body']) => ({
+  callType,
+  units: unitsOf?.(fields ?? {}),
+});
 
 function unserved(model: string, path: string): Priced {
   const error = unknownModel(model, path);

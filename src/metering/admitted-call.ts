@@ -5,6 +5,7 @@ import type { Price } from './prices.ts';
 import type { Admittance, Allowance, RateLimiter } from './rate-limiter.ts';
 import { costOf } from './rates.ts';
 import { finishRow } from './spend-row.ts';
+import { unitNames } from './units.ts';
 import { clampTokens, clampUsage } from './usage.ts';
 
 const checkpointEveryMs = 1_000;
@@ -60,8 +61,17 @@ export class AdmittedCall implements Call {
     const price = this.#priceFor(outcome.serviceTier);
 
     const usage = outcome.usage && clampUsage(outcome.usage);
-    const cost = usage ? costOf(price.bands, usage) : 0n;
-    const rest = finishRow({ at: now(), outcome, usage, cost, priceSource: price.source });
+    const counted = usage ? costOf(price.bands, usage) : 0n;
+    // An answer that says nothing of what the price goes by, such as an image without its tokens, is not free for it.
+    const isUncounted = counted === 0n && unitNames.some((name) => (usage?.units?.[name] ?? 0) > 0);
+    const cost = isUncounted ? reservation.amount : counted;
+    const rest = finishRow({
+      at: now(),
+      outcome,
+      usage: usage && isUncounted && cost > 0n ? { ...usage, estimated: true } : usage,
+      cost,
+      priceSource: price.source,
+    });
     this.#settlement = { cost, priceSource: price.source, keySpend: counters.settle(reservation, cost) };
     if (admittance) limiter.settle(admittance, usage ? usage.promptTokens + usage.completionTokens : 0);
     onSettled(journal.settle(seq, rest));

@@ -1,6 +1,7 @@
 import type { Charge, Principal } from '../access/principal.ts';
 import type { Deployment } from '../models/deployment.ts';
 import type { Allowance } from './rate-limiter.ts';
+import type { Units } from './units.ts';
 import type { Usage } from './usage.ts';
 
 /** LiteLLM's names for the kinds of calls, as its spend logs have them. */
@@ -15,7 +16,13 @@ export type CallType =
   | 'get_responses'
   | 'delete_responses'
   | 'cancel_responses'
-  | 'list_input_items';
+  | 'list_input_items'
+  | 'image_generation'
+  | 'image_edit'
+  | 'image_variation'
+  | 'speech'
+  | 'transcription'
+  | 'rerank';
 
 /** What is known of a call before it goes out. */
 export interface CallStart {
@@ -38,6 +45,8 @@ export interface CallStart {
   readonly maxCompletionTokens: number | undefined;
   /** How many answers were asked for; each may be as long as the limit says. One when absent. */
   readonly answers?: number;
+  /** What it asks for that is not counted in tokens; present for every call whose kind may be paid for like that. */
+  readonly units?: Units | undefined;
   /** As the request names it. */
   readonly serviceTier?: string | undefined;
   /** The client's `user` field, if any. */

@@ -1,7 +1,8 @@
 import type { Charge } from '../access/principal.ts';
+import { GatewayError } from '../kernel/errors.ts';
 import type { CallStart } from './call.ts';
 import type { BudgetRoom, Counters } from './counters.ts';
-import { priceOfTier, type Prices, worstCaseOfTiers } from './prices.ts';
+import { priceOfTier, type Price, type Prices, worstCaseOfTiers } from './prices.ts';
 import type { RateLimiter, RateRoom } from './rate-limiter.ts';
 
 /** What a call is measured by before it is admitted. */
@@ -9,6 +10,8 @@ export interface Gauge {
   readonly prices: Prices;
   readonly counters: Counters;
   readonly limiter: RateLimiter;
+  /** Whether calls that a budget applies to need a price. */
+  readonly refusesUnpriced: boolean;
 }
 
 /** The part of a call that its worst case follows from. */
@@ -22,6 +25,8 @@ export type Sized = Pick<
   | 'maxCompletionTokens'
   | 'answers'
   | 'serviceTier'
+  | 'callType'
+  | 'units'
 >;
 
 /** Room for a call in everything that it is charged to. */
@@ -44,10 +49,27 @@ export const countedTokens = ({
  * @throws GatewayError `invalid_price`; `unsupported_service_tier`
  */
 export function priceAndWorst({ prices }: Pick<Gauge, 'prices'>, sized: Sized) {
-  const { deployment, serviceTier: tier } = sized;
-  const standard = prices.of(deployment, sized.upstreamModel, sized.startedAt);
+  const { deployment, serviceTier: tier, callType, startedAt: at } = sized;
+  const standard = prices.forCall(deployment, sized.upstreamModel, { at, callType });
   const price = priceOfTier(standard, sized.model, tier);
   return { standard, price, amount: worstCaseOfTiers({ price, tier }, deployment, sized) };
+}
+
+/**
+ * Where the operator wants it, nobody spends what cannot be counted from a budget.
+ *
+ * @throws GatewayError `unpriced_model`
+ */
+export function requirePrice(
+  { refusesUnpriced }: Pick<Gauge, 'refusesUnpriced'>,
+  { source }: Pick<Price, 'source'>,
+  { charge, model, callType }: Pick<CallStart, 'charge' | 'model' | 'callType'>,
+): void {
+  if (!refusesUnpriced || source !== 'unpriced' || !charge.budgets.some(({ max }) => max !== null)) return;
+  throw new GatewayError('forbidden', 'unpriced_model', `No price is known for a call of ${model} (${callType})`, {
+    param: 'model',
+    hint: 'What it costs could not be taken from the budget. An operator gives the model a price, such as input_cost_per_token or output_cost_per_image, or sets unpriced_models to allow.',
+  });
 }
 
 /** What admission would go by at this moment, without taking anything. @param amount nano-dollars the call can cost at most */

@@ -5,11 +5,11 @@ import { AdmittedCall, type Desk } from './admitted-call.ts';
 import type { Call, CallStart } from './call.ts';
 import { countedText } from './counter.ts';
 import { Counters } from './counters.ts';
-import { countedTokens, type Gauge, priceAndWorst } from './headroom.ts';
+import { countedTokens, type Gauge, priceAndWorst, requirePrice } from './headroom.ts';
 import { Journal, type JournalOptions, type OpenCall } from './journal.ts';
 import { Ledger, type Log } from './ledger.ts';
 import { dropExpired, ensurePartitions } from './partitions.ts';
-import { parsePrice, Prices } from './prices.ts';
+import { parsePrice, Prices, textFor } from './prices.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { costOf } from './rates.ts';
 import { draftRow, finishRow } from './spend-row.ts';
@@ -22,6 +22,8 @@ export interface MeteringOptions {
   readonly log: Log;
   /** Rows of spend_logs are kept for whole months beyond so many days; without a number, for ever. */
   readonly retentionDays?: number | undefined;
+  /** Calls that a budget applies to and no price: booked at nothing, or refused. */
+  readonly unpriced?: 'allow' | 'refuse';
   readonly durability?: JournalOptions['durability'];
   /** Calls that may wait for the database before no more are admitted. */
   readonly maxBacklog?: number;
@@ -52,7 +54,12 @@ export class Metering {
     const { pool, now, log, journalPath, durability, maxBacklog } = options;
     this.#options = options;
     this.#counters = new Counters(pool, { now, onSoftBudget: (limit, spent) => this.#warn(limit, spent) });
-    this.gauge = { prices, counters: this.#counters, limiter: this.#limiter };
+    this.gauge = {
+      prices,
+      counters: this.#counters,
+      limiter: this.#limiter,
+      refusesUnpriced: options.unpriced === 'refuse',
+    };
     this.#journal = Journal.open({
       path: journalPath,
       ...(durability && { durability }),
@@ -109,16 +116,17 @@ export class Metering {
    * none of this is.
    *
    * @throws GatewayError `throttling_error`; `budget_exceeded`; `ledger_unavailable` when it could not be booked;
-   *   `invalid_price`; `unsupported_service_tier`
+   *   `invalid_price`; `unsupported_service_tier`; `unpriced_model`
    */
   begin(start: CallStart): Call {
     const { charge, promptTokens } = start;
     const { standard, price, amount } = priceAndWorst(this.gauge, start);
+    requirePrice(this.gauge, standard, start);
     const admittance = this.#limiter.find(charge.rates, countedTokens(start), start.startedAt.getTime());
     const reservation = this.#counters.reserve(charge.budgets, amount);
     try {
       const draft = draftRow(start, countedText(reservation.counters));
-      const seq = this.#journal.start(draft, price.text, clampTokens(promptTokens));
+      const seq = this.#journal.start(draft, textFor(price, start.units), clampTokens(promptTokens));
       if (admittance) this.#limiter.take(admittance);
       return new AdmittedCall(this.#desk, { price, standard, reservation, admittance, seq });
     } catch (error) {

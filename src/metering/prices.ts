@@ -2,17 +2,19 @@ import type { ConditionalPrice, ModelPrice, PriceCalculationResult } from '@pyda
 import { GatewayError } from '../kernel/errors.ts';
 import type { Deployment } from '../models/deployment.ts';
 import type { KnownModel } from '../models/model.wire.ts';
-import type { Settlement } from './call.ts';
+import type { CallType, Settlement } from './call.ts';
+import { catalogueFields, catalogueRate, invalidPrice, ownFields, partsOf, withRate } from './price-fields.ts';
 import {
   ATTO_DIGITS,
   type Band,
-  type Component,
   type Components,
+  free,
   highestCostOf,
   parseRate,
   type Rates,
   toBands,
 } from './rates.ts';
+import { clampUnits, costOfUnits, priced, type Units } from './units.ts';
 import { clampTokens } from './usage.ts';
 
 /** What a deployment costs, resolved: from here on it is integer arithmetic (`rates.ts`). */
@@ -21,6 +23,8 @@ export interface Price {
   readonly bands: readonly Band[];
   /** The price as text, so that a call cut by a crash is booked at the price it was admitted at. */
   readonly text: string;
+  /** What it has a price for; absent where it was read back from its text. */
+  readonly parts?: ReadonlySet<keyof Rates>;
   /** What the service tiers cost that have a price of their own. */
   readonly tiers?: ReadonlyMap<string, Price>;
 }
@@ -37,37 +41,13 @@ const catalogueProviders: Readonly<Record<string, string>> = {
   azure_ai: 'azure',
   azure_text: 'azure',
   fireworks_ai: 'fireworks',
+  together_ai: 'together',
   novita_ai: 'novita',
   zai_org: 'zai',
 };
 
 /** Service tiers with fields of their own: `input_cost_per_token_priority`. */
 const tierNames = ['priority', 'flex'] as const;
-
-const ownFields: Readonly<Record<string, keyof Rates>> = {
-  input_cost_per_token: 'input',
-  output_cost_per_token: 'output',
-  cache_read_input_token_cost: 'cacheRead',
-  cache_creation_input_token_cost: 'cacheWrite',
-  cache_creation_input_token_cost_above_1hr: 'cacheWriteHour',
-  output_cost_per_reasoning_token: 'reasoning',
-  input_cost_per_audio_token: 'audioInput',
-  output_cost_per_audio_token: 'audioOutput',
-  input_cost_per_request: 'request',
-};
-
-/** Prices per million tokens, and per thousand requests, under the names of the catalogue. */
-const catalogueFields: Readonly<Record<string, readonly [bucket: keyof Rates, powerOfTen: number]>> = {
-  input_mtok: ['input', 6],
-  output_mtok: ['output', 6],
-  cache_read_mtok: ['cacheRead', 6],
-  cache_write_mtok: ['cacheWrite', 6],
-  cache_write_1h_mtok: ['cacheWriteHour', 6],
-  output_reasoning_mtok: ['reasoning', 6],
-  input_audio_mtok: ['audioInput', 6],
-  output_audio_mtok: ['audioOutput', 6],
-  requests_kcount: ['request', 3],
-};
 
 type Calculate = (
   usage: Record<string, number>,
@@ -85,6 +65,8 @@ interface Resolved {
 export class Prices {
   readonly #calculate: Calculate;
   readonly #onUnpriced: (provider: string, model: string) => void;
+  /** Kinds of calls that the operator was told have no price. */
+  readonly #told = new WeakMap<Price, Set<CallType>>();
   readonly #resolved = new WeakMap<Deployment, Map<string, Resolved>>();
 
   private constructor(calculate: Calculate, onUnpriced: (provider: string, model: string) => void) {
@@ -110,6 +92,16 @@ export class Prices {
     names.set(upstreamModel, resolved);
     if (!known && resolved.price.source === 'unpriced') this.#onUnpriced(deployment.provider, upstreamModel);
     return resolved.price;
+  }
+
+  /** The same for one kind of call: a price by the image says nothing of what a chat costs. */
+  forCall(deployment: Deployment, upstreamModel: string, { at, callType }: { at: Date; callType: CallType }): Price {
+    const price = this.of(deployment, upstreamModel, at);
+    if (price.source === 'unpriced' || !price.parts || priced(price.parts, callType)) return price;
+    const told = this.#told.get(price) ?? new Set();
+    if (!told.has(callType)) this.#onUnpriced(deployment.provider, upstreamModel);
+    this.#told.set(price, told.add(callType));
+    return nothingKnown;
   }
 
   /** What can be told of a deployment to people: its price as calls are booked, and what the catalogue knows of the model. */
@@ -172,18 +164,24 @@ export interface Size {
   /** Of one answer; undefined when the request sets no limit, and then the model's `max_output_tokens` is taken. */
   readonly maxCompletionTokens: number | undefined;
   readonly answers?: number | undefined;
+  /** Present for calls that may be paid for by something else than tokens. */
+  readonly units?: Units | undefined;
 }
 
 /** What to reserve for a call, in nano-dollars. */
 export function worstCase(
   bands: readonly Band[],
   { info }: Deployment,
-  { promptTokens, maxCompletionTokens, answers = 1 }: Size,
+  { promptTokens, maxCompletionTokens, answers = 1, units }: Size,
 ): bigint {
   const ofModel = info['max_output_tokens'] ?? info['max_tokens'];
   const most = typeof ofModel === 'number' && ofModel > 0 ? ofModel : undefined;
   const each = Math.min(maxCompletionTokens ?? most ?? defaultMaxCompletionTokens, most ?? Number.POSITIVE_INFINITY);
-  return highestCostOf(bands, clampTokens(promptTokens), clampTokens(answers * each));
+  return highestCostOf(bands, {
+    promptTokens: clampTokens(promptTokens),
+    completionTokens: clampTokens(answers * each),
+    units: units && clampUnits(units),
+  });
 }
 
 /** A request that names none is served as the operator's project with the provider says, and so is one that says `auto`. */
@@ -230,10 +228,31 @@ const dollars = (rate: bigint): number => Number(`${rate}e-${ATTO_DIGITS}`);
 
 function toPrice(source: Price['source'], components: Components): Price {
   const bands = toBands(components);
-  const text = JSON.stringify({ source, bands }, (_, value: unknown) =>
-    typeof value === 'bigint' ? String(value) : value,
+  const text = textOf(source, bands);
+  return { source, bands, text, parts: partsOf(components) };
+}
+
+/** Of a model whose price says nothing of what a kind of call is paid by. */
+const nothingKnown = toPrice('unpriced', {});
+
+/**
+ * The price's text for one call, in which the units that it asks for are part of what a request costs: the journal keeps
+ * counts of tokens alone, and a call that a crash cuts is to be booked with its units all the same.
+ */
+export function textFor({ source, bands, text }: Price, units: Units | undefined): string {
+  if (!units) return text;
+  const whole = clampUnits(units);
+  return textOf(
+    source,
+    bands.map(({ above, rates }) => ({
+      above,
+      rates: { ...rates, request: rates.request + costOfUnits(rates, whole) },
+    })),
   );
-  return { source, bands, text };
+}
+
+function textOf(source: Price['source'], bands: readonly Band[]): string {
+  return JSON.stringify({ source, bands }, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
 }
 
 const revive = (name: string, value: unknown) =>
@@ -243,7 +262,8 @@ const revive = (name: string, value: unknown) =>
 export function parsePrice(text: string): Price {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by toPrice above
   const { source, bands } = JSON.parse(text, revive) as Pick<Price, 'source' | 'bands'>;
-  return { source, bands, text };
+  // A row of a version that knew fewer kinds of rates has none for the others.
+  return { source, bands: bands.map(({ above, rates }) => ({ above, rates: { ...free, ...rates } })), text };
 }
 
 /**
@@ -281,26 +301,15 @@ function withTiers(own: Components, deployment: Deployment): Price {
 const withoutNulls = (info: Readonly<Record<string, unknown>>) =>
   Object.fromEntries(Object.entries(info).filter(([, value]) => value !== null && value !== undefined));
 
-function withRate(component: Component = {}, rate: bigint, thousands: string | undefined): Component {
-  if (thousands === undefined) return { ...component, base: rate };
-  return { ...component, tiers: new Map([...(component.tiers ?? []), [Number(thousands) * 1_000, rate]]) };
-}
-
-const invalidPrice = (model: string, field: string) =>
-  new GatewayError('config', 'invalid_price', `${field} of model ${model} is not a price`, {
-    param: field,
-    hint: 'Prices are US dollars per token: a number that is not negative, such as 1.5e-6.',
-  });
-
 function catalogueComponents(prices: ModelPrice): Components {
   const components: Components = {};
   for (const [field, value] of Object.entries(prices)) {
-    const [bucket, power = 0] = catalogueFields[field] ?? [];
-    if (!bucket || value === undefined) continue;
-    const rate = (amount: number) => parseRate(amount, ATTO_DIGITS - power) ?? 0n;
-    components[bucket] =
+    const found = catalogueFields[field];
+    if (!found || value === undefined) continue;
+    const rate = (amount: number) => catalogueRate(found, amount);
+    components[found.bucket] =
       typeof value === 'number'
-        ? { base: rate(value) }
+        ? withRate(components[found.bucket], rate(value))
         : { base: rate(value.base), tiers: new Map(value.tiers.map(({ start, price }) => [start, rate(price)])) };
   }
   return components;

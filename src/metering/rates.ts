@@ -1,3 +1,4 @@
+import { costOfUnits, type Units } from './units.ts';
 import { clampUsage, type Usage } from './usage.ts';
 
 /** One dollar in atto-dollars (10^-18), the unit of a price per token: 3.75e-8 is 37,500,000,000 of them, exactly. */
@@ -11,7 +12,7 @@ const highestRate = 1_000n * 10n ** BigInt(ATTO_DIGITS);
 /** A call that comes out above a million dollars is a mistake in the usage or in the price, and is booked at that. */
 const highestCost = 1_000_000n * 1_000_000_000n;
 
-/** What one token of each bucket, and one request, costs in atto-dollars. */
+/** What one token of each bucket, one request and one of each unit costs in atto-dollars. */
 export interface Rates {
   readonly input: bigint;
   readonly cacheRead: bigint;
@@ -23,6 +24,13 @@ export interface Rates {
   readonly reasoning: bigint;
   readonly audioOutput: bigint;
   readonly request: bigint;
+  readonly imageInput: bigint;
+  readonly imageOutput: bigint;
+  readonly image: bigint;
+  readonly pixel: bigint;
+  readonly character: bigint;
+  readonly second: bigint;
+  readonly query: bigint;
 }
 
 /** Rates that hold for the whole call once its input is longer than so many tokens: how Anthropic, Google and LiteLLM tier. */
@@ -86,10 +94,17 @@ function ratesAt(components: Components, above: number): Rates {
     reasoning: at('reasoning', output),
     audioOutput: at('audioOutput', output),
     request: at('request'),
+    imageInput: at('imageInput', input),
+    imageOutput: at('imageOutput', output),
+    image: at('image'),
+    pixel: at('pixel'),
+    character: at('character'),
+    second: at('second'),
+    query: at('query'),
   };
 }
 
-const free: Rates = toBands({})[0]?.rates ?? ratesAt({}, 0);
+export const free: Rates = toBands({})[0]?.rates ?? ratesAt({}, 0);
 
 function ratesFor(bands: readonly Band[], promptTokens: number): Rates {
   for (let index = bands.length - 1; index > 0; index--) {
@@ -108,8 +123,10 @@ function toNanoDollars(atto: bigint): bigint {
 export function costOf(bands: readonly Band[], given: Usage): bigint {
   const usage = clampUsage(given);
   const rates = ratesFor(bands, usage.promptTokens);
-  const plainInput = usage.promptTokens - usage.cacheReadTokens - usage.cacheWriteTokens - usage.audioInputTokens;
-  const plainOutput = usage.completionTokens - usage.reasoningTokens - usage.audioOutputTokens;
+  const { imageInputTokens = 0, imageOutputTokens = 0, units } = usage;
+  const plainInput =
+    usage.promptTokens - usage.cacheReadTokens - usage.cacheWriteTokens - usage.audioInputTokens - imageInputTokens;
+  const plainOutput = usage.completionTokens - usage.reasoningTokens - usage.audioOutputTokens - imageOutputTokens;
 
   let atto = rates.request + BigInt(plainInput) * rates.input + BigInt(plainOutput) * rates.output;
   if (usage.cacheReadTokens > 0) atto += BigInt(usage.cacheReadTokens) * rates.cacheRead;
@@ -120,18 +137,35 @@ export function costOf(bands: readonly Band[], given: Usage): bigint {
   if (usage.audioInputTokens > 0) atto += BigInt(usage.audioInputTokens) * rates.audioInput;
   if (usage.reasoningTokens > 0) atto += BigInt(usage.reasoningTokens) * rates.reasoning;
   if (usage.audioOutputTokens > 0) atto += BigInt(usage.audioOutputTokens) * rates.audioOutput;
+  if (imageInputTokens > 0) atto += BigInt(imageInputTokens) * rates.imageInput;
+  if (imageOutputTokens > 0) atto += BigInt(imageOutputTokens) * rates.imageOutput;
+  if (units) atto += costOfUnits(rates, units);
   return toNanoDollars(atto);
 }
 
-const largest = (...rates: readonly bigint[]): bigint => rates.reduce((most, rate) => (rate > most ? rate : most));
+/** How much of a call's tokens and units there can be. */
+export interface Most {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  /** Present for calls that are about images or sound. */
+  readonly units?: Units | undefined;
+}
 
 /**
- * The most a call of so many tokens can cost, in nano-dollars: every token in the dearest bucket it may fall into.
- * Audio is left out: few calls carry any, and reserving for it would refuse text calls their budget has room for.
+ * The most a call can cost, in nano-dollars: every token in the dearest bucket it may fall into. Of calls of a chat, sound
+ * and images are left out: few carry any, and reserving for them would refuse text calls their budget has room for.
  */
-export function highestCostOf(bands: readonly Band[], promptTokens: number, completionTokens: number): bigint {
+export function highestCostOf(bands: readonly Band[], { promptTokens, completionTokens, units }: Most): bigint {
   const rates = ratesFor(bands, promptTokens);
-  const input = largest(rates.input, rates.cacheWrite, rates.cacheWriteHour);
-  const output = rates.reasoning > rates.output ? rates.reasoning : rates.output;
-  return toNanoDollars(rates.request + BigInt(promptTokens) * input + BigInt(completionTokens) * output);
+  let input = dearer(dearer(rates.cacheWrite, rates.cacheWriteHour), rates.input);
+  let output = dearer(rates.reasoning, rates.output);
+  let atto = rates.request;
+  if (units) {
+    input = dearer(input, dearer(rates.imageInput, rates.audioInput));
+    output = dearer(output, dearer(rates.imageOutput, rates.audioOutput));
+    atto += costOfUnits(rates, units);
+  }
+  return toNanoDollars(atto + BigInt(promptTokens) * input + BigInt(completionTokens) * output);
 }
+
+const dearer = (one: bigint, other: bigint): bigint => (one > other ? one : other);

@@ -1,3 +1,5 @@
+import { clampUnits, type Units } from './units.ts';
+
 /** Tokens of one call, in disjoint buckets inside the two totals the provider reports. */
 export interface Usage {
   /** All input tokens, cached ones included. */
@@ -14,6 +16,12 @@ export interface Usage {
   readonly reasoningTokens: number;
   readonly audioInputTokens: number;
   readonly audioOutputTokens: number;
+  /** Of promptTokens, those of images. */
+  readonly imageInputTokens?: number | undefined;
+  /** Of completionTokens, those of images. */
+  readonly imageOutputTokens?: number | undefined;
+  /** What is not counted in tokens. */
+  readonly units?: Units | undefined;
   /** True when nobody reported the numbers and we counted or guessed them ourselves. */
   readonly estimated: boolean;
 }
@@ -36,8 +44,15 @@ export function clampUsage(usage: Usage): Usage {
   const cacheWriteTokens = clampTokens(usage.cacheWriteTokens, promptTokens - cacheReadTokens);
   const cacheWriteHourTokens = clampTokens(usage.cacheWriteHourTokens ?? 0, cacheWriteTokens);
   const audioInputTokens = clampTokens(usage.audioInputTokens, promptTokens - cacheReadTokens - cacheWriteTokens);
+  const imageInputTokens =
+    usage.imageInputTokens &&
+    clampTokens(usage.imageInputTokens, promptTokens - cacheReadTokens - cacheWriteTokens - audioInputTokens);
   const reasoningTokens = clampTokens(usage.reasoningTokens, completionTokens);
   const audioOutputTokens = clampTokens(usage.audioOutputTokens, completionTokens - reasoningTokens);
+  const imageOutputTokens =
+    usage.imageOutputTokens &&
+    clampTokens(usage.imageOutputTokens, completionTokens - reasoningTokens - audioOutputTokens);
+  const units = usage.units && clampUnits(usage.units);
   const isSound =
     promptTokens === usage.promptTokens &&
     completionTokens === usage.completionTokens &&
@@ -46,7 +61,10 @@ export function clampUsage(usage: Usage): Usage {
     cacheWriteHourTokens === (usage.cacheWriteHourTokens ?? 0) &&
     audioInputTokens === usage.audioInputTokens &&
     reasoningTokens === usage.reasoningTokens &&
-    audioOutputTokens === usage.audioOutputTokens;
+    audioOutputTokens === usage.audioOutputTokens &&
+    imageInputTokens === usage.imageInputTokens &&
+    imageOutputTokens === usage.imageOutputTokens &&
+    units === usage.units;
   if (isSound) return usage;
   return {
     promptTokens,
@@ -57,6 +75,9 @@ export function clampUsage(usage: Usage): Usage {
     reasoningTokens,
     audioInputTokens,
     audioOutputTokens,
+    ...(imageInputTokens !== undefined && { imageInputTokens }),
+    ...(imageOutputTokens !== undefined && { imageOutputTokens }),
+    ...(units && { units }),
     estimated: true,
   };
 }

@@ -1,3 +1,5 @@
+import { providers } from './providers.ts';
+
 /** One upstream behind a model name. */
 export interface Deployment {
   /** Sent back as `x-litellm-model-id`. */
@@ -17,8 +19,7 @@ export interface Deployment {
   readonly params: Readonly<Record<string, unknown>>;
 }
 
-/** Whose protocol we speak upstream. `openai` is everybody's who speaks OpenAI's. */
-export const providers = ['openai', 'anthropic', 'mock'] as const;
+export { type KnownProvider, knownProvider, knownProviders, providers } from './providers.ts';
 
 /**
  * `<provider>/<model>` in two, LiteLLM's way: a name without a provider is OpenAI's. Undefined when the provider is not
@@ -28,7 +29,7 @@ export function splitModel(model: string): { readonly provider: string; readonly
   const slash = model.indexOf('/');
   if (slash === -1) return { provider: 'openai', upstreamModel: model };
   const provider = providers.find((name) => name === model.slice(0, slash));
-  return provider && { provider, upstreamModel: model.slice(slash + 1) };
+  return provider === undefined ? undefined : { provider, upstreamModel: model.slice(slash + 1) };
 }
 
 /** The model with its provider in front, where that was given beside it; see `splitModel`. */

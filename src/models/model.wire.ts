@@ -37,6 +37,17 @@ const priceFields = [
   'input_cost_per_audio_token',
   'output_cost_per_audio_token',
   'input_cost_per_request',
+  'input_cost_per_image_token',
+  'output_cost_per_image_token',
+  'input_cost_per_image',
+  'output_cost_per_image',
+  'input_cost_per_pixel',
+  'output_cost_per_pixel',
+  'input_cost_per_character',
+  'output_cost_per_character',
+  'input_cost_per_second',
+  'output_cost_per_second',
+  'input_cost_per_query',
 ];
 const priceForms = ['', '_priority', '_flex', ...[128, 200, 256, 272].map((size) => `_above_${size}k_tokens`)];
 const prices: object = Object.fromEntries(
@@ -58,6 +69,10 @@ const paramsShape = {
   timeout: seconds.nullable(),
   stream_timeout: seconds.nullable(),
   base_model: z.string().min(1).nullable(),
+  api_version: z
+    .string()
+    .regex(/^[\w.-]{1,40}$/, 'must be a version, such as 2024-10-21')
+    .nullable(),
   mock_response: z.string(),
   mock_latency_ms: z.int().nonnegative().max(600_000),
   mock_chunk_interval_ms: z.int().nonnegative().max(600_000),
@@ -182,7 +197,7 @@ function describeModel({ provider, info }: Deployment, known: KnownModel): Recor
     max_input_tokens: maxInputTokens,
     max_output_tokens: maxOutputTokens,
     litellm_provider: provider,
-    // The one kind of call there is.
+    // What most models are for; a model of another kind has it in its model_info.
     mode: 'chat',
     ...own,
     input_cost_per_token: known.inputCostPerToken,

@@ -61,6 +61,8 @@ export interface ProxyContext {
   readonly isDraining: boolean;
   /** For calls under way. */
   readonly calls: Places;
+  /** For those among them that have files in memory. */
+  readonly forms: Places;
   /** For streams that are read on without a client. */
   readonly usageWaits: Places;
 }

@@ -108,6 +108,7 @@ export class Exchange {
   #call: Call | undefined;
   #settled = false;
   #hasPlace = false;
+  #hasForm = false;
 
   constructor(context: ProxyContext, handler: Called, request: IncomingMessage, response: ServerResponse) {
     this.context = context;
@@ -133,12 +134,16 @@ export class Exchange {
 
   /** Takes one of the places there are for calls, until `leave`. */
   enter(): boolean {
-    return (this.#hasPlace = this.context.calls.take());
+    const { calls, forms } = this.context;
+    if (this.endpoint.takesForm && !(this.#hasForm = forms.take())) return false;
+    return (this.#hasPlace = calls.take());
   }
 
   leave(): void {
     if (this.#hasPlace) this.context.calls.release();
     this.#hasPlace = false;
+    if (this.#hasForm) this.context.forms.release();
+    this.#hasForm = false;
   }
 
   admit(call: Call): void {

@@ -6,6 +6,10 @@ export interface ProxyLimits {
   readonly pipelined: number;
   /** Of a body, as it came and inflated. */
   readonly bodyBytes: number;
+  /** The same of a form with files in it. */
+  readonly formBytes: number;
+  /** Forms under way at once: each is in memory twice, as it came and as it goes on. */
+  readonly forms: number;
   readonly bodyDepth: number;
   readonly bodyNodes: number;
   /** For the request's body, plus a second for every 100 KiB that were announced or have come. */
@@ -36,6 +40,8 @@ export const defaultLimits: ProxyLimits = {
   inFlight: 2_000,
   pipelined: 16,
   bodyBytes: 10 * 1024 * 1024,
+  formBytes: 32 * 1024 * 1024,
+  forms: 32,
   bodyDepth: 64,
   bodyNodes: 200_000,
   bodyMs: 30_000,

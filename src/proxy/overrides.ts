@@ -6,6 +6,7 @@ const everyday = new Set([
   'best_of',
   'conversation',
   'dimensions',
+  'documents',
   'encoding_format',
   'frequency_penalty',
   'include',
@@ -26,11 +27,14 @@ const everyday = new Set([
   'prompt',
   'prompt_cache_key',
   'reasoning',
+  'quality',
+  'query',
   'reasoning_effort',
   'response_format',
   'seed',
   'service_tier',
   'speed',
+  'size',
   'stop',
   'stop_sequences',
   'store',
@@ -44,9 +48,11 @@ const everyday = new Set([
   'tool_choice',
   'tools',
   'top_k',
+  'top_n',
   'top_p',
   'truncation',
   'user',
+  'voice',
 ]);
 
 /**
@@ -99,6 +105,7 @@ const read = [
   'best_of',
   'conversation',
   'inference_geo',
+  'documents',
   'input',
   'max_completion_tokens',
   'max_output_tokens',
@@ -109,8 +116,10 @@ const read = [
   'n',
   'previous_response_id',
   'prompt',
+  'quality',
   'service_tier',
   'speed',
+  'size',
   'stream',
   'stream_options',
   'tags',
@@ -138,6 +147,20 @@ export function refuseOverrides(names: readonly string[]): void {
       param: name,
       hint: 'Upstreams, their credentials and their prices are set by the operator, in the model list.',
     });
+  }
+}
+
+/** The same for the names in a form, where some servers read `model[]` or `extra_body[api_base]` as what is before the bracket. */
+export function refuseFormOverrides(names: readonly string[]): void {
+  for (const name of names) {
+    const bracket = name.indexOf('[');
+    if (bracket < 0) {
+      refuseOverrides([name]);
+      continue;
+    }
+    const plain = name.slice(0, bracket);
+    if (readFolded.has(fold(plain))) throw misspelled(name);
+    refuseOverrides([plain]);
   }
 }
 

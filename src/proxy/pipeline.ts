@@ -53,9 +53,10 @@ async function wait(exchange: Exchange, found: Promise<Principal>): Promise<void
 }
 
 /** Before the body, which takes memory. After the credential, so that strangers do not take the places of others. */
-function takePlace(exchange: Exchange): void {
+export function takePlace(exchange: Exchange): void {
   if (exchange.enter()) return;
-  throw new GatewayError('unavailable', 'overloaded', 'The gateway has as many calls under way as it can take', {
+  const what = exchange.endpoint.takesForm ? 'files' : 'calls';
+  throw new GatewayError('unavailable', 'overloaded', `The gateway has as many ${what} under way as it can take`, {
     headers: { 'retry-after': '1' },
   });
 }
@@ -146,7 +147,9 @@ function admit(exchange: Exchange): void {
   const { context, endpoint, asked, target, principal, charge, request } = exchange;
   // Whoever left meanwhile is not charged for a call that was never made.
   if (exchange.stopped) return;
-  exchange.promptTokens = endpoint.isFree ? 0 : context.deps.counter.promptTokens(asked.fields, exchange.body.length);
+  exchange.promptTokens = endpoint.isFree
+    ? 0
+    : (asked.promptTokens ?? context.deps.counter.promptTokens(asked.fields, exchange.body.length));
   exchange.admit(
     context.deps.metering.begin({
       requestId: exchange.id,
@@ -162,6 +165,7 @@ function admit(exchange: Exchange): void {
       promptTokens: exchange.promptTokens,
       maxCompletionTokens: asked.maxCompletionTokens,
       answers: asked.answers,
+      units: asked.units,
       serviceTier: asked.serviceTier,
       endUser: exchange.customer,
     }),

@@ -7,6 +7,15 @@ import { invalidAnswer, refuseCredential, refusedInStream } from './failures.ts'
 import { costHeaders } from './headers.ts';
 import type { Intake } from './relay.ts';
 
+export const isJson = ({ 'content-type': type }: IncomingHttpHeaders): boolean =>
+  /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type ?? 'application/json');
+
+/** Subtitles keep their type. Nothing that a browser would run has it. */
+const textType = ({ 'content-type': type = '' }: IncomingHttpHeaders): string =>
+  /^(?:text\/(?:plain|vtt|srt)|application\/x-subrip)\s*(?:;\s*charset=[\w-]+\s*)?$/i.test(type)
+    ? type
+    : 'text/plain; charset=utf-8';
+
 /** An answer in one piece. It is read whole before any of it is sent, because its cost goes into the headers. */
 export class PlainAnswer implements Intake {
   readonly #exchange: Exchange;
@@ -16,6 +25,7 @@ export class PlainAnswer implements Intake {
   #isWhole = false;
   #body: Buffer = Buffer.alloc(0);
   #reading: PlainReading | undefined;
+  #type = 'application/json';
 
   constructor(exchange: Exchange, headers: IncomingHttpHeaders) {
     this.#exchange = exchange;
@@ -48,15 +58,9 @@ export class PlainAnswer implements Intake {
   end(): void {
     this.#isWhole = true;
     const body = this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks);
-    const answer = this.#parse(body);
-    const { endpoint, target } = this.#exchange;
-    const { apiKey } = target.deployment;
-    const reading = endpoint.readAnswer(answer);
-    if (!reading) {
-      if (answer['error']) throw refusedInStream(answer['error'], apiKey);
-      throw invalidAnswer(`is not what ${endpoint.path} answers`);
-    }
-    refuseCredential(body, apiKey);
+    if (!isUtf8(body)) throw invalidAnswer('is not valid UTF-8');
+    const reading = this.#read(body.toString());
+    refuseCredential(body, this.#exchange.target.deployment.apiKey);
     this.#body = this.#exchange.rename?.(body) ?? body;
     this.#reading = reading;
     const { usage, serviceTier } = reading;
@@ -70,7 +74,7 @@ export class PlainAnswer implements Intake {
       200,
       [
         'content-type',
-        'application/json',
+        this.#type,
         ...exchange.passedHeaders(this.#headers),
         ...exchange.headers(),
         ...costHeaders(exchange.settlement),
@@ -86,15 +90,27 @@ export class PlainAnswer implements Intake {
     return written === '' ? 0 : this.#exchange.context.deps.counter.completionTokens(written);
   }
 
+  #read(text: string): PlainReading {
+    const { endpoint, target } = this.#exchange;
+    if (endpoint.readText && !isJson(this.#headers)) {
+      this.#type = textType(this.#headers);
+      return endpoint.readText(text);
+    }
+    const answer = this.#parse(text);
+    const reading = endpoint.readAnswer(answer);
+    if (reading) return reading;
+    if (answer['error']) throw refusedInStream(answer['error'], target.deployment.apiKey);
+    throw invalidAnswer(`is not what ${endpoint.path} answers`);
+  }
+
   #written(): string {
     return this.#reading?.written() ?? '';
   }
 
-  #parse(body: Buffer): Record<string, unknown> {
-    if (!isUtf8(body)) throw invalidAnswer('is not valid UTF-8');
+  #parse(text: string): Record<string, unknown> {
     let answer: unknown;
     try {
-      answer = JSON.parse(body.toString());
+      answer = JSON.parse(text);
     } catch (cause) {
       throw invalidAnswer('is not JSON', cause);
     }

@@ -6,10 +6,13 @@ import { type Called, Exchange, clientGone } from './exchange.ts';
 import { fail } from './failing.ts';
 import { chatCompletions, completions } from './endpoints/chat-completions.ts';
 import { embeddings, moderations } from './endpoints/embeddings.ts';
+import { speech, transcriptions, translations } from './endpoints/audio.ts';
 import type { Endpoint } from './endpoints/endpoint.ts';
 import { cancelResponse, deleteResponse, getResponse, listInputItems } from './endpoints/kept-responses.ts';
 import { countTokens, messages } from './endpoints/messages.ts';
 import { responses } from './endpoints/responses.ts';
+import { imageEdits, imageGenerations, imageVariations } from './endpoints/images.ts';
+import { rerank } from './endpoints/rerank.ts';
 import { defaultLimits } from './limits.ts';
 import type { ProxyLimits } from './limits.ts';
 import { listModels, showModel } from './models.ts';
@@ -18,6 +21,7 @@ import { Pipelines } from './pipelines.ts';
 import { Places } from './places.ts';
 import type { Step } from './pipeline.ts';
 import { createProviders } from './providers/providers.ts';
+import { countTokens as countText } from './token-counter.ts';
 import { egressWithin, Transport } from './upstream.ts';
 import { Watch } from './watch.ts';
 
@@ -33,6 +37,7 @@ type Routed = Omit<Handler, 'parameter' | 'route' | 'path'>;
 
 const calls = (endpoint: Endpoint): Routed => ({ name: endpoint.callType, steps: modelCall, endpoint });
 const list: Routed = { name: 'list_models', steps: listModels };
+const counts: Routed = { name: 'count_tokens', steps: countText };
 const show: Routed = { name: 'show_model', steps: showModel };
 
 const exact: ReadonlyMap<string, ReadonlyMap<string, Handler>> = new Map([
@@ -46,6 +51,14 @@ const exact: ReadonlyMap<string, ReadonlyMap<string, Handler>> = new Map([
       ...routes(['/v1/responses', '/responses'], calls(responses)),
       ...routes(['/v1/messages'], calls(messages)),
       ...routes(['/v1/messages/count_tokens'], calls(countTokens)),
+      ...routes(['/v1/images/generations', '/images/generations'], calls(imageGenerations)),
+      ...routes(['/v1/images/edits', '/images/edits'], calls(imageEdits)),
+      ...routes(['/v1/images/variations', '/images/variations'], calls(imageVariations)),
+      ...routes(['/v1/audio/speech', '/audio/speech'], calls(speech)),
+      ...routes(['/v1/audio/transcriptions', '/audio/transcriptions'], calls(transcriptions)),
+      ...routes(['/v1/audio/translations', '/audio/translations'], calls(translations)),
+      ...routes(['/utils/token_counter'], counts),
+      ...routes(['/v1/rerank', '/rerank', '/v2/rerank'], calls(rerank)),
     ]),
   ],
   ['GET', routes(['/v1/models', '/models'], list)],
@@ -56,15 +69,16 @@ function routes(paths: readonly string[], handler: Routed): ReadonlyMap<string, 
 }
 
 /** As Azure and older clients name a model, in the path. */
-function inPath(endpoint: Endpoint): Pattern[] {
-  return ['/openai/deployments', '/engines'].map((head) => [
-    'POST',
-    // `/engines/x/chat/completions` has one reading, and is no completion of a model called `x/chat`.
-    new RegExp(`^${head}/(.+)(?<!/chat)${endpoint.path}$`),
-    `${head}/:model${endpoint.path}`,
-    calls(endpoint),
-  ]);
-}
+const inPath = (endpoint: Endpoint): Pattern[] => [inDeployment(endpoint), behind('/engines', endpoint)];
+const inDeployment = (endpoint: Endpoint): Pattern => behind('/openai/deployments', endpoint);
+
+const behind = (head: string, endpoint: Endpoint): Pattern => [
+  'POST',
+  // `/engines/x/chat/completions` has one reading, and is no completion of a model called `x/chat`.
+  new RegExp(`^${head}/(.+)(?<!/chat)${endpoint.path}$`),
+  `${head}/:model${endpoint.path}`,
+  calls(endpoint),
+];
 
 /** What is done with a response that an upstream keeps. */
 function kept(method: string, tail: string, endpoint: Endpoint): Pattern[] {
@@ -87,6 +101,7 @@ const patterns: readonly Pattern[] = [
   ...kept('DELETE', '', deleteResponse),
   ...kept('POST', '/cancel', cancelResponse),
   ...kept('GET', '/input_items', listInputItems),
+  ...[imageGenerations, imageEdits, speech, transcriptions, translations].map(inDeployment),
   ['GET', /^\/v1\/models\/(.+)$/, '/v1/models/:model', show],
   ['GET', /^\/models\/(.+)$/, '/models/:model', show],
 ];
@@ -154,6 +169,7 @@ export function createProxy(deps: ProxyDeps) {
     version,
     providers: createProviders(transport),
     calls: new Places(limits.inFlight),
+    forms: new Places(limits.forms),
     usageWaits: new Places(limits.usageWaits),
     get isDraining() {
       return isDraining;

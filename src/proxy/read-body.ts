@@ -9,7 +9,13 @@ const charset = /;\s*charset\s*=\s*"?([\w-]+)/i;
 const unsupported = (message: string): GatewayError =>
   new GatewayError('unsupportedMedia', 'unsupported_media_type', message);
 
-function refuseOtherMedia(type: string | undefined): void {
+const isForm = /^multipart\/form-data\s*;/i;
+
+function refuseOtherMedia(type: string | undefined, takesForm: boolean): void {
+  if (takesForm) {
+    if (type && isForm.test(type)) return;
+    throw unsupported('The request body must be multipart/form-data');
+  }
   if (!type) return;
   if (!isJson.test(type)) throw unsupported('The request body must be application/json');
   const named = charset.exec(type)?.[1]?.toLowerCase();
@@ -33,14 +39,15 @@ function giveTime(exchange: Exchange, bytes: number): void {
 
 /** Reads the request's body, when its headers give no reason not to. */
 export function readBody(exchange: Exchange): Promise<void> {
-  const { request, context } = exchange;
-  const { limits } = context;
-  refuseOtherMedia(request.headers['content-type']);
+  const { request, context, endpoint } = exchange;
+  const takesForm = endpoint.takesForm === true;
+  const most = takesForm ? context.limits.formBytes : context.limits.bodyBytes;
+  refuseOtherMedia(request.headers['content-type'], takesForm);
   const isCompressed = isGzipped(request);
   const announced = Number(request.headers['content-length'] ?? 0);
-  if (announced > limits.bodyBytes) throw tooLarge(limits.bodyBytes);
+  if (announced > most) throw tooLarge(most);
   giveTime(exchange, announced);
-  if (isCompressed) return readGzip(exchange);
+  if (isCompressed) return readGzip(exchange, most);
 
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -48,7 +55,7 @@ export function readBody(exchange: Exchange): Promise<void> {
     exchange.onStop = reject;
     request.on('data', (chunk: Buffer) => {
       length += chunk.length;
-      if (length > limits.bodyBytes) reject(tooLarge(limits.bodyBytes));
+      if (length > most) reject(tooLarge(most));
       else chunks.push(chunk);
       if (length > announced) giveTime(exchange, length);
     });
@@ -64,9 +71,8 @@ export function readBody(exchange: Exchange): Promise<void> {
   });
 }
 
-async function readGzip(exchange: Exchange): Promise<void> {
-  const { request, context } = exchange;
-  const { bodyBytes: most } = context.limits;
+async function readGzip(exchange: Exchange, most: number): Promise<void> {
+  const { request } = exchange;
   const controller = new AbortController();
   exchange.onStop = (reason) => controller.abort(reason);
   request.on('error', () => controller.abort(clientGone));

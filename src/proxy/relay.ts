@@ -4,7 +4,8 @@ import { clientGone } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { connectionFailure, invalidAnswer, refusedByUpstream } from './failures.ts';
 import type { Receiver } from './providers/provider.ts';
-import { PlainAnswer } from './plain-answer.ts';
+import { isJson, PlainAnswer } from './plain-answer.ts';
+import { RawAnswer } from './raw-answer.ts';
 import { StreamAnswer } from './stream-answer.ts';
 
 /** What takes in an answer: which one it is depends on how the answer begins. */
@@ -29,6 +30,8 @@ export interface Intake {
   completionTokens(): number | Promise<number>;
   /** The same, roughly and at once, for a checkpoint. Zero while nothing was delivered. */
   readonly tokensSoFar: number;
+  /** Whether the answer is passed on byte for byte, so that nothing of ours may stand in it. */
+  readonly isRaw?: boolean;
 }
 
 /** Brings one upstream's answer to one client. */
@@ -93,6 +96,10 @@ export class Relay implements Receiver {
     else this.#end();
   }
 
+  get isRaw(): boolean {
+    return this.#intake?.isRaw ?? false;
+  }
+
   get isUsageFinal(): boolean {
     return this.#intake?.isUsageFinal ?? false;
   }
@@ -146,7 +153,7 @@ export class Relay implements Receiver {
       this.#wasHeard = false;
       this.#quietSinceMs = nowMs;
       this.#exchange.checkpoint(this.#intake?.tokensSoFar ?? 0);
-    } else if (nowMs - this.#quietSinceMs >= context.limits.commentMs && !this.isPaused) {
+    } else if (nowMs - this.#quietSinceMs >= context.limits.commentMs && !this.isPaused && !this.isRaw) {
       this.#quietSinceMs = nowMs;
       response.write(': keep-alive\n\n');
     }
@@ -179,7 +186,8 @@ export class Relay implements Receiver {
 
 function intakeFor(exchange: Exchange, status: number, headers: IncomingHttpHeaders): Intake {
   if (status < 200 || status > 299) return new ErrorAnswer(exchange, status, headers);
-  if (!exchange.asked.stream) return new PlainAnswer(exchange, headers);
+  if (exchange.endpoint.isRaw?.(exchange.asked) && !isJson(headers)) return new RawAnswer(exchange, headers);
+  if (!exchange.asked.stream || exchange.endpoint.isRaw) return new PlainAnswer(exchange, headers);
   return new StreamAnswer(exchange, headers);
 }
 

@@ -6,15 +6,25 @@ import type { Exchange } from './exchange.ts';
  * what was counted here, because some report with the first chunk only. Nothing for what is free.
  */
 export function usageOf(
-  { usage, promptTokens, relay, endpoint }: Pick<Exchange, 'usage' | 'promptTokens' | 'relay' | 'endpoint'>,
+  {
+    usage,
+    promptTokens,
+    relay,
+    asked,
+    endpoint,
+  }: Pick<Exchange, 'usage' | 'promptTokens' | 'relay' | 'asked' | 'endpoint'>,
   counted: number,
 ): Usage | undefined {
   if (endpoint.isFree) return undefined;
-  if (usage && relay?.isUsageFinal) return usage;
+  if (usage && relay?.isUsageFinal) return withUnits(usage, asked);
   const isInputKnown = usage && relay?.isInputFinal;
-  const estimate = estimatedUsage(isInputKnown ? usage.promptTokens : promptTokens, counted);
+  const estimate = withUnits(estimatedUsage(isInputKnown ? usage.promptTokens : promptTokens, counted), asked);
   return usage ? largerUsage(usage, estimate) : estimate;
 }
+
+/** What was asked for counts where the answer does not say how much of it was made. */
+const withUnits = (usage: Usage, { units }: Pick<Exchange['asked'], 'units'>): Usage =>
+  units ? { ...usage, units: { ...units, ...usage.units } } : usage;
 
 /** The larger of two, bucket by bucket: the estimate has but two. */
 function largerUsage(reported: Usage, estimate: Usage): Usage {

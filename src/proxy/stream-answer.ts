@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Exchange } from './exchange.ts';
 import { invalidAnswer, refuseCredential, refusedInStream } from './failures.ts';
+import { passOn } from './pass-on.ts';
 import { noteUsage } from './plain-answer.ts';
 import type { Intake } from './relay.ts';
 import { chatEvents } from './events/chat-events.ts';
@@ -103,19 +104,10 @@ export class StreamAnswer implements Intake {
   }
 
   #pass(events: Buffer): void {
-    const { response, upstream, relay } = this.#exchange;
     // Read on for the usage alone: nobody is there, and a closed response never drains.
-    if (response.destroyed) return;
+    if (this.#exchange.response.destroyed) return;
     if (!this.#exchange.isAnswering) this.#begin();
-    if (response.write(events) || !relay || relay.isPaused) return;
-    relay.isPaused = true;
-    upstream?.pause();
-    this.#exchange.limitStall();
-    response.once('drain', () => {
-      relay.isPaused = false;
-      response.setTimeout(0);
-      upstream?.resume();
-    });
+    passOn(this.#exchange, events);
   }
 
   #begin(): void {

@@ -3,15 +3,20 @@ import { Egress } from '../egress/egress.ts';
 import type { OwnPlaces } from '../egress/own-places.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { type Deployment, mayBePrivate } from '../models/deployment.ts';
+import type { Fit } from './endpoints/endpoint.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { Provider, Receiver, UpstreamCall, UpstreamRequest } from './providers/provider.ts';
 
 /** What distinguishes one HTTP provider from another. */
 export interface Dialect {
-  /** Where the provider is when the deployment does not say. */
-  readonly apiBase: string;
+  /** Where the provider is when the deployment does not say; absent where only that can. */
+  readonly apiBase?: string | undefined;
   /** Where a call goes below that; undefined where the provider does not serve its kind. */
   readonly pathOf: (request: UpstreamRequest) => `/${string}` | undefined;
+  /** For who refuses some of OpenAI's members. */
+  readonly fit?: Fit;
+  /** What every call has in its query, where the api_base has no such parameter. */
+  readonly queryOf?: (deployment: Deployment) => readonly [name: string, value: string] | undefined;
   readonly authorize: (apiKey: string) => readonly [header: string, value: string];
   /** Headers that a provider wants in a call, beside the credential; names and values in turn. */
   readonly headers?: (request: UpstreamRequest) => readonly string[];
@@ -53,7 +58,7 @@ export class Transport {
         if (path === undefined) throw notServed(request);
         const address = addressOf(request.deployment);
         const headers = dialect.headers?.(request) ?? [];
-        return this.#send(address, { ...request, path, headers }, receiver);
+        return this.#send(address, { ...request, path, headers, fit: dialect.fit }, receiver);
       },
     };
   }
@@ -63,10 +68,10 @@ export class Transport {
   }
 
   /** Headers start from an empty set: what a client sent is not even in reach here (LiteLLM issue 32202). */
-  #resolve({ apiBase, authorize }: Dialect, deployment: Deployment): Address {
+  #resolve({ apiBase, authorize, queryOf }: Dialect, deployment: Deployment): Address {
     const { apiBase: own, apiKey, name } = deployment;
     const base = own ?? apiBase;
-    const url = URL.canParse(base) ? new URL(base) : undefined;
+    const url = base !== undefined && URL.canParse(base) ? new URL(base) : undefined;
     if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.hash) {
       throw new GatewayError(
         'upstream',
@@ -74,25 +79,26 @@ export class Transport {
         `The api_base of a deployment of ${name} is not usable`,
       );
     }
+    const [parameter, value = ''] = queryOf?.(deployment) ?? [];
+    if (parameter !== undefined && !url.searchParams.has(parameter)) url.searchParams.set(parameter, value);
     const headers = ['accept-encoding', 'identity', 'user-agent', this.#userAgent];
     if (apiKey) headers.push(...authorize(apiKey));
-    const isOwn = url.origin !== new URL(apiBase).origin;
+    const isOwn = apiBase === undefined || url.origin !== new URL(apiBase).origin;
     const dispatcher = this.#egress.to(mayBePrivate(deployment, isOwn) ? 'private' : 'public');
     return { origin: url.origin, path: url.pathname.replace(/\/+$/, ''), query: url.search, headers, dispatcher };
   }
 
   #send(
     address: Address,
-    request: UpstreamRequest & { path: string; headers: readonly string[] },
+    request: UpstreamRequest & { path: string; headers: readonly string[]; fit: Fit | undefined },
     receiver: Receiver,
   ): UpstreamCall {
-    const { deployment, asked, path } = request;
+    const { deployment, asked, path, fit } = request;
     const call = new HttpCall(receiver);
     const waitMs = secondsOf(
       deployment.params[asked.stream ? 'stream_timeout' : 'timeout'] ?? deployment.params['timeout'],
     );
-    const accept = asked.stream ? 'text/event-stream' : 'application/json';
-    const body = asked.bodyFor(request.upstreamModel);
+    const body = asked.bodyFor(request.upstreamModel, fit);
     address.dispatcher.dispatch(
       {
         origin: address.origin,
@@ -104,7 +110,7 @@ export class Transport {
           'content-type',
           asked.contentType,
           'accept',
-          accept,
+          acceptOf(request),
           'x-request-id',
           request.id,
         ],
@@ -121,6 +127,11 @@ export class Transport {
 /** @param query with its question mark, or empty */
 const withQuery = (path: string, query: string): string =>
   path + (path.includes('?') ? query.replace('?', '&') : query);
+
+function acceptOf({ endpoint, asked }: UpstreamRequest): string {
+  if (endpoint.isRaw?.(asked) || endpoint.readText) return '*/*';
+  return asked.stream ? 'text/event-stream' : 'application/json';
+}
 
 export const notServed = ({ endpoint, deployment }: UpstreamRequest): GatewayError =>
   new GatewayError('invalid', 'unsupported_endpoint', `Model ${deployment.name} does not serve ${endpoint.path}`, {

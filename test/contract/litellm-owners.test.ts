@@ -123,7 +123,7 @@ const walk: readonly Row[] = [
   ],
   [
     'POST /model/new',
-    { model_name: 'far', litellm_params: { model: 'x', custom_llm_provider: 'azure' } },
+    { model_name: 'far', litellm_params: { model: 'x', custom_llm_provider: 'sagemaker' } },
     400,
     refused,
   ],

@@ -3,7 +3,9 @@ import { describe, test } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { dataPlanePaths } from '../../src/docs/data-plane.ts';
 import { openapi } from '../../src/docs/openapi.ts';
+import { letsRoute } from '../../src/kernel/route-groups.ts';
 import type { AnyOperation } from '../../src/kernel/operation.ts';
+import { Gateway } from '../proxy/gateway.ts';
 import { sampleOperations } from './sample-operations.ts';
 
 const make = (operations: readonly AnyOperation<never>[] = sampleOperations) =>
@@ -70,6 +72,34 @@ describe('the OpenAPI document', () => {
     assert.equal(response.additionalProperties, undefined);
     assert.equal(response.properties.expires.anyOf[0].format, 'date-time');
     assert.equal(request.$schema, undefined);
+  });
+
+  test('has every route at which a model is called', async () => {
+    await using gateway = await Gateway.start();
+    const called = gateway.proxy.routes
+      .filter(({ policy }) => policy && 'access' in policy && policy.access === 'call')
+      .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`);
+    const described = new Set(
+      Object.entries<object>(document.paths).flatMap(([path, methods]) =>
+        Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+      ),
+    );
+    assert.deepEqual(
+      called.filter((route) => !described.has(route)),
+      [],
+    );
+    assert.deepEqual(
+      gateway.proxy.routes.filter(({ path }) => !letsRoute(['llm_api_routes'], path)),
+      [],
+      'a key may be held to calls of models',
+    );
+    const shown = Object.entries(dataPlanePaths).flatMap(([path, methods]) =>
+      path.startsWith('/health/') ? [] : Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    assert.deepEqual(
+      shown.filter((route) => !called.includes(route)),
+      [],
+    );
   });
 
   test('says what each failure looks like', () => {

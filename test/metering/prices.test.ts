@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { GatewayError } from '../../src/kernel/errors.ts';
-import { defaultMaxCompletionTokens, parsePrice, Prices, worstCase } from '../../src/metering/prices.ts';
+import type { CallType } from '../../src/metering/call.ts';
+import { defaultMaxCompletionTokens, parsePrice, Prices, textFor, worstCase } from '../../src/metering/prices.ts';
 import { costOf, parseRate } from '../../src/metering/rates.ts';
 import type { Usage } from '../../src/metering/usage.ts';
 import { aDeployment, aUsage } from './support.ts';
@@ -233,5 +234,56 @@ describe('the worst case', () => {
 
 test('a price survives its way through the journal', () => {
   const price = prices.of(aDeployment({ provider: 'anthropic', info: {} }), 'claude-sonnet-4-5', at);
-  assert.deepEqual(parsePrice(price.text), price);
+  const { parts: _, ...kept } = price;
+  assert.deepEqual(parsePrice(price.text), kept);
+});
+
+describe('what is paid for by something else than tokens', () => {
+  const perUnit = {
+    output_cost_per_image: 0.04,
+    input_cost_per_image: 0.01,
+    input_cost_per_pixel: 1.9e-8,
+    input_cost_per_character: 1.5e-5,
+    input_cost_per_second: 0.0001,
+    input_cost_per_query: 0.002,
+  };
+  const cases: [title: string, units: Usage['units'], nano: bigint][] = [
+    ['an image, at the dearer of its two prices', { images: 2 }, 80_000_000n],
+    ['a pixel', { pixels: 1_024 * 1_024 }, 19_922_944n],
+    ['a character', { characters: 7 }, 105_000n],
+    ['a second, to the millisecond', { seconds: 9.4711 }, 947_100n],
+    ['a search', { queries: 3 }, 6_000_000n],
+    ['nothing, where the amount is no number', { seconds: Number.NaN, images: -1 }, 0n],
+  ];
+  for (const [title, units, nano] of cases) {
+    test(title, () => assert.equal(cost(perUnit, { units }), nano));
+    test(`${title}, and is reserved like that`, () => {
+      const deployment = aDeployment({ info: perUnit });
+      const { bands } = prices.of(deployment, 'x', at);
+      assert.equal(worstCase(bands, deployment, { promptTokens: 0, maxCompletionTokens: 0, units }), nano);
+    });
+  }
+
+  test('costs as much when a crash cuts the call, whose journal counts tokens alone', () => {
+    const price = prices.of(aDeployment({ info: { ...perUnit, input_cost_per_token: 1e-6 } }), 'x', at);
+    const kept = parsePrice(textFor(price, { images: 1, characters: 2 }));
+    assert.equal(costOf(kept.bands, aUsage({ promptTokens: 5 })), 40_035_000n);
+  });
+
+  test('counts tokens of images and sound at their own prices, as the catalogue has them', () => {
+    const deployment = aDeployment({ provider: 'openai', info: {} });
+    const { bands } = prices.of(deployment, 'gpt-image-1', at);
+    assert.equal(costOf(bands, aUsage({ promptTokens: 30, imageInputTokens: 20, completionTokens: 10 })), 650_000n);
+    const hourly = prices.of(deployment, 'whisper-1', at);
+    assert.equal(costOf(hourly.bands, aUsage({ units: { seconds: 60 } })), 6_000_000n);
+  });
+
+  test('has no price where the model is priced by something else', () => {
+    const call = (callType: CallType, info: object) =>
+      prices.forCall(aDeployment({ info: { ...info } }), 'x', { at, callType }).source;
+    assert.equal(call('image_generation', { output_cost_per_image: 0.04 }), 'model_info');
+    assert.equal(call('chat_completion', { output_cost_per_image: 0.04 }), 'unpriced');
+    assert.equal(call('rerank', { input_cost_per_character: 1 }), 'unpriced');
+    assert.equal(call('speech', { input_cost_per_token: 0 }), 'model_info');
+  });
 });

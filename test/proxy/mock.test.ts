@@ -94,3 +94,16 @@ test('the list of models has those the caller may use, and patterns only on requ
     assert.deepEqual([status, json.error['type']], [404, 'model_not_found']);
   }
 });
+
+test('the mock completes a text with the text', async () => {
+  await using gateway = await Gateway.start(mocked());
+  const { client } = gateway;
+  const asked = { model: 'mock', prompt: 'Say it twice' };
+  const plain = await client.completions.create(asked);
+  assert.deepEqual([plain.object, plain.choices[0]?.text], ['text_completion', 'Say it twice']);
+  let text = '';
+  for await (const chunk of await client.completions.create({ ...asked, stream: true })) {
+    text += chunk.choices[0]?.text ?? '';
+  }
+  assert.equal(text, 'Say it twice');
+});

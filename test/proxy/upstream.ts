@@ -9,6 +9,7 @@ export interface UpstreamRecord {
   readonly headers: IncomingHttpHeaders;
   readonly rawHeaders: readonly string[];
   readonly text: string;
+  readonly bytes: Buffer;
   readonly body: Record<string, unknown>;
   /** Whether the answer was sent to its end. */
   answered: boolean;
@@ -143,12 +144,14 @@ async function serve(
 ): Promise<void> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
-  const text = Buffer.concat(chunks).toString();
+  const bytes = Buffer.concat(chunks);
+  const text = bytes.toString();
   const record: UpstreamRecord = {
     path: request.url ?? '',
     headers: request.headers,
     rawHeaders: request.rawHeaders,
     text,
+    bytes,
     body: parse(text),
     answered: false,
     hungUp: false,

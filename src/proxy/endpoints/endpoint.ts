@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { CallType } from '../../metering/call.ts';
+import type { Units } from '../../metering/units.ts';
 import type { Usage } from '../../metering/usage.ts';
 import type { GatewayError } from '../../kernel/errors.ts';
 import type { StreamDialect } from '../events/dialect.ts';
@@ -18,6 +19,10 @@ export interface ModelRequest {
   readonly maxCompletionTokens: number | undefined;
   /** How many answers are asked for: `n`. */
   readonly answers: number;
+  /** What is asked for that is not counted in tokens; present where the kind of call may be paid for like that. */
+  readonly units?: Units | undefined;
+  /** Of the prompt, where the body's length says nothing of it: a recording is no text. */
+  readonly promptTokens?: number | undefined;
   readonly serviceTier: string | undefined;
   readonly endUser: string | undefined;
   readonly tags: readonly string[];
@@ -31,8 +36,12 @@ export interface ModelRequest {
   readonly path?: `/${string}`;
   /** Of the body that goes upstream. */
   readonly contentType: string;
-  /** The client's body with the upstream's name for the model. */
-  bodyFor(upstreamModel: string): Buffer;
+  /**
+   * The client's body with the upstream's name for the model.
+   *
+   * @param fit makes of the members of a JSON body what an upstream takes that refuses some of OpenAI's
+   */
+  bodyFor(upstreamModel: string, fit?: Fit): Buffer;
 }
 
 /** A response as a client names it. */
@@ -43,6 +52,7 @@ export interface NamedResponse {
   /** What to answer to everybody else. */
   readonly unknown: (id: string) => GatewayError;
 }
+export type Fit = (fields: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
 
 /** A request as it came. */
 export interface RequestSource {
@@ -80,10 +90,18 @@ export interface Endpoint {
   readonly events?: StreamDialect;
   /** An error as its clients read it, where they do not read OpenAI's. */
   readonly errorBody?: (error: GatewayError, requestId: string) => object;
+  /** Whether its requests are forms with files in them (multipart/form-data), and not JSON. */
+  readonly takesForm?: true;
   /** @throws GatewayError 400 when the request is not fit to be sent */
   read(source: RequestSource): ModelRequest;
+  /** What a request with such fields asks for that is not counted in tokens. */
+  readonly unitsOf?: (fields: Readonly<Record<string, unknown>>) => Units;
   /** Undefined for what is no answer of this kind. */
   readAnswer(answer: Readonly<Record<string, unknown>>): PlainReading | undefined;
+  /** The same of an answer that is no JSON, where there is such a thing; `written` and `usage` are of the text. */
+  readonly readText?: (text: string) => PlainReading;
+  /** Whether an answer is passed on as it comes, without being read: sound, or events of a kind that is not a chat's. */
+  readonly isRaw?: (asked: ModelRequest) => boolean;
   /** Undefined where nothing, or nothing sensible, is reported. Zero stays zero. */
   readUsage(reported: unknown): Usage | undefined;
 }

@@ -2,10 +2,11 @@ import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../../kernel/errors.ts';
 import { type Survey, surveyJson } from '../../kernel/json-survey.ts';
 import { isRecord } from '../../kernel/record.ts';
+import type { Units } from '../../metering/units.ts';
 import { type Members, spliceJson } from '../json-splice.ts';
 import type { ProxyLimits } from '../limits.ts';
 import { refuseOverrides } from '../overrides.ts';
-import type { ModelRequest, NamedResponse, RequestSource } from './endpoint.ts';
+import type { Fit, ModelRequest, NamedResponse, RequestSource } from './endpoint.ts';
 import { readTags, storable, takesTagsOut, withoutTags } from './tags.ts';
 
 const surveyed = new Set(['model', 'stream_options', 'previous_response_id']);
@@ -33,6 +34,7 @@ export interface Asked {
   /** Headers of the client's that go upstream, names and values in turn. */
   readonly headers?: readonly string[];
   readonly response?: NamedResponse | undefined;
+  readonly units?: Units;
   /** Members that go upstream in the place of the client's, besides the model. */
   readonly members?: Members;
 }
@@ -45,6 +47,7 @@ export class JsonRequest implements ModelRequest {
   readonly hidesUsage: boolean;
   readonly maxCompletionTokens: number | undefined;
   readonly answers: number;
+  readonly units: Units | undefined;
   readonly serviceTier: string | undefined;
   readonly endUser: string | undefined;
   readonly tags: readonly string[];
@@ -65,6 +68,7 @@ export class JsonRequest implements ModelRequest {
     this.hidesUsage = asked.hidesUsage === true;
     this.maxCompletionTokens = asked.maxCompletionTokens;
     this.answers = asked.answers ?? 1;
+    this.units = asked.units;
     this.serviceTier = 'serviceTier' in asked ? asked.serviceTier : textOf(fields, 'service_tier');
     this.headers = asked.headers ?? [];
     this.response = asked.response;
@@ -72,13 +76,13 @@ export class JsonRequest implements ModelRequest {
     this.tags = readTags(fields);
   }
 
-  bodyFor(upstreamModel: string): Buffer {
+  bodyFor(upstreamModel: string, fit?: Fit): Buffer {
     const { fields, survey, bytes } = this.#body;
     const members: Members = [['model', JSON.stringify(upstreamModel)], ...this.#members];
-    if (takesTagsOut(fields) || !canSplice(this.#body, members)) {
+    if (fit || takesTagsOut(fields) || !canSplice(this.#body, members)) {
       const rest = withoutTags(fields);
       for (const [name, json] of members) rest[name] = JSON.parse(json);
-      return Buffer.from(JSON.stringify(rest));
+      return Buffer.from(JSON.stringify(fit ? fit(rest) : rest));
     }
     return spliceJson(bytes, survey, members);
   }

@@ -1,12 +1,16 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { isRecord } from '../../kernel/record.ts';
+import type { CallType } from '../../metering/call.ts';
 import { notServed } from '../upstream.ts';
 import type { Provider, Receiver, UpstreamCall, UpstreamRequest } from './provider.ts';
+
+/** The kinds of calls that it has answers for. */
+const played: ReadonlySet<CallType> = new Set(['chat_completion', 'text_completion']);
 
 /** An upstream that is not there: it makes its answers up, so that the gateway can be tried without an account. */
 export const mock: Provider = {
   send(request, receiver) {
-    if (request.endpoint.protocol !== undefined || request.endpoint.rename) throw notServed(request);
+    if (!played.has(request.endpoint.callType)) throw notServed(request);
     const call = new MockCall(request, receiver);
     call.begin();
     return call;
@@ -31,7 +35,8 @@ const textOf = (content: unknown): string => {
 };
 
 function messagesOf({ asked }: UpstreamRequest): Record<string, unknown>[] {
-  const { messages } = asked.fields;
+  const { messages, prompt } = asked.fields;
+  if (prompt !== undefined) return [{ role: 'user', content: prompt }];
   return Array.isArray(messages) ? messages.filter(isRecord) : [];
 }
 
@@ -113,7 +118,7 @@ class MockCall implements UpstreamCall {
     this.#receiver.start(200, { 'content-type': 'text/event-stream' });
     // A chunk for each word, with the space before it, as a tokenizer would cut them.
     const words = this.#script.text.match(/\s*\S+|\s+$/g) ?? [];
-    this.#event(this.#chunk({ role: 'assistant', content: '', refusal: null }, null));
+    if (!this.#isText) this.#event(this.#chunk({ ...opening }, null));
     for (const word of words) {
       await this.#breathe();
       if (this.#aborted.signal.aborted) return;
@@ -121,7 +126,7 @@ class MockCall implements UpstreamCall {
     }
     this.#event(this.#chunk({}, 'stop'));
     // The gateway asks for it in every stream, and hides it from a client that did not.
-    this.#event({ ...this.#frame('chat.completion.chunk'), choices: [], usage: this.#usage() });
+    this.#event({ ...this.#frame(this.#chunkObject), choices: [], usage: this.#usage() });
     this.#receiver.data(Buffer.from('data: [DONE]\n\n'));
     this.#receiver.end();
   }
@@ -137,14 +142,28 @@ class MockCall implements UpstreamCall {
   }
 
   #completion(): object {
-    const message = { role: 'assistant', content: this.#script.text, refusal: null, annotations: [] };
-    const choice = { index: 0, message, logprobs: null, finish_reason: 'stop' };
-    return { ...this.#frame('chat.completion'), choices: [choice], usage: this.#usage() };
+    const { text } = this.#script;
+    const message = { role: 'assistant', content: text, refusal: null, annotations: [] };
+    const choice = { index: 0, ...(this.#isText ? { text } : { message }), logprobs: null, finish_reason: 'stop' };
+    return {
+      ...this.#frame(this.#isText ? 'text_completion' : 'chat.completion'),
+      choices: [choice],
+      usage: this.#usage(),
+    };
   }
 
-  #chunk(delta: object, finishReason: string | null): object {
-    const choice = { index: 0, delta, logprobs: null, finish_reason: finishReason };
-    return { ...this.#frame('chat.completion.chunk'), choices: [choice], usage: null };
+  #chunk(delta: { readonly content?: string }, finishReason: string | null): object {
+    const told = this.#isText ? { text: delta.content ?? '' } : { delta };
+    const choice = { index: 0, ...told, logprobs: null, finish_reason: finishReason };
+    return { ...this.#frame(this.#chunkObject), choices: [choice], usage: null };
+  }
+
+  get #isText(): boolean {
+    return this.#request.endpoint.callType === 'text_completion';
+  }
+
+  get #chunkObject(): string {
+    return this.#isText ? 'text_completion' : 'chat.completion.chunk';
   }
 
   #frame(object: string): object {
@@ -174,6 +193,8 @@ class MockCall implements UpstreamCall {
     };
   }
 }
+
+const opening = { role: 'assistant', content: '', refusal: null };
 
 const errorBody = (status: number): object => ({
   error: { message: `The mock model was told to fail with ${status}`, type: 'mock_error', param: null, code: null },

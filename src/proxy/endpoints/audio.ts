@@ -1,0 +1,84 @@
+import { isRecord } from '../../kernel/record.ts';
+import { estimateTokens } from '../../metering/estimate.ts';
+import type { Usage } from '../../metering/usage.ts';
+import type { Endpoint, PlainReading, RequestSource } from './endpoint.ts';
+import { FormRequest, readForm, textOf } from './form-request.ts';
+import { invalid, JsonRequest, modelOf, readJson } from './json-request.ts';
+import { readMediaTokens, unitsOnly } from './media-usage.ts';
+import { secondsAtMost, secondsOfSubtitles } from './recording.ts';
+
+/** OpenAI's speech from a text (https://platform.openai.com/docs/api-reference/audio/createSpeech). */
+export const speech: Endpoint = {
+  callType: 'speech',
+  path: '/audio/speech',
+  read: readSpeech,
+  unitsOf: ({ input }) => ({ characters: typeof input === 'string' ? input.length : 0 }),
+  // A whole answer in JSON is no sound.
+  readAnswer: () => undefined,
+  readUsage: (reported) => readMediaTokens(isRecord(reported) ? reported['usage'] : undefined, 'sound'),
+  isRaw: () => true,
+};
+
+/**
+ * Tokens of sound for a byte of text: OpenAI counts some 21 a second, in which 14 bytes are spoken. Nobody reports them
+ * but streams of events, so that calls are booked by this.
+ */
+const soundTokensPerByte = 1.5;
+
+function readSpeech(source: RequestSource): JsonRequest {
+  const body = readJson(source);
+  const { fields } = body;
+  const { input } = fields;
+  if (typeof input !== 'string' || input === '') throw invalid('input must be a text', 'input');
+  return new JsonRequest(body, modelOf(fields, source.parameter), {
+    maxCompletionTokens: Math.ceil(Buffer.byteLength(input) * soundTokensPerByte),
+    units: { characters: input.length },
+  });
+}
+
+/** A recording as text, in its own language (https://platform.openai.com/docs/api-reference/audio/createTranscription). */
+export const transcriptions: Endpoint = {
+  callType: 'transcription',
+  path: '/audio/transcriptions',
+  takesForm: true,
+  read: readRecording,
+  unitsOf: () => ({}),
+  readAnswer: ({ text, usage, duration }) =>
+    typeof text === 'string' ? { usage: { usage, duration }, serviceTier: undefined, written: () => text } : undefined,
+  readText: (text): PlainReading => ({
+    usage: { duration: secondsOfSubtitles(text) },
+    serviceTier: undefined,
+    written: () => text,
+  }),
+  readUsage: readRecordingUsage,
+  isRaw: ({ stream }) => stream,
+};
+
+/** The same in English (https://platform.openai.com/docs/api-reference/audio/createTranslation). */
+export const translations: Endpoint = { ...transcriptions, path: '/audio/translations' };
+
+/** Of a recording, as OpenAI counts them, and of what is said in it at most. */
+const soundTokensPerSecond = 10;
+const textTokensPerSecond = 5;
+
+function readRecording(source: RequestSource): FormRequest {
+  const form = readForm(source);
+  const [file, another] = form.files.filter(({ name }) => name === 'file');
+  if (!file || another) throw invalid('file must be one file', 'file');
+  const seconds = secondsAtMost(file.bytes);
+  return new FormRequest(form, source.parameter, {
+    promptTokens: estimateTokens(textOf(form, 'prompt') ?? '') + Math.ceil(seconds * soundTokensPerSecond),
+    maxCompletionTokens: Math.ceil(seconds * textTokensPerSecond),
+    units: { seconds },
+  });
+}
+
+/** By tokens or by time, as the upstream says; the duration is in answers with details, and OpenAI bills by it. */
+function readRecordingUsage(reported: unknown): Usage | undefined {
+  if (!isRecord(reported)) return undefined;
+  const { usage, duration } = reported;
+  const tokens = readMediaTokens(usage, 'text');
+  if (tokens) return tokens;
+  const seconds = isRecord(usage) && usage['type'] === 'duration' ? usage['seconds'] : duration;
+  return typeof seconds === 'number' ? unitsOnly({ seconds }) : undefined;
+}

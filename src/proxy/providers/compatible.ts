@@ -1,0 +1,47 @@
+import { type KnownProvider, knownProviders } from '../../models/deployment.ts';
+import type { Dialect } from '../upstream.ts';
+import { pathOf } from './paths.ts';
+import { anthropic } from './anthropic.ts';
+import { azure } from './azure.ts';
+
+/** Bearer tokens, and OpenAI's paths below the base. */
+const plain = ({ apiBase }: KnownProvider): Dialect => ({
+  apiBase,
+  pathOf,
+  authorize: (apiKey) => ['authorization', `Bearer ${apiKey}`],
+});
+
+/** Cohere's own call for documents, and what it has in OpenAI's shape. */
+const coherePaths: ReadonlyMap<string, `/${string}`> = new Map([
+  ['/rerank', '/v2/rerank'],
+  ['/chat/completions', '/compatibility/v1/chat/completions'],
+  ['/embeddings', '/compatibility/v1/embeddings'],
+]);
+
+/** What differs from `plain`. */
+const own: Readonly<Partial<Record<keyof typeof knownProviders, Partial<Dialect>>>> = {
+  anthropic,
+  azure,
+  cohere: { pathOf: ({ endpoint }) => coherePaths.get(endpoint.path) },
+  // It answers 422 to the first, because it reports the usage of every stream unasked, and to the second's newer name.
+  mistral: {
+    fit: ({ stream_options: _, max_completion_tokens: most, ...rest }) =>
+      most == null ? rest : { ...rest, max_tokens: most },
+  },
+  // LiteLLM's api_base is that of Ollama's own interface, beside which it has OpenAI's.
+  ollama: {
+    pathOf: (request) => {
+      const path = pathOf(request);
+      return path === undefined || request.deployment.apiBase?.endsWith('/v1') ? path : `/v1${path}`;
+    },
+  },
+};
+
+/** Everybody who is called over HTTP: the deployment's `api_base` says where, else the provider's own. */
+export const compatible: ReadonlyMap<string, Dialect> = new Map(
+  Object.entries(knownProviders).map(([name, known]) => [name, { ...plain(known), ...ownOf(name) }]),
+);
+
+function ownOf(name: string): Partial<Dialect> {
+  return Object.entries(own).find(([other]) => other === name)?.[1] ?? {};
+}

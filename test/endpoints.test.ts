@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import OpenAI from 'openai';
+import { kinds } from './proxy/kinds.ts';
+import { startUpstream, type Upstream, type UpstreamRecord } from './proxy/upstream.ts';
+import { type Answer, type Gateway, startGateway, until } from './support/gateway.ts';
+
+let gateway: Gateway;
+let upstream: Upstream;
+
+before(async () => {
+  [gateway, upstream] = await Promise.all([
+    startGateway({ env: { GATEWAYCTL_UNPRICED_MODELS: 'refuse' } }),
+    startUpstream(),
+  ]);
+});
+after(async () => {
+  await gateway[Symbol.asyncDispose]();
+  await upstream[Symbol.asyncDispose]();
+});
+
+async function admin(path: string, body: object): Promise<Answer['body']> {
+  const answer = await gateway.request('POST', path, { body });
+  assert.equal(answer.status, 200, `${path}: ${answer.text}`);
+  return answer.body;
+}
+
+/** A model of the pretend upstream, with the prices its operator gives it. */
+const aModel = (model_name: string, model_info: object): Promise<unknown> =>
+  admin('/model/new', {
+    model_name,
+    litellm_params: { model: `openai/${model_name}-upstream`, api_base: upstream.url, api_key: 'sk-provider-secret-1' },
+    model_info,
+  });
+
+const aKey = async (fields: object): Promise<string> => (await admin('/key/generate', fields)).key;
+
+const clientFor = (apiKey: string): OpenAI =>
+  new OpenAI({ apiKey, baseURL: `${gateway.daemon.url}/v1`, maxRetries: 0 });
+
+/** Read by Node's own reader of forms, which knows nothing of ours. */
+async function modelIn({ bytes, headers, body }: UpstreamRecord): Promise<unknown> {
+  const type = headers['content-type'] ?? '';
+  if (!type.startsWith('multipart/')) return body['model'];
+  const form = await new Response(bytes, { headers: { 'content-type': type } }).formData();
+  return form.get('model');
+}
+
+interface Row {
+  readonly call_type: string;
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly spend: string;
+  readonly status: string;
+  readonly stream: boolean;
+  readonly price_source: string;
+}
+
+/** The rows of a key's calls, as the database has them. */
+async function rowsOf(alias: string, count: number): Promise<Row[]> {
+  let rows: Row[] = [];
+  await until(async () => {
+    const found = await gateway.pool.query<Row>(
+      `select call_type, prompt_tokens::int, completion_tokens::int, spend_logs.spend::text, status, stream, price_source
+         from gatewayctl.spend_logs join gatewayctl.keys on keys.id = key_id
+        where keys.alias = $1 order by started_at`,
+      [alias],
+    );
+    rows = found.rows;
+    return rows.length >= count;
+  });
+  return rows;
+}
+
+for (const [index, kind] of kinds.entries()) {
+  describe(kind.name, () => {
+    const name = `kind-${index}`;
+    let key: string;
+
+    before(async () => {
+      await aModel(name, kind.prices);
+      key = await aKey({ key_alias: name, models: [name] });
+      upstream.script(kind.script);
+    });
+
+    test('reaches the upstream by the official client, and is booked as that reports', async () => {
+      assert.deepEqual(await kind.call(clientFor(key), name), kind.expected);
+      const sent = upstream.requests.at(-1);
+      assert.equal(sent?.path, kind.route);
+      assert.equal(await modelIn(sent), `${name}-upstream`);
+      assert.equal(sent.headers.authorization, 'Bearer sk-provider-secret-1');
+      assert.deepEqual(await rowsOf(name, 1), [
+        {
+          call_type: kind.callType,
+          prompt_tokens: kind.tokens[0],
+          completion_tokens: kind.tokens[1],
+          spend: kind.cost,
+          status: 'success',
+          stream: kind.stream ?? false,
+          price_source: 'model_info',
+        },
+      ]);
+    });
+
+    test('is refused to a key without the model, and to one whose budget has no room for it', async () => {
+      const callsBefore = upstream.requests.length;
+      const stranger = clientFor(await aKey({ models: ['another'] }));
+      await assert.rejects(kind.call(stranger, name), { status: 403 });
+      const poor = clientFor(await aKey({ max_budget: 1e-9 }));
+      await assert.rejects(kind.call(poor, name), { status: 429, type: 'budget_exceeded' });
+      assert.equal(upstream.requests.length, callsBefore);
+    });
+
+    test('is explained before it is made', async () => {
+      const { body } = await gateway.request('POST', '/explain', {
+        body: {
+          key,
+          model: name,
+          route: kind.route,
+          body: { model: name, input: 'x', prompt: 'x', n: 1, documents: ['x'] },
+        },
+      });
+      assert.equal(body.allowed, true, JSON.stringify(body));
+    });
+  });
+}
+
+describe('a call whose kind the price says nothing of', () => {
+  const chat = (key: string) =>
+    clientFor(key).chat.completions.create({ model: 'by-image', messages: [{ role: 'user', content: 'Hi' }] });
+
+  before(async () => {
+    await aModel('by-image', { output_cost_per_image: 0.04 });
+    upstream.script({});
+  });
+
+  test('is refused where a budget applies, if the operator has it so, and explained as refused', async () => {
+    const key = await aKey({ max_budget: 10 });
+    await assert.rejects(chat(key), { status: 403, type: 'unpriced_model' });
+    const { body } = await gateway.request('POST', '/explain', { body: { key, model: 'by-image' } });
+    assert.equal(body.allowed, false);
+  });
+
+  test('is booked at nothing where none does, and marked', async () => {
+    await chat(await aKey({ key_alias: 'unbounded' }));
+    const [row] = await rowsOf('unbounded', 1);
+    assert.deepEqual([row?.spend, row?.price_source], ['0', 'unpriced']);
+  });
+});
