@@ -2,6 +2,7 @@ import { Agent } from 'undici';
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Deployment } from '../models/deployment.ts';
+import type { Fit } from './endpoints/endpoint.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { Provider, Receiver, UpstreamCall, UpstreamRequest } from './providers/provider.ts';
 
@@ -11,6 +12,8 @@ export interface Dialect {
   readonly apiBase?: string | undefined;
   /** Where a call goes below that; undefined where the provider does not serve its kind. */
   readonly pathOf: (request: UpstreamRequest) => `/${string}` | undefined;
+  /** For who refuses some of OpenAI's members. */
+  readonly fit?: Fit;
   /** What every call has in its query, where the api_base has no such parameter. */
   readonly queryOf?: (deployment: Deployment) => readonly [name: string, value: string] | undefined;
   readonly authorize: (apiKey: string) => readonly [header: string, value: string];
@@ -49,7 +52,7 @@ export class Transport {
         const path = dialect.pathOf(request);
         if (path === undefined) throw notServed(request);
         const address = addressOf(request.deployment);
-        return this.#send(address, { ...request, path }, receiver);
+        return this.#send(address, { ...request, path, fit: dialect.fit }, receiver);
       },
     };
   }
@@ -77,8 +80,12 @@ export class Transport {
     return { origin: url.origin, path: url.pathname.replace(/\/+$/, ''), query: url.search, headers };
   }
 
-  #send(address: Address, request: UpstreamRequest & { path: string }, receiver: Receiver): UpstreamCall {
-    const { deployment, asked, path } = request;
+  #send(
+    address: Address,
+    request: UpstreamRequest & { path: string; fit: Fit | undefined },
+    receiver: Receiver,
+  ): UpstreamCall {
+    const { deployment, asked, path, fit } = request;
     const call = new HttpCall(receiver);
     const waitMs = secondsOf(
       deployment.params[asked.stream ? 'stream_timeout' : 'timeout'] ?? deployment.params['timeout'],
@@ -97,7 +104,7 @@ export class Transport {
           'x-request-id',
           request.id,
         ],
-        body: asked.bodyFor(request.upstreamModel),
+        body: asked.bodyFor(request.upstreamModel, fit),
         headersTimeout: waitMs ?? this.#limits.firstByteMs,
         bodyTimeout: this.#limits.idleMs,
       },

@@ -168,3 +168,28 @@ test('the mock has no images and no sound, and does not pretend to', async () =>
     assert.deepEqual([status, json.error['type']], [400, 'unsupported_endpoint'], path);
   }
 });
+
+test('mistral is sent no member that it refuses, and reports the usage of a stream all the same', async () => {
+  const last = { index: 0, delta: { content: '' }, finish_reason: 'stop' };
+  await using upstream = await startUpstream({
+    chunks: [
+      `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: 'Salut' }, finish_reason: null }] })}\n\n`,
+      `data: ${JSON.stringify({ choices: [last], usage: { prompt_tokens: 5, completion_tokens: 1 } })}\n\n`,
+      'data: [DONE]\n\n',
+    ],
+  });
+  await using gateway = await Gateway.start({
+    deployments: [aDeployment({ provider: 'mistral', apiBase: upstream.url })],
+  });
+  const { text } = await gateway.send({ ...hello, stream: true, max_completion_tokens: 9, seed: 1 });
+  assert.match(text, /Salut/);
+  assert.deepEqual(upstream.requests[0]?.body, {
+    ...hello,
+    model: 'gpt-4o-2024-08-06',
+    stream: true,
+    seed: 1,
+    max_tokens: 9,
+  });
+  const { usage, status } = gateway.outcome;
+  assert.deepEqual([status, usage?.promptTokens, usage?.completionTokens, usage?.estimated], ['success', 5, 1, false]);
+});

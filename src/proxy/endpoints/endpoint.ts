@@ -25,9 +25,15 @@ export interface ModelRequest {
   readonly tags: readonly string[];
   /** Of the body that goes upstream. */
   readonly contentType: string;
-  /** The client's body with the upstream's name for the model. */
-  bodyFor(upstreamModel: string): Buffer;
+  /**
+   * The client's body with the upstream's name for the model.
+   *
+   * @param fit makes of the members of a JSON body what an upstream takes that refuses some of OpenAI's
+   */
+  bodyFor(upstreamModel: string, fit?: Fit): Buffer;
 }
+
+export type Fit = (fields: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
 
 /** A request as it came. */
 export interface RequestSource {

@@ -6,7 +6,7 @@ import type { Units } from '../../metering/units.ts';
 import { type Members, spliceJson } from '../json-splice.ts';
 import type { ProxyLimits } from '../limits.ts';
 import { refuseOverrides } from '../overrides.ts';
-import type { ModelRequest, RequestSource } from './endpoint.ts';
+import type { Fit, ModelRequest, RequestSource } from './endpoint.ts';
 import { readTags, storable, takesTagsOut, withoutTags } from './tags.ts';
 
 const surveyed = new Set(['model', 'stream_options']);
@@ -65,13 +65,13 @@ export class JsonRequest implements ModelRequest {
     this.tags = readTags(fields);
   }
 
-  bodyFor(upstreamModel: string): Buffer {
+  bodyFor(upstreamModel: string, fit?: Fit): Buffer {
     const { fields, survey, bytes } = this.#body;
     const members: Members = [['model', JSON.stringify(upstreamModel)], ...this.#members];
-    if (takesTagsOut(fields) || !canSplice(this.#body, members)) {
+    if (fit || takesTagsOut(fields) || !canSplice(this.#body, members)) {
       const rest = withoutTags(fields);
       for (const [name, json] of members) rest[name] = JSON.parse(json);
-      return Buffer.from(JSON.stringify(rest));
+      return Buffer.from(JSON.stringify(fit ? fit(rest) : rest));
     }
     return spliceJson(bytes, survey, members);
   }

@@ -20,6 +20,13 @@ const coherePaths: ReadonlyMap<string, `/${string}`> = new Map([
 const own: Readonly<Partial<Record<keyof typeof knownProviders, Partial<Dialect>>>> = {
   azure,
   cohere: { pathOf: ({ endpoint }) => coherePaths.get(endpoint.path) },
+  // It answers 422 to the first, because it reports the usage of every stream unasked, and to the second's newer name.
+  mistral: {
+    fit: (fields) => {
+      const { stream_options: _, max_completion_tokens: most, ...rest } = fields;
+      return most == null ? rest : { ...rest, max_tokens: most };
+    },
+  },
   // LiteLLM's api_base is that of Ollama's own interface, beside which it has OpenAI's.
   ollama: {
     pathOf: ({ endpoint, deployment }) => (deployment.apiBase?.endsWith('/v1') ? endpoint.path : `/v1${endpoint.path}`),
