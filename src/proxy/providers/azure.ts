@@ -27,7 +27,8 @@ export const azure: Dialect = {
     const path = pathOf(request);
     if (path === undefined || isUnversioned(deployment)) return path;
     // Responses are kept by the resource, and name their deployment in the body.
-    if (path.startsWith('/responses')) return isBelowDeployment(deployment) ? undefined : `${resourceOf(deployment)}${path}`;
+    if (path.startsWith('/responses'))
+      return isBelowDeployment(deployment) ? undefined : `${resourceOf(deployment)}${path}`;
     return `${headOf(deployment, upstreamModel)}${path}`;
   },
   queryOf: (deployment) => {

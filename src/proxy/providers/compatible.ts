@@ -25,8 +25,10 @@ const own: Readonly<Partial<Record<keyof typeof knownProviders, Partial<Dialect>
   cohere: { pathOf: ({ endpoint }) => coherePaths.get(endpoint.path) },
   // It answers 422 to the first, because it reports the usage of every stream unasked, and to the second's newer name.
   mistral: {
-    fit: ({ stream_options: _, max_completion_tokens: most, ...rest }) =>
-      most == null ? rest : { ...rest, max_tokens: most },
+    fit: (fields) => {
+      const { stream_options: _, max_completion_tokens: most, ...rest } = fields;
+      return most == null ? rest : { ...rest, max_tokens: most };
+    },
   },
   // LiteLLM's api_base is that of Ollama's own interface, beside which it has OpenAI's.
   ollama: {
