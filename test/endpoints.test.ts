@@ -29,7 +29,12 @@ async function admin(path: string, body: object): Promise<Answer['body']> {
 const aModel = (model_name: string, model_info: object): Promise<unknown> =>
   admin('/model/new', {
     model_name,
-    litellm_params: { model: `openai/${model_name}-upstream`, api_base: upstream.url, api_key: 'sk-provider-secret-1' },
+    litellm_params: {
+      model: `openai/${model_name}-upstream`,
+      allow_private_network: true,
+      api_base: upstream.url,
+      api_key: 'sk-provider-secret-1',
+    },
     model_info,
   });
 
