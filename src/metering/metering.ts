@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { BudgetEntity, BudgetLimit, Charge } from '../access/principal.ts';
 import { toDollars } from '../kernel/money.ts';
-import { AdmittedCall, type Desk } from './admitted-call.ts';
+import { AdmittedCall, type Admission, type Desk } from './admitted-call.ts';
 import type { Call, CallStart } from './call.ts';
 import { countedText } from './counter.ts';
 import { Counters } from './counters.ts';
@@ -9,7 +9,7 @@ import { countedTokens, type Gauge, priceAndWorst } from './headroom.ts';
 import { Journal, type JournalOptions, type OpenCall } from './journal.ts';
 import { Ledger, type Log } from './ledger.ts';
 import { dropExpired, ensurePartitions } from './partitions.ts';
-import { parsePrice, Prices } from './prices.ts';
+import { parsePrice, type Price, Prices } from './prices.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { costOf } from './rates.ts';
 import { draftRow, finishRow } from './spend-row.ts';
@@ -66,6 +66,7 @@ export class Metering {
       journal: this.#journal,
       now,
       onSettled: (kept) => this.#onSettled(kept),
+      exchange: (admission, start) => this.#exchange(admission, start),
     };
     this.#daily = setInterval(() => void this.#keepPartitions(), dayMs).unref();
   }
@@ -112,17 +113,40 @@ export class Metering {
    *   `invalid_price`; `unsupported_service_tier`
    */
   begin(start: CallStart): Call {
-    const { charge, promptTokens } = start;
+    const admission = this.#admit(start, (draft, price) =>
+      this.#journal.start(draft, price.text, clampTokens(start.promptTokens)),
+    );
+    return new AdmittedCall(this.#desk, admission);
+  }
+
+  #admit(start: CallStart, keep: (draft: string, price: Price) => number): Admission {
+    const { charge } = start;
     const { standard, price, amount } = priceAndWorst(this.gauge, start);
     const admittance = this.#limiter.find(charge.rates, countedTokens(start), start.startedAt.getTime());
     const reservation = this.#counters.reserve(charge.budgets, amount);
     try {
-      const draft = draftRow(start, countedText(reservation.counters));
-      const seq = this.#journal.start(draft, price.text, clampTokens(promptTokens));
+      const seq = keep(draftRow(start, countedText(reservation.counters)), price);
       if (admittance) this.#limiter.take(admittance);
-      return new AdmittedCall(this.#desk, { price, standard, reservation, admittance, seq });
+      return { price, standard, reservation, admittance, seq };
     } catch (error) {
       this.#counters.settle(reservation, 0n);
+      throw error;
+    }
+  }
+
+  /** Synchronous: between giving back and taking nobody else comes. */
+  #exchange(admission: Admission, start: CallStart): Admission {
+    const { reservation, admittance, seq } = admission;
+    this.#counters.settle(reservation, 0n);
+    if (admittance) this.#limiter.settle(admittance, 0, { isCounted: false });
+    try {
+      return this.#admit(start, (draft, price) => {
+        this.#journal.restart(seq, draft, { price: price.text, promptTokens: clampTokens(start.promptTokens) });
+        return seq;
+      });
+    } catch (error) {
+      this.#counters.retake(reservation);
+      if (admittance) this.#limiter.take(admittance);
       throw error;
     }
   }

@@ -7,6 +7,9 @@ import type { ProxyLimits } from './limits.ts';
 import type { Provider } from './providers/provider.ts';
 import type { Places } from './places.ts';
 import type { DeploymentTable } from './routing.ts';
+import type { Deployment } from '../models/deployment.ts';
+import type { Router } from '../routing/router.ts';
+import type { RoutingSettings } from '../routing/routing-settings.ts';
 
 /** What the data plane needs of the rest of the house. */
 export interface ProxyDeps {
@@ -22,6 +25,10 @@ export interface ProxyDeps {
   allows(principal: Principal, model: string, route?: string): boolean;
   readonly metering: Metering;
   readonly deployments: DeploymentTable;
+  /** Without them: one attempt, at any of the deployments. */
+  readonly routing?: RoutingSettings;
+  /** What a token costs at a deployment, in any unit. */
+  readonly tokenCost?: (deployment: Deployment) => number;
   now(): Date;
   log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void;
   readonly limits?: Partial<ProxyLimits>;
@@ -53,6 +60,7 @@ export interface ProxyContext {
   readonly limits: ProxyLimits;
   readonly version: string;
   readonly providers: ReadonlyMap<string, Provider>;
+  readonly router: Router;
   readonly isDraining: boolean;
   /** For calls under way. */
   readonly calls: Places;

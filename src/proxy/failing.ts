@@ -12,6 +12,7 @@ export async function fail(exchange: Exchange, thrown: unknown): Promise<void> {
   const error = exchange.isAnswering ? interruption(reason) : reason;
   exchange.onStop = undefined;
   exchange.upstream?.abort();
+  exchange.lease?.release();
   await settleFailure(exchange, error, reason);
   report(exchange, error);
   if (exchange.response.destroyed || exchange.response.writableEnded) return;
@@ -38,6 +39,15 @@ export async function fail(exchange: Exchange, thrown: unknown): Promise<void> {
  * - the upstream refused it, hung up before it answered anything, or never got it: nothing.
  */
 async function settleFailure(exchange: Exchange, error: GatewayError, reason: GatewayError): Promise<void> {
+  await settleAttempt(exchange, error, { reason, goesOn: false });
+}
+
+/** Books a failed attempt. @param options.goesOn whether the call has another one */
+export async function settleAttempt(
+  exchange: Exchange,
+  error: GatewayError,
+  { reason, goesOn }: { readonly reason: GatewayError; readonly goesOn: boolean },
+): Promise<void> {
   const { relay } = exchange;
   const isInterrupted = isPaid(exchange, reason);
   const counted = isInterrupted && !relay?.isUsageFinal ? ((await relay?.completionTokens()) ?? 0) : 0;
@@ -46,12 +56,13 @@ async function settleFailure(exchange: Exchange, error: GatewayError, reason: Ga
     httpStatus: exchange.isAnswering && error !== clientGone ? 200 : error.status,
     usage: isInterrupted ? usageOf(exchange, counted) : undefined,
     error: error.type,
+    goesOn,
     firstByteAt: relay?.firstByteAt,
   });
 }
 
 /** Whether the upstream is likely to bill the call. */
-function isPaid(exchange: Exchange, reason: GatewayError): boolean {
+export function isPaid(exchange: Exchange, reason: GatewayError): boolean {
   const { relay } = exchange;
   if (exchange.isAnswering) return true;
   if (!relay?.wasSent || relay.answer === 'refused' || reason instanceof UpstreamError) return false;

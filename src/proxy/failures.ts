@@ -21,17 +21,17 @@ export function scrub(text: string, apiKey: string | undefined): string {
 
 /** An upstream's own error. It keeps the upstream's `code`, because programs look there for `context_length_exceeded`. */
 export class UpstreamError extends GatewayError {
-  readonly #code: string | undefined;
+  readonly code: string | undefined;
 
   constructor(error: GatewayError, code: string | undefined) {
     const { message, param, status, headers, cause } = error;
     super(error.kind, error.type, message, { param, status, headers, cause });
-    this.#code = code;
+    this.code = code;
   }
 
   override toJSON() {
     const { error } = super.toJSON();
-    return { error: { ...error, code: this.#code ?? error.code } };
+    return { error: { ...error, code: this.code ?? error.code } };
   }
 }
 

@@ -38,14 +38,16 @@ export function headerText(text: string): string {
 
 export interface CallNames {
   readonly id: string;
+  /** Of the attempt's row: another than the call's when an earlier attempt has that. */
+  readonly callId: string;
   readonly deploymentId: string;
   readonly model: string;
   readonly version: string;
 }
 
 /** LiteLLM's headers about a call, without its cost; and the one in which OpenAI's clients look for a request's id. */
-export function callHeaders({ id, deploymentId, model, version }: CallNames): string[] {
-  const list = ['x-request-id', id, 'x-litellm-call-id', id, 'x-litellm-version', version];
+export function callHeaders({ id, callId, deploymentId, model, version }: CallNames): string[] {
+  const list = ['x-request-id', id, 'x-litellm-call-id', callId, 'x-litellm-version', version];
   if (deploymentId) list.push('x-litellm-model-id', headerText(deploymentId));
   if (model) list.push('x-litellm-model-group', headerText(model));
   return list;

@@ -1,5 +1,6 @@
 import { type ModelScope, plainScope } from '../access/decide.ts';
 import { accessGroupsOf, type Deployment, publicNameOf, teamOf } from '../models/deployment.ts';
+import type { GroupAlias } from '../routing/routing-settings.ts';
 
 /** Where a call goes. */
 export interface Target {
@@ -9,9 +10,16 @@ export interface Target {
 }
 
 /** Deployments behind one name. Its scope is what `decide` has to know of the model. */
-interface Group {
+export interface Group {
   readonly deployments: readonly Deployment[];
   readonly scope: ModelScope;
+}
+
+/** A name, and what stands behind it. */
+export interface Routed {
+  /** The name that is served: what an alias stands for. */
+  readonly name: string;
+  readonly group: Group;
 }
 
 interface Pattern extends Group {
@@ -36,8 +44,11 @@ export class DeploymentTable {
   #deployments: readonly Deployment[] = [];
   #shared: Names = none;
   #teams: ReadonlyMap<string, Names> = new Map();
+  readonly #aliases: ReadonlyMap<string, GroupAlias>;
 
-  constructor(deployments: readonly Deployment[] = []) {
+  /** @param aliases further names of models, which everybody may use for what they may call */
+  constructor(deployments: readonly Deployment[] = [], aliases: ReadonlyMap<string, GroupAlias> = new Map()) {
+    this.#aliases = aliases;
     this.replace(deployments);
   }
 
@@ -56,7 +67,11 @@ export class DeploymentTable {
 
   /** The model names that can be listed, in the order they were configured; those of a team before everybody's. */
   names(teamId: string | null = null): readonly string[] {
-    return this.#both(teamId, ({ exact }) => [...exact.keys()]);
+    const shown = [...this.#aliases].flatMap(([name, { model, hidden }]) =>
+      !hidden && this.#group(model, teamId) ? [name] : [],
+    );
+    const names = this.#both(teamId, ({ exact }) => [...exact.keys()]);
+    return shown.length === 0 ? names : [...new Set([...names, ...shown])];
   }
 
   patterns(teamId: string | null = null): readonly string[] {
@@ -68,23 +83,30 @@ export class DeploymentTable {
   }
 
   has(model: string, teamId: string | null = null): boolean {
-    return this.#group(model, teamId) !== undefined;
+    return this.resolve(model, teamId) !== undefined;
   }
 
-  /** What is to be known of a model before anybody may call it. */
+  /** What is to be known of a model before anybody may call it. Whoever may call a model may call it by its alias. */
   scopeOf(model: string, teamId: string | null): ModelScope {
-    return this.#group(model, teamId)?.scope ?? plainScope;
+    const routed = this.resolve(model, teamId);
+    if (!routed) return plainScope;
+    const { name, group } = routed;
+    if (name === model) return group.scope;
+    return { ...group.scope, groups: new Set([...group.scope.groups, name]) };
   }
 
-  /** One of the deployments that serve a model: an exact name wins over a pattern, a longer pattern over a shorter. */
+  /** The deployments that serve a model: an exact name wins over a pattern, a longer pattern over a shorter. */
+  resolve(model: string, teamId: string | null = null): Routed | undefined {
+    const name = this.#aliases.get(model)?.model ?? model;
+    const group = this.#group(name, teamId);
+    return group && { name, group };
+  }
+
+  /** Any one of the deployments that serve a model, for whoever wants to know what a call would be like. */
   find(model: string, teamId: string | null = null): Target | undefined {
-    const group = this.#group(model, teamId);
-    const deployment = group && pick(group.deployments);
-    if (!deployment) return undefined;
-    if (!isPattern(group)) return { deployment, upstreamModel: deployment.upstreamModel };
-    const matched = model.slice(group.prefix.length, model.length - group.suffix.length);
-    // A function, because in a replacement text `$&` and its kind have a meaning of their own.
-    return { deployment, upstreamModel: deployment.upstreamModel.replace('*', () => matched) };
+    const routed = this.resolve(model, teamId);
+    const [deployment] = routed?.group.deployments ?? [];
+    return routed && deployment && targetOf(routed, deployment);
   }
 
   #group(model: string, teamId: string | null): Group | Pattern | undefined {
@@ -101,6 +123,14 @@ export class DeploymentTable {
     const own = teamId === null ? undefined : this.#teams.get(teamId);
     return own ? [...new Set([...of(own), ...of(this.#shared)])] : of(this.#shared);
   }
+}
+
+/** Where a call of a model goes at one of its deployments. */
+export function targetOf({ name, group }: Routed, deployment: Deployment): Target {
+  if (!isPattern(group)) return { deployment, upstreamModel: deployment.upstreamModel };
+  const matched = name.slice(group.prefix.length, name.length - group.suffix.length);
+  // A function, because in a replacement text `$&` and its kind have a meaning of their own.
+  return { deployment, upstreamModel: deployment.upstreamModel.replace('*', () => matched) };
 }
 
 function namesOf(deployments: readonly Deployment[]): Names {
@@ -134,10 +164,4 @@ function toPattern(name: string, group: Group): Pattern {
 
 function matches({ prefix, suffix }: Pattern, model: string): boolean {
   return model.length > prefix.length + suffix.length && model.startsWith(prefix) && model.endsWith(suffix);
-}
-
-/** Evenly at random. Weights and cool-downs come with retries, not before. */
-function pick(deployments: readonly Deployment[]): Deployment | undefined {
-  if (deployments.length === 1) return deployments[0];
-  return deployments[Math.floor(Math.random() * deployments.length)];
 }

@@ -30,6 +30,10 @@ export class Lease {
     this.#isProbe = state.begin(options.tokens, this.#beganMs);
   }
 
+  get isHeld(): boolean {
+    return !this.#isOver;
+  }
+
   /** A sound answer has begun. */
   answered(): void {
     if (this.#isOver) return;

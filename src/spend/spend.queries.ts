@@ -30,6 +30,8 @@ export interface SpendRow {
   readonly model_id: string;
   readonly provider: string;
   readonly stream: boolean;
+  /** Null in rows of versions that made one only. */
+  readonly attempts: number | null;
   readonly status: string;
   readonly http_status: number;
   readonly error: string | null;

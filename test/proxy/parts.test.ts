@@ -139,12 +139,6 @@ test('an exact name wins over a pattern, a longer pattern over a shorter one', (
   assert.equal(found('openai/o3'), undefined);
 });
 
-test('calls are spread over the deployments of a name', () => {
-  const table = new DeploymentTable(['1', '2', '3'].map((id) => aDeployment({ id, name: 'a' })));
-  const used = new Set(Array.from({ length: 500 }, () => table.find('a')?.deployment.id));
-  assert.equal(used.size, 3);
-});
-
 test('request ids are distinct and grow with time', () => {
   const ids = Array.from({ length: 5_000 }, createRequestId);
   assert.equal(new Set(ids).size, ids.length);

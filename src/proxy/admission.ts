@@ -1,0 +1,84 @@
+import { chargeOf, joinTags } from '../access/charge.ts';
+import type { Payer } from '../access/payers.ts';
+import { type Principal, standingsOf } from '../access/principal.ts';
+import type { CallStart } from '../metering/call.ts';
+import { tagsOf } from './endpoints/tags.ts';
+import type { Exchange } from './exchange.ts';
+
+/** What every attempt of a call goes through before it goes out: who asks, who pays, and whether that is allowed. */
+
+export function authenticate(exchange: Exchange): Promise<void> | undefined {
+  const found = exchange.context.deps.authenticate(exchange.request);
+  if (found instanceof Promise) return wait(exchange, found);
+  exchange.principal = found;
+  return undefined;
+}
+
+async function wait(exchange: Exchange, found: Promise<Principal>): Promise<void> {
+  exchange.principal = await found;
+}
+
+/** The customer and the tags a call is charged to, which its client names or its key and team have. */
+export function findPayers(exchange: Exchange): Promise<void> | undefined {
+  const { asked, request, context } = exchange;
+  const principal = (exchange.principal = standingFor(exchange));
+  exchange.customer = principal.token?.customer ?? asked.endUser;
+  exchange.tags = joinTags(principal, asked.tags.concat(tagsOf(request.headers['x-litellm-tags'])));
+  const found = context.deps.payers({ customer: exchange.customer, tags: exchange.tags });
+  if (found instanceof Promise) return waitForPayers(exchange, found);
+  exchange.payers = found;
+  return undefined;
+}
+
+/** Of several teams of a token, its bearer calls in the first that has the model. */
+function standingFor({ principal, handler, asked, context }: Exchange): Principal {
+  const standings = standingsOf(principal);
+  if (standings.length === 1) return principal;
+  const call = { model: asked.model, route: handler.route };
+  return standings.find((each) => context.deps.allows(each, call.model, call.route)) ?? principal;
+}
+
+async function waitForPayers(exchange: Exchange, found: Promise<readonly Payer[]>): Promise<void> {
+  exchange.payers = await found;
+}
+
+/**
+ * Before the route, so that somebody with few models cannot find out which others there are.
+ *
+ * @param model as it is asked for: by the client, or as what takes the place of that
+ * @throws GatewayError 403, 400
+ */
+export function decide(exchange: Exchange, model = exchange.asked.model): void {
+  const { context, principal, handler, asked, payers, tags } = exchange;
+  const { deployments } = context.deps;
+  const call = { model, route: handler.route, path: handler.path, fields: asked.fields, payers };
+  exchange.model = context.deps.decide(principal, call);
+  exchange.routed = deployments.resolve(exchange.model, principal.teamId);
+  const names = [exchange.model, model];
+  // What limits the calls of a model limits those by another name of it.
+  if (exchange.routed && exchange.routed.name !== exchange.model) names.push(exchange.routed.name);
+  exchange.charge = chargeOf(principal, { models: names, payers, tags });
+}
+
+/** The present attempt as the books have it. */
+export function startOf(exchange: Exchange): CallStart {
+  const { context, endpoint, asked, target, principal, charge, request } = exchange;
+  return {
+    requestId: exchange.callId,
+    principal,
+    charge,
+    deployment: target.deployment,
+    model: exchange.model,
+    upstreamModel: target.upstreamModel,
+    callType: endpoint.callType,
+    stream: asked.stream,
+    startedAt: context.deps.now(),
+    requesterIp: context.deps.addressOf(request),
+    promptTokens: exchange.promptTokens,
+    maxCompletionTokens: asked.maxCompletionTokens,
+    answers: asked.answers,
+    serviceTier: asked.serviceTier,
+    endUser: exchange.customer,
+    attempts: exchange.attempts,
+  };
+}
