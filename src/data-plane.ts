@@ -80,7 +80,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     maxEntries: PAYERS_AT_MOST,
     seed,
   });
-  const deployments = new DeploymentTable(configured);
+  const deployments = new DeploymentTable(configured, settings.routing.aliases);
   const explainer = new Explainer({
     pool: database.pool,
     now,
@@ -149,6 +149,8 @@ export async function createDataPlane(parts: DataPlaneParts) {
       allows: (principal, model, route) => allows(principal, { model, route }, scopeFor(principal)),
       metering: refusingWith(metering, settings.budgetExceededStatus),
       deployments,
+      routing: settings.routing,
+      tokenCost: (deployment) => metering.tokenCost(deployment),
       now,
       log,
       version,

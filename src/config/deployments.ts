@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { suggest } from '../kernel/suggest.ts';
-import { providers, type Deployment } from '../models/deployment.ts';
+import { providers, routingNumbers, type Deployment } from '../models/deployment.ts';
 import { providerParams, unserved } from './litellm-keys.ts';
 import { showName, type Place, type Problems } from './problems.ts';
 import type { Resolver } from './resolver.ts';
@@ -12,10 +12,13 @@ const openaiBase = 'https://api.openai.com/v1';
 
 /** Read here by name; everything else of `litellm_params` that is served goes to the deployment as it is. */
 const ownParams = ['model', 'api_key', 'api_base', 'custom_llm_provider'] as const;
-const numbers: ReadonlySet<string> = new Set(['timeout', 'stream_timeout', 'mock_timeout']);
+const numbers: ReadonlySet<string> = new Set(['timeout', 'stream_timeout', 'mock_timeout', ...routingNumbers]);
 const isPrice = (name: string): boolean => name.includes('_cost_per_');
 const isServedParam = (name: string): boolean =>
-  numbers.has(name) || name === 'base_model' || name.startsWith('mock_') || isPrice(name);
+  numbers.has(name) ||
+  ['base_model', 'tags', 'region_name'].includes(name) ||
+  name.startsWith('mock_') ||
+  isPrice(name);
 
 export interface ModelListContext {
   readonly problems: Problems;
@@ -52,6 +55,7 @@ class ModelListReader {
     const model = params && this.#required(params, 'model', params.at);
     if (!params) return this.#refuse(tree.at, 'litellm_params is missing');
     this.#checkParams(params);
+    this.#checkNames('tags', params.entries.get('tags'));
     const target = model ? this.#target(params, model) : undefined;
     const info = this.#info(tree, params);
     const apiBase = this.#base(params, target?.provider);
@@ -133,15 +137,15 @@ class ModelListReader {
     const info = this.#section(tree, 'model_info')?.entries ?? new Map<string, Entry>();
     for (const [name, { at }] of info)
       if (unserved['model_info']?.has(name)) this.#context.warn(at, `model_info.${name}`);
-    this.#checkGroups(info.get('access_groups'));
+    this.#checkNames('access_groups', info.get('access_groups'));
     return this.#values([...info, ...[...entries].filter(([name]) => isPrice(name))]);
   }
 
-  /** A group that is not read as one would let nothing through, and nobody would know why. */
-  #checkGroups(entry: Entry | undefined): void {
+  /** A list that is not read as one would let nothing through, and nobody would know why. */
+  #checkNames(name: string, entry: Entry | undefined): void {
     if (!entry || (entry.value.kind === 'scalar' && entry.value.value === null)) return;
     const isList = entry.value.kind === 'list' && entry.value.items.every(({ kind }) => kind === 'scalar');
-    if (!isList) this.#refuse(entry.value.at, 'access_groups must be a list of names');
+    if (!isList) this.#refuse(entry.value.at, `${name} must be a list of names`);
   }
 
   #values(entries: readonly (readonly [string, Entry])[]): Record<string, unknown> {

@@ -1,6 +1,8 @@
 import type pg from 'pg';
 import type { BudgetEntity, BudgetLimit, Charge } from '../access/principal.ts';
+import { GatewayError } from '../kernel/errors.ts';
 import { toDollars } from '../kernel/money.ts';
+import type { Deployment } from '../models/deployment.ts';
 import { AdmittedCall, type Admission, type Desk } from './admitted-call.ts';
 import type { Call, CallStart } from './call.ts';
 import { countedText } from './counter.ts';
@@ -93,6 +95,19 @@ export class Metering {
   /** Reads what the budgets of a call need; undefined when all of it is known. Await it before `begin`. */
   prepare(charge: Pick<Charge, 'budgets'>): Promise<void> | undefined {
     return this.#counters.ensure(charge);
+  }
+
+  /** What a token costs at a deployment, in and out, in no unit that matters; infinite where none is known. */
+  tokenCost(deployment: Deployment): number {
+    try {
+      const { source, bands } = this.gauge.prices.of(deployment, deployment.upstreamModel, this.#options.now());
+      const rates = source === 'unpriced' ? undefined : bands[0]?.rates;
+      return rates ? Number(rates.input) + Number(rates.output) : Number.POSITIVE_INFINITY;
+    } catch (thrown) {
+      // A price that is none refuses every call there.
+      if (thrown instanceof GatewayError && thrown.type === 'invalid_price') return Number.POSITIVE_INFINITY;
+      throw thrown;
+    }
   }
 
   /** Spares `prepare` its statement: what an entity has spent, as the key look-up found it. */

@@ -69,7 +69,7 @@ const toTheLeft = (noun: string): string[] => nouns.slice(0, nouns.indexOf(noun)
 /** Whether a file of ours may load another of ours from a different room. */
 const arrows: Readonly<Record<string, (to: string, from: string) => boolean>> = {
   kernel: () => false,
-  config: (to) => roomOf(to) === 'kernel' || to === 'models/deployment.ts',
+  config: (to) => roomOf(to) === 'kernel' || to === 'models/deployment.ts' || to === 'routing/routing-settings.ts',
   db: (to) => roomOf(to) === 'kernel',
   ...Object.fromEntries(
     [...nouns, 'models', 'credentials'].map((noun) => [
