@@ -159,6 +159,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
         bodyBytes: settings.bodyLimit,
         connectMs: toMilliseconds(settings.connectTimeout),
         firstByteMs: toMilliseconds(settings.firstByteTimeout),
+        streamFirstByteMs: settings.streamTimeout && toMilliseconds(settings.streamTimeout),
         idleMs: toMilliseconds(settings.idleTimeout),
         totalMs: toMilliseconds(settings.totalTimeout),
       },

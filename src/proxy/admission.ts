@@ -18,6 +18,18 @@ async function wait(exchange: Exchange, found: Promise<Principal>): Promise<void
   exchange.principal = await found;
 }
 
+/** What a request asks for, and how that is to be routed. @throws GatewayError 400 */
+export function readRequest(exchange: Exchange): void {
+  const { body: bytes, request, handler, context, endpoint, principal } = exchange;
+  exchange.asked = endpoint.read({
+    bytes,
+    headers: request.headers,
+    parameter: handler.parameter,
+    limits: context.limits,
+    mayTry: principal.role === 'proxy_admin',
+  });
+}
+
 /** The customer and the tags a call is charged to, which its client names or its key and team have. */
 export function findPayers(exchange: Exchange): Promise<void> | undefined {
   const { asked, request, context } = exchange;

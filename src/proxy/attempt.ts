@@ -1,12 +1,14 @@
 import { GatewayError } from '../kernel/errors.ts';
 import { Course } from '../routing/course.ts';
 import { type Failure, meanings } from '../routing/failure.ts';
-import { authenticate, decide, findPayers, startOf } from './admission.ts';
+import { authenticate, decide, findPayers, readRequest, startOf } from './admission.ts';
 import { unknownModel } from './endpoints/json-request.ts';
 import type { Exchange } from './exchange.ts';
 import { isPaid, settleAttempt } from './failing.ts';
 import { failureOf } from './failure-of.ts';
+import { pretended } from './failures.ts';
 import { Relay } from './relay.ts';
+import type { Target } from './routing.ts';
 
 /**
  * Calls the upstream, and waits until all of the answer but its end has been passed on, or read. As long as nothing has
@@ -18,6 +20,7 @@ export async function attempt(exchange: Exchange): Promise<void> {
     try {
       send(exchange);
       await exchange.relay?.whole;
+      exchange.answeredMs = performance.now();
       return;
     } catch (thrown) {
       await goOn(exchange, GatewayError.from(thrown));
@@ -26,7 +29,10 @@ export async function attempt(exchange: Exchange): Promise<void> {
 }
 
 function send(exchange: Exchange): void {
-  const { context, callId, endpoint, asked, target } = exchange;
+  const { context, callId, endpoint, asked, wishes } = exchange;
+  exchange.sentMs ||= performance.now();
+  if (exchange.isPretending && wishes.pretends) throw pretended(wishes.pretends);
+  const target = targetFor(exchange);
   const provider = context.providers.get(target.deployment.provider);
   if (!provider) {
     throw new GatewayError(
@@ -35,20 +41,28 @@ function send(exchange: Exchange): void {
       `No provider is called ${JSON.stringify(target.deployment.provider)}`,
     );
   }
+  const firstByteMs = wishes.timeoutMs && Math.min(wishes.timeoutMs, context.limits.totalMs);
   exchange.relay = new Relay(exchange);
-  exchange.upstream = provider.send({ id: callId, endpoint, asked, ...target }, exchange.relay);
+  exchange.upstream = provider.send({ id: callId, endpoint, asked, ...target, firstByteMs }, exchange.relay);
+}
+
+/** The deployment's own, or what an administrator wants it to answer: at its price, and without calling it. */
+function targetFor({ target, wishes: { mockResponse } }: Exchange): Target {
+  if (mockResponse === undefined) return target;
+  const { deployment, upstreamModel } = target;
+  return { deployment: { ...deployment, provider: 'mock', params: { mock_response: mockResponse } }, upstreamModel };
 }
 
 /** Returns when another attempt is admitted. Throws the failure when there is none. */
 async function goOn(exchange: Exchange, error: GatewayError): Promise<void> {
   const failure = failureOf(error);
-  if (failure) exchange.lease?.failed(failure);
+  if (failure && !exchange.isPretending) exchange.lease?.failed(failure);
   else exchange.lease?.release();
   if (!failure || exchange.stopped || exchange.isAnswering || exchange.response.destroyed) throw error;
   exchange.upstream?.abort();
   (exchange.tried ??= new Set()).add(exchange.target.deployment);
 
-  const { model, routed, target, charge, promptTokens } = exchange;
+  const { goal, model, routed, target, charge, asked, body, promptTokens } = exchange;
   const waitMs = next(exchange, failure);
   if (waitMs === undefined) throw error;
   await bookFailed(exchange, error);
@@ -57,7 +71,7 @@ async function goOn(exchange: Exchange, error: GatewayError): Promise<void> {
     if (await readmit(exchange)) return;
   } while (takeFallback(exchange, failure));
   // What is told and booked is the attempt that failed last.
-  Object.assign(exchange, { model, routed, target, charge, promptTokens });
+  Object.assign(exchange, { goal, model, routed, target, charge, asked, body, promptTokens });
   throw error;
 }
 
@@ -66,7 +80,8 @@ function next(exchange: Exchange, failure: Failure): number | undefined {
   const { routed, lease, context } = exchange;
   const { router, limits } = context;
   const course = courseOf(exchange);
-  if (routed && course.mayRetry(failure, lease?.state.rules.retries) && isTaken(exchange)) {
+  // A failure that is made up is there for what comes after all retries.
+  if (routed && !exchange.isPretending && course.mayRetry(failure, lease?.state.rules.retries) && isTaken(exchange)) {
     if (!exchange.tried?.has(exchange.target.deployment)) return retryAfter(course, 0);
     // It is to be had, but only after a while: meanwhile it is everybody's.
     exchange.lease?.release();
@@ -94,8 +109,8 @@ function isTaken(exchange: Exchange): boolean {
 }
 
 function courseOf(exchange: Exchange): Course {
-  const { context, asked } = exchange;
-  return (exchange.course ??= new Course(context.router.settings, {}, asked.model));
+  const { context, asked, wishes } = exchange;
+  return (exchange.course ??= new Course(context.router.settings, wishes, asked.model));
 }
 
 /** Takes a deployment of the next model that may be called in the place of the one that failed. */
@@ -104,6 +119,7 @@ export function takeFallback(exchange: Exchange, failure: Failure): boolean {
   const names = [exchange.goal, exchange.model, exchange.routed?.name ?? exchange.model];
   for (let name = course.nextModel(failure, names); name !== undefined; name = course.nextModel(failure, names)) {
     try {
+      restate(exchange, name);
       decide(exchange, name);
       if (!exchange.routed) throw unknownModel(name, exchange.endpoint.path);
       exchange.take(exchange.routed);
@@ -114,6 +130,19 @@ export function takeFallback(exchange: Exchange, failure: Failure): boolean {
     }
   }
   return false;
+}
+
+/** Asks for what the client wants of a fallback, where that is something else than of the first model. */
+export function restate(exchange: Exchange, name: string): void {
+  const { context, wishes } = exchange;
+  const others = wishes.fallbackFields;
+  if (!others) return;
+  const { asked, body } = (exchange.original ??= { asked: exchange.asked, body: exchange.body });
+  const other = others.get(name);
+  exchange.asked = asked;
+  exchange.body = other ? Buffer.from(JSON.stringify({ ...asked.fields, ...other })) : body;
+  if (other) readRequest(exchange);
+  exchange.promptTokens = context.deps.counter.promptTokens(exchange.asked.fields, exchange.body.length);
 }
 
 /** For the operator: a fallback that never comes into play is one they rely on in vain. */

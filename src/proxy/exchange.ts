@@ -11,7 +11,8 @@ import type { Lease } from '../routing/lease.ts';
 import type { ProxyContext } from './context.ts';
 import { chatCompletions } from './endpoints/chat-completions.ts';
 import type { Endpoint, ModelRequest } from './endpoints/endpoint.ts';
-import { allowanceHeaders, callHeaders, passedHeaders } from './headers.ts';
+import { allowanceHeaders, callHeaders, courseHeaders, passedHeaders } from './headers.ts';
+import type { Wishes } from './wishes.ts';
 import type { UpstreamCall } from './providers/provider.ts';
 import type { Relay } from './relay.ts';
 import { createRequestId } from './request-id.ts';
@@ -88,6 +89,9 @@ export class Exchange {
   /** When the request's body must have come; 0 while none is awaited. */
   bodyDeadlineMs = 0;
   asked = unread;
+  wishes: Wishes = {};
+  /** What was asked for at first, where a fallback asks for something else. */
+  original: Pick<Exchange, 'asked' | 'body'> | undefined;
   /** The model that is called: what the client's name for it stands for. */
   model = '';
   /** The name the present attempt asks for: the client's, or of what takes its place. */
@@ -110,6 +114,9 @@ export class Exchange {
   callId = this.id;
   /** The present attempt included. */
   attempts = 1;
+  /** When the first attempt was sent, and when the last one's answer was there. */
+  sentMs = 0;
+  answeredMs = 0;
   promptTokens = 0;
   upstream: UpstreamCall | undefined;
   relay: Relay | undefined;
@@ -182,6 +189,11 @@ export class Exchange {
     this.target = targetOf(routed, this.lease.state.deployment);
   }
 
+  /** Whether the present attempt is one that an administrator wants to fail. */
+  get isPretending(): boolean {
+    return this.wishes.pretends !== undefined && this.attempts === 1;
+  }
+
   /** An attempt is over and booked: nothing of its answer may be taken for the next one's. */
   forgetAttempt(): void {
     this.relay = undefined;
@@ -222,9 +234,23 @@ export class Exchange {
       model: this.model || asked.model,
       version: context.version,
     });
+    if (this.sentMs > 0) list.push(...this.#courseHeaders());
     if (this.#call?.allowance) list.push(...allowanceHeaders(this.#call.allowance));
     if (context.isDraining) list.push('connection', 'close');
     return list;
+  }
+
+  #courseHeaders(): string[] {
+    const { startedMs, sentMs, answeredMs, course, target } = this;
+    const nowMs = performance.now();
+    return courseHeaders({
+      retries: course?.attemptedRetries ?? 0,
+      fallbacks: course?.attemptedFallbacks ?? 0,
+      durationMs: nowMs - startedMs,
+      // Before the first attempt was sent, and after the answer was there.
+      overheadMs: sentMs - startedMs + (answeredMs > 0 ? nowMs - answeredMs : 0),
+      region: target.deployment.params['region_name'],
+    });
   }
 
   /** Sends a whole answer. */

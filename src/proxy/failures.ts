@@ -3,6 +3,7 @@ import { errors } from 'undici';
 import { GatewayError } from '../kernel/errors.ts';
 import { isRecord } from '../kernel/record.ts';
 import type { ErrorKind } from '../kernel/errors.ts';
+import type { FailureKind } from '../routing/failure.ts';
 import { passedHeaders } from './headers.ts';
 
 const longestMessage = 2_048;
@@ -104,6 +105,26 @@ function errorFrom(error: unknown, { status, apiKey, headers }: Refusal): Gatewa
     { status, headers, param: typeof param === 'string' ? scrub(param, apiKey).slice(0, 256) : undefined },
   );
   return new UpstreamError(made, typeof code === 'string' && plainName.test(code) ? code : undefined);
+}
+
+const pretences: Readonly<Partial<Record<FailureKind, readonly [status: number, code: string]>>> = {
+  context_window: [400, 'context_length_exceeded'],
+  content_policy: [400, 'content_policy_violation'],
+  rate_limit: [429, 'rate_limit_exceeded'],
+};
+
+/** A failure that an administrator has asked for, so as to see where calls go then. */
+export function pretended(kind: FailureKind): GatewayError {
+  const [status, code] = pretences[kind] ?? [500, 'internal_server_error'];
+  const error = new GatewayError(
+    kindFor(status),
+    'mock_testing_error',
+    'This attempt was to fail, as the request says',
+    {
+      status,
+    },
+  );
+  return new UpstreamError(error, code);
 }
 
 const upstreamSays = (what: string, text: string | undefined): string =>

@@ -53,6 +53,33 @@ export function callHeaders({ id, callId, deploymentId, model, version }: CallNa
   return list;
 }
 
+export interface CourseTaken {
+  readonly retries: number;
+  readonly fallbacks: number;
+  readonly durationMs: number;
+  readonly overheadMs: number;
+  readonly region: unknown;
+}
+
+/**
+ * LiteLLM's headers about how a call went. `x-litellm-model-api-base` is not among them: where an operator's upstreams
+ * are is nothing a key should tell, and the name of an internal host in it least of all.
+ */
+export function courseHeaders({ retries, fallbacks, durationMs, overheadMs, region }: CourseTaken): string[] {
+  const list = [
+    'x-litellm-attempted-retries',
+    String(retries),
+    'x-litellm-attempted-fallbacks',
+    String(fallbacks),
+    'x-litellm-response-duration-ms',
+    durationMs.toFixed(3),
+    'x-litellm-overhead-duration-ms',
+    overheadMs.toFixed(3),
+  ];
+  if (typeof region === 'string') list.push('x-litellm-model-region', headerText(region));
+  return list;
+}
+
 export function costHeaders({ cost, keySpend }: Settlement): string[] {
   const list = ['x-litellm-response-cost', String(toDollars(cost))];
   if (keySpend !== undefined) list.push('x-litellm-key-spend', String(toDollars(keySpend)));

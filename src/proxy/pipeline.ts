@@ -1,10 +1,11 @@
 import { GatewayError } from '../kernel/errors.ts';
-import { authenticate, decide, findPayers, startOf } from './admission.ts';
-import { attempt, takeFallback } from './attempt.ts';
+import { authenticate, decide, findPayers, readRequest, startOf } from './admission.ts';
+import { attempt, restate, takeFallback } from './attempt.ts';
 import { unknownModel } from './endpoints/json-request.ts';
 import type { Exchange } from './exchange.ts';
 import { readBody } from './read-body.ts';
 import { usageOf } from './reported-usage.ts';
+import { readWishes } from './wishes.ts';
 
 export { authenticate };
 
@@ -22,7 +23,7 @@ export const modelCall: readonly Step[] = [
   authenticateAgain,
   parseBody,
   findPayers,
-  decide,
+  decideAll,
   route,
   reserve,
   attempt,
@@ -54,13 +55,20 @@ function authenticateAgain(exchange: Exchange): Promise<void> | undefined {
 }
 
 function parseBody(exchange: Exchange): void {
-  const { body: bytes, request, handler, context, endpoint } = exchange;
-  exchange.asked = endpoint.read({
-    bytes,
-    headers: request.headers,
-    parameter: handler.parameter,
-    limits: context.limits,
-  });
+  readRequest(exchange);
+  const { asked, request } = exchange;
+  exchange.wishes = readWishes(asked.fields, request.headers, asked.stream);
+}
+
+/** Where else a client wants to go must be open to it as well: it is told now, and not when it comes to that. */
+function decideAll(exchange: Exchange): void {
+  for (const name of exchange.wishes.fallbacks ?? []) {
+    restate(exchange, name);
+    decide(exchange, name);
+    if (!exchange.routed) throw unknownModel(name, exchange.endpoint.path);
+  }
+  if (exchange.original) Object.assign(exchange, exchange.original);
+  decide(exchange);
 }
 
 function route(exchange: Exchange): void {

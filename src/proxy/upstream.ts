@@ -74,6 +74,7 @@ export class Transport {
 
   #send(address: Address, request: UpstreamRequest & { path: string }, receiver: Receiver): UpstreamCall {
     const { deployment, asked, path } = request;
+    const { firstByteMs, streamFirstByteMs = firstByteMs, idleMs } = this.#limits;
     const call = new HttpCall(receiver);
     const waitMs = secondsOf(
       deployment.params[asked.stream ? 'stream_timeout' : 'timeout'] ?? deployment.params['timeout'],
@@ -86,8 +87,8 @@ export class Transport {
         method: 'POST',
         headers: [...address.headers, 'content-type', asked.contentType, 'accept', accept, 'x-request-id', request.id],
         body: asked.bodyFor(request.upstreamModel),
-        headersTimeout: waitMs ?? this.#limits.firstByteMs,
-        bodyTimeout: this.#limits.idleMs,
+        headersTimeout: request.firstByteMs ?? waitMs ?? (asked.stream ? streamFirstByteMs : firstByteMs),
+        bodyTimeout: idleMs,
       },
       call,
     );
