@@ -66,10 +66,9 @@ export function decide(exchange: Exchange, model = exchange.asked.model): void {
   const call = { model, route: handler.route, path: handler.path, fields: asked.fields, payers };
   exchange.model = context.deps.decide(principal, call);
   exchange.routed = deployments.resolve(exchange.model, principal.teamId);
-  const names = [exchange.model, model];
-  // What limits the calls of a model limits those by another name of it.
-  if (exchange.routed && exchange.routed.name !== exchange.model) names.push(exchange.routed.name);
-  exchange.charge = chargeOf(principal, { models: names, payers, tags });
+  // Limits of a model hold for its aliases.
+  const served = exchange.routed?.name ?? exchange.model;
+  exchange.charge = chargeOf(principal, { models: [exchange.model, model, served], payers, tags });
 }
 
 /** The present attempt as the books have it. */
