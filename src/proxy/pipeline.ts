@@ -96,7 +96,7 @@ async function admitAfter(exchange: Exchange, waiting: Promise<void>): Promise<v
   if (exchange.stopped) return;
   await authenticate(exchange);
   await findPayers(exchange);
-  decide(exchange);
+  decide(exchange, exchange.goal);
   await exchange.context.deps.metering.prepare(exchange.charge);
   admit(exchange);
 }

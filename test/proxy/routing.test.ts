@@ -39,6 +39,7 @@ describe('a call that an upstream fails', () => {
     ['hangs up', { cutAfter: 0 }, 5_000],
     ['answers what is no answer', { answer: 'what?' }, 5_000],
     ['says nothing', { firstByteMs: 60_000 }, 150],
+    ['stops in the middle of its answer', { silentAfter: 20 }, 5_000],
   ] as const) {
     test(`is answered by another deployment when the first one ${what}`, async () => {
       await using bad = await startUpstream(script);
@@ -46,7 +47,7 @@ describe('a call that an upstream fails', () => {
       await using gateway = await Gateway.start({
         deployments: [at('bad', bad, { params: { order: 1 } }), at('good', good, { params: { order: 2 } })],
         routing: { retries: 1 },
-        limits: { firstByteMs },
+        limits: { firstByteMs, idleMs: 300 },
       });
       const answer = await gateway.send(hello);
       assert.deepEqual(
@@ -55,6 +56,17 @@ describe('a call that an upstream fails', () => {
       );
     });
   }
+
+  test('is answered by another deployment when the first one speaks no TLS', async () => {
+    await using upstream = await startUpstream();
+    const encrypted = { url: upstream.url.replace('http:', 'https:') };
+    await using gateway = await Gateway.start({
+      deployments: [at('tls', encrypted, { params: { order: 1 } }), at('good', upstream, { params: { order: 2 } })],
+      routing: { retries: 1 },
+    });
+    assert.equal((await gateway.send(hello)).headers['x-litellm-model-id'], 'good');
+    assert.equal(gateway.outcome.status, 'success');
+  });
 
   test('is answered by another deployment when nobody listens at the first one', async () => {
     await using good = await startUpstream();
@@ -249,4 +261,56 @@ describe('fallbacks', () => {
     const { status, headers } = await gateway.send(hello);
     assert.deepEqual([status, headers['x-litellm-model-id'], good.requests.length], [503, 'bad', 1]);
   });
+});
+
+test('whatever upstreams do, each request that one may bill has one row, and each call one answer', async () => {
+  const behaviours: readonly UpstreamScript[] = [
+    {},
+    {},
+    failing(500),
+    failing(429, {}, { 'retry-after-ms': '1' }),
+    failing(400),
+    { cutAfter: 30 },
+    { answer: 'what?' },
+    { firstByteMs: 400 },
+  ];
+  await using one = await startUpstream();
+  await using two = await startUpstream();
+  await using other = await startUpstream();
+  const billed: unknown[] = [];
+  let turn = 0;
+  for (const upstream of [one, two, other]) {
+    upstream.script(({ headers }) => {
+      // Each meets each, in an order without a period that the choice has too.
+      const script = behaviours[(turn++ * 7 + (turn % 5)) % behaviours.length] ?? {};
+      if (script.status === undefined) billed.push(headers['x-request-id']);
+      return script;
+    });
+  }
+  await using gateway = await Gateway.start({
+    deployments: [at('one', one), at('two', two), at('other', other, { name: 'other' })],
+    routing: { retries: 2, cooldownMs: 5, fallbacks: new Map([['gpt-4o', ['other']]]) },
+    limits: { firstByteMs: 150, idleMs: 150 },
+  });
+  const answers = await Promise.all(
+    Array.from({ length: 120 }, (_, call) => gateway.send({ ...hello, stream: call % 3 === 0 })),
+  );
+  assert.ok(answers.every(({ complete }) => complete));
+  assert.ok(answers.some(({ headers }) => headers['x-litellm-attempted-fallbacks'] === '1'));
+  const rows = gateway.bookings.map(({ start: { requestId }, outcomes }) => ({ requestId, outcomes }));
+  assert.ok(
+    rows.every(({ outcomes }) => outcomes.length === 1),
+    'each row is settled once',
+  );
+  const ids = rows.map(({ requestId }) => requestId);
+  assert.equal(new Set(ids).size, ids.length, 'no id has two rows');
+  const paid = new Map(rows.flatMap(({ requestId, outcomes: [only] }) => (only?.usage ? [[requestId, only]] : [])));
+  assert.deepEqual(
+    billed.filter((id) => !paid.has(String(id))),
+    [],
+  );
+  // Whoever did not answer in time may have worked on it: what it would have said, nobody knows.
+  const guessed = [...paid].filter(([id, { error }]) => !billed.includes(id) && error !== 'upstream_timeout');
+  assert.deepEqual(guessed, []);
+  for (const { headers } of answers) assert.ok(ids.includes(String(headers['x-litellm-call-id'])));
 });
