@@ -56,8 +56,12 @@ describe('routing', () => {
     const key = await aKey({ max_budget: 0.01 });
     const answer = await gateway.chat(key, 'flaky', { max_tokens: 10 });
     assert.deepEqual(
-      [answer.status, modelId(answer), answer.headers.get('x-litellm-attempted-retries')],
-      [200, 'cheap', '1'],
+      [
+        answer.status,
+        modelId(answer),
+        ...['retries', 'fallbacks'].map((what) => answer.headers.get(`x-litellm-attempted-${what}`)),
+      ],
+      [200, 'cheap', '1', '1'],
     );
     assert.equal(bad.requests.length, 2, 'the retries of router_settings count');
     const id = answer.headers.get('x-litellm-call-id') ?? '';

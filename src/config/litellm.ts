@@ -6,7 +6,7 @@ import { keySettingPaths, readKeySettings, type KeySettings } from './key-settin
 import { protective, unserved, unservedSections } from './litellm-keys.ts';
 import { showName, showPlace, type Place, type Problems } from './problems.ts';
 import { Resolver, type Environment } from './resolver.ts';
-import { readRouting, routingPaths, type RoutingFile } from './routing.ts';
+import { readRouting, routingPaths, type RoutingFile, warnOfStrangers } from './routing.ts';
 import { settingNames, settingOf, type SettingName } from './settings.ts';
 import { readUserSettings, userSettingPaths, type UserSettings } from './user-settings.ts';
 import { readYaml, type Entry, type ScalarTree, type Tree } from './yaml.ts';
@@ -106,6 +106,7 @@ class Reader {
     const userSettings = readUserSettings(this.#structures, context);
     const jwt = readJwt(this.#structures, context);
     const routing = readRouting(this.#structures, context);
+    warnOfStrangers(routing, this.#structures, { deployments, warn: context.warn });
     this.#warnOfIdleVariables(resolver);
     return {
       settings: this.#settings,

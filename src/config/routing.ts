@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { toMilliseconds } from '../kernel/duration.ts';
 import type { ByFailure, Fallbacks, GroupAlias, RoutingSettings } from '../routing/routing-settings.ts';
+import type { Deployment } from '../models/deployment.ts';
+import type { Place } from './problems.ts';
 import type { SettingValues } from './settings.ts';
 import { members, type StructureContext } from './structures.ts';
 import type { Tree } from './yaml.ts';
@@ -72,6 +74,39 @@ export function readRouting(trees: ReadonlyMap<string, Tree>, context: Structure
     latencyTtlMs: args.ttl === undefined ? noRouting.latencyTtlMs : args.ttl * 1_000,
     latencyBuffer: args.lowest_latency_buffer ?? noRouting.latencyBuffer,
   };
+}
+
+interface Known {
+  readonly deployments: readonly Pick<Deployment, 'id' | 'name'>[];
+  readonly warn: (at: Place, key: string, message: string) => void;
+}
+
+/** Warns of names that lead nowhere, as far as the file says: nobody would notice before they are needed. */
+export function warnOfStrangers(
+  file: RoutingFile,
+  trees: ReadonlyMap<string, Tree>,
+  { deployments, warn }: Known,
+): void {
+  const known = new Set([...deployments.flatMap(({ id, name: own }) => [id, own]), ...file.aliases.keys()]);
+  const patterns = [...known].filter((own) => own.includes('*')).map((own) => own.split('*', 2));
+  const isKnown = (model: string): boolean =>
+    known.has(model) || patterns.some(([before = '', after = '']) => model.startsWith(before) && model.endsWith(after));
+  const check = (keys: readonly Name[], models: readonly string[]): void => {
+    const path = routingPaths.find((each) => trees.has(each) && keys.some((key) => each.endsWith(`.${key}`)));
+    const tree = path === undefined ? undefined : trees.get(path);
+    if (!path || !tree) return;
+    for (const model of new Set(models)) {
+      if (isKnown(model)) continue;
+      warn(tree.at, path, `leads to ${JSON.stringify(model)}, which is not in model_list: the database must have it`);
+    }
+  };
+  check(['fallbacks', 'default_fallbacks'], [...file.fallbacks.values()].flat());
+  check(['context_window_fallbacks'], [...file.contextWindowFallbacks.values()].flat());
+  check(['content_policy_fallbacks'], [...file.contentPolicyFallbacks.values()].flat());
+  check(
+    ['model_group_alias'],
+    [...file.aliases.values()].map(({ model }) => model),
+  );
 }
 
 function read<T>(

@@ -83,7 +83,7 @@ export function startOf(exchange: Exchange): CallStart {
     upstreamModel: target.upstreamModel,
     callType: endpoint.callType,
     stream: asked.stream,
-    startedAt: context.deps.now(),
+    startedAt: (exchange.startedAt ??= context.deps.now()),
     requesterIp: context.deps.addressOf(request),
     promptTokens: exchange.promptTokens,
     maxCompletionTokens: asked.maxCompletionTokens,

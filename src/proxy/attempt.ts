@@ -56,8 +56,7 @@ function targetFor({ target, wishes: { mockResponse } }: Exchange): Target {
 /** Returns when another attempt is admitted. Throws the failure when there is none. */
 async function goOn(exchange: Exchange, error: GatewayError): Promise<void> {
   const failure = failureOf(error);
-  if (failure && !exchange.isPretending) exchange.lease?.failed(failure);
-  else exchange.lease?.release();
+  endLease(exchange, error, exchange.isPretending ? undefined : failure);
   if (!failure || exchange.stopped || exchange.isAnswering || exchange.response.destroyed) throw error;
   exchange.upstream?.abort();
   (exchange.tried ??= new Set()).add(exchange.target.deployment);
@@ -68,11 +67,30 @@ async function goOn(exchange: Exchange, error: GatewayError): Promise<void> {
   await bookFailed(exchange, error);
   if (waitMs > 0) await pause(exchange, waitMs);
   do {
-    if (await readmit(exchange)) return;
+    if (await readmit(exchange)) {
+      if (exchange.goal !== goal) exchange.course?.fallBack();
+      return;
+    }
   } while (takeFallback(exchange, failure));
   // What is told and booked is the attempt that failed last.
   Object.assign(exchange, { goal, model, routed, target, charge, asked, body, promptTokens });
   throw error;
+}
+
+/** @param failure undefined where the deployment is not to blame */
+function endLease({ id, lease, target, context }: Exchange, error: GatewayError, failure: Failure | undefined): void {
+  if (!failure) lease?.release();
+  else if (lease?.failed(failure)) {
+    const { id: deployment, name: model } = target.deployment;
+    const { type, status } = error;
+    context.deps.log('warn', 'A deployment is left out after failures', {
+      requestId: id,
+      model,
+      deployment,
+      type,
+      status,
+    });
+  }
 }
 
 /** What is tried next: milliseconds to wait for it, or undefined when there is nothing. */
@@ -159,6 +177,7 @@ async function bookFailed(exchange: Exchange, error: GatewayError): Promise<void
   if (isPaid(exchange, error)) {
     await settleAttempt(exchange, error, { reason: error, goesOn: true });
     exchange.callId = `${exchange.id}-${exchange.attempts + 1}`;
+    exchange.startedAt = undefined;
   }
   exchange.forgetAttempt();
 }

@@ -112,6 +112,8 @@ export class Exchange {
   tried: Set<Deployment> | undefined;
   /** Names the row of the present attempt, and is what its upstream is told: each row has an id of its own. */
   callId = this.id;
+  /** When that row began: with the first of the attempts that share it. */
+  startedAt: Date | undefined;
   /** The present attempt included. */
   attempts = 1;
   /** When the first attempt was sent, and when the last one's answer was there. */

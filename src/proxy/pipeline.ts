@@ -80,6 +80,7 @@ function route(exchange: Exchange): void {
   } catch (thrown) {
     // Nothing of it can be called now, which is one more way to fail.
     if (!takeFallback(exchange, { kind: 'rate_limit' })) throw thrown;
+    exchange.course?.fallBack();
   }
 }
 

@@ -44,6 +44,7 @@ export class DeploymentTable {
   #deployments: readonly Deployment[] = [];
   #shared: Names = none;
   #teams: ReadonlyMap<string, Names> = new Map();
+  #byId: ReadonlyMap<string, Deployment> = new Map();
   readonly #aliases: ReadonlyMap<string, GroupAlias>;
 
   /** @param aliases further names of models, which everybody may use for what they may call */
@@ -55,6 +56,8 @@ export class DeploymentTable {
   replace(deployments: readonly Deployment[]): void {
     const byTeam = Map.groupBy(deployments, (deployment) => teamOf(deployment));
     this.#deployments = Object.freeze([...deployments]);
+    // One behind a pattern serves many names, so its id alone does not say which.
+    this.#byId = new Map(deployments.filter(({ name }) => !name.includes('*')).map((each) => [each.id, each]));
     this.#shared = namesOf(byTeam.get(undefined) ?? []);
     this.#teams = new Map(
       [...byTeam].flatMap(([team, own]) => (team === undefined ? [] : [[team, namesOf(own)] as const])),
@@ -68,7 +71,7 @@ export class DeploymentTable {
   /** The model names that can be listed, in the order they were configured; those of a team before everybody's. */
   names(teamId: string | null = null): readonly string[] {
     const shown = [...this.#aliases].flatMap(([name, { model, hidden }]) =>
-      !hidden && this.#group(model, teamId) ? [name] : [],
+      !hidden && this.has(model, teamId) ? [name] : [],
     );
     const names = this.#both(teamId, ({ exact }) => [...exact.keys()]);
     return shown.length === 0 ? names : [...new Set([...names, ...shown])];
@@ -95,11 +98,15 @@ export class DeploymentTable {
     return { ...group.scope, groups: new Set([...group.scope.groups, name]) };
   }
 
-  /** The deployments that serve a model: an exact name wins over a pattern, a longer pattern over a shorter. */
+  /**
+   * The deployments that serve a model: an exact name wins over a pattern, a longer pattern over a shorter. The id of a
+   * deployment stands for that one alone, as in LiteLLM; what is decided on is its name.
+   */
   resolve(model: string, teamId: string | null = null): Routed | undefined {
     const name = this.#aliases.get(model)?.model ?? model;
-    const group = this.#group(name, teamId);
-    return group && { name, group };
+    const group = this.#exact(name, teamId);
+    if (group) return { name, group };
+    return this.#single(name, teamId) ?? this.#matching(name, teamId);
   }
 
   /** Any one of the deployments that serve a model, for whoever wants to know what a call would be like. */
@@ -109,14 +116,25 @@ export class DeploymentTable {
     return routed && deployment && targetOf(routed, deployment);
   }
 
-  #group(model: string, teamId: string | null): Group | Pattern | undefined {
+  #exact(model: string, teamId: string | null): Group | undefined {
     const own = teamId === null ? undefined : this.#teams.get(teamId);
-    return (
-      own?.exact.get(model) ??
-      this.#shared.exact.get(model) ??
+    return own?.exact.get(model) ?? this.#shared.exact.get(model);
+  }
+
+  #single(id: string, teamId: string | null): Routed | undefined {
+    const deployment = this.#byId.get(id);
+    if (!deployment) return undefined;
+    const team = teamOf(deployment);
+    if (team !== undefined && team !== teamId) return undefined;
+    return { name: publicNameOf(deployment), group: groupOf([deployment]) };
+  }
+
+  #matching(model: string, teamId: string | null): Routed | undefined {
+    const own = teamId === null ? undefined : this.#teams.get(teamId);
+    const group =
       own?.patterns.find((pattern) => matches(pattern, model)) ??
-      this.#shared.patterns.find((pattern) => matches(pattern, model))
-    );
+      this.#shared.patterns.find((pattern) => matches(pattern, model));
+    return group && { name: model, group };
   }
 
   #both(teamId: string | null, of: (names: Names) => readonly string[]): readonly string[] {

@@ -57,9 +57,13 @@ export class Course {
     if (next === undefined || this.attemptedFallbacks >= most) return undefined;
     this.#pending = rest;
     this.#seen.add(next);
+    return next;
+  }
+
+  /** An attempt is made at a model that `nextModel` named: those that were passed over do not count. */
+  fallBack(): void {
     this.attemptedFallbacks++;
     this.#retries = 0;
-    return next;
   }
 
   #retriesFor(kind: FailureKind, own: number | undefined): number {

@@ -49,19 +49,21 @@ export class Lease {
     this.state.end(correction, this.#beganMs, this.#isProbe);
   }
 
-  failed(failure: Failure): void {
-    if (this.#isOver) return;
+  /** @returns whether the deployment is left out from now on, for having failed */
+  failed(failure: Failure): boolean {
+    if (this.#isOver) return false;
     this.release();
     const { kind, retryAfterMs = 0 } = failure;
     const { settings, now, isAlone } = this.#options;
     const allowed = this.#allowed(kind);
-    if (allowed === undefined) return;
+    if (allowed === undefined) return false;
     const nowMs = now();
     const failures = this.state.failed(nowMs - this.#beganMs, nowMs);
     const cooldownMs = this.state.rules.cooldownMs ?? settings.cooldownMs;
     const isExempt = cooldownMs <= 0 || (isAlone && settings.allowedFails === undefined);
-    if (isExempt || (failures <= allowed && !this.#isProbe)) return;
+    if (isExempt || (failures <= allowed && !this.#isProbe)) return false;
     this.state.cool(Math.max(cooldownMs, Math.min(retryAfterMs, longestCoolMs)), nowMs);
+    return true;
   }
 
   /** How many failures of a kind a deployment may have in a minute; undefined where it is not the deployment's. */

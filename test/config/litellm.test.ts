@@ -174,6 +174,24 @@ model_list:
   ]);
 });
 
+test('a fallback or an alias that leads to no model of the file is warned of', () => {
+  const { warnings } = loadYaml(`
+model_list:
+  - {model_name: a, litellm_params: {model: mock/a}, model_info: {id: the-id}}
+  - {model_name: mock/*, litellm_params: {model: mock/*}}
+router_settings:
+  fallbacks: [{a: [mock/x, the-id, short, b]}]
+  model_group_alias: {short: a, long: c}
+`);
+  assert.deepEqual(
+    warnings.map(({ where, key, message }) => `${where.replace(/^.*\/config\.yaml/, '')} ${key} ${message}`),
+    [
+      ':6:14 router_settings.fallbacks leads to "b", which is not in model_list: the database must have it',
+      ':7:22 router_settings.model_group_alias leads to "c", which is not in model_list: the database must have it',
+    ],
+  );
+});
+
 test('OPENAI_API_KEY goes to nobody but OpenAI', () => {
   const { deployments } = loadYaml(model('model: openai/x, api_base: "http://elsewhere/v1"'), { env });
   assert.equal(deployments[0]?.apiKey, undefined);

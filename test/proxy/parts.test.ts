@@ -139,6 +139,29 @@ test('an exact name wins over a pattern, a longer pattern over a shorter one', (
   assert.equal(found('openai/o3'), undefined);
 });
 
+test('the id of a deployment stands for it alone, and for nobody of another team', () => {
+  const table = new DeploymentTable([
+    aDeployment({ id: 'one', name: 'a' }),
+    aDeployment({ id: 'two', name: 'a' }),
+    aDeployment({ id: 'own', name: 'b', info: { team_id: 't' } }),
+    aDeployment({ id: 'any', name: 'openai/*', upstreamModel: '*' }),
+  ]);
+  const found = (model: string, team: string | null = null) => {
+    const routed = table.resolve(model, team);
+    return routed && [routed.name, ...routed.group.deployments.map(({ id }) => id)];
+  };
+  assert.deepEqual(
+    [found('two'), found('a')],
+    [
+      ['a', 'two'],
+      ['a', 'one', 'two'],
+    ],
+  );
+  assert.deepEqual([found('own'), found('own', 'u'), found('own', 't')], [undefined, undefined, ['b', 'own']]);
+  assert.equal(found('any'), undefined);
+  assert.ok(table.scopeOf('two', null).groups.has('a'), 'whoever may call the name may call it by its id');
+});
+
 test('request ids are distinct and grow with time', () => {
   const ids = Array.from({ length: 5_000 }, createRequestId);
   assert.equal(new Set(ids).size, ids.length);
