@@ -11,10 +11,14 @@ export function failureOf(error: GatewayError): Failure | undefined {
   return kind && { kind, retryAfterMs: retryAfterOf(error.headers) };
 }
 
+const misconfigured: ReadonlySet<string> = new Set(['upstream_misconfigured', 'upstream_address_refused']);
+
 function kindOf(error: GatewayError): FailureKind | undefined {
   if (error.kind === 'upstreamTimeout') return 'timeout';
   if (error instanceof UpstreamError) return kindOfStatus(error);
   if (error.type === 'upstream_auth_error') return 'authentication';
+  // The operator's to put right: to ask there again is in vain.
+  if (misconfigured.has(error.type)) return 'not_found';
   if (error.type === 'unsupported_endpoint') return 'bad_request';
   return error.kind === 'upstream' ? 'server' : undefined;
 }
