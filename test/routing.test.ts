@@ -100,10 +100,7 @@ describe('routing', () => {
   test('a deployment that is added shares the calls of its name by its limits, at once', async () => {
     const add = (params: object) =>
       gateway.request('POST', '/model/new', {
-        body: {
-          model_name: 'two',
-          litellm_params: { model: 'openai/t', api_base: good.url, api_key: 'sk-upstream-0123456789', ...params },
-        },
+        body: { model_name: 'two', litellm_params: { model: 'mock/t', ...params } },
       });
     const first = await add({ rpm: 1, order: 1 });
     const second = await add({ weight: 3, order: 2 });

@@ -1,6 +1,6 @@
 import type { GatewayError } from '../kernel/errors.ts';
 import type { Failure, FailureKind } from '../routing/failure.ts';
-import { UpstreamError } from './failures.ts';
+import { UnfitStatus, UpstreamError } from './failures.ts';
 
 /**
  * What a failed attempt means for the next one; undefined where nothing of the upstream's has failed: a client that left,
@@ -18,7 +18,7 @@ function kindOf(error: GatewayError): FailureKind | undefined {
   if (error instanceof UpstreamError) return kindOfStatus(error);
   if (error.type === 'upstream_auth_error') return 'authentication';
   // The operator's to put right: to ask there again is in vain.
-  if (misconfigured.has(error.type)) return 'not_found';
+  if (misconfigured.has(error.type) || error instanceof UnfitStatus) return 'not_found';
   if (error.type === 'unsupported_endpoint') return 'bad_request';
   return error.kind === 'upstream' ? 'server' : undefined;
 }

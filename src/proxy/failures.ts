@@ -20,6 +20,13 @@ export function scrub(text: string, apiKey: string | undefined): string {
   return clean.length > longestMessage ? `${clean.slice(0, longestMessage - 1)}…` : clean;
 }
 
+/** A redirect, say: whoever answers so does it again. */
+export class UnfitStatus extends GatewayError {
+  constructor(status: number) {
+    super('upstream', 'upstream_invalid_response', `The upstream answered HTTP ${status}, which is no answer`);
+  }
+}
+
 /** An upstream's own error. It keeps the upstream's `code`, because programs look there for `context_length_exceeded`. */
 export class UpstreamError extends GatewayError {
   readonly code: string | undefined;
@@ -90,13 +97,7 @@ function errorFrom(error: unknown, { status, apiKey, headers }: Refusal): Gatewa
   if (status === 401 || status === 403) {
     return new GatewayError('upstream', 'upstream_auth_error', upstreamSays('refused the gateway’s credentials', text));
   }
-  if (status < 400) {
-    return new GatewayError(
-      'upstream',
-      'upstream_invalid_response',
-      `The upstream answered HTTP ${status}, which is no answer`,
-    );
-  }
+  if (status < 400) return new UnfitStatus(status);
   const { type, param, code } = said;
   const made = new GatewayError(
     kindFor(status),
