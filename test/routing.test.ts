@@ -70,7 +70,9 @@ describe('routing', () => {
     assert.partialDeepStrictEqual(await rows(), [
       { model_id: 'cheap', model_group: 'cheap', attempts: 3, status: 'success', total_tokens: 12 },
     ]);
-    assert.ok(gateway.daemon.log.some((line) => line.includes('A fallback was passed over') && line.includes('dear')));
+    assert.ok(
+      gateway.daemon.log.some((line) => line.includes('A further attempt was not made') && line.includes('dear')),
+    );
   });
 
   test('a fallback that a key may not call is not called for it', async () => {

@@ -64,7 +64,7 @@ async function goOn(exchange: Exchange, error: GatewayError): Promise<void> {
   const { goal, model, routed, target, charge, asked, body, promptTokens } = exchange;
   const waitMs = next(exchange, failure);
   if (waitMs === undefined) throw error;
-  await bookFailed(exchange, error);
+  await bookFailed(exchange, error, promptTokens);
   if (waitMs > 0) await pause(exchange, waitMs);
   do {
     if (await readmit(exchange)) {
@@ -120,7 +120,8 @@ function isTaken(exchange: Exchange): boolean {
   try {
     if (exchange.routed) exchange.take(exchange.routed);
     return exchange.routed !== undefined;
-  } catch {
+  } catch (thrown) {
+    if (!(thrown instanceof GatewayError)) throw thrown;
     // All of them are at a limit or have failed: the next model, or the failure itself, is what is left.
     return false;
   }
@@ -163,19 +164,22 @@ export function restate(exchange: Exchange, name: string): void {
   exchange.promptTokens = context.deps.counter.promptTokens(exchange.asked.fields, exchange.body.length);
 }
 
-/** For the operator: a fallback that never comes into play is one they rely on in vain. */
-function noteRefusal({ id, goal, context }: Exchange, fallback: string, { type, message }: GatewayError): void {
-  context.deps.log('info', `A fallback was passed over: ${message}`, { requestId: id, model: goal, fallback, type });
+/** For the operator: what never comes into play is relied on in vain. */
+function noteRefusal({ id, goal, context }: Exchange, wanted: string, error: GatewayError): void {
+  const { type, message, kind, cause } = error;
+  const fields = { requestId: id, model: goal, wanted, type };
+  if (kind === 'internal') context.deps.log('error', message, { ...fields, cause });
+  else context.deps.log('info', `A further attempt was not made: ${message}`, fields);
 }
 
 /**
  * A failed attempt that its upstream may bill has a row of its own, and the next one another. One that cost nothing
  * leaves its row and what it had reserved to the next.
  */
-async function bookFailed(exchange: Exchange, error: GatewayError): Promise<void> {
+async function bookFailed(exchange: Exchange, error: GatewayError, promptTokens: number): Promise<void> {
   exchange.onStop = undefined;
   if (isPaid(exchange, error)) {
-    await settleAttempt(exchange, error, { reason: error, goesOn: true });
+    await settleAttempt(exchange, error, { reason: error, goesOn: true, promptTokens });
     exchange.callId = `${exchange.id}-${exchange.attempts + 1}`;
     exchange.startedAt = undefined;
   }

@@ -42,19 +42,25 @@ async function settleFailure(exchange: Exchange, error: GatewayError, reason: Ga
   await settleAttempt(exchange, error, { reason, goesOn: false });
 }
 
-/** Books a failed attempt. @param options.goesOn whether the call has another one */
-export async function settleAttempt(
-  exchange: Exchange,
-  error: GatewayError,
-  { reason, goesOn }: { readonly reason: GatewayError; readonly goesOn: boolean },
-): Promise<void> {
-  const { relay } = exchange;
+interface Ending {
+  /** Why it ended, where the client is told something else. */
+  readonly reason: GatewayError;
+  /** Whether the call has another attempt. */
+  readonly goesOn: boolean;
+  /** Of this attempt, where the exchange has those of the next one already. */
+  readonly promptTokens?: number;
+}
+
+/** Books a failed attempt. */
+export async function settleAttempt(exchange: Exchange, error: GatewayError, ending: Ending): Promise<void> {
+  const { relay, usage } = exchange;
+  const { reason, goesOn, promptTokens = exchange.promptTokens } = ending;
   const isInterrupted = isPaid(exchange, reason);
   const counted = isInterrupted && !relay?.isUsageFinal ? ((await relay?.completionTokens()) ?? 0) : 0;
   exchange.settle({
     status: isInterrupted ? 'interrupted' : 'failure',
     httpStatus: exchange.isAnswering && error !== clientGone ? 200 : error.status,
-    usage: isInterrupted ? usageOf(exchange, counted) : undefined,
+    usage: isInterrupted ? usageOf({ usage, relay, promptTokens }, counted) : undefined,
     error: error.type,
     goesOn,
     firstByteAt: relay?.firstByteAt,

@@ -51,6 +51,18 @@ describe('a client says', () => {
     assert.deepEqual([none.status, good.requests.length], [503, 1]);
   });
 
+  test('and pays for what timed out by what was asked there, and not of the fallback', async () => {
+    await using world = await aGateway({ limits: { firstByteMs: 150 } });
+    const { gateway, bad } = world;
+    bad.script({ firstByteMs: 60_000 });
+    const long = [{ role: 'user', content: 'word '.repeat(2_000) }];
+    const { status } = await gateway.send({ ...hello, messages: long, fallbacks: [{ ...hello, model: 'mini' }] });
+    assert.equal(status, 200);
+    const [first, second] = gateway.bookings;
+    assert.equal(first?.outcomes[0]?.usage?.promptTokens, first?.start.promptTokens);
+    assert.ok((first?.start.promptTokens ?? 0) > 1_000 && (second?.start.promptTokens ?? 0) < 100);
+  });
+
   test('nothing of models that its key may not call, that are none, or that are not to be understood', async () => {
     await using world = await aGateway({
       decide: (_, { model }) => {
