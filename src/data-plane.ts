@@ -87,7 +87,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     maxEntries: PAYERS_AT_MOST,
     seed,
   });
-  const deployments = new DeploymentTable(configured);
+  const deployments = new DeploymentTable(configured, settings.routing.aliases);
   const explainer = new Explainer({
     pool: database.pool,
     now,
@@ -160,6 +160,8 @@ export async function createDataPlane(parts: DataPlaneParts) {
       allows: (principal, model, route) => allows(principal, { model, route }, scopeFor(principal)),
       metering: refusingWith(metering, settings.budgetExceededStatus),
       deployments,
+      routing: settings.routing,
+      tokenCost: (deployment) => metering.tokenCost(deployment),
       now,
       log,
       version,
@@ -171,6 +173,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
         formBytes: settings.formLimit,
         connectMs: toMilliseconds(settings.connectTimeout),
         firstByteMs: toMilliseconds(settings.firstByteTimeout),
+        streamFirstByteMs: settings.streamTimeout && toMilliseconds(settings.streamTimeout),
         idleMs: toMilliseconds(settings.idleTimeout),
         totalMs: toMilliseconds(settings.totalTimeout),
       },

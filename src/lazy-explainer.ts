@@ -69,7 +69,7 @@ async function openExplainer({ pool, settings, vault, env }: Surroundings): Prom
     payers: new Payers({ pool, reachability: { require: () => {} }, ttl: 0, staleMax: 0, maxEntries: 1_000, seed }),
     deployments: async () => {
       const { deployments } = await loadDeployments(pool, vault, env);
-      return new DeploymentTable([...configuredDeployments(settings), ...deployments]);
+      return new DeploymentTable([...configuredDeployments(settings), ...deployments], settings.routing.aliases);
     },
     gauge: async () => ({
       prices: await Prices.load(),

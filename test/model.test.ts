@@ -202,10 +202,10 @@ describe('model, as LiteLLM’s clients ask for it', () => {
   test('a parameter without effect is refused by name', async () => {
     const { status, body } = await post('/model/new', {
       model_name: 'wire-x',
-      litellm_params: { model: 'mock/x', weight: 3 },
+      litellm_params: { model: 'mock/x', organization: 'x' },
     });
     assert.equal(status, 400);
-    assert.equal(body.error.param, 'litellm_params.weight');
+    assert.equal(body.error.param, 'litellm_params.organization');
   });
 
   test('GET /model/info, /v1/model/info and /v2/model/info list deployments without their keys', async () => {

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { reachOfHost } from '../kernel/reach.ts';
 import { suggest } from '../kernel/suggest.ts';
-import { knownProvider, providers, type Deployment } from '../models/deployment.ts';
+import { knownProvider, providers, routingNumbers, type Deployment } from '../models/deployment.ts';
 import { providerParams, unserved } from './litellm-keys.ts';
 import { showName, type Place, type Problems } from './problems.ts';
 import type { Resolver } from './resolver.ts';
@@ -11,13 +11,13 @@ const servedProviders: ReadonlySet<string> = new Set(providers);
 
 /** Read here by name; everything else of `litellm_params` that is served goes to the deployment as it is. */
 const ownParams = ['model', 'api_key', 'api_base', 'custom_llm_provider'] as const;
-const numbers: ReadonlySet<string> = new Set(['timeout', 'stream_timeout', 'mock_timeout']);
+const numbers: ReadonlySet<string> = new Set(['timeout', 'stream_timeout', 'mock_timeout', ...routingNumbers]);
 /** Whether the upstream may be at an address that is not public; see `mayBePrivate`. */
 const privateParam = 'allow_private_network';
 const isPrice = (name: string): boolean => name.includes('_cost_per_');
 const isServedParam = (name: string): boolean =>
   numbers.has(name) ||
-  ['base_model', 'api_version', privateParam].includes(name) ||
+  ['base_model', 'api_version', 'tags', 'region_name', privateParam].includes(name) ||
   name.startsWith('mock_') ||
   isPrice(name);
 
@@ -56,6 +56,7 @@ class ModelListReader {
     const model = params && this.#required(params, 'model', params.at);
     if (!params) return this.#refuse(tree.at, 'litellm_params is missing');
     this.#checkParams(params);
+    this.#checkNames('tags', params.entries.get('tags'));
     const target = model ? this.#target(params, model) : undefined;
     const info = this.#info(tree, params);
     const apiBase = this.#base(params, target?.provider);
@@ -170,15 +171,15 @@ class ModelListReader {
     const info = this.#section(tree, 'model_info')?.entries ?? new Map<string, Entry>();
     for (const [name, { at }] of info)
       if (unserved['model_info']?.has(name)) this.#context.warn(at, `model_info.${name}`);
-    this.#checkGroups(info.get('access_groups'));
+    this.#checkNames('access_groups', info.get('access_groups'));
     return this.#values([...info, ...[...entries].filter(([name]) => isPrice(name))]);
   }
 
-  /** A group that is not read as one would let nothing through, and nobody would know why. */
-  #checkGroups(entry: Entry | undefined): void {
+  /** A list that is not read as one would let nothing through, and nobody would know why. */
+  #checkNames(name: string, entry: Entry | undefined): void {
     if (!entry || (entry.value.kind === 'scalar' && entry.value.value === null)) return;
     const isList = entry.value.kind === 'list' && entry.value.items.every(({ kind }) => kind === 'scalar');
-    if (!isList) this.#refuse(entry.value.at, 'access_groups must be a list of names');
+    if (!isList) this.#refuse(entry.value.at, `${name} must be a list of names`);
   }
 
   #values(entries: readonly (readonly [string, Entry])[]): Record<string, unknown> {

@@ -40,49 +40,41 @@ export const unserved: Readonly<Record<string, ReadonlySet<string>>> = {
   litellm_settings: words(`
     success_callback failure_callback callbacks service_callback service_callbacks turn_off_message_logging
     modify_params enable_preview_features LITELLM_DISABLE_STOP_SEQUENCE_LIMIT redact_user_api_key_info mcp_aliases
-    langfuse_default_tags set_verbose json_logs default_fallbacks force_ipv4 content_policy_fallbacks
-    context_window_fallbacks fallbacks cache cache_params disable_end_user_cost_tracking
+    langfuse_default_tags set_verbose json_logs force_ipv4 cache cache_params disable_end_user_cost_tracking
     disable_end_user_cost_tracking_prometheus_only disable_add_transform_inline_image_block
     use_chat_completions_url_for_anthropic_messages disable_hf_tokenizer_download enable_json_schema_validation
-    disable_copilot_system_to_assistant drop_params num_retries max_budget
-    budget_duration max_end_user_budget max_end_user_budget_id
-    default_team_params default_team_settings
-    tag_budget_config ssl_verify ssl_certificate
+    disable_copilot_system_to_assistant drop_params max_budget budget_duration max_end_user_budget
+    max_end_user_budget_id default_team_params default_team_settings tag_budget_config ssl_verify ssl_certificate
     ssl_security_level require_auth_for_metrics_endpoint enable_redis_auth_cache default_max_internal_user_budget
-    telemetry allowed_fails cooldown_time stream_timeout custom_provider_map custom_prometheus_metadata_labels
-    custom_prometheus_tags prometheus_metrics_config prometheus_initialize_budget_metrics
-    enable_end_user_cost_tracking_prometheus_only forward_traceparent_to_llm_provider model_alias_map
-    model_group_settings public_model_groups public_agent_groups add_user_information_to_llm_headers
-    s3_callback_params aws_sqs_callback_params datadog_params langfuse_params store_audit_logs audit_log_callbacks
-    cost_discount_config cost_margin_config disable_token_counter default_redis_ttl default_redis_batch_cache_expiry
-    max_ui_session_budget ui_theme_config default_user_max_budget tag_routing_prefix num_retries_per_request
-    guardrails anthropic_beta_headers suppress_debug_info log_raw_request_response logging_callback_manager
-    enable_loadbalancing_on_batch_endpoints responses_api_session_ttl priority_reservation priority_reservation_settings
-    max_user_budget
+    telemetry custom_provider_map custom_prometheus_metadata_labels custom_prometheus_tags prometheus_metrics_config
+    prometheus_initialize_budget_metrics enable_end_user_cost_tracking_prometheus_only
+    forward_traceparent_to_llm_provider model_alias_map model_group_settings public_model_groups public_agent_groups
+    add_user_information_to_llm_headers s3_callback_params aws_sqs_callback_params datadog_params langfuse_params
+    store_audit_logs audit_log_callbacks cost_discount_config cost_margin_config disable_token_counter
+    default_redis_ttl default_redis_batch_cache_expiry max_ui_session_budget ui_theme_config default_user_max_budget
+    tag_routing_prefix num_retries_per_request guardrails anthropic_beta_headers suppress_debug_info
+    log_raw_request_response logging_callback_manager enable_loadbalancing_on_batch_endpoints
+    responses_api_session_ttl priority_reservation priority_reservation_settings max_user_budget
   `),
   router_settings: words(`
-    routing_strategy routing_strategy_args routing_groups redis_host redis_port redis_password redis_db
-    enable_pre_call_check enable_pre_call_checks content_policy_fallbacks context_window_fallbacks fallbacks
-    default_fallbacks max_fallbacks enable_tag_filtering tag_filtering_match_any tag_routing_prefix cooldown_time
-    disable_cooldowns retry_policy model_group_retry_policy allowed_fails allowed_fails_policy
-    default_max_parallel_requests default_priority polling_interval default_litellm_params stream_timeout debug_level
-    client_ttl cache_kwargs cache_responses caching_groups model_group_alias model_group_affinity_config num_retries
-    max_retries retry_after alerting_config assistants_config set_verbose provider_budget_config
+    routing_groups redis_host redis_port redis_password redis_db enable_pre_call_check enable_pre_call_checks
+    tag_routing_prefix model_group_retry_policy default_max_parallel_requests default_priority polling_interval
+    default_litellm_params debug_level client_ttl cache_kwargs cache_responses caching_groups
+    model_group_affinity_config max_retries alerting_config assistants_config set_verbose provider_budget_config
     router_general_settings optional_pre_call_checks deployment_affinity_ttl_seconds ignore_invalid_deployments
     search_tools guardrail_list weights
   `),
   litellm_params: words(`
-    api_version organization tpm rpm itpm otpm weight order max_retries num_retries max_parallel_requests drop_params
-    additional_drop_params allowed_openai_params cooldown_time configurable_clientside_auth_params
-    litellm_credential_name provider_affinity_header litellm_trace_id max_file_size_mb default_api_key_tpm_limit
-    default_api_key_rpm_limit max_budget budget_duration keepalive_seconds allow_client_keepalive_override
-    use_in_pass_through use_litellm_proxy use_chat_completions_api merge_reasoning_content_in_choices model_info tags
-    tag_regex region_name custom_tokenizer extra_headers extra_body headers ssl_verify
-    cache_control_injection_points supports_system_message prompt_id prompt_variables temperature top_p n stream
-    stream_options stop max_tokens max_completion_tokens presence_penalty frequency_penalty logit_bias user
+    api_version organization itpm otpm drop_params additional_drop_params allowed_openai_params
+    configurable_clientside_auth_params litellm_credential_name provider_affinity_header litellm_trace_id
+    max_file_size_mb default_api_key_tpm_limit default_api_key_rpm_limit max_budget budget_duration
+    keepalive_seconds allow_client_keepalive_override use_in_pass_through use_litellm_proxy use_chat_completions_api
+    merge_reasoning_content_in_choices model_info tag_regex custom_tokenizer extra_headers extra_body headers
+    ssl_verify cache_control_injection_points supports_system_message prompt_id prompt_variables temperature top_p n
+    stream stream_options stop max_tokens max_completion_tokens presence_penalty frequency_penalty logit_bias user
     response_format seed tools tool_choice logprobs top_logprobs parallel_tool_calls reasoning_effort thinking
-    verbosity modalities prediction audio service_tier store metadata dimensions encoding_format guardrails
-    rules hf_model_name drop_system_messages roles initial_prompt_value final_prompt_value bos_token eos_token
+    verbosity modalities prediction audio service_tier store metadata dimensions encoding_format guardrails rules
+    hf_model_name drop_system_messages roles initial_prompt_value final_prompt_value bos_token eos_token
   `),
   model_info: new Set(unservedInfo),
 };

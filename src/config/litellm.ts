@@ -6,6 +6,7 @@ import { keySettingPaths, readKeySettings, type KeySettings } from './key-settin
 import { protective, unserved, unservedSections } from './litellm-keys.ts';
 import { showName, showPlace, type Place, type Problems } from './problems.ts';
 import { Resolver, type Environment } from './resolver.ts';
+import { readRouting, routingPaths, type RoutingFile, warnOfStrangers } from './routing.ts';
 import { settingNames, settingOf, type SettingName } from './settings.ts';
 import { readUserSettings, userSettingPaths, type UserSettings } from './user-settings.ts';
 import { readYaml, type Entry, type ScalarTree, type Tree } from './yaml.ts';
@@ -35,6 +36,7 @@ export interface LitellmConfig {
   readonly keySettings: KeySettings;
   readonly userSettings: UserSettings;
   readonly jwt: JwtFile;
+  readonly routing: RoutingFile;
   readonly warnings: readonly ConfigWarning[];
   /** Values that must never be shown. */
   readonly secrets: readonly string[];
@@ -55,7 +57,12 @@ const places = new Map(
 );
 
 /** Settings that are more than one value; what is in them is read once everything they may refer to is known. */
-const structures: ReadonlySet<string> = new Set([...keySettingPaths, ...userSettingPaths, ...jwtPaths]);
+const structures: ReadonlySet<string> = new Set([
+  ...keySettingPaths,
+  ...userSettingPaths,
+  ...jwtPaths,
+  ...routingPaths,
+]);
 
 const mostFiles = 20;
 
@@ -98,6 +105,8 @@ class Reader {
     const keySettings = readKeySettings(this.#structures, context);
     const userSettings = readUserSettings(this.#structures, context);
     const jwt = readJwt(this.#structures, context);
+    const routing = readRouting(this.#structures, context);
+    warnOfStrangers(routing, this.#structures, { deployments, warn: context.warn });
     this.#warnOfIdleVariables(resolver);
     return {
       settings: this.#settings,
@@ -107,6 +116,7 @@ class Reader {
       keySettings,
       userSettings,
       jwt,
+      routing,
       secrets,
       resolver,
     };

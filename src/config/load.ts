@@ -5,6 +5,8 @@ import type { JwtSettings } from './jwt-settings.ts';
 import { noKeySettings, type KeySettings } from './key-settings.ts';
 import { readLitellmConfig, type ConfigWarning, type FileSetting, type LitellmConfig } from './litellm.ts';
 import { Problems, type Place } from './problems.ts';
+import { noRouting, routingOf } from './routing.ts';
+import type { RoutingSettings } from '../routing/routing-settings.ts';
 import { isReference, variable, type Environment } from './resolver.ts';
 import { readSecretFile } from './secret-file.ts';
 import type { Setting } from './setting.ts';
@@ -47,6 +49,7 @@ export interface Settings extends SettingValues {
   readonly userSettings: UserSettings;
   /** Undefined while JWTs are off. */
   readonly jwt: JwtSettings | undefined;
+  readonly routing: RoutingSettings;
   readonly warnings: readonly ConfigWarning[];
   /** Every secret that was read, for the logger's `redact`. */
   readonly secrets: readonly string[];
@@ -80,6 +83,7 @@ export function loadSettings(surroundings: Surroundings): Settings {
     keySettings: config?.keySettings ?? noKeySettings,
     userSettings: config?.userSettings ?? {},
     jwt,
+    routing: routingOf(config?.routing ?? noRouting, read),
     warnings: [...(config?.warnings ?? []), ...jwtWarnings(config?.jwt, jwt)],
     secrets: [...loader.secrets, ...(config?.secrets ?? [])],
   };

@@ -48,8 +48,8 @@ export interface ExplainerOptions {
   readonly seed: Seed;
   readonly payers: Pick<Payers, 'find'>;
   readonly deployments: () =>
-    | Promise<Pick<DeploymentTable, 'find' | 'scopeOf'>>
-    | Pick<DeploymentTable, 'find' | 'scopeOf'>;
+    | Promise<Pick<DeploymentTable, 'find' | 'resolve' | 'scopeOf'>>
+    | Pick<DeploymentTable, 'find' | 'resolve' | 'scopeOf'>;
   readonly gauge: () => Promise<Gauge> | Gauge;
   /** Whether the calls of this moment are counted in this process. */
   readonly isLive: boolean;
@@ -116,7 +116,9 @@ export class Explainer {
       address: question.address,
     });
     const target = deployments.find(asked.model, principal.teamId);
-    const charge = chargeOf(principal, { models: [asked.model, call.model], payers: named, tags });
+    // Limits of a model hold for its aliases.
+    const served = deployments.resolve(asked.model, principal.teamId)?.name ?? asked.model;
+    const charge = chargeOf(principal, { models: [asked.model, call.model, served], payers: named, tags });
     const { worst, steps } = await this.#measure({
       question,
       endpoint: handler.endpoint,

@@ -1,4 +1,4 @@
-import type { Call, CallOutcome, Settlement } from './call.ts';
+import type { Call, CallOutcome, CallStart, Settlement } from './call.ts';
 import type { Counters, Reservation } from './counters.ts';
 import type { Journal } from './journal.ts';
 import type { Price } from './prices.ts';
@@ -30,11 +30,13 @@ export interface Desk {
   readonly now: () => Date;
   /** A row was settled; `kept` is false when the disk is full and it is held in memory. */
   readonly onSettled: (kept: boolean) => void;
+  /** Exchanges an admission for that of another attempt, or throws and changes nothing. */
+  readonly exchange: (admission: Admission, start: CallStart) => Admission;
 }
 
 export class AdmittedCall implements Call {
   readonly #desk: Desk;
-  readonly #admission: Admission;
+  #admission: Admission;
   #checkpointAtMs = performance.now() + checkpointEveryMs;
   #settlement: Settlement | undefined;
 
@@ -52,6 +54,11 @@ export class AdmittedCall implements Call {
     if (nowMs < this.#checkpointAtMs || this.#settlement) return;
     this.#checkpointAtMs = nowMs + checkpointEveryMs;
     this.#desk.journal.checkpoint(this.#admission.seq, clampTokens(completionTokens));
+  }
+
+  redirect(start: CallStart): void {
+    if (this.#settlement) throw new Error('A call that is settled has no further attempt');
+    this.#admission = this.#desk.exchange(this.#admission, start);
   }
 
   settle(outcome: CallOutcome): Settlement {
@@ -73,7 +80,8 @@ export class AdmittedCall implements Call {
       priceSource: price.source,
     });
     this.#settlement = { cost, priceSource: price.source, keySpend: counters.settle(reservation, cost) };
-    if (admittance) limiter.settle(admittance, usage ? usage.promptTokens + usage.completionTokens : 0);
+    const used = usage ? usage.promptTokens + usage.completionTokens : 0;
+    if (admittance) limiter.settle(admittance, used, { isCounted: outcome.goesOn !== true });
     onSettled(journal.settle(seq, rest));
     return this.#settlement;
   }

@@ -51,6 +51,8 @@ export interface CallStart {
   readonly serviceTier?: string | undefined;
   /** The client's `user` field, if any. */
   readonly endUser?: string | undefined;
+  /** Which attempt of the client's call this is, counted from 1. One when absent. */
+  readonly attempts?: number;
 }
 
 export interface CallOutcome {
@@ -65,6 +67,8 @@ export interface CallOutcome {
   /** A short text without secrets and without content. */
   readonly error?: string | undefined;
   readonly firstByteAt?: Date | undefined;
+  /** Whether the client's call goes on with another attempt: that one is the request which the limits count. */
+  readonly goesOn?: boolean | undefined;
 }
 
 export interface Settlement {
@@ -81,6 +85,13 @@ export interface Call {
   readonly allowance?: Allowance | undefined;
   /** Notes output tokens already delivered, so that a crash still charges them. Cheap: at most one journal write a second. */
   checkpoint(completionTokens: number): void;
+  /**
+   * Makes another attempt of a call whose last one cost nothing: what that had reserved is exchanged for what this one
+   * can cost, and the row in the journal becomes its row. At once, so that nobody else takes the room in between.
+   *
+   * @throws GatewayError as `begin` does; then nothing has changed
+   */
+  redirect(start: CallStart): void;
   /**
    * Books the real cost, frees the reservation and writes the journal before it returns. Only the first settlement
    * counts; later ones return the same result.

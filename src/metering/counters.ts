@@ -148,6 +148,11 @@ export class Counters {
     return keySpend;
   }
 
+  /** Takes a reservation again that was given back in the same turn. */
+  retake({ amount, counters }: Reservation): void {
+    for (const counter of counters) counter.reserved += amount;
+  }
+
   /** Spending of an earlier process that has still to reach the database. What is left of a window that is over counts in none. */
   addUnflushed(counted: Counted, amount: bigint): void {
     const counter = this.#accounts.open(counted, this.#nowMs());

@@ -49,6 +49,7 @@ export class Journal {
   readonly #insert: StatementSync;
   readonly #complete: StatementSync;
   readonly #checkpoint: StatementSync;
+  readonly #restart: StatementSync;
   #next: number;
   /** Settled rows in order, from `#first` on; the ones before that are in the database and gone from the file. */
   #settled: number[];
@@ -62,6 +63,9 @@ export class Journal {
     this.#insert = db.prepare('insert into calls values (?, 0, ?, ?, ?, 0, zeroblob(200))');
     this.#complete = db.prepare(`update calls set settled = 1, row = row || ?, price = '', room = null where seq = ?`);
     this.#checkpoint = db.prepare('update calls set completion_tokens = ? where seq = ? and settled = 0');
+    this.#restart = db.prepare(
+      'update calls set row = ?, price = ?, prompt_tokens = ?, completion_tokens = 0 where seq = ? and settled = 0',
+    );
     this.#settled = db
       .prepare('select seq from calls order by seq')
       .all()
@@ -105,6 +109,15 @@ export class Journal {
     }
     this.#next++;
     return seq;
+  }
+
+  /** Another attempt takes the place of one that cost nothing. @throws GatewayError `ledger_unavailable`; the row is as it was */
+  restart(seq: number, draft: string, { price, promptTokens }: Pick<OpenCall, 'price' | 'promptTokens'>): void {
+    try {
+      this.#restart.run(draft, price, promptTokens, seq);
+    } catch (cause) {
+      throw cannotWrite(cause);
+    }
   }
 
   /** Best effort: without it, a crash books fewer of the tokens delivered. */

@@ -1,7 +1,9 @@
 import type pg from 'pg';
 import type { BudgetEntity, BudgetLimit, Charge } from '../access/principal.ts';
+import { GatewayError } from '../kernel/errors.ts';
 import { toDollars } from '../kernel/money.ts';
-import { AdmittedCall, type Desk } from './admitted-call.ts';
+import type { Deployment } from '../models/deployment.ts';
+import { AdmittedCall, type Admission, type Desk } from './admitted-call.ts';
 import type { Call, CallStart } from './call.ts';
 import { countedText } from './counter.ts';
 import { Counters } from './counters.ts';
@@ -9,7 +11,7 @@ import { countedTokens, type Gauge, priceAndWorst, requirePrice } from './headro
 import { Journal, type JournalOptions, type OpenCall } from './journal.ts';
 import { Ledger, type Log } from './ledger.ts';
 import { dropExpired, ensurePartitions } from './partitions.ts';
-import { parsePrice, Prices, textFor } from './prices.ts';
+import { parsePrice, type Price, Prices, textFor } from './prices.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { costOf } from './rates.ts';
 import { draftRow, finishRow } from './spend-row.ts';
@@ -73,6 +75,7 @@ export class Metering {
       journal: this.#journal,
       now,
       onSettled: (kept) => this.#onSettled(kept),
+      exchange: (admission, start) => this.#exchange(admission, start),
     };
     this.#daily = setInterval(() => void this.#keepPartitions(), dayMs).unref();
   }
@@ -101,6 +104,19 @@ export class Metering {
     return this.#counters.ensure(charge);
   }
 
+  /** What a token costs at a deployment, in and out, in no unit that matters; infinite where none is known. */
+  tokenCost(deployment: Deployment): number {
+    try {
+      const { source, bands } = this.gauge.prices.of(deployment, deployment.upstreamModel, this.#options.now());
+      const rates = source === 'unpriced' ? undefined : bands[0]?.rates;
+      return rates ? Number(rates.input) + Number(rates.output) : Number.POSITIVE_INFINITY;
+    } catch (thrown) {
+      // A price that is none refuses every call there.
+      if (thrown instanceof GatewayError && thrown.type === 'invalid_price') return Number.POSITIVE_INFINITY;
+      throw thrown;
+    }
+  }
+
   /** Spares `prepare` its statement: what an entity has spent, as the key look-up found it. */
   seed(entity: BudgetEntity, id: string, spent: bigint): void {
     this.#counters.seed(entity, id, spent);
@@ -119,18 +135,44 @@ export class Metering {
    *   `invalid_price`; `unsupported_service_tier`; `unpriced_model`
    */
   begin(start: CallStart): Call {
-    const { charge, promptTokens } = start;
+    const admission = this.#admit(start, (draft, price) =>
+      this.#journal.start(draft, textFor(price, start.units), clampTokens(start.promptTokens)),
+    );
+    return new AdmittedCall(this.#desk, admission);
+  }
+
+  #admit(start: CallStart, keep: (draft: string, price: Price) => number): Admission {
+    const { charge } = start;
     const { standard, price, amount } = priceAndWorst(this.gauge, start);
     requirePrice(this.gauge, standard, start);
     const admittance = this.#limiter.find(charge.rates, countedTokens(start), start.startedAt.getTime());
     const reservation = this.#counters.reserve(charge.budgets, amount);
     try {
-      const draft = draftRow(start, countedText(reservation.counters));
-      const seq = this.#journal.start(draft, textFor(price, start.units), clampTokens(promptTokens));
+      const seq = keep(draftRow(start, countedText(reservation.counters)), price);
       if (admittance) this.#limiter.take(admittance);
-      return new AdmittedCall(this.#desk, { price, standard, reservation, admittance, seq });
+      return { price, standard, reservation, admittance, seq };
     } catch (error) {
       this.#counters.settle(reservation, 0n);
+      throw error;
+    }
+  }
+
+  /** Synchronous: between giving back and taking nobody else comes. */
+  #exchange(admission: Admission, start: CallStart): Admission {
+    const { reservation, admittance, seq } = admission;
+    this.#counters.settle(reservation, 0n);
+    if (admittance) this.#limiter.settle(admittance, 0, { isCounted: false });
+    try {
+      return this.#admit(start, (draft, price) => {
+        this.#journal.restart(seq, draft, {
+          price: textFor(price, start.units),
+          promptTokens: clampTokens(start.promptTokens),
+        });
+        return seq;
+      });
+    } catch (error) {
+      this.#counters.retake(reservation);
+      if (admittance) this.#limiter.take(admittance);
       throw error;
     }
   }

@@ -95,10 +95,15 @@ export class RateLimiter {
     }
   }
 
-  /** The call is over: what it really used counts, at the time it was admitted. */
-  settle({ meters, slot, tokens }: Admittance, used: number): void {
+  /**
+   * The call is over: what it really used counts, at the time it was admitted.
+   *
+   * @param options.isCounted false where another attempt stands for the same request
+   */
+  settle({ meters, slot, tokens }: Admittance, used: number, { isCounted = true } = {}): void {
     for (const meter of meters) {
       meter.tokens.add(slot, used - tokens);
+      if (!isCounted) meter.requests.add(slot, -1);
       meter.parallel--;
     }
   }

@@ -37,6 +37,7 @@ export const spendColumns = {
   usage_estimated: 'boolean',
   spend: 'bigint',
   price_source: 'text',
+  attempts: 'integer',
 } as const;
 
 /** Names are indexed, and an index entry of PostgreSQL has at most 2,700 bytes: a longer one would block the whole batch. */
@@ -97,7 +98,7 @@ export function draftRow(start: CallStart, counted = ''): string {
     `{"request_id":${quote(start.requestId)},"started_at":${time(start.startedAt)},"call_type":"${start.callType}",` +
     `"stream":${start.stream},"model":${quote(start.model)},"upstream_model":${quote(start.upstreamModel)},` +
     `"requester_ip":${quoteOrNull(start.requesterIp)},"end_user":${quoteOrNull(start.endUser)},` +
-    `"request_tags":[${tags.join(',')}],${counted === '' ? '' : `"counted":${counted},`}${principalFields(start.principal)},${deploymentFields(start.deployment)}`
+    `"request_tags":[${tags.join(',')}],"attempts":${start.attempts ?? 1},${counted === '' ? '' : `"counted":${counted},`}${principalFields(start.principal)},${deploymentFields(start.deployment)}`
   );
 }
 

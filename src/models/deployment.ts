@@ -67,6 +67,18 @@ export function accessGroupsOf({ info }: Pick<Deployment, 'info'>): readonly str
     : [];
 }
 
+/** Members of `litellm_params` that are numbers and say how calls find their way to a deployment. */
+export const routingNumbers = [
+  'weight',
+  'order',
+  'rpm',
+  'tpm',
+  'max_parallel_requests',
+  'num_retries',
+  'max_retries',
+  'cooldown_time',
+] as const;
+
 /** What LiteLLM does with these members of model_info is not done here, so no value of them is taken. */
 export const unservedInfo = [
   'access_windows',

@@ -6,6 +6,7 @@ import {
   type Deployment,
   providers,
   publicNameOf,
+  routingNumbers,
   splitModel,
   teamOf,
   unservedInfo,
@@ -58,6 +59,10 @@ const unserved: object = unservedParams;
 
 const seconds = z.number().positive('must be more than 0').max(86_400);
 
+const routing: object = Object.fromEntries(
+  routingNumbers.map((name) => [name, z.number().min(0, 'must not be negative').max(1e12).nullable()]),
+);
+
 /** What LiteLLM calls litellm_params, as far as it has an effect here. */
 const paramsShape = {
   model: z.string().min(1),
@@ -68,6 +73,9 @@ const paramsShape = {
   allow_private_network: z.boolean().nullable(),
   timeout: seconds.nullable(),
   stream_timeout: seconds.nullable(),
+  ...routing,
+  tags: z.array(label).max(100).nullable(),
+  region_name: label.nullable(),
   base_model: z.string().min(1).nullable(),
   api_version: z
     .string()

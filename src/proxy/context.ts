@@ -9,6 +9,9 @@ import type { Provider } from './providers/provider.ts';
 import type { Places } from './places.ts';
 import type { ResponseIds } from './response-ids.ts';
 import type { DeploymentTable } from './routing.ts';
+import type { Deployment } from '../models/deployment.ts';
+import type { Router } from '../routing/router.ts';
+import type { RoutingSettings } from '../routing/routing-settings.ts';
 
 /** What the data plane needs of the rest of the house. */
 export interface ProxyDeps {
@@ -24,6 +27,10 @@ export interface ProxyDeps {
   allows(principal: Principal, model: string, route?: string): boolean;
   readonly metering: Metering;
   readonly deployments: DeploymentTable;
+  /** Without them: one attempt, at any of the deployments. */
+  readonly routing?: RoutingSettings;
+  /** What a token costs at a deployment, in any unit. */
+  readonly tokenCost?: (deployment: Deployment) => number;
   now(): Date;
   log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void;
   readonly limits?: Partial<ProxyLimits>;
@@ -58,6 +65,7 @@ export interface ProxyContext {
   readonly limits: ProxyLimits;
   readonly version: string;
   readonly providers: ReadonlyMap<string, Provider>;
+  readonly router: Router;
   readonly isDraining: boolean;
   /** For calls under way. */
   readonly calls: Places;

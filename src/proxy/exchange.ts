@@ -2,16 +2,21 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { Payer } from '../access/payers.ts';
 import { type Charge, type Principal, unlimited } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import type { Call, CallOutcome, Settlement } from '../metering/call.ts';
+import type { Call, CallOutcome, CallStart, Settlement } from '../metering/call.ts';
+import { countedTokens } from '../metering/headroom.ts';
 import type { Usage } from '../metering/usage.ts';
+import type { Deployment } from '../models/deployment.ts';
+import type { Course } from '../routing/course.ts';
+import type { Lease } from '../routing/lease.ts';
 import type { ProxyContext } from './context.ts';
 import { chatCompletions } from './endpoints/chat-completions.ts';
 import type { Endpoint, ModelRequest } from './endpoints/endpoint.ts';
-import { allowanceHeaders, callHeaders, passedHeaders } from './headers.ts';
+import { allowanceHeaders, callHeaders, courseHeaders, passedHeaders } from './headers.ts';
+import type { Wishes } from './wishes.ts';
 import type { UpstreamCall } from './providers/provider.ts';
 import type { Relay } from './relay.ts';
 import { createRequestId } from './request-id.ts';
-import type { Target } from './routing.ts';
+import { type Routed, type Target, targetOf } from './routing.ts';
 
 /** Why an exchange ends without an answer: nobody is there to read one. Never shown. */
 export const clientGone = new GatewayError('no', 'client_disconnected', 'The client has gone', { status: 499 });
@@ -84,14 +89,36 @@ export class Exchange {
   /** When the request's body must have come; 0 while none is awaited. */
   bodyDeadlineMs = 0;
   asked = unread;
+  wishes: Wishes = {};
+  /** What was asked for at first, where a fallback asks for something else. */
+  original: Pick<Exchange, 'asked' | 'body'> | undefined;
   /** The model that is called: what the client's name for it stands for. */
   model = '';
+  /** The name the present attempt asks for: the client's, or of what takes its place. */
+  goal = '';
   tags: readonly string[] = [];
   payers: readonly Payer[] = [];
   /** Whom the call is made for: the request says, or the token the caller came with. */
   customer: string | undefined;
   charge: Charge = unknownPrincipal;
+  /** What stands behind the model; undefined when nothing does. */
+  routed: Routed | undefined;
   target = nowhere;
+  /** The target's, while an attempt has it. */
+  lease: Lease | undefined;
+  /** What is left to try; there once an attempt has failed. */
+  course: Course | undefined;
+  /** Where attempts have failed. */
+  tried: Set<Deployment> | undefined;
+  /** Names the row of the present attempt, and is what its upstream is told: each row has an id of its own. */
+  callId = this.id;
+  /** When that row began: with the first of the attempts that share it. */
+  startedAt: Date | undefined;
+  /** The present attempt included. */
+  attempts = 1;
+  /** When the first attempt was sent, and when the last one's answer was there. */
+  sentMs = 0;
+  answeredMs = 0;
   promptTokens = 0;
   upstream: UpstreamCall | undefined;
   relay: Relay | undefined;
@@ -148,6 +175,39 @@ export class Exchange {
 
   admit(call: Call): void {
     this.#call = call;
+    this.#settled = false;
+  }
+
+  /** Makes the call that was admitted one of another attempt. @throws GatewayError when there is no room for that one */
+  redirect(start: CallStart): void {
+    this.#call?.redirect(start);
+  }
+
+  /**
+   * Takes a deployment for the next attempt.
+   *
+   * @throws GatewayError 429 when none of the model's can be called now; 401 when none is for the call's tags
+   */
+  take(routed: Routed): void {
+    const { asked, promptTokens, tags, tried, model } = this;
+    const { maxCompletionTokens, answers } = asked;
+    const tokens = countedTokens({ promptTokens, answers, maxCompletionTokens });
+    this.lease = this.context.router.take(routed.group.deployments, { model, tokens, tags, tried });
+    this.target = targetOf(routed, this.lease.state.deployment);
+  }
+
+  /** Whether the present attempt is one that an administrator wants to fail. */
+  get isPretending(): boolean {
+    return this.wishes.pretends !== undefined && this.attempts === 1;
+  }
+
+  /** An attempt is over and booked: nothing of its answer may be taken for the next one's. */
+  forgetAttempt(): void {
+    this.relay = undefined;
+    this.upstream = undefined;
+    this.usage = undefined;
+    this.serviceTier = undefined;
+    this.hasDoubts = false;
   }
 
   /** The upstream's headers that the client may see: none about limits where it has its own. */
@@ -187,18 +247,33 @@ export class Exchange {
 
   /** The headers every answer about this call has. */
   headers(): string[] {
-    const { id, asked, target, context } = this;
+    const { id, callId, asked, target, context } = this;
     const list = callHeaders({
       id,
+      callId,
       deploymentId: target.deployment.id,
       model: this.model || asked.model,
       version: context.version,
     });
     // Where Anthropic's clients look for it.
     if (this.endpoint.protocol === 'anthropic') list.push('request-id', id);
+    if (this.sentMs > 0) list.push(...this.#courseHeaders());
     if (this.#call?.allowance) list.push(...allowanceHeaders(this.#call.allowance));
     if (context.isDraining) list.push('connection', 'close');
     return list;
+  }
+
+  #courseHeaders(): string[] {
+    const { startedMs, sentMs, answeredMs, course, target } = this;
+    const nowMs = performance.now();
+    return courseHeaders({
+      retries: course?.attemptedRetries ?? 0,
+      fallbacks: course?.attemptedFallbacks ?? 0,
+      durationMs: nowMs - startedMs,
+      // Before the first attempt was sent, and after the answer was there.
+      overheadMs: sentMs - startedMs + (answeredMs > 0 ? nowMs - answeredMs : 0),
+      region: target.deployment.params['region_name'],
+    });
   }
 
   /** Sends a whole answer. */

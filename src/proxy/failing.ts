@@ -12,6 +12,7 @@ export async function fail(exchange: Exchange, thrown: unknown): Promise<void> {
   const error = exchange.isAnswering ? interruption(reason) : reason;
   exchange.onStop = undefined;
   exchange.upstream?.abort();
+  exchange.lease?.release();
   await settleFailure(exchange, error, reason);
   report(exchange, error);
   if (exchange.response.destroyed || exchange.response.writableEnded) return;
@@ -44,20 +45,36 @@ export async function fail(exchange: Exchange, thrown: unknown): Promise<void> {
  * - the upstream refused it, hung up before it answered anything, or never got it: nothing.
  */
 async function settleFailure(exchange: Exchange, error: GatewayError, reason: GatewayError): Promise<void> {
-  const { relay } = exchange;
+  await settleAttempt(exchange, error, { reason, goesOn: false });
+}
+
+interface Ending {
+  /** Why it ended, where the client is told something else. */
+  readonly reason: GatewayError;
+  /** Whether the call has another attempt. */
+  readonly goesOn: boolean;
+  /** Of this attempt, where the exchange has those of the next one already. */
+  readonly promptTokens?: number;
+}
+
+/** Books a failed attempt. */
+export async function settleAttempt(exchange: Exchange, error: GatewayError, ending: Ending): Promise<void> {
+  const { relay, usage, asked, endpoint } = exchange;
+  const { reason, goesOn, promptTokens = exchange.promptTokens } = ending;
   const isInterrupted = isPaid(exchange, reason);
   const counted = isInterrupted && !relay?.isUsageFinal ? ((await relay?.completionTokens()) ?? 0) : 0;
   exchange.settle({
     status: isInterrupted ? 'interrupted' : 'failure',
     httpStatus: exchange.isAnswering && error !== clientGone ? 200 : error.status,
-    usage: isInterrupted ? usageOf(exchange, counted) : undefined,
+    usage: isInterrupted ? usageOf({ usage, relay, promptTokens, asked, endpoint }, counted) : undefined,
     error: error.type,
+    goesOn,
     firstByteAt: relay?.firstByteAt,
   });
 }
 
 /** Whether the upstream is likely to bill the call. */
-function isPaid(exchange: Exchange, reason: GatewayError): boolean {
+export function isPaid(exchange: Exchange, reason: GatewayError): boolean {
   const { relay } = exchange;
   if (exchange.isAnswering) return true;
   if (!relay?.wasSent || relay.answer === 'refused' || reason instanceof UpstreamError) return false;

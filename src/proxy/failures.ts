@@ -4,6 +4,7 @@ import { AddressRefused } from '../egress/guard.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { isRecord } from '../kernel/record.ts';
 import type { ErrorKind } from '../kernel/errors.ts';
+import type { FailureKind } from '../routing/failure.ts';
 import { passedHeaders } from './headers.ts';
 
 const longestMessage = 2_048;
@@ -20,19 +21,26 @@ export function scrub(text: string, apiKey: string | undefined): string {
   return clean.length > longestMessage ? `${clean.slice(0, longestMessage - 1)}…` : clean;
 }
 
+/** A redirect, say: whoever answers so does it again. */
+export class UnfitStatus extends GatewayError {
+  constructor(status: number) {
+    super('upstream', 'upstream_invalid_response', `The upstream answered HTTP ${status}, which is no answer`);
+  }
+}
+
 /** An upstream's own error. It keeps the upstream's `code`, because programs look there for `context_length_exceeded`. */
 export class UpstreamError extends GatewayError {
-  readonly #code: string | undefined;
+  readonly code: string | undefined;
 
   constructor(error: GatewayError, code: string | undefined) {
     const { message, param, status, headers, cause } = error;
     super(error.kind, error.type, message, { param, status, headers, cause });
-    this.#code = code;
+    this.code = code;
   }
 
   override toJSON() {
     const { error } = super.toJSON();
-    return { error: { ...error, code: this.#code ?? error.code } };
+    return { error: { ...error, code: this.code ?? error.code } };
   }
 }
 
@@ -90,13 +98,7 @@ function errorFrom(error: unknown, { status, apiKey, headers }: Refusal): Gatewa
   if (status === 401 || status === 403) {
     return new GatewayError('upstream', 'upstream_auth_error', upstreamSays('refused the gateway’s credentials', text));
   }
-  if (status < 400) {
-    return new GatewayError(
-      'upstream',
-      'upstream_invalid_response',
-      `The upstream answered HTTP ${status}, which is no answer`,
-    );
-  }
+  if (status < 400) return new UnfitStatus(status);
   const { type, param, code } = said;
   const made = new GatewayError(
     kindFor(status),
@@ -105,6 +107,26 @@ function errorFrom(error: unknown, { status, apiKey, headers }: Refusal): Gatewa
     { status, headers, param: typeof param === 'string' ? scrub(param, apiKey).slice(0, 256) : undefined },
   );
   return new UpstreamError(made, typeof code === 'string' && plainName.test(code) ? code : undefined);
+}
+
+const pretences: Readonly<Partial<Record<FailureKind, readonly [status: number, code: string]>>> = {
+  context_window: [400, 'context_length_exceeded'],
+  content_policy: [400, 'content_policy_violation'],
+  rate_limit: [429, 'rate_limit_exceeded'],
+};
+
+/** A failure that an administrator has asked for, so as to see where calls go then. */
+export function pretended(kind: FailureKind): GatewayError {
+  const [status, code] = pretences[kind] ?? [500, 'internal_server_error'];
+  const error = new GatewayError(
+    kindFor(status),
+    'mock_testing_error',
+    'This attempt was to fail, as the request says',
+    {
+      status,
+    },
+  );
+  return new UpstreamError(error, code);
 }
 
 const upstreamSays = (what: string, text: string | undefined): string =>

@@ -39,16 +39,45 @@ export function headerText(text: string): string {
 
 export interface CallNames {
   readonly id: string;
+  /** Of the attempt's row: another than the call's when an earlier attempt has that. */
+  readonly callId: string;
   readonly deploymentId: string;
   readonly model: string;
   readonly version: string;
 }
 
 /** LiteLLM's headers about a call, without its cost; and the one in which OpenAI's clients look for a request's id. */
-export function callHeaders({ id, deploymentId, model, version }: CallNames): string[] {
-  const list = ['x-request-id', id, 'x-litellm-call-id', id, 'x-litellm-version', version];
+export function callHeaders({ id, callId, deploymentId, model, version }: CallNames): string[] {
+  const list = ['x-request-id', id, 'x-litellm-call-id', callId, 'x-litellm-version', version];
   if (deploymentId) list.push('x-litellm-model-id', headerText(deploymentId));
   if (model) list.push('x-litellm-model-group', headerText(model));
+  return list;
+}
+
+export interface CourseTaken {
+  readonly retries: number;
+  readonly fallbacks: number;
+  readonly durationMs: number;
+  readonly overheadMs: number;
+  readonly region: unknown;
+}
+
+/**
+ * LiteLLM's headers about how a call went. `x-litellm-model-api-base` is not among them: where an operator's upstreams
+ * are is nothing a key should tell, and the name of an internal host in it least of all.
+ */
+export function courseHeaders({ retries, fallbacks, durationMs, overheadMs, region }: CourseTaken): string[] {
+  const list = [
+    'x-litellm-attempted-retries',
+    String(retries),
+    'x-litellm-attempted-fallbacks',
+    String(fallbacks),
+    'x-litellm-response-duration-ms',
+    durationMs.toFixed(3),
+    'x-litellm-overhead-duration-ms',
+    overheadMs.toFixed(3),
+  ];
+  if (typeof region === 'string') list.push('x-litellm-model-region', headerText(region));
   return list;
 }
 

@@ -16,6 +16,8 @@ export interface ProxyLimits {
   readonly bodyMs: number;
   readonly connectMs: number;
   readonly firstByteMs: number;
+  /** Of a stream, where it is another. */
+  readonly streamFirstByteMs?: number | undefined;
   /** Silence between two pieces of an answer. */
   readonly idleMs: number;
   readonly totalMs: number;

@@ -1,4 +1,5 @@
 import { GatewayError } from '../kernel/errors.ts';
+import { trialFields, wishFields } from './wishes.ts';
 
 /** Fields of OpenAI's and Anthropic's APIs that every client sends: they need no closer look. */
 const everyday = new Set([
@@ -53,6 +54,7 @@ const everyday = new Set([
   'truncation',
   'user',
   'voice',
+  ...wishFields,
 ]);
 
 /**
@@ -72,6 +74,9 @@ const refused = new Set([
   'clientid',
   'clientsecret',
   'configurableclientsideauthparams',
+  'contentpolicyfallbacks',
+  'contextwindowfallbackdict',
+  'contextwindowfallbacks',
   'customhost',
   'customllmprovider',
   'defaultheaders',
@@ -125,6 +130,7 @@ const read = [
   'tags',
   'tools',
   'user',
+  ...wishFields,
 ];
 
 /**
@@ -136,10 +142,14 @@ const fold = (name: string): string => name.normalize('NFKC').toUpperCase().toLo
 const readFolded = new Set(read.map(fold));
 const usageFolded = fold('include_usage');
 
-/** Refuses a body that tries to take over what the operator decides. To drop such a field silently would be a lie. */
-export function refuseOverrides(names: readonly string[]): void {
+/**
+ * Refuses a body that tries to take over what the operator decides. To drop such a field silently would be a lie.
+ *
+ * @param options.mayTry whether it is an administrator's, who may try out what the gateway would do
+ */
+export function refuseOverrides(names: readonly string[], { mayTry = false } = {}): void {
   for (const name of names) {
-    if (everyday.has(name)) continue;
+    if (everyday.has(name) || (mayTry && trialFields.has(name))) continue;
     const folded = fold(name);
     if (readFolded.has(folded)) throw misspelled(name);
     if (!refused.has(folded) && !refusedFamilies.test(folded)) continue;

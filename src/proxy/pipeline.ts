@@ -1,13 +1,12 @@
-import { chargeOf, joinTags } from '../access/charge.ts';
-import type { Payer } from '../access/payers.ts';
-import { type Principal, standingsOf } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import { unknownModel } from './endpoints/json-request.ts';
-import { tagsOf } from './endpoints/tags.ts';
+import { authenticate, decide, findPayers, notThere, promptTokensOf, readRequest, startOf } from './admission.ts';
+import { attempt, restate, takeFallback } from './attempt.ts';
 import type { Exchange } from './exchange.ts';
 import { readBody } from './read-body.ts';
-import { Relay } from './relay.ts';
 import { usageOf } from './reported-usage.ts';
+import { readWishes } from './wishes.ts';
+
+export { authenticate };
 
 /** One step of an exchange. It returns a promise only when it has to wait. */
 export type Step = (exchange: Exchange) => Promise<void> | undefined | void;
@@ -23,11 +22,10 @@ export const modelCall: readonly Step[] = [
   authenticateAgain,
   parseBody,
   findPayers,
-  decide,
+  decideAll,
   route,
   reserve,
-  callUpstream,
-  relay,
+  attempt,
   settle,
   finish,
 ];
@@ -39,17 +37,6 @@ export async function run(steps: readonly Step[], exchange: Exchange): Promise<v
     if (waiting) await waiting;
     if (exchange.stopped) throw exchange.stopped;
   }
-}
-
-export function authenticate(exchange: Exchange): Promise<void> | undefined {
-  const found = exchange.context.deps.authenticate(exchange.request);
-  if (found instanceof Promise) return wait(exchange, found);
-  exchange.principal = found;
-  return undefined;
-}
-
-async function wait(exchange: Exchange, found: Promise<Principal>): Promise<void> {
-  exchange.principal = await found;
 }
 
 /** Before the body, which takes memory. After the credential, so that strangers do not take the places of others. */
@@ -68,61 +55,33 @@ function authenticateAgain(exchange: Exchange): Promise<void> | undefined {
 }
 
 function parseBody(exchange: Exchange): void {
-  const { body: bytes, request, handler, context, endpoint } = exchange;
-  exchange.asked = endpoint.read({
-    bytes,
-    url: request.url ?? '',
-    headers: request.headers,
-    parameter: handler.parameter,
-    limits: context.limits,
-  });
+  readRequest(exchange);
+  const { asked, request } = exchange;
+  exchange.wishes = readWishes(asked.fields, request.headers, asked.stream);
 }
 
-/** The customer and the tags a call is charged to, which its client names or its key and team have. */
-function findPayers(exchange: Exchange): Promise<void> | undefined {
-  const { asked, request, context } = exchange;
-  const principal = (exchange.principal = standingFor(exchange));
-  exchange.customer = principal.token?.customer ?? asked.endUser;
-  exchange.tags = joinTags(principal, asked.tags.concat(tagsOf(request.headers['x-litellm-tags'])));
-  const found = context.deps.payers({ customer: exchange.customer, tags: exchange.tags });
-  if (found instanceof Promise) return waitForPayers(exchange, found);
-  exchange.payers = found;
-  return undefined;
-}
-
-/** Of several teams of a token, its bearer calls in the first that has the model. */
-function standingFor({ principal, handler, asked, context }: Exchange): Principal {
-  const standings = standingsOf(principal);
-  if (standings.length === 1) return principal;
-  const call = { model: asked.model, route: handler.route };
-  return standings.find((each) => context.deps.allows(each, call.model, call.route)) ?? principal;
-}
-
-async function waitForPayers(exchange: Exchange, found: Promise<readonly Payer[]>): Promise<void> {
-  exchange.payers = await found;
-}
-
-/** Before the route, so that somebody with few models cannot find out which others there are. */
-function decide(exchange: Exchange): void {
-  const { context, principal, handler, asked, payers, tags } = exchange;
-  const { response } = asked;
-  // First of all, so that nobody learns by another answer that it is somebody's.
-  if (response && !context.deps.responseIds.isOwn(response.id, principal)) throw response.unknown(response.id);
-  const call = { model: asked.model, route: handler.route, path: handler.path, fields: asked.fields, payers };
-  exchange.model = context.deps.decide(principal, call);
-  exchange.charge = chargeOf(principal, { models: [exchange.model, asked.model], payers, tags });
+/** Where else a client wants to go must be open to it as well: it is told now, and not when it comes to that. */
+function decideAll(exchange: Exchange): void {
+  for (const name of exchange.wishes.fallbacks ?? []) {
+    restate(exchange, name);
+    decide(exchange, name);
+    if (!exchange.routed) throw notThere(exchange, name);
+  }
+  if (exchange.original) Object.assign(exchange, exchange.original);
+  decide(exchange);
 }
 
 function route(exchange: Exchange): void {
-  const { context, asked, endpoint, model, principal } = exchange;
-  const { response } = asked;
-  const { deployments } = context.deps;
-  const { teamId } = principal;
-  const target = response
-    ? deployments.findKeeper(response.kept.deploymentId, model, teamId, { isExact: endpoint.isFree === true })
-    : deployments.find(model, teamId);
-  if (!target) throw response?.unknown(response.id) ?? unknownModel(asked.model, endpoint.path);
-  exchange.target = target;
+  if (!exchange.routed) throw notThere(exchange, exchange.asked.model);
+  exchange.promptTokens = promptTokensOf(exchange);
+  exchange.goal = exchange.asked.model;
+  try {
+    exchange.take(exchange.routed);
+  } catch (thrown) {
+    // Nothing of it can be called now, which is one more way to fail.
+    if (!takeFallback(exchange, { kind: 'rate_limit' })) throw thrown;
+    exchange.course?.fallBack();
+  }
 }
 
 function reserve(exchange: Exchange): Promise<void> | undefined {
@@ -138,57 +97,15 @@ async function admitAfter(exchange: Exchange, waiting: Promise<void>): Promise<v
   if (exchange.stopped) return;
   await authenticate(exchange);
   await findPayers(exchange);
-  decide(exchange);
+  decide(exchange, exchange.goal);
   await exchange.context.deps.metering.prepare(exchange.charge);
   admit(exchange);
 }
 
 function admit(exchange: Exchange): void {
-  const { context, endpoint, asked, target, principal, charge, request } = exchange;
   // Whoever left meanwhile is not charged for a call that was never made.
   if (exchange.stopped) return;
-  exchange.promptTokens = endpoint.isFree
-    ? 0
-    : (asked.promptTokens ?? context.deps.counter.promptTokens(asked.fields, exchange.body.length));
-  exchange.admit(
-    context.deps.metering.begin({
-      requestId: exchange.id,
-      principal,
-      charge,
-      deployment: target.deployment,
-      model: exchange.model,
-      upstreamModel: target.upstreamModel,
-      callType: endpoint.callType,
-      stream: asked.stream,
-      startedAt: context.deps.now(),
-      requesterIp: context.deps.addressOf(request),
-      promptTokens: exchange.promptTokens,
-      maxCompletionTokens: asked.maxCompletionTokens,
-      answers: asked.answers,
-      units: asked.units,
-      serviceTier: asked.serviceTier,
-      endUser: exchange.customer,
-    }),
-  );
-}
-
-function callUpstream(exchange: Exchange): void {
-  const { context, id, endpoint, asked, target } = exchange;
-  const provider = context.providers.get(target.deployment.provider);
-  if (!provider) {
-    throw new GatewayError(
-      'upstream',
-      'upstream_misconfigured',
-      `No provider is called ${JSON.stringify(target.deployment.provider)}`,
-    );
-  }
-  exchange.relay = new Relay(exchange);
-  exchange.upstream = provider.send({ id, endpoint, asked, ...target }, exchange.relay);
-}
-
-/** Waits until all of the answer but its end has been passed on, or read. */
-function relay(exchange: Exchange): Promise<void> | undefined {
-  return exchange.relay?.whole;
+  exchange.admit(exchange.context.deps.metering.begin(startOf(exchange)));
 }
 
 /** Books the call before the client sees the end of the answer, so that no answer is ever unpaid. */
@@ -206,12 +123,9 @@ async function settleWhenCounted(exchange: Exchange, tokens: Promise<number>): P
 }
 
 function settleAs(exchange: Exchange, completionTokens: number): void {
-  exchange.settle({
-    status: 'success',
-    httpStatus: 200,
-    usage: usageOf(exchange, completionTokens),
-    firstByteAt: exchange.relay?.firstByteAt,
-  });
+  const usage = usageOf(exchange, completionTokens);
+  exchange.settle({ status: 'success', httpStatus: 200, usage, firstByteAt: exchange.relay?.firstByteAt });
+  exchange.lease?.release(usage ? usage.promptTokens + usage.completionTokens : 0);
 }
 
 function finish(exchange: Exchange): void {

@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../kernel/errors.ts';
 import type { RegisteredRoute } from '../kernel/route-policy.ts';
+import { Router } from '../routing/router.ts';
+import { plainRouting } from '../routing/routing-settings.ts';
 import type { ProxyContext, ProxyDeps } from './context.ts';
 import { type Called, Exchange, clientGone } from './exchange.ts';
 import { fail } from './failing.ts';
@@ -168,6 +170,10 @@ export function createProxy(deps: ProxyDeps) {
     limits,
     version,
     providers: createProviders(transport),
+    router: new Router({
+      settings: deps.routing ?? plainRouting,
+      ...(deps.tokenCost && { costOf: deps.tokenCost }),
+    }),
     calls: new Places(limits.inFlight),
     forms: new Places(limits.forms),
     usageWaits: new Places(limits.usageWaits),

@@ -67,6 +67,7 @@ export class Relay implements Receiver {
   start(status: number, headers: IncomingHttpHeaders): void {
     this.firstByteAt = this.#exchange.context.deps.now();
     this.answer = status >= 200 && status <= 299 ? 'accepted' : 'refused';
+    if (this.answer === 'accepted') this.#exchange.lease?.answered();
     this.#intake = intakeFor(this.#exchange, status, headers);
   }
 

@@ -1,5 +1,6 @@
 import { type ModelScope, plainScope } from '../access/decide.ts';
 import { accessGroupsOf, type Deployment, publicNameOf, teamOf } from '../models/deployment.ts';
+import type { GroupAlias } from '../routing/routing-settings.ts';
 
 /** Where a call goes. */
 export interface Target {
@@ -9,9 +10,16 @@ export interface Target {
 }
 
 /** Deployments behind one name. Its scope is what `decide` has to know of the model. */
-interface Group {
+export interface Group {
   readonly deployments: readonly Deployment[];
   readonly scope: ModelScope;
+}
+
+/** A name, and what stands behind it. */
+export interface Routed {
+  /** The name that is served: what an alias stands for. */
+  readonly name: string;
+  readonly group: Group;
 }
 
 interface Pattern extends Group {
@@ -36,14 +44,20 @@ export class DeploymentTable {
   #deployments: readonly Deployment[] = [];
   #shared: Names = none;
   #teams: ReadonlyMap<string, Names> = new Map();
+  #byId: ReadonlyMap<string, Deployment> = new Map();
+  readonly #aliases: ReadonlyMap<string, GroupAlias>;
 
-  constructor(deployments: readonly Deployment[] = []) {
+  /** @param aliases further names of models, which everybody may use for what they may call */
+  constructor(deployments: readonly Deployment[] = [], aliases: ReadonlyMap<string, GroupAlias> = new Map()) {
+    this.#aliases = aliases;
     this.replace(deployments);
   }
 
   replace(deployments: readonly Deployment[]): void {
     const byTeam = Map.groupBy(deployments, (deployment) => teamOf(deployment));
     this.#deployments = Object.freeze([...deployments]);
+    // One behind a pattern serves many names, so its id alone does not say which.
+    this.#byId = new Map(deployments.filter(({ name }) => !name.includes('*')).map((each) => [each.id, each]));
     this.#shared = namesOf(byTeam.get(undefined) ?? []);
     this.#teams = new Map(
       [...byTeam].flatMap(([team, own]) => (team === undefined ? [] : [[team, namesOf(own)] as const])),
@@ -56,7 +70,11 @@ export class DeploymentTable {
 
   /** The model names that can be listed, in the order they were configured; those of a team before everybody's. */
   names(teamId: string | null = null): readonly string[] {
-    return this.#both(teamId, ({ exact }) => [...exact.keys()]);
+    const shown = [...this.#aliases].flatMap(([name, { model, hidden }]) =>
+      !hidden && this.has(model, teamId) ? [name] : [],
+    );
+    const names = this.#both(teamId, ({ exact }) => [...exact.keys()]);
+    return shown.length === 0 ? names : [...new Set([...names, ...shown])];
   }
 
   patterns(teamId: string | null = null): readonly string[] {
@@ -68,47 +86,73 @@ export class DeploymentTable {
   }
 
   has(model: string, teamId: string | null = null): boolean {
-    return this.#group(model, teamId) !== undefined;
+    return this.resolve(model, teamId) !== undefined;
   }
 
-  /** What is to be known of a model before anybody may call it. */
+  /** What is to be known of a model before anybody may call it. Whoever may call a model may call it by its alias. */
   scopeOf(model: string, teamId: string | null): ModelScope {
-    return this.#group(model, teamId)?.scope ?? plainScope;
-  }
-
-  /** One of the deployments that serve a model: an exact name wins over a pattern, a longer pattern over a shorter. */
-  find(model: string, teamId: string | null = null): Target | undefined {
-    const group = this.#group(model, teamId);
-    const deployment = group && pick(group.deployments);
-    return deployment && targetOf(group, deployment, model);
+    const routed = this.resolve(model, teamId);
+    if (!routed) return plainScope;
+    const { name, group } = routed;
+    if (name === model) return group.scope;
+    return { ...group.scope, groups: new Set([...group.scope.groups, name]) };
   }
 
   /**
-   * Where something is that a deployment has left at its upstream: there, or for a call of another model, at one of the
-   * model's that has the same account.
+   * The deployments that serve a model: an exact name wins over a pattern, a longer pattern over a shorter. The id of a
+   * deployment stands for that one alone, as in LiteLLM; what is decided on is its name.
    */
-  findKeeper(
-    deploymentId: string,
-    model: string,
-    teamId: string | null,
-    { isExact }: { isExact: boolean },
-  ): Target | undefined {
-    const keeper = this.#deployments.find(({ id }) => id === deploymentId);
-    if (!keeper) return undefined;
-    if (isExact) return { deployment: keeper, upstreamModel: keeper.upstreamModel };
-    const group = this.#group(model, teamId);
-    const deployment = group && pick(group.deployments.filter((each) => isSameAccount(each, keeper)));
-    return deployment && targetOf(group, deployment, model);
+  resolve(model: string, teamId: string | null = null): Routed | undefined {
+    const name = this.#aliases.get(model)?.model ?? model;
+    const group = this.#exact(name, teamId);
+    if (group) return { name, group };
+    return this.#single(name, teamId) ?? this.#matching(name, teamId);
   }
 
-  #group(model: string, teamId: string | null): Group | Pattern | undefined {
+  /** Any one of the deployments that serve a model, for whoever wants to know what a call would be like. */
+  find(model: string, teamId: string | null = null): Target | undefined {
+    const routed = this.resolve(model, teamId);
+    const [deployment] = routed?.group.deployments ?? [];
+    return routed && deployment && targetOf(routed, deployment);
+  }
+
+  /**
+   * Where something is that a deployment has left at its upstream: there, or for a call of another model, at those of the
+   * model's that have the same account.
+   */
+  keepers(
+    deploymentId: string,
+    model: string,
+    { teamId, isExact }: { readonly teamId: string | null; readonly isExact: boolean },
+  ): Routed | undefined {
+    const keeper = this.#byId.get(deploymentId);
+    if (!keeper) return undefined;
+    if (isExact) return { name: publicNameOf(keeper), group: groupOf([keeper]) };
+    const routed = this.resolve(model, teamId);
+    if (!routed) return undefined;
+    const deployments = routed.group.deployments.filter((each) => isSameAccount(each, keeper));
+    return deployments.length === 0 ? undefined : { ...routed, group: { ...routed.group, deployments } };
+  }
+
+  #exact(model: string, teamId: string | null): Group | undefined {
     const own = teamId === null ? undefined : this.#teams.get(teamId);
-    return (
-      own?.exact.get(model) ??
-      this.#shared.exact.get(model) ??
+    return own?.exact.get(model) ?? this.#shared.exact.get(model);
+  }
+
+  #single(id: string, teamId: string | null): Routed | undefined {
+    const deployment = this.#byId.get(id);
+    if (!deployment) return undefined;
+    const team = teamOf(deployment);
+    if (team !== undefined && team !== teamId) return undefined;
+    return { name: publicNameOf(deployment), group: groupOf([deployment]) };
+  }
+
+  #matching(model: string, teamId: string | null): Routed | undefined {
+    const own = teamId === null ? undefined : this.#teams.get(teamId);
+    const group =
       own?.patterns.find((pattern) => matches(pattern, model)) ??
-      this.#shared.patterns.find((pattern) => matches(pattern, model))
-    );
+      this.#shared.patterns.find((pattern) => matches(pattern, model));
+    return group && { name: model, group };
   }
 
   #both(teamId: string | null, of: (names: Names) => readonly string[]): readonly string[] {
@@ -117,9 +161,10 @@ export class DeploymentTable {
   }
 }
 
-function targetOf(group: Group | Pattern, deployment: Deployment, model: string): Target {
+/** Where a call of a model goes at one of its deployments. */
+export function targetOf({ name, group }: Routed, deployment: Deployment): Target {
   if (!isPattern(group)) return { deployment, upstreamModel: deployment.upstreamModel };
-  const matched = model.slice(group.prefix.length, model.length - group.suffix.length);
+  const matched = name.slice(group.prefix.length, name.length - group.suffix.length);
   // A function, because in a replacement text `$&` and its kind have a meaning of their own.
   return { deployment, upstreamModel: deployment.upstreamModel.replace('*', () => matched) };
 }
@@ -158,10 +203,4 @@ function toPattern(name: string, group: Group): Pattern {
 
 function matches({ prefix, suffix }: Pattern, model: string): boolean {
   return model.length > prefix.length + suffix.length && model.startsWith(prefix) && model.endsWith(suffix);
-}
-
-/** Evenly at random. Weights and cool-downs come with retries, not before. */
-function pick(deployments: readonly Deployment[]): Deployment | undefined {
-  if (deployments.length === 1) return deployments[0];
-  return deployments[Math.floor(Math.random() * deployments.length)];
 }

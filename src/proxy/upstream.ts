@@ -94,6 +94,7 @@ export class Transport {
     receiver: Receiver,
   ): UpstreamCall {
     const { deployment, asked, path, fit } = request;
+    const { firstByteMs, streamFirstByteMs = firstByteMs, idleMs } = this.#limits;
     const call = new HttpCall(receiver);
     const waitMs = secondsOf(
       deployment.params[asked.stream ? 'stream_timeout' : 'timeout'] ?? deployment.params['timeout'],
@@ -115,8 +116,8 @@ export class Transport {
           request.id,
         ],
         body: body.length > 0 ? body : null,
-        headersTimeout: waitMs ?? this.#limits.firstByteMs,
-        bodyTimeout: this.#limits.idleMs,
+        headersTimeout: request.firstByteMs ?? waitMs ?? (asked.stream ? streamFirstByteMs : firstByteMs),
+        bodyTimeout: idleMs,
       },
       call,
     );

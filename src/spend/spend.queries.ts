@@ -31,6 +31,8 @@ export interface SpendRow {
   readonly provider: string;
   readonly call_type: string;
   readonly stream: boolean;
+  /** Null in rows of versions that made one only. */
+  readonly attempts: number | null;
   readonly status: string;
   readonly http_status: number;
   readonly error: string | null;

@@ -120,6 +120,27 @@ const wrong: readonly (readonly [string, string, RegExp])[] = [
     'general_settings: {allowed_ips: []}',
     /allowed_ips must be one value or a list of at least one/,
   ],
+  [
+    'a strategy nobody has',
+    'router_settings: {routing_strategy: fastest}',
+    /must be one of simple-shuffle, least-busy/,
+  ],
+  ['too many retries', 'litellm_settings: {num_retries: 11}', /must be a whole number from 0 to 10/],
+  [
+    'fallbacks that are no list',
+    'router_settings: {fallbacks: {a: [b]}}',
+    /must be a list such as \[\{model: \[other\]\}\]/,
+  ],
+  ['a fallback that is no name', 'litellm_settings: {context_window_fallbacks: [{a: [1]}]}', /must be a name/],
+  ['default fallbacks that are one name', 'litellm_settings: {default_fallbacks: b}', /must be a list of names/],
+  ['an alias of nothing', 'router_settings: {model_group_alias: {a: {hidden: true}}}', /must be the name of a model/],
+  [
+    'a policy nobody has',
+    'router_settings: {retry_policy: {RateLimitRetries: 1}}',
+    /did you mean RateLimitErrorRetries\?/,
+  ],
+  ['a weight that is none', model('model: mock/x, weight: heavy'), /weight must be a number, and not negative/],
+  ['tags that are no list', model('model: mock/x, tags: a'), /tags must be a list of names/],
   ['a file that is a list', '- 1', /the file must hold a mapping/],
 ];
 for (const [name, yaml, expected] of wrong) {
@@ -135,8 +156,8 @@ test('what LiteLLM has and we do not serve is warned of, by key and line, and wh
   const { warnings } = loadYaml(
     `
 router_settings:
-  routing_strategy: least-busy
-  num_retries: null
+  cache_responses: true
+  max_retries: null
 general_settings:
   public_routes: ["/spend"]
 guardrails: []
@@ -144,7 +165,7 @@ environment_variables:
   LANGFUSE_SECRET_KEY: x
 model_list:
   - model_name: a
-    litellm_params: {model: x, rpm: 5, aws_region_name: eu}
+    litellm_params: {model: x, itpm: 5, aws_region_name: eu}
     model_info: {access_windows: [g]}
 `,
   );
@@ -152,15 +173,33 @@ model_list:
     ({ where, key, message }) => `${where.replace(/^.*\/config\.yaml/, '')} ${key} ${message}`,
   );
   assert.deepEqual(shown, [
-    ':3:3 router_settings.routing_strategy is LiteLLM’s; gatewayctl does not serve it, and it has no effect',
+    ':3:3 router_settings.cache_responses is LiteLLM’s; gatewayctl does not serve it, and it has no effect',
     ':6:3 general_settings.public_routes restricts something in LiteLLM; gatewayctl does not serve it, and it restricts nothing here',
     ':7:1 guardrails restricts something in LiteLLM; gatewayctl does not serve it, and it restricts nothing here',
-    ':12:32 litellm_params.rpm is LiteLLM’s; gatewayctl does not serve it, and it has no effect',
-    ':12:40 litellm_params.aws_region_name is LiteLLM’s; gatewayctl does not serve it, and it has no effect',
+    ':12:32 litellm_params.itpm is LiteLLM’s; gatewayctl does not serve it, and it has no effect',
+    ':12:41 litellm_params.aws_region_name is LiteLLM’s; gatewayctl does not serve it, and it has no effect',
     ':13:18 model_info.access_windows restricts something in LiteLLM; gatewayctl does not serve it, and it restricts nothing here',
     ':12:21 litellm_params.api_key is missing, and OPENAI_API_KEY is not set',
     ':9:24 environment_variables.LANGFUSE_SECRET_KEY is used by no os.environ/ reference in this file',
   ]);
+});
+
+test('a fallback or an alias that leads to no model of the file is warned of', () => {
+  const { warnings } = loadYaml(`
+model_list:
+  - {model_name: a, litellm_params: {model: mock/a}, model_info: {id: the-id}}
+  - {model_name: mock/*, litellm_params: {model: mock/*}}
+router_settings:
+  fallbacks: [{a: [mock/x, the-id, short, b]}]
+  model_group_alias: {short: a, long: c}
+`);
+  assert.deepEqual(
+    warnings.map(({ where, key, message }) => `${where.replace(/^.*\/config\.yaml/, '')} ${key} ${message}`),
+    [
+      ':6:14 router_settings.fallbacks leads to "b", which is not in model_list: the database must have it',
+      ':7:22 router_settings.model_group_alias leads to "c", which is not in model_list: the database must have it',
+    ],
+  );
 });
 
 test('OPENAI_API_KEY goes to nobody but OpenAI', () => {

@@ -69,7 +69,7 @@ const toTheLeft = (noun: string): string[] => nouns.slice(0, nouns.indexOf(noun)
 /** Whether a file of ours may load another of ours from a different room. */
 const arrows: Readonly<Record<string, (to: string, from: string) => boolean>> = {
   kernel: () => false,
-  config: (to) => roomOf(to) === 'kernel' || to === 'models/deployment.ts',
+  config: (to) => roomOf(to) === 'kernel' || to === 'models/deployment.ts' || to === 'routing/routing-settings.ts',
   db: (to) => roomOf(to) === 'kernel',
   ...Object.fromEntries(
     [...nouns, 'models', 'credentials'].map((noun) => [
@@ -86,7 +86,9 @@ const arrows: Readonly<Record<string, (to: string, from: string) => boolean>> = 
   access: (to) => ['kernel', 'db'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
   jwt: (to) => ['kernel', 'egress', 'db', 'access'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
   metering: (to) => ['kernel', 'db', 'access'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
-  proxy: (to) => ['kernel', 'egress', 'metering', 'access'].includes(roomOf(to)) || to === 'models/deployment.ts',
+  routing: (to) => roomOf(to) === 'kernel' || to === 'metering/sliding-count.ts',
+  proxy: (to) =>
+    ['kernel', 'egress', 'metering', 'access', 'routing'].includes(roomOf(to)) || to === 'models/deployment.ts',
   explain: (to) => ['kernel', 'access', 'metering', 'proxy'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
   daemon: (to) => roomOf(to) === 'kernel' || to === 'operations.ts',
   cli: (to) => ['kernel', 'docs'].includes(roomOf(to)) || to === 'operations.ts',

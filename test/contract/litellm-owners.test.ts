@@ -108,7 +108,7 @@ const walk: readonly Row[] = [
     200,
     { '': model, model_info: modelInfo, litellm_params: 'model' },
   ],
-  ['POST /model/new', { model_name: 'four', litellm_params: { ...openai, rpm: 5 } }, 400, refused],
+  ['POST /model/new', { model_name: 'four', litellm_params: { ...openai, itpm: 5 } }, 400, refused],
   [
     'POST /model/new?if_not_exists=true',
     { model_name: 'local', litellm_params: { model: 'meta/llama', custom_llm_provider: 'openai', tpm: null } },

@@ -77,6 +77,41 @@ describe('metering', () => {
     await metering[Symbol.asyncDispose]();
   });
 
+  test('lets a further attempt take the place of one that cost nothing, if there is room for it', async () => {
+    const { metering } = await aMetering(database.pool);
+    const found = await enrolled({ max: 20_000n });
+    const limit = { entity: 'key', id: found.keyId, label: 'k', requests: 1, tokens: null, parallel: 1 } as const;
+    const principal = { ...found, rates: [limit] };
+    await metering.prepare(principal);
+    const start = aStart({ principal, promptTokens: 10, maxCompletionTokens: 5 });
+    const call = metering.begin(start);
+    const at = (id: string, price: number) =>
+      aDeployment({ id, info: { input_cost_per_token: price, output_cost_per_token: price } });
+    assert.throws(
+      () => call.redirect({ ...start, deployment: at('dear', 1e-5), attempts: 2 }),
+      (error: GatewayError) => error.type === 'budget_exceeded',
+    );
+    // What was refused has changed nothing: the room is still this call's, and nobody else's.
+    assert.throws(
+      () => metering.begin(start),
+      (error: GatewayError) => error.kind === 'limited',
+    );
+    call.redirect({ ...start, deployment: at('cheap', 1e-6), attempts: 2 });
+    assert.throws(
+      () => metering.begin(start),
+      (error: GatewayError) => error.type === 'throttling_error',
+    );
+    assert.equal(call.settle(success({ promptTokens: 10, completionTokens: 5 })).cost, 15_000n);
+    await until(() => metering.backlog === 0);
+    const { rows } = await database.pool.query(
+      'select model_id, attempts, spend from gatewayctl.spend_logs where request_id = $1',
+      [start.requestId],
+    );
+    assert.deepEqual(rows, [{ model_id: 'cheap', attempts: 2, spend: '15000' }]);
+    await assertSumsAreExact(database.pool);
+    await metering[Symbol.asyncDispose]();
+  });
+
   test('settles a call once, whatever is said of it later', async () => {
     const { metering } = await aMetering(database.pool);
     const principal = await enrolled();

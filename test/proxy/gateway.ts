@@ -11,6 +11,7 @@ import { createProxy } from '../../src/proxy/proxy.ts';
 import type { Proxy, ProxyDeps } from '../../src/proxy/proxy.ts';
 import { ResponseIds } from '../../src/proxy/response-ids.ts';
 import { DeploymentTable } from '../../src/proxy/routing.ts';
+import { plainRouting, type RoutingSettings } from '../../src/routing/routing-settings.ts';
 
 export const aPrincipal: Principal = {
   ...unlimited,
@@ -42,7 +43,8 @@ export function aDeployment(given: Partial<Deployment> = {}): Deployment {
 
 /** A call as the books have it. */
 export interface Booking {
-  readonly start: CallStart;
+  /** Of the latest attempt that it is of. */
+  start: CallStart;
   readonly outcomes: CallOutcome[];
   readonly checkpoints: number[];
 }
@@ -56,8 +58,9 @@ export interface Answer {
   readonly complete: boolean;
 }
 
-export interface GatewayOptions extends Partial<Omit<ProxyDeps, 'deployments'>> {
+export interface GatewayOptions extends Partial<Omit<ProxyDeps, 'deployments' | 'routing'>> {
   readonly deployments?: readonly Deployment[];
+  readonly routing?: Partial<RoutingSettings>;
 }
 
 export interface SendOptions {
@@ -78,7 +81,7 @@ export class Gateway {
   readonly #open = new Set<ClientRequest>();
   settlement: Settlement = { cost: 1_500_000n, priceSource: 'catalogue', keySpend: 2_500_000_000n };
 
-  constructor({ deployments = [aDeployment()], ...deps }: GatewayOptions) {
+  constructor({ deployments = [aDeployment()], routing = {}, ...deps }: GatewayOptions) {
     this.proxy = createProxy({
       authenticate: () => aPrincipal,
       addressOf: () => '127.0.0.1',
@@ -86,7 +89,8 @@ export class Gateway {
       decide: (_, { model }) => model,
       allows: () => true,
       metering: { prepare: () => undefined, begin: (start) => this.#begin(start) },
-      deployments: new DeploymentTable(deployments),
+      deployments: new DeploymentTable(deployments, routing.aliases),
+      routing: { ...plainRouting, ...routing },
       now: () => new Date(),
       log: (level, message, fields) => this.logged.push(`${level} ${message} ${JSON.stringify(fields)}`),
       version: '1.2.3',
@@ -180,6 +184,7 @@ export class Gateway {
     const booking: Booking = { start, outcomes: [], checkpoints: [] };
     this.bookings.push(booking);
     return {
+      redirect: (next) => void (booking.start = next),
       checkpoint: (tokens) => booking.checkpoints.push(tokens),
       settle: (outcome) => {
         booking.outcomes.push(outcome);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { surveyJson } from '../../src/kernel/json-survey.ts';
 import { spliceJson } from '../../src/proxy/json-splice.ts';
 import { createRequestId } from '../../src/proxy/request-id.ts';
-import { DeploymentTable } from '../../src/proxy/routing.ts';
+import { DeploymentTable, targetOf } from '../../src/proxy/routing.ts';
 import { chatEvents } from '../../src/proxy/events/chat-events.ts';
 import { SseScanner } from '../../src/proxy/sse.ts';
 import { aDeployment } from './gateway.ts';
@@ -148,20 +148,37 @@ test('what a deployment has left at its upstream is looked for there, and by ano
     aDeployment({ id: 'other', name: 'new-*', upstreamModel: '*', ...account, apiKey: 'b' }),
   ]);
   const found = (keeper: string, model: string, isExact: boolean) => {
-    const target = table.findKeeper(keeper, model, null, { isExact });
-    return target && [target.deployment.id, target.upstreamModel];
+    const routed = table.keepers(keeper, model, { teamId: null, isExact });
+    return routed?.group.deployments.map((each) => [each.id, targetOf(routed, each).upstreamModel]);
   };
-  for (let turn = 0; turn < 20; turn++) assert.deepEqual(found('maker', 'new-x', false), ['same', 'x']);
-  assert.deepEqual(found('maker', 'old', false), ['maker', 'gpt-4o-2024-08-06']);
-  assert.deepEqual(found('maker', 'gone', true), ['maker', 'gpt-4o-2024-08-06']);
+  assert.deepEqual(found('maker', 'new-x', false), [['same', 'x']]);
+  assert.deepEqual(found('maker', 'old', false), [['maker', 'gpt-4o-2024-08-06']]);
+  assert.deepEqual(found('maker', 'gone', true), [['maker', 'gpt-4o-2024-08-06']]);
   assert.equal(found('maker', 'gone', false), undefined);
   assert.equal(found('nobody', 'old', true), undefined);
 });
 
-test('calls are spread over the deployments of a name', () => {
-  const table = new DeploymentTable(['1', '2', '3'].map((id) => aDeployment({ id, name: 'a' })));
-  const used = new Set(Array.from({ length: 500 }, () => table.find('a')?.deployment.id));
-  assert.equal(used.size, 3);
+test('the id of a deployment stands for it alone, and for nobody of another team', () => {
+  const table = new DeploymentTable([
+    aDeployment({ id: 'one', name: 'a' }),
+    aDeployment({ id: 'two', name: 'a' }),
+    aDeployment({ id: 'own', name: 'b', info: { team_id: 't' } }),
+    aDeployment({ id: 'any', name: 'openai/*', upstreamModel: '*' }),
+  ]);
+  const found = (model: string, team: string | null = null) => {
+    const routed = table.resolve(model, team);
+    return routed && [routed.name, ...routed.group.deployments.map(({ id }) => id)];
+  };
+  assert.deepEqual(
+    [found('two'), found('a')],
+    [
+      ['a', 'two'],
+      ['a', 'one', 'two'],
+    ],
+  );
+  assert.deepEqual([found('own'), found('own', 'u'), found('own', 't')], [undefined, undefined, ['b', 'own']]);
+  assert.equal(found('any'), undefined);
+  assert.ok(table.scopeOf('two', null).groups.has('a'), 'whoever may call the name may call it by its id');
 });
 
 test('request ids are distinct and grow with time', () => {

@@ -63,6 +63,8 @@ export interface RequestSource {
   /** The model named in the request's path, which wins over the body's, as it does in LiteLLM. */
   readonly parameter: string | undefined;
   readonly limits: ProxyLimits;
+  /** Whether it may have the fields that try out what the gateway would do: an administrator's. */
+  readonly mayTry?: boolean;
 }
 
 /** A whole answer, as far as the gateway needs to know. */

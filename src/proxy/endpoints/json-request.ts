@@ -6,6 +6,7 @@ import type { Units } from '../../metering/units.ts';
 import { type Members, spliceJson } from '../json-splice.ts';
 import type { ProxyLimits } from '../limits.ts';
 import { refuseOverrides } from '../overrides.ts';
+import { hasWishes, withoutWishes } from '../wishes.ts';
 import type { Fit, ModelRequest, NamedResponse, RequestSource } from './endpoint.ts';
 import { readTags, storable, takesTagsOut, withoutTags } from './tags.ts';
 
@@ -79,8 +80,8 @@ export class JsonRequest implements ModelRequest {
   bodyFor(upstreamModel: string, fit?: Fit): Buffer {
     const { fields, survey, bytes } = this.#body;
     const members: Members = [['model', JSON.stringify(upstreamModel)], ...this.#members];
-    if (fit || takesTagsOut(fields) || !canSplice(this.#body, members)) {
-      const rest = withoutTags(fields);
+    if (fit || takesTagsOut(fields) || hasWishes(fields) || !canSplice(this.#body, members)) {
+      const rest = withoutWishes(withoutTags(fields));
       for (const [name, json] of members) rest[name] = JSON.parse(json);
       return Buffer.from(JSON.stringify(fit ? fit(rest) : rest));
     }
@@ -89,10 +90,14 @@ export class JsonRequest implements ModelRequest {
 }
 
 /** @throws GatewayError 400 when it is no JSON object, nested too deep, or names what is the operator's to set */
-export function readJson({ bytes, limits }: Pick<RequestSource, 'bytes' | 'limits'>): JsonBody {
+export function readJson({
+  bytes,
+  limits,
+  mayTry = false,
+}: Pick<RequestSource, 'bytes' | 'limits' | 'mayTry'>): JsonBody {
   const survey = surveyWithin(bytes, limits);
   const fields = parse(bytes);
-  refuseOverrides(Object.keys(fields));
+  refuseOverrides(Object.keys(fields), { mayTry });
   return { bytes, survey, fields };
 }
 

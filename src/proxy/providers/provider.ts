@@ -10,6 +10,8 @@ export interface UpstreamRequest {
   readonly upstreamModel: string;
   readonly endpoint: Endpoint;
   readonly asked: ModelRequest;
+  /** How long the client waits for the first byte, where it has said so. */
+  readonly firstByteMs?: number | undefined;
 }
 
 /** Who is told what comes back, in this order: sent, start, data…, end. `fail` may come at any point and is the last. */
