@@ -178,7 +178,10 @@ function noteRefusal({ id, goal, context }: Exchange, wanted: string, error: Gat
 async function bookFailed(exchange: Exchange, error: GatewayError, promptTokens: number): Promise<void> {
   exchange.onStop = undefined;
   if (isPaid(exchange, error)) {
-    await settleAttempt(exchange, error, { reason: error, goesOn: true, promptTokens });
+    const { promptTokens: ofNext } = exchange;
+    exchange.promptTokens = promptTokens;
+    await settleAttempt(exchange, error, { reason: error, goesOn: true });
+    exchange.promptTokens = ofNext;
     exchange.callId = `${exchange.id}-${exchange.attempts + 1}`;
     exchange.startedAt = undefined;
   }

@@ -217,10 +217,10 @@ export class Exchange {
 
   /** Puts the client's names into an answer, or into the data of an event, where those of the upstream stand. */
   get rename(): ((json: Buffer) => Buffer) | undefined {
-    const { endpoint, asked, target, principal, context } = this;
+    const { endpoint, asked, goal: model, target, principal, context } = this;
     const { rename } = endpoint;
     if (!rename) return undefined;
-    const { response, model } = asked;
+    const { response } = asked;
     const deploymentId = target.deployment.id;
     const nameFor = (upstreamId: string): string =>
       upstreamId === response?.kept.upstreamId

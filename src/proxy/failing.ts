@@ -53,20 +53,18 @@ interface Ending {
   readonly reason: GatewayError;
   /** Whether the call has another attempt. */
   readonly goesOn: boolean;
-  /** Of this attempt, where the exchange has those of the next one already. */
-  readonly promptTokens?: number;
 }
 
 /** Books a failed attempt. */
 export async function settleAttempt(exchange: Exchange, error: GatewayError, ending: Ending): Promise<void> {
-  const { relay, usage, asked, endpoint } = exchange;
-  const { reason, goesOn, promptTokens = exchange.promptTokens } = ending;
+  const { relay } = exchange;
+  const { reason, goesOn } = ending;
   const isInterrupted = isPaid(exchange, reason);
   const counted = isInterrupted && !relay?.isUsageFinal ? ((await relay?.completionTokens()) ?? 0) : 0;
   exchange.settle({
     status: isInterrupted ? 'interrupted' : 'failure',
     httpStatus: exchange.isAnswering && error !== clientGone ? 200 : error.status,
-    usage: isInterrupted ? usageOf({ usage, relay, promptTokens, asked, endpoint }, counted) : undefined,
+    usage: isInterrupted ? usageOf(exchange, counted) : undefined,
     error: error.type,
     goesOn,
     firstByteAt: relay?.firstByteAt,

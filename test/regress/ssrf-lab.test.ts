@@ -35,7 +35,7 @@ before(async () => {
   const env = Object.fromEntries(proxies.map((name) => [name, `http://127.0.0.1:${trap.port}`]));
   gateway = await startGateway({
     args: ['--config', join(dir, 'config.yaml')],
-    env: { ...env, NODE_USE_ENV_PROXY: '1', no_proxy: '' },
+    env: { ...env, NODE_USE_ENV_PROXY: '1', GATEWAYCTL_NUM_RETRIES: '0', no_proxy: '' },
   });
   key = (await gateway.request('POST', '/key/generate', { body: {} })).body.key;
 });

@@ -45,7 +45,10 @@ export async function observedDaemon() {
       throw new GatewayError('forbidden', 'model_access_denied', 'No model is for anybody');
     },
     allows: ({ keyId }) => {
-      ran.push({ probe: probeOf(keyId), paths: ['/v1/models', '/models', '/v1/models/:model', '/models/:model'] });
+      ran.push({
+        probe: probeOf(keyId),
+        paths: ['/v1/models', '/models', '/v1/models/:model', '/models/:model', '/utils/token_counter'],
+      });
       return true;
     },
   });
