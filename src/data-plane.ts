@@ -5,6 +5,7 @@ import { Authenticator } from './access/authenticate.ts';
 import { addressOf } from './kernel/client.ts';
 import { maskedCredential } from './access/credential.ts';
 import { allows, requireCall } from './access/decide.ts';
+import { requirePassed } from './access/pass-through.ts';
 import { KeyCache } from './access/key-cache.ts';
 import { Payers } from './access/payers.ts';
 import type { Principal } from './access/principal.ts';
@@ -22,6 +23,7 @@ import { Metering } from './metering/metering.ts';
 import type { Deployment } from './models/deployment.ts';
 import { loadDeployments } from './models/model.queries.ts';
 import { noTokens, openTokens } from './open-tokens.ts';
+import { PassThroughRoutes } from './passthrough/routes.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { DeploymentTable } from './proxy/routing.ts';
 import type { ServeParts } from './serve.ts';
@@ -139,8 +141,15 @@ export async function createDataPlane(parts: DataPlaneParts) {
       deployments.scopeOf(model, teamId);
   const authenticate = async (request: IncomingMessage, path: string) =>
     actorOf(await authenticator.authenticate(request, { mayBeStale: false }), path);
+  const passThrough = new PassThroughRoutes({
+    variable: (name) => runtime.env[name],
+    decide: (principal, call) => requirePassed(principal, call, settings.modelAccessStatus),
+    isPriced: (deployment, model) => metering.gauge.prices.of(deployment, model, now()).source !== 'unpriced',
+    keyHeader: settings.keyHeaderName,
+  });
   const proxy = opened.use(
     createProxy({
+      further: passThrough,
       addressOf: whereFrom,
       authenticate: (request) => authenticator.authenticate(request, { mayBeStale: true }),
       payers: (named) => payers.find(named),

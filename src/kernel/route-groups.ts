@@ -13,6 +13,22 @@ export const routeGroups = {
     '/v1/models/:model',
     '/models/:model',
   ],
+  mapped_pass_through_routes: [
+    '/openai/*',
+    '/anthropic/*',
+    '/azure/*',
+    '/gemini/*',
+    '/vertex_ai/*',
+    '/vertex-ai/*',
+    '/bedrock/*',
+    '/cohere/*',
+    '/mistral/*',
+    '/vllm/*',
+    '/assemblyai/*',
+    '/groq/*',
+    '/together/*',
+    '/langfuse/*',
+  ],
   info_routes: [
     '/key/info',
     '/v2/key/info',
@@ -78,7 +94,7 @@ export const routeGroups = {
 } as const satisfies Record<string, readonly `/${string}`[]>;
 
 /** What `llm_api_routes` stands for: every route that calls a model. */
-const llmGroups = ['openai_routes'] as const;
+const llmGroups = ['openai_routes', 'mapped_pass_through_routes'] as const;
 
 const groupsOf: Readonly<Record<string, readonly string[]>> = {
   ...routeGroups,

@@ -4,7 +4,7 @@ import type { Allowance } from './rate-limiter.ts';
 import type { Usage } from './usage.ts';
 
 /** LiteLLM's names for the kinds of calls, as its spend logs have them. */
-export type CallType = 'chat_completion' | 'text_completion' | 'embedding' | 'moderation';
+export type CallType = 'chat_completion' | 'text_completion' | 'embedding' | 'moderation' | 'pass_through_endpoint';
 
 /** What is known of a call before it goes out. */
 export interface CallStart {

@@ -6,7 +6,10 @@ import type { Call, CallStart } from '../metering/call.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { Provider } from './providers/provider.ts';
 import type { Places } from './places.ts';
+import type { Handler } from './proxy.ts';
+import type { RegisteredRoute } from '../kernel/route-policy.ts';
 import type { DeploymentTable } from './routing.ts';
+import type { Transport } from './upstream.ts';
 
 /** What the data plane needs of the rest of the house. */
 export interface ProxyDeps {
@@ -28,6 +31,13 @@ export interface ProxyDeps {
   /** Of gatewayctl; goes into `x-litellm-version` and the user agent. */
   readonly version?: string;
   readonly counter: TokenCounter;
+  /** Routes that come behind those of the proxy itself. */
+  readonly further?: FurtherRoutes | undefined;
+}
+
+export interface FurtherRoutes {
+  readonly routes: readonly RegisteredRoute[];
+  match(method: string, path: string): Handler | undefined;
 }
 
 /** Counts, or guesses, what no upstream has counted. */
@@ -53,6 +63,7 @@ export interface ProxyContext {
   readonly limits: ProxyLimits;
   readonly version: string;
   readonly providers: ReadonlyMap<string, Provider>;
+  readonly transport: Transport;
   readonly isDraining: boolean;
   /** For calls under way. */
   readonly calls: Places;

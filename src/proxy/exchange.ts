@@ -147,7 +147,11 @@ export class Exchange {
 
   /** The upstream's headers that the client may see: none about limits where it has its own. */
   passedHeaders(headers: IncomingHttpHeaders): string[] {
-    return passedHeaders(headers, { withLimits: this.#call?.allowance === undefined });
+    return passedHeaders(headers, { withLimits: !this.hasOwnLimits });
+  }
+
+  get hasOwnLimits(): boolean {
+    return this.#call?.allowance !== undefined;
   }
 
   /** Whether it was admitted and is not booked yet. */

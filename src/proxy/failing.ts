@@ -16,6 +16,8 @@ export async function fail(exchange: Exchange, thrown: unknown): Promise<void> {
   report(exchange, error);
   if (exchange.response.destroyed || exchange.response.writableEnded) return;
   if (exchange.isAnswering) {
+    // Of bytes that are not ours the cut connection says that they are not all: an event of ours could be part of a file.
+    if (exchange.relay?.isRaw) return void exchange.response.destroy();
     // Never a made-up finish: the error event is what tells a broken stream from a whole one.
     exchange.end(`data: ${JSON.stringify(error)}\n\ndata: [DONE]\n\n`);
     return;

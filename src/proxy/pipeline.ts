@@ -53,7 +53,7 @@ async function wait(exchange: Exchange, found: Promise<Principal>): Promise<void
 }
 
 /** Before the body, which takes memory. After the credential, so that strangers do not take the places of others. */
-function takePlace(exchange: Exchange): void {
+export function takePlace(exchange: Exchange): void {
   if (exchange.enter()) return;
   throw new GatewayError('unavailable', 'overloaded', 'The gateway has as many calls under way as it can take', {
     headers: { 'retry-after': '1' },
@@ -61,7 +61,7 @@ function takePlace(exchange: Exchange): void {
 }
 
 /** A client that withholds its body keeps nothing of a key that was blocked or deleted meanwhile. */
-function authenticateAgain(exchange: Exchange): Promise<void> | undefined {
+export function authenticateAgain(exchange: Exchange): Promise<void> | undefined {
   if (performance.now() - exchange.startedMs <= exchange.context.limits.trustMs) return undefined;
   return authenticate(exchange);
 }
@@ -77,7 +77,7 @@ function parseBody(exchange: Exchange): void {
 }
 
 /** The customer and the tags a call is charged to, which its client names or its key and team have. */
-function findPayers(exchange: Exchange): Promise<void> | undefined {
+export function findPayers(exchange: Exchange): Promise<void> | undefined {
   const { asked, request, context } = exchange;
   const principal = (exchange.principal = standingFor(exchange));
   exchange.customer = principal.token?.customer ?? asked.endUser;
@@ -173,7 +173,7 @@ function callUpstream(exchange: Exchange): void {
 }
 
 /** Waits until all of the answer but its end has been passed on, or read. */
-function relay(exchange: Exchange): Promise<void> | undefined {
+export function relay(exchange: Exchange): Promise<void> | undefined {
   return exchange.relay?.whole;
 }
 
@@ -200,6 +200,6 @@ function settleAs(exchange: Exchange, completionTokens: number): void {
   });
 }
 
-function finish(exchange: Exchange): void {
+export function finish(exchange: Exchange): void {
   exchange.relay?.finish();
 }

@@ -133,6 +133,7 @@ export function createProxy(deps: ProxyDeps) {
     limits,
     version,
     providers: createProviders(transport),
+    transport,
     calls: new Places(limits.inFlight),
     usageWaits: new Places(limits.usageWaits),
     get isDraining() {
@@ -196,8 +197,8 @@ export function createProxy(deps: ProxyDeps) {
   }
 
   return {
-    routes: registered,
-    match,
+    routes: [...registered, ...(deps.further?.routes ?? [])],
+    match: (method: string, path: string) => match(method, path) ?? deps.further?.match(method, path),
     handle,
     drain,
     get inFlight() {

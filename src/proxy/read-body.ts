@@ -33,9 +33,14 @@ function giveTime(exchange: Exchange, bytes: number): void {
 
 /** Reads the request's body, when its headers give no reason not to. */
 export function readBody(exchange: Exchange): Promise<void> {
+  refuseOtherMedia(exchange.request.headers['content-type']);
+  return readBytes(exchange);
+}
+
+/** The same of any media type. */
+export function readBytes(exchange: Exchange): Promise<void> {
   const { request, context } = exchange;
   const { limits } = context;
-  refuseOtherMedia(request.headers['content-type']);
   const isCompressed = isGzipped(request);
   const announced = Number(request.headers['content-length'] ?? 0);
   if (announced > limits.bodyBytes) throw tooLarge(limits.bodyBytes);

@@ -25,11 +25,16 @@ export interface Intake {
   completionTokens(): number | Promise<number>;
   /** The same, roughly and at once, for a checkpoint. Zero while nothing was delivered. */
   readonly tokensSoFar: number;
+  /** Whether the answer goes on byte for byte, so that nothing of ours may come between: no comment, no error event. */
+  readonly isRaw?: boolean;
 }
+
+export type IntakeFor = (exchange: Exchange, status: number, headers: IncomingHttpHeaders) => Intake;
 
 /** Brings one upstream's answer to one client. */
 export class Relay implements Receiver {
   readonly #exchange: Exchange;
+  readonly #intakeFor: IntakeFor;
   readonly #outcome = Promise.withResolvers<void>();
   #intake: Intake | undefined;
   #isOver = false;
@@ -43,8 +48,9 @@ export class Relay implements Receiver {
   answer: 'none' | 'accepted' | 'refused' = 'none';
   #readingOn: NodeJS.Timeout | undefined;
 
-  constructor(exchange: Exchange) {
+  constructor(exchange: Exchange, intake: IntakeFor = intakeFor) {
     this.#exchange = exchange;
+    this.#intakeFor = intake;
     exchange.onStop = (reason) => this.#fail(reason);
   }
 
@@ -60,7 +66,7 @@ export class Relay implements Receiver {
   start(status: number, headers: IncomingHttpHeaders): void {
     this.firstByteAt = this.#exchange.context.deps.now();
     this.answer = status >= 200 && status <= 299 ? 'accepted' : 'refused';
-    this.#intake = intakeFor(this.#exchange, status, headers);
+    this.#intake = this.#intakeFor(this.#exchange, status, headers);
   }
 
   data(chunk: Buffer): void {
@@ -91,6 +97,10 @@ export class Relay implements Receiver {
 
   get isUsageFinal(): boolean {
     return this.#intake?.isUsageFinal ?? false;
+  }
+
+  get isRaw(): boolean {
+    return this.#intake?.isRaw ?? false;
   }
 
   /**
@@ -134,7 +144,7 @@ export class Relay implements Receiver {
       this.#wasHeard = false;
       this.#quietSinceMs = nowMs;
       this.#exchange.checkpoint(this.#intake?.tokensSoFar ?? 0);
-    } else if (nowMs - this.#quietSinceMs >= context.limits.commentMs && !this.isPaused) {
+    } else if (nowMs - this.#quietSinceMs >= context.limits.commentMs && !this.isPaused && !this.isRaw) {
       this.#quietSinceMs = nowMs;
       response.write(': keep-alive\n\n');
     }

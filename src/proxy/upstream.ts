@@ -23,6 +23,18 @@ interface Address {
   readonly headers: readonly string[];
 }
 
+/** A request as it goes out. */
+export interface RawRequest {
+  readonly origin: string;
+  /** With its query. */
+  readonly path: string;
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Names and values by turns. */
+  readonly headers: readonly string[];
+  readonly body: Buffer | null;
+  readonly firstByteMs?: number | undefined;
+}
+
 /** The connections to all upstreams: one pool in a process. Never follows a redirect, never inflates, never retries. */
 export class Transport {
   readonly #agent: Dispatcher;
@@ -50,6 +62,21 @@ export class Transport {
         return this.#send(address, { ...request, path }, receiver);
       },
     };
+  }
+
+  /** Sends a request that is made already, headers and all; the user agent is ours. */
+  relay({ firstByteMs, headers, ...request }: RawRequest, receiver: Receiver): UpstreamCall {
+    const call = new HttpCall(receiver);
+    this.#agent.dispatch(
+      {
+        ...request,
+        headers: [...headers, 'accept-encoding', 'identity', 'user-agent', this.#userAgent],
+        headersTimeout: firstByteMs ?? this.#limits.firstByteMs,
+        bodyTimeout: this.#limits.idleMs,
+      },
+      call,
+    );
+    return call;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

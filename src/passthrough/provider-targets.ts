@@ -1,0 +1,57 @@
+import { GatewayError } from '../kernel/errors.ts';
+import { dialects } from './dialects.ts';
+import { type ProviderPrefix, providerPrefixes } from './provider-prefixes.ts';
+import { deploymentOf, type Target } from './target.ts';
+import { type Base, baseOf } from './upstream-target.ts';
+
+/** A variable of the daemon's environment, where it is set. */
+export type Variable = (name: string) => string | undefined;
+
+/** Where the prefixes of providers lead, by their first segment. */
+export function providerTargets(variable: Variable): ReadonlyMap<string, Target> {
+  return new Map(providerPrefixes.map((prefix) => [prefix.name, targetOf(prefix, variable)]));
+}
+
+function targetOf(prefix: ProviderPrefix, variable: Variable): Target {
+  const { name, catalogue, dialect, isVersioned = false, forwards, isKeyOptional } = prefix;
+  const key = firstOf(prefix.keyFrom, variable);
+  const address = firstOf(prefix.baseFrom, variable) ?? prefix.base;
+  const base = address === undefined ? undefined : baseOf(isVersioned ? address.replace(/\/v\d+\/*$/, '') : address);
+  return {
+    name,
+    baseFor: () => {
+      if (!base) throw misconfigured(name, prefix.baseFrom, address === undefined ? 'is not set' : 'is no plain URL');
+      if (key === undefined && !isKeyOptional) throw misconfigured(name, prefix.keyFrom, 'is not set');
+      return base;
+    },
+    dialect: dialect && dialects[dialect],
+    isProvider: true,
+    deployment: deploymentOf({ name, provider: catalogue, apiKey: key }),
+    free: deploymentOf({ name, provider: catalogue, apiKey: key, costPerRequest: 0 }),
+    headers: key === undefined ? [] : prefix.authorize(key),
+    forwards,
+    query: {},
+    isVersioned,
+    timeoutMs: undefined,
+    secret: key,
+  };
+}
+
+export const firstOf = (names: readonly string[], variable: Variable): string | undefined =>
+  names.map((name) => variable(name)?.trim()).find(Boolean);
+
+export const misconfigured = (name: string, variables: readonly string[], what: string): GatewayError =>
+  new GatewayError(
+    'upstream',
+    'upstream_misconfigured',
+    `The pass-through to ${name} cannot be used: ${variables[0]} ${what}`,
+    {
+      hint: `Set ${variables.join(' or ')} in the environment of the daemon.`,
+    },
+  );
+
+export const requireBase = (address: string, name: string, variables: readonly string[]): Base => {
+  const base = baseOf(address);
+  if (!base) throw misconfigured(name, variables, 'is no plain URL');
+  return base;
+};

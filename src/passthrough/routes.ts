@@ -1,0 +1,45 @@
+import type { RegisteredRoute } from '../kernel/route-policy.ts';
+import type { FurtherRoutes } from '../proxy/context.ts';
+import type { Handler } from '../proxy/proxy.ts';
+import type { Step } from '../proxy/pipeline.ts';
+import { type PassedCallDeps, PassedCallSteps } from './passed-call.ts';
+import { providerTargets, type Variable } from './provider-targets.ts';
+import type { Target } from './target.ts';
+
+const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+
+export interface PassThroughOptions extends PassedCallDeps {
+  readonly variable: Variable;
+}
+
+/** The ways through: `/{provider}/{path}`. */
+export class PassThroughRoutes implements FurtherRoutes {
+  readonly #deps: PassedCallDeps;
+  readonly #providers: ReadonlyMap<string, Target>;
+
+  constructor({ variable, ...deps }: PassThroughOptions) {
+    this.#deps = deps;
+    this.#providers = providerTargets(variable);
+  }
+
+  /** Each of them begins with the look at the credential. */
+  get routes(): readonly RegisteredRoute[] {
+    return [...this.#providers.keys()].flatMap((name) =>
+      methods.map((method) => ({ method, path: `/${name}/*`, policy: { caller: 'known', access: 'call' } as const })),
+    );
+  }
+
+  match(method: string, path: string): Handler | undefined {
+    if (!methods.some((each) => each === method)) return undefined;
+    const slash = path.indexOf('/', 1);
+    if (slash === -1) return undefined;
+    const target = this.#providers.get(path.slice(1, slash));
+    return target && this.#handler(target, path, path.slice(slash));
+  }
+
+  /** What a key may call is decided by the path itself: the daemon has refused those with two readings. */
+  #handler(target: Target, path: string, rest: string, first: readonly Step[] = []): Handler {
+    const steps = new PassedCallSteps(this.#deps, target, rest).steps(first);
+    return { name: 'pass_through_endpoint', steps, route: path, path, parameter: undefined };
+  }
+}

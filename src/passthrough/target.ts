@@ -1,0 +1,60 @@
+import type { Deployment } from '../models/deployment.ts';
+import type { Dialect } from './dialects.ts';
+import type { Base } from './upstream-target.ts';
+
+/** A request to an upstream, before its credential is on it. */
+export interface Unsigned {
+  readonly method: string;
+  readonly url: string;
+  /** Names and values by turns. */
+  readonly headers: readonly string[];
+  readonly body: Buffer;
+}
+
+/** Where a pass-through leads, and by which rules. */
+export interface Target {
+  /** As it stands in the log and in errors: a provider's prefix, or a path an operator chose. */
+  readonly name: string;
+  /** Where a call goes. @param path the rest of the client's path */
+  baseFor(path: string): Base;
+  /** What is spoken there; undefined where no model is called. */
+  readonly dialect: Dialect | undefined;
+  /** Whether a key that is held to some models may only call what shows one of them. */
+  readonly isProvider: boolean;
+  /** What its calls are booked as: by the price of their model, or by the operator's for each. */
+  readonly deployment: Deployment;
+  /** The same for calls that cost nothing. */
+  readonly free: Deployment;
+  /** The operator's headers, credential included. */
+  readonly headers: readonly string[];
+  readonly forwards: readonly string[] | 'all';
+  readonly query: Readonly<Record<string, string>>;
+  /** Whether a path without a version means `/v1`. */
+  readonly isVersioned: boolean;
+  readonly timeoutMs: number | undefined;
+  /** Headers to add that depend on the request: a signature, a token that is fetched. */
+  readonly sign?: ((request: Unsigned) => Promise<readonly string[]>) | undefined;
+  /** What no answer may show. */
+  readonly secret: string | undefined;
+}
+
+/** A pseudo-deployment per target: what prices, journal and log know calls by. */
+export function deploymentOf(target: {
+  readonly name: string;
+  readonly provider: string;
+  readonly apiKey: string | undefined;
+  readonly costPerRequest?: number | undefined;
+}): Deployment {
+  const { name, provider, apiKey, costPerRequest } = target;
+  return {
+    id: '',
+    name,
+    provider,
+    upstreamModel: '',
+    apiBase: undefined,
+    apiKey,
+    source: 'config',
+    info: {},
+    params: costPerRequest === undefined ? {} : { input_cost_per_request: costPerRequest },
+  };
+}
