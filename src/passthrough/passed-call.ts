@@ -1,4 +1,5 @@
 import { chargeOf } from '../access/charge.ts';
+import { readCredential } from '../access/credential.ts';
 import type { PassedCall } from '../access/pass-through.ts';
 import type { Principal } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
@@ -26,7 +27,6 @@ export interface PassedCallDeps {
 }
 
 const nothing: ModelUse = { model: undefined, maxCompletionTokens: 0, answers: 1, stream: false };
-const versioned = /^\/v\d/;
 const readingMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE']);
 
 /** A request that goes on as it is, from the look at its credential to the last byte of its answer. */
@@ -43,7 +43,7 @@ export class PassedCallSteps {
   constructor(deps: PassedCallDeps, target: Target, rest: string) {
     this.#deps = deps;
     this.#target = target;
-    this.#rest = target.isVersioned && !versioned.test(rest) ? `/v1${rest}` : rest;
+    this.#rest = target.restOf(rest);
   }
 
   /** @param first what comes before the look at the credential */
@@ -67,13 +67,16 @@ export class PassedCallSteps {
   }
 
   #read(exchange: Exchange): void {
-    const { body, request, context } = exchange;
+    const { request, context } = exchange;
+    const secret = readCredential(request, this.#deps.keyHeader);
+    const body = (exchange.body = withoutCredential(exchange.body, secret, this.#target.insteadOfCredential));
     const fields = readFields(body, request.headers, context.limits);
     const { dialect } = this.#target;
     const path = unescaped(this.#rest);
     if (dialect) this.#use = dialect.read(path, fields);
     this.#isFree = readingMethods.has(request.method ?? '') || (dialect?.free.test(path) ?? false);
-    this.#request = this.#requestFor(exchange);
+    this.#request = this.#requestFor(exchange, secret);
+    if (this.#request.path.includes(secret)) throw credentialInside('path');
     exchange.asked = {
       ...exchange.asked,
       fields: fields ?? {},
@@ -85,7 +88,7 @@ export class PassedCallSteps {
     };
   }
 
-  #requestFor({ request, body, context: { limits } }: Exchange): RawRequest {
+  #requestFor({ request, body, context: { limits } }: Exchange, secret: string): RawRequest {
     const { headers: own, forwards, query, timeoutMs = limits.firstByteMs } = this.#target;
     const { origin, path } = this.#target.baseFor(this.#rest);
     const { url = '', method } = request;
@@ -95,7 +98,7 @@ export class PassedCallSteps {
       path: pathBelow(path, this.#rest) + queryOf(mark === -1 ? '' : url.slice(mark + 1), query),
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- no route is registered for another
       method: method as RawRequest['method'],
-      headers: upstreamHeaders(request.headers, { own, forwards, keyHeader: this.#deps.keyHeader }),
+      headers: upstreamHeaders(request.headers, { own, forwards, secret }),
       body: body.length === 0 ? null : body,
       firstByteMs: timeoutMs,
     };
@@ -188,7 +191,10 @@ export class PassedCallSteps {
 
   async #signAndDispatch(exchange: Exchange, request: RawRequest, sign: NonNullable<Target['sign']>): Promise<void> {
     const { method, headers, body, origin, path } = request;
-    const signed = await sign({ method, url: origin + path, headers, body: body ?? Buffer.alloc(0) });
+    const signed = await sign(
+      { method, url: origin + path, headers, body: body ?? Buffer.alloc(0) },
+      exchange.context.transport,
+    );
     if (!exchange.stopped) this.#dispatch(exchange, { ...request, headers: [...headers, ...signed] });
   }
 
@@ -222,6 +228,23 @@ function refuseUpgrade({ request }: Exchange): void {
   if (!/\bwebsocket\b/i.test(request.headers.upgrade ?? '')) return;
   throw new GatewayError('invalid', 'unsupported_upgrade', 'WebSockets are not passed through');
 }
+
+/** Where an API wants a key in the body, it would get ours. */
+function withoutCredential(body: Buffer, secret: string, instead: string | undefined): Buffer {
+  if (!body.includes(secret)) return body;
+  if (instead === undefined) throw credentialInside('body');
+  return Buffer.from(body.toString('latin1').replaceAll(secret, instead), 'latin1');
+}
+
+const credentialInside = (where: string): GatewayError =>
+  new GatewayError(
+    'invalid',
+    'credential_inside',
+    `The ${where} holds the caller’s own key, which is for this gateway alone`,
+    {
+      hint: 'Send the virtual key in a header only.',
+    },
+  );
 
 /** OpenAI's `user`, or Anthropic's. */
 function endUserOf(fields: Fields | undefined): string | undefined {

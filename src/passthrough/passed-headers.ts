@@ -14,18 +14,18 @@ export interface Forwarding {
   readonly forwards: readonly string[] | 'all';
   /** The operator's, which win over the client's. */
   readonly own: readonly string[];
-  /** A further name under which the gateway reads keys. */
-  readonly keyHeader: string | undefined;
+  /** The caller's credential, which goes nowhere, under whatever name. */
+  readonly secret: string;
 }
 
 /** The headers of a call at its upstream: the operator's, and of the client's those that may go on. */
-export function upstreamHeaders(client: IncomingHttpHeaders, { forwards, own, keyHeader }: Forwarding): string[] {
+export function upstreamHeaders(client: IncomingHttpHeaders, { forwards, own, secret }: Forwarding): string[] {
   const list = [...own];
   const taken = new Set(own.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase()));
   const names = forwards === 'all' ? Object.keys(client) : [...ofBodies, ...forwards];
   for (const name of new Set([...ofBodies, ...names])) {
     const value = client[name];
-    if (typeof value !== 'string' || taken.has(name) || name === keyHeader || !printable.test(value)) continue;
+    if (typeof value !== 'string' || taken.has(name) || value.includes(secret) || !printable.test(value)) continue;
     if (!ofBodies.includes(name) && never.test(name)) continue;
     list.push(name, value);
   }

@@ -4,6 +4,8 @@ import { type ProviderPrefix, providerPrefixes } from './provider-prefixes.ts';
 import { deploymentOf, type Target } from './target.ts';
 import { type Base, baseOf } from './upstream-target.ts';
 
+const versioned = /^\/v\d/;
+
 /** A variable of the daemon's environment, where it is set. */
 export type Variable = (name: string) => string | undefined;
 
@@ -31,9 +33,8 @@ function targetOf(prefix: ProviderPrefix, variable: Variable): Target {
     headers: key === undefined ? [] : prefix.authorize(key),
     forwards,
     query: {},
-    isVersioned,
+    restOf: (rest) => (isVersioned && !versioned.test(rest) ? `/v1${rest}` : rest),
     timeoutMs: undefined,
-    secret: key,
   };
 }
 

@@ -2,6 +2,10 @@ import type { RegisteredRoute } from '../kernel/route-policy.ts';
 import type { FurtherRoutes } from '../proxy/context.ts';
 import type { Handler } from '../proxy/proxy.ts';
 import type { Step } from '../proxy/pipeline.ts';
+import type { Exchange } from '../proxy/exchange.ts';
+import { bedrockTarget } from './bedrock.ts';
+import { vertexTarget } from './vertex.ts';
+import { langfuseTarget, readBasicCredential } from './langfuse.ts';
 import { type PassedCallDeps, PassedCallSteps } from './passed-call.ts';
 import { providerTargets, type Variable } from './provider-targets.ts';
 import type { Target } from './target.ts';
@@ -19,7 +23,14 @@ export class PassThroughRoutes implements FurtherRoutes {
 
   constructor({ variable, ...deps }: PassThroughOptions) {
     this.#deps = deps;
-    this.#providers = providerTargets(variable);
+    const vertex = vertexTarget(variable);
+    this.#providers = new Map([
+      ...providerTargets(variable),
+      ['bedrock', bedrockTarget(variable)],
+      ['vertex_ai', vertex],
+      ['vertex-ai', vertex],
+      ['langfuse', langfuseTarget(variable)],
+    ]);
   }
 
   /** Each of them begins with the look at the credential. */
@@ -34,11 +45,16 @@ export class PassThroughRoutes implements FurtherRoutes {
     const slash = path.indexOf('/', 1);
     if (slash === -1) return undefined;
     const target = this.#providers.get(path.slice(1, slash));
-    return target && this.#handler(target, path, path.slice(slash));
+    if (!target) return undefined;
+    const first = target.name === 'langfuse' ? [(exchange: Exchange) => readBasicCredential(exchange.request)] : [];
+    return this.#handler(target, { path, rest: path.slice(slash), first });
   }
 
   /** What a key may call is decided by the path itself: the daemon has refused those with two readings. */
-  #handler(target: Target, path: string, rest: string, first: readonly Step[] = []): Handler {
+  #handler(
+    target: Target,
+    { path, rest, first }: { readonly path: string; readonly rest: string; readonly first?: readonly Step[] },
+  ): Handler {
     const steps = new PassedCallSteps(this.#deps, target, rest).steps(first);
     return { name: 'pass_through_endpoint', steps, route: path, path, parameter: undefined };
   }

@@ -1,4 +1,5 @@
 import type { Deployment } from '../models/deployment.ts';
+import type { Sender } from './collect.ts';
 import type { Dialect } from './dialects.ts';
 import type { Base } from './upstream-target.ts';
 
@@ -29,13 +30,13 @@ export interface Target {
   readonly headers: readonly string[];
   readonly forwards: readonly string[] | 'all';
   readonly query: Readonly<Record<string, string>>;
-  /** Whether a path without a version means `/v1`. */
-  readonly isVersioned: boolean;
+  /** The client's path below the base as the upstream has it. */
+  restOf(rest: string): string;
   readonly timeoutMs: number | undefined;
   /** Headers to add that depend on the request: a signature, a token that is fetched. */
-  readonly sign?: ((request: Unsigned) => Promise<readonly string[]>) | undefined;
-  /** What no answer may show. */
-  readonly secret: string | undefined;
+  readonly sign?: ((request: Unsigned, send: Sender) => Promise<readonly string[]>) | undefined;
+  /** What stands in a body for the caller's credential; where it is absent, a body that holds it is refused. */
+  readonly insteadOfCredential?: string | undefined;
 }
 
 /** A pseudo-deployment per target: what prices, journal and log know calls by. */
