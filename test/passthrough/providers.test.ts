@@ -76,7 +76,9 @@ test('a call is booked as its answer says', async () => {
   assert.equal(answer.status, 200, answer.text);
   console.log([...answer.headers]);
   await until(async () => {
-    const { rows } = await gateway.pool.query(`select * from gatewayctl.spend_logs where call_type = 'pass_through_endpoint' and model='gpt-4o-mini'`);
+    const { rows } = await gateway.pool.query(
+      `select * from gatewayctl.spend_logs where call_type = 'pass_through_endpoint' and model='gpt-4o-mini'`,
+    );
     if (rows.length) console.log(rows);
     return rows.length > 0;
   });
