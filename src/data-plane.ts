@@ -23,6 +23,7 @@ import { Metering } from './metering/metering.ts';
 import type { Deployment } from './models/deployment.ts';
 import { loadDeployments } from './models/model.queries.ts';
 import { noTokens, openTokens } from './open-tokens.ts';
+import { loadPassThroughs } from './passthroughs/passthrough.queries.ts';
 import { PassThroughRoutes } from './passthrough/routes.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { DeploymentTable } from './proxy/routing.ts';
@@ -129,9 +130,22 @@ export async function createDataPlane(parts: DataPlaneParts) {
     for (const problem of problems) log('warn', `Left out ${problem}`);
     deployments.replace([...configured, ...found]);
   });
-  const follow = follower(parts, { cache, payers, reload, metering, deployments });
-  const listener = listen(parts, { cache, payers, reload, metering, deployments, follow, outage });
-  await reload();
+  const passThrough = new PassThroughRoutes({
+    variable: (name) => runtime.env[name],
+    decide: (principal, call) => requirePassed(principal, call, settings.modelAccessStatus),
+    isPriced: (deployment, model) => metering.gauge.prices.of(deployment, model, now()).source !== 'unpriced',
+    keyHeader: settings.keyHeaderName,
+  });
+  const reloadPassThroughs = oneAtATime(async () => {
+    const { endpoints, problems } = await loadPassThroughs(database.pool, vault, runtime.env);
+    for (const { headers } of endpoints) for (const value of Object.values(headers)) parts.redact(value);
+    for (const problem of problems) log('warn', `Left out ${problem}`);
+    passThrough.replace([...endpoints, ...settings.passThroughs]);
+  });
+  const kept = { cache, payers, reload, reloadPassThroughs, metering, deployments };
+  const follow = follower(parts, kept);
+  const listener = listen(parts, { ...kept, follow, outage });
+  await Promise.all([reload(), reloadPassThroughs()]);
   opened.use(listener);
   await listener.start();
 
@@ -141,12 +155,6 @@ export async function createDataPlane(parts: DataPlaneParts) {
       deployments.scopeOf(model, teamId);
   const authenticate = async (request: IncomingMessage, path: string) =>
     actorOf(await authenticator.authenticate(request, { mayBeStale: false }), path);
-  const passThrough = new PassThroughRoutes({
-    variable: (name) => runtime.env[name],
-    decide: (principal, call) => requirePassed(principal, call, settings.modelAccessStatus),
-    isPriced: (deployment, model) => metering.gauge.prices.of(deployment, model, now()).source !== 'unpriced',
-    keyHeader: settings.keyHeaderName,
-  });
   const proxy = opened.use(
     createProxy({
       further: passThrough,
@@ -172,7 +180,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     }),
   );
   const credentialOf = (request: IncomingMessage) => maskedCredential(request, settings.keyHeaderName);
-  const kept = opened.move();
+  const open = opened.move();
   return {
     authenticate,
     addressOf: whereFrom,
@@ -182,7 +190,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     tokenTest: tokens?.test ?? noTokens,
     follow,
     log,
-    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }
 

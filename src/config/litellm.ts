@@ -7,6 +7,8 @@ import { protective, unserved, unservedSections } from './litellm-keys.ts';
 import { showName, showPlace, type Place, type Problems } from './problems.ts';
 import { Resolver, type Environment } from './resolver.ts';
 import { settingNames, settingOf, type SettingName } from './settings.ts';
+import { passThroughPaths, readPassThroughs } from './pass-through.ts';
+import type { PassThroughEndpoint } from '../kernel/pass-through.ts';
 import { readUserSettings, userSettingPaths, type UserSettings } from './user-settings.ts';
 import { readYaml, type Entry, type ScalarTree, type Tree } from './yaml.ts';
 
@@ -35,6 +37,7 @@ export interface LitellmConfig {
   readonly keySettings: KeySettings;
   readonly userSettings: UserSettings;
   readonly jwt: JwtFile;
+  readonly passThroughs: readonly PassThroughEndpoint[];
   readonly warnings: readonly ConfigWarning[];
   /** Values that must never be shown. */
   readonly secrets: readonly string[];
@@ -55,7 +58,12 @@ const places = new Map(
 );
 
 /** Settings that are more than one value; what is in them is read once everything they may refer to is known. */
-const structures: ReadonlySet<string> = new Set([...keySettingPaths, ...userSettingPaths, ...jwtPaths]);
+const structures: ReadonlySet<string> = new Set([
+  ...keySettingPaths,
+  ...userSettingPaths,
+  ...jwtPaths,
+  ...passThroughPaths,
+]);
 
 const mostFiles = 20;
 
@@ -98,8 +106,10 @@ class Reader {
     const keySettings = readKeySettings(this.#structures, context);
     const userSettings = readUserSettings(this.#structures, context);
     const jwt = readJwt(this.#structures, context);
+    const passThroughs = readPassThroughs(this.#structures, context);
     this.#warnOfIdleVariables(resolver);
     return {
+      passThroughs,
       settings: this.#settings,
       variables: this.#variables,
       warnings: this.#warnings,

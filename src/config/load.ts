@@ -2,6 +2,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Deployment } from '../models/deployment.ts';
 import { jwtWarnings, resolveJwt } from './jwt.ts';
 import type { JwtSettings } from './jwt-settings.ts';
+import type { PassThroughEndpoint } from '../kernel/pass-through.ts';
 import { noKeySettings, type KeySettings } from './key-settings.ts';
 import { readLitellmConfig, type ConfigWarning, type FileSetting, type LitellmConfig } from './litellm.ts';
 import { Problems, type Place } from './problems.ts';
@@ -45,6 +46,8 @@ export interface Settings extends SettingValues {
   /** The file's settings of new keys. */
   readonly keySettings: KeySettings;
   readonly userSettings: UserSettings;
+  /** The file's `pass_through_endpoints`. */
+  readonly passThroughs: readonly PassThroughEndpoint[];
   /** Undefined while JWTs are off. */
   readonly jwt: JwtSettings | undefined;
   readonly warnings: readonly ConfigWarning[];
@@ -79,6 +82,7 @@ export function loadSettings(surroundings: Surroundings): Settings {
     deployments: config?.deployments ?? [],
     keySettings: config?.keySettings ?? noKeySettings,
     userSettings: config?.userSettings ?? {},
+    passThroughs: config?.passThroughs ?? [],
     jwt,
     warnings: [...(config?.warnings ?? []), ...jwtWarnings(config?.jwt, jwt)],
     secrets: [...loader.secrets, ...(config?.secrets ?? [])],

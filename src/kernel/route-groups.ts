@@ -75,6 +75,7 @@ export const routeGroups = {
     '/tag/*',
     '/v2/tag/*',
     '/credentials*',
+    '/config/pass_through_endpoint*',
     '/invitation/*',
     '/audit*',
     '/jwt/*',

@@ -33,7 +33,8 @@ export function bedrockTarget(variable: Variable): Target {
       return { origin: `https://${host}.${region}.amazonaws.com`, path: '' };
     },
     dialect: dialects.bedrock,
-    isProvider: true,
+    shownBase: '',
+    grantedAs: name,
     deployment: deploymentOf({ name, provider: 'bedrock', apiKey }),
     free: deploymentOf({ name, provider: 'bedrock', apiKey, costPerRequest: 0 }),
     headers: bearer === undefined ? [] : ['authorization', `Bearer ${bearer}`],

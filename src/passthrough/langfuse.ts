@@ -24,7 +24,8 @@ export function langfuseTarget(variable: Variable): Target {
       });
     },
     dialect: undefined,
-    isProvider: false,
+    shownBase: '',
+    grantedAs: undefined,
     deployment,
     free: deployment,
     headers: [

@@ -72,7 +72,7 @@ export class PassedCallSteps {
     const body = (exchange.body = withoutCredential(exchange.body, secret, this.#target.insteadOfCredential));
     const fields = readFields(body, request.headers, context.limits);
     const { dialect } = this.#target;
-    const path = unescaped(this.#rest);
+    const path = unescaped(this.#target.shownBase + this.#rest);
     if (dialect) this.#use = dialect.read(path, fields);
     this.#isFree = readingMethods.has(request.method ?? '') || (dialect?.free.test(path) ?? false);
     this.#request = this.#requestFor(exchange, secret);
@@ -118,10 +118,10 @@ export class PassedCallSteps {
 
   /** Names a list of models may have. What shows no model may be for any of the provider's: for all of them one must be let. */
   #names(): string[] {
-    const { isProvider, name } = this.#target;
+    const { grantedAs } = this.#target;
+    if (grantedAs === undefined) return [];
     const { model } = this.#use;
-    if (model !== undefined) return [model, `${name}/${model}`];
-    return isProvider ? [`${name}/*`] : [];
+    return model === undefined ? [`${grantedAs}/*`] : [model, `${grantedAs}/${model}`];
   }
 
   /** A budget that a call could pass by, because nobody knows what it costs, would be none. */

@@ -27,7 +27,8 @@ function targetOf(prefix: ProviderPrefix, variable: Variable): Target {
       return base;
     },
     dialect: dialect && dialects[dialect],
-    isProvider: true,
+    shownBase: '',
+    grantedAs: name,
     deployment: deploymentOf({ name, provider: catalogue, apiKey: key }),
     free: deploymentOf({ name, provider: catalogue, apiKey: key, costPerRequest: 0 }),
     headers: key === undefined ? [] : prefix.authorize(key),

@@ -1,8 +1,10 @@
+import type { PassThroughEndpoint } from '../kernel/pass-through.ts';
 import type { RegisteredRoute } from '../kernel/route-policy.ts';
 import type { FurtherRoutes } from '../proxy/context.ts';
 import type { Handler } from '../proxy/proxy.ts';
 import type { Step } from '../proxy/pipeline.ts';
 import type { Exchange } from '../proxy/exchange.ts';
+import { configuredTarget } from './configured-targets.ts';
 import { bedrockTarget } from './bedrock.ts';
 import { vertexTarget } from './vertex.ts';
 import { langfuseTarget, readBasicCredential } from './langfuse.ts';
@@ -16,10 +18,11 @@ export interface PassThroughOptions extends PassedCallDeps {
   readonly variable: Variable;
 }
 
-/** The ways through: `/{provider}/{path}`. */
+/** The ways through: `/{provider}/{path}`, and what operators have made of their own. */
 export class PassThroughRoutes implements FurtherRoutes {
   readonly #deps: PassedCallDeps;
   readonly #providers: ReadonlyMap<string, Target>;
+  #configured: ReadonlyMap<string, { readonly endpoint: PassThroughEndpoint; readonly target: Target }> = new Map();
 
   constructor({ variable, ...deps }: PassThroughOptions) {
     this.#deps = deps;
@@ -40,8 +43,29 @@ export class PassThroughRoutes implements FurtherRoutes {
     );
   }
 
+  /** From the next request on these are the operators' own ways; what is wrong with one is the caller's to tell. */
+  replace(endpoints: readonly PassThroughEndpoint[]): void {
+    const found = endpoints.map(
+      (endpoint) => [endpoint.path, { endpoint, target: configuredTarget(endpoint) }] as const,
+    );
+    this.#configured = new Map(found);
+  }
+
+  /** An operator's own way wins over a provider's, and a longer path over a shorter one. */
   match(method: string, path: string): Handler | undefined {
     if (!methods.some((each) => each === method)) return undefined;
+    for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
+      const found = this.#configured.get(path.slice(0, end));
+      if (!found) continue;
+      const { endpoint, target } = found;
+      if (end < path.length && !endpoint.includeSubpath) continue;
+      const isTaken = endpoint.methods.some((each) => each === method);
+      return isTaken ? this.#handler(target, { path, rest: path.slice(end) }) : undefined;
+    }
+    return this.#matchProvider(path);
+  }
+
+  #matchProvider(path: string): Handler | undefined {
     const slash = path.indexOf('/', 1);
     if (slash === -1) return undefined;
     const target = this.#providers.get(path.slice(1, slash));

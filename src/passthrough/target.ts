@@ -20,8 +20,10 @@ export interface Target {
   baseFor(path: string): Base;
   /** What is spoken there; undefined where no model is called. */
   readonly dialect: Dialect | undefined;
-  /** Whether a key that is held to some models may only call what shows one of them. */
-  readonly isProvider: boolean;
+  /** What a call has before its path where the dialect looks at it. */
+  readonly shownBase: string;
+  /** The provider's name in lists of models (`openai/*`), which must let its calls pass; undefined where no model is called. */
+  readonly grantedAs: string | undefined;
   /** What its calls are booked as: by the price of their model, or by the operator's for each. */
   readonly deployment: Deployment;
   /** The same for calls that cost nothing. */

@@ -38,7 +38,8 @@ export function vertexTarget(variable: Variable): Target {
       return { origin: `https://${host}.googleapis.com`, path: '' };
     },
     dialect: dialects.vertex,
-    isProvider: true,
+    shownBase: '',
+    grantedAs: name,
     deployment: deploymentOf({ name, provider: name, apiKey: undefined }),
     free: deploymentOf({ name, provider: name, apiKey: undefined, costPerRequest: 0 }),
     headers: [],

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { until } from '../support/gateway.ts';
+import { PretendUpstream } from './upstream.ts';
+import { openWorld, type World } from './world.ts';
+
+let world: World;
+let target: PretendUpstream;
+before(async () => {
+  target = await new PretendUpstream().listen();
+  const config = join(await mkdtemp(join(tmpdir(), 'gatewayctl-')), 'config.yaml');
+  await writeFile(
+    config,
+    `general_settings:
+  pass_through_endpoints:
+    - path: /from-file
+      target: ${target.url}/filed
+      headers: { Authorization: os.environ/FILED_SECRET }
+      cost_per_request: 0.25
+`,
+  );
+  world = await openWorld({ args: ['--config', config], env: { FILED_SECRET: 'Bearer filed-secret-0123456789' } });
+});
+after(async () => {
+  await world[Symbol.asyncDispose]();
+  await target[Symbol.asyncDispose]();
+});
+
+const json = (line: string) => world.gateway.gatewayctl(`${line} -o json`);
+
+describe('an endpoint of the operator’s own', () => {
+  test('from the file: calls are passed on with its headers and booked at its price', async () => {
+    const key = await world.aKey();
+    const got = await world.gateway.request('POST', '/from-file?a=1', { key, body: { q: 'x' } });
+    assert.equal(got.status, 200, got.text);
+    assert.equal(target.last?.url, '/filed?a=1');
+    assert.equal(target.last?.headers.authorization, 'Bearer filed-secret-0123456789');
+    assert.equal((await world.rowOf(got)).spend, '250000000');
+    const { out } = await json('passthrough list');
+    assert.match(out, /"is_from_config": true/);
+    assert.doesNotMatch(out, /filed-secret/);
+    assert.equal((await json('passthrough delete /from-file --yes')).exit, 6);
+  });
+
+  for (const way of ['server', 'database-url'] as const) {
+    test(`made by the ${way}: hot, changed, and gone again within a second`, async () => {
+      const key = await world.aKey();
+      const call = (more = '') => world.gateway.request('POST', `/search-${way}${more}`, { key, body: {} });
+      const make =
+        `passthrough create /search-${way} ${target.url}/v9 --include-subpath --cost-per-request 0.5 ` +
+        `--forward-headers x-trace --value-env authorization=TARGET_SECRET --methods POST -o json`;
+      const made = await world.gateway.gatewayctl(make, way, {
+        env: { TARGET_SECRET: 'Bearer target-secret-0123456789' },
+      });
+      assert.equal(made.exit, 0, made.err);
+      assert.doesNotMatch(made.out, /target-secret/);
+      await until(async () => (await call('/deep')).status === 200, 1_000);
+      assert.equal(target.last?.url, '/v9/deep');
+      assert.equal(target.last?.headers.authorization, 'Bearer target-secret-0123456789');
+      assert.equal((await world.gateway.request('GET', `/search-${way}`, { key })).status, 405);
+
+      const changed = await world.gateway.gatewayctl(
+        `passthrough update /search-${way} --target ${target.url}/v10 --cost-per-request 0.75`,
+        way,
+      );
+      assert.equal(changed.exit, 0, changed.err);
+      await until(async () => (await call()) && target.last?.url === '/v10', 1_000);
+      assert.equal((await world.rowOf(await call())).spend, '750000000');
+
+      const gone = await world.gateway.gatewayctl(`passthrough delete /search-${way} --yes`, way);
+      assert.equal(gone.exit, 0, gone.err);
+      await until(async () => (await call()).status === 404, 1_000);
+    });
+  }
+
+  test('is refused where it would take the place of the gateway itself, or needs no credential', async () => {
+    for (const line of [
+      `passthrough create /key ${target.url}`,
+      `passthrough create /v1/model ${target.url}`,
+      `passthrough create /a/../key ${target.url}`,
+      'passthrough create /x ftp://example.com',
+      'passthrough create /x http://user:password@example.com',
+      `passthrough create /x ${target.url} --forward-headers authorization`,
+      `passthrough create /from-file ${target.url}`,
+    ]) {
+      assert.notEqual((await world.gateway.gatewayctl(line)).exit, 0, line);
+    }
+    const body = { path: '/x', target: target.url, auth: false };
+    assert.equal((await world.gateway.request('POST', '/config/pass_through_endpoint', { body })).status, 400);
+  });
+
+  test('passes for nothing where nobody knows a price, unless a budget applies', async () => {
+    assert.equal((await world.gateway.gatewayctl(`passthrough create /unpriced ${target.url}`)).exit, 0);
+    const free = await world.gateway.request('POST', '/unpriced', { key: await world.aKey(), body: {} });
+    assert.equal(free.status, 200, free.text);
+    assert.partialDeepStrictEqual(await world.rowOf(free), { spend: '0', price_source: 'unpriced' });
+    const held = await world.aKey('--max-budget', '5');
+    const refused = await world.gateway.request('POST', '/unpriced', { key: held, body: {} });
+    assert.equal(refused.status, 403);
+    assert.equal(refused.body.error.type, 'unpriced_call');
+    assert.equal((await world.gateway.request('GET', '/unpriced', { key: held })).status, 200);
+  });
+});
