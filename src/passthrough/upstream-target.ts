@@ -39,7 +39,7 @@ export function pathBelow(base: string, rest: string): string {
   if (!isPlain || (rest !== '' && !rest.startsWith('/'))) {
     throw ambiguous();
   }
-  return base + rest;
+  return base + rest || '/';
 }
 
 /** A path as text, to see what is called by it. @throws GatewayError 400 for escapes that are no UTF-8 */

@@ -31,6 +31,7 @@ const flags: CommandLine['flags'] = {
       return { forward_headers: given.split(',').map((name) => name.trim()) };
     },
   },
+  timeout: { name: 'answer-timeout', placeholder: 'seconds' },
   auth: false,
 };
 
@@ -117,7 +118,9 @@ export const getPassThrough = operation({
 
 export const updatePassThrough = operation({
   command: ['passthrough', 'update'],
-  route: ['POST', '/config/pass_through_endpoint/:endpoint_id'],
+  // A path does not fit into a path: by it the endpoint is named in the body.
+  route: ['POST', '/config/pass_through_endpoint/update'],
+  alsoAt: [['POST', '/config/pass_through_endpoint/:endpoint_id']],
   summary: 'Change where a path leads, or what its calls cost',
   description: 'What is not named stays as it is. Every daemon passes calls on by the new values within a second.',
   input: wire({ endpointId: reference, ...passThroughChanges }),

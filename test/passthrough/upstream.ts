@@ -33,6 +33,7 @@ export class PretendUpstream {
   });
 
   async listen(): Promise<this> {
+    this.#server.keepAliveTimeout = 60_000;
     await new Promise<void>((resolve) => {
       this.#server.listen(0, '127.0.0.1', resolve);
     });
