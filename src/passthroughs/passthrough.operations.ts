@@ -4,6 +4,7 @@ import { label, text } from '../kernel/fields.ts';
 import { type CommandLine, operation } from '../kernel/operation.ts';
 import { pageFields } from '../kernel/page.ts';
 import { answer, wire } from '../kernel/wire.ts';
+import { passThroughComparisons } from './passthrough.compare.ts';
 import type { PassThroughService } from './passthrough.service.ts';
 import { newPassThroughFields, passThroughChanges, passThroughInfo } from './passthrough.wire.ts';
 
@@ -56,7 +57,7 @@ export const createPassThrough = operation({
       const found = await ifThere(passThroughs.get(path));
       return found && { endpoints: [found] };
     },
-    compare: {},
+    compare: passThroughComparisons,
   },
   cli: {
     ...several,
@@ -119,7 +120,7 @@ export const getPassThrough = operation({
 export const updatePassThrough = operation({
   command: ['passthrough', 'update'],
   // A path does not fit into a path: by it the endpoint is named in the body.
-  route: ['POST', '/config/pass_through_endpoint/update'],
+  route: ['PATCH', '/config/pass_through_endpoint'],
   alsoAt: [['POST', '/config/pass_through_endpoint/:endpoint_id']],
   summary: 'Change where a path leads, or what its calls cost',
   description: 'What is not named stays as it is. Every daemon passes calls on by the new values within a second.',

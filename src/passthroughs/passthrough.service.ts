@@ -10,6 +10,7 @@ import { GatewayError } from '../kernel/errors.ts';
 import { requireChange } from '../kernel/fields.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
 import { type PassThroughEndpoint, type PassThroughMethod, passThroughMethods } from '../kernel/pass-through.ts';
+import { environmentName } from '../models/deployment.ts';
 import { PassThrough } from './passthrough.entity.ts';
 import { headerPlace } from './passthrough.queries.ts';
 import {
@@ -118,6 +119,16 @@ export class PassThroughService {
     );
     const configured = page === 1 ? this.#configured.map(describeConfigured) : [];
     return { endpoints: [...configured, ...found.map(describePassThrough)], total: total + this.#configured.length };
+  }
+
+  /** Names of the headers that are missing, more, or have other values than these. */
+  async differing(id: string, wanted: Readonly<Record<string, unknown>>): Promise<string[]> {
+    const { headers = {} } = (await this.#work.em.findOne(PassThrough, { id })) ?? {};
+    return [...new Set([...Object.keys(headers), ...Object.keys(wanted)])].filter((name) => {
+      const sealed = headers[name]?.sealed;
+      if (sealed === undefined || environmentName(sealed) !== undefined) return sealed !== wanted[name];
+      return this.#vault.open(sealed, headerPlace(id, name)) !== wanted[name];
+    });
   }
 
   #sealed(id: string, headers: Record<string, string>): Record<string, KeptValue> {
