@@ -23,7 +23,7 @@ import { Metering } from './metering/metering.ts';
 import type { Deployment } from './models/deployment.ts';
 import { loadDeployments } from './models/model.queries.ts';
 import { noTokens, openTokens } from './open-tokens.ts';
-import { loadPassThroughs } from './passthroughs/passthrough.queries.ts';
+import { loadPassThroughs, loadProviderCredentials } from './passthroughs/passthrough.queries.ts';
 import { PassThroughRoutes } from './passthrough/routes.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { DeploymentTable } from './proxy/routing.ts';
@@ -137,10 +137,14 @@ export async function createDataPlane(parts: DataPlaneParts) {
     keyHeader: settings.keyHeaderName,
   });
   const reloadPassThroughs = oneAtATime(async () => {
-    const { endpoints, problems } = await loadPassThroughs(database.pool, vault, runtime.env);
+    const [{ endpoints, problems }, kept] = await Promise.all([
+      loadPassThroughs(database.pool, vault, runtime.env),
+      loadProviderCredentials(database.pool, vault, runtime.env),
+    ]);
     for (const { headers } of endpoints) for (const value of Object.values(headers)) parts.redact(value);
-    for (const problem of problems) log('warn', `Left out ${problem}`);
-    passThrough.replace([...endpoints, ...settings.passThroughs]);
+    for (const { apiKey } of kept.credentials.values()) if (apiKey !== undefined) parts.redact(apiKey);
+    for (const problem of [...problems, ...kept.problems]) log('warn', `Left out ${problem}`);
+    passThrough.replace([...endpoints, ...settings.passThroughs], kept.credentials);
   });
   const kept = { cache, payers, reload, reloadPassThroughs, metering, deployments };
   const follow = follower(parts, kept);

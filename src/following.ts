@@ -28,7 +28,8 @@ export function follower(
     log('error', 'A change could not be followed', { error });
   };
   return (change) => {
-    if (change.entity === 'model') return reload().catch(failed);
+    // A credential may be one that calls are passed on with.
+    if (change.entity === 'model') return Promise.all([reload(), reloadPassThroughs()]).then(undefined, failed);
     if (change.entity === 'jwt_key_mapping') return cache.invalidateTokens();
     if (change.entity === 'pass_through_endpoint') return reloadPassThroughs().catch(failed);
     const { entity, id } = change;

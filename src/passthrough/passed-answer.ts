@@ -124,6 +124,7 @@ export class PassedAnswer implements Intake {
   }
 
   #passed(): string[] {
-    return clientHeaders(this.#headers, { withLimits: !this.#exchange.hasOwnLimits });
+    const { hasOwnLimits, target } = this.#exchange;
+    return clientHeaders(this.#headers, { withLimits: !hasOwnLimits, secret: target.deployment.apiKey });
   }
 }

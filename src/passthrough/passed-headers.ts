@@ -39,14 +39,15 @@ export const mayForward = (name: string): boolean => /^[a-z0-9-]{1,64}$/.test(na
 const back =
   /^(?:content-type|content-language|content-disposition|content-encoding|content-range|accept-ranges|cache-control|etag|last-modified|expires|vary|retry-after(?:-ms)?|request-id|x-should-retry|anthropic-ratelimit-.*|x-ratelimit-.*|x-amzn-requestid|x-amzn-errortype|x-amzn-bedrock-.*|openai-processing-ms|openai-version)$/;
 
-/** The headers of an answer, as a flat list. */
+/** The headers of an answer, as a flat list. @param secret the operator's, which an upstream may repeat */
 export function clientHeaders(
   upstream: IncomingHttpHeaders,
-  { withLimits }: { readonly withLimits: boolean },
+  { withLimits, secret }: { readonly withLimits: boolean; readonly secret: string | undefined },
 ): string[] {
   const list: string[] = [];
   for (const [name, value] of Object.entries(upstream)) {
     if (typeof value !== 'string' || !printable.test(value)) continue;
+    if (secret !== undefined && value.includes(secret)) continue;
     if (name === 'x-request-id') list.push('llm_provider-x-request-id', value);
     else if (back.test(name) && (withLimits || !name.startsWith('x-ratelimit-'))) list.push(name, value);
   }

@@ -9,15 +9,25 @@ const versioned = /^\/v\d/;
 /** A variable of the daemon's environment, where it is set. */
 export type Variable = (name: string) => string | undefined;
 
-/** Where the prefixes of providers lead, by their first segment. */
-export function providerTargets(variable: Variable): ReadonlyMap<string, Target> {
-  return new Map(providerPrefixes.map((prefix) => [prefix.name, targetOf(prefix, variable)]));
+/** What the database has for a provider; it comes before the environment. */
+export interface KeptCredential {
+  readonly apiKey: string | undefined;
+  readonly apiBase: string | undefined;
 }
 
-function targetOf(prefix: ProviderPrefix, variable: Variable): Target {
+/** Where the prefixes of providers lead, by their first segment. */
+export function providerTargets(
+  variable: Variable,
+  kept: ReadonlyMap<string, KeptCredential>,
+): ReadonlyMap<string, Target> {
+  return new Map(providerPrefixes.map((prefix) => [prefix.name, targetOf(prefix, variable, kept.get(prefix.name))]));
+}
+
+function targetOf(prefix: ProviderPrefix, variable: Variable, kept: KeptCredential | undefined): Target {
   const { name, catalogue, dialect, isVersioned = false, forwards, isKeyOptional } = prefix;
-  const key = firstOf(prefix.keyFrom, variable);
-  const address = firstOf(prefix.baseFrom, variable) ?? prefix.base;
+  const key = kept?.apiKey ?? firstOf(prefix.keyFrom, variable);
+  // A key of the database goes to the address of the database, and not where the environment's key goes.
+  const address = (kept ? kept.apiBase : firstOf(prefix.baseFrom, variable)) ?? prefix.base;
   const base = address === undefined ? undefined : baseOf(isVersioned ? address.replace(/\/v\d+\/*$/, '') : address);
   return {
     name,

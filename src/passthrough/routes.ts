@@ -9,7 +9,7 @@ import { bedrockTarget } from './bedrock.ts';
 import { vertexTarget } from './vertex.ts';
 import { langfuseTarget, readBasicCredential } from './langfuse.ts';
 import { type PassedCallDeps, PassedCallSteps } from './passed-call.ts';
-import { providerTargets, type Variable } from './provider-targets.ts';
+import { type KeptCredential, providerTargets, type Variable } from './provider-targets.ts';
 import type { Target } from './target.ts';
 
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
@@ -21,19 +21,26 @@ export interface PassThroughOptions extends PassedCallDeps {
 /** The ways through: `/{provider}/{path}`, and what operators have made of their own. */
 export class PassThroughRoutes implements FurtherRoutes {
   readonly #deps: PassedCallDeps;
-  readonly #providers: ReadonlyMap<string, Target>;
+  readonly #variable: Variable;
+  readonly #others: readonly (readonly [name: string, target: Target])[];
+  #providers: ReadonlyMap<string, Target>;
   #configured: ReadonlyMap<string, { readonly endpoint: PassThroughEndpoint; readonly target: Target }> = new Map();
 
   constructor({ variable, ...deps }: PassThroughOptions) {
     this.#deps = deps;
+    this.#variable = variable;
     const vertex = vertexTarget(variable);
-    this.#providers = new Map([
-      ...providerTargets(variable),
+    this.#others = [
       ['bedrock', bedrockTarget(variable)],
       ['vertex_ai', vertex],
       ['vertex-ai', vertex],
       ['langfuse', langfuseTarget(variable)],
-    ]);
+    ];
+    this.#providers = this.#providersWith(new Map());
+  }
+
+  #providersWith(kept: ReadonlyMap<string, KeptCredential>): ReadonlyMap<string, Target> {
+    return new Map([...providerTargets(this.#variable, kept), ...this.#others]);
   }
 
   /** Each of them begins with the look at the credential. */
@@ -43,8 +50,9 @@ export class PassThroughRoutes implements FurtherRoutes {
     );
   }
 
-  /** From the next request on these are the operators' own ways; what is wrong with one is the caller's to tell. */
-  replace(endpoints: readonly PassThroughEndpoint[]): void {
+  /** From the next request on these are the operators' own ways, and these the database's credentials, by provider. */
+  replace(endpoints: readonly PassThroughEndpoint[], kept: ReadonlyMap<string, KeptCredential>): void {
+    this.#providers = this.#providersWith(kept);
     const found = endpoints.map(
       (endpoint) => [endpoint.path, { endpoint, target: configuredTarget(endpoint) }] as const,
     );

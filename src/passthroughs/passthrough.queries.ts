@@ -3,7 +3,7 @@ import { asDatabaseTrouble } from '../db/errors.ts';
 import { SCHEMA } from '../db/schema.ts';
 import type { SealedPlace, Vault } from '../kernel/encryption.ts';
 import { type PassThroughEndpoint, withLangfuseAuth } from '../kernel/pass-through.ts';
-import { openKept } from '../models/model.queries.ts';
+import { credentialPlace, openKept } from '../models/model.queries.ts';
 
 interface Row {
   readonly id: string;
@@ -60,6 +60,46 @@ function endpointOf(row: Row, opening: { readonly vault: Vault; readonly env: En
     defaultQueryParams: row.default_query_params,
     timeout: row.timeout,
   };
+}
+
+/** A credential of the database that calls to a provider's prefix are made with. */
+export interface ProviderCredential {
+  readonly provider: string;
+  readonly apiKey: string | undefined;
+  readonly apiBase: string | undefined;
+}
+
+const credentialStatement = `
+  select id, name, info ->> 'custom_llm_provider' as provider, credential_values as kept from ${SCHEMA}.credentials
+  where info -> 'use_in_pass_through' = 'true' and info ->> 'custom_llm_provider' is not null order by name`;
+
+interface CredentialRow {
+  readonly id: string;
+  readonly name: string;
+  readonly provider: string;
+  readonly kept: Readonly<Record<string, { readonly sealed: string }>>;
+}
+
+/** LiteLLM's `use_in_pass_through`, of credentials: of several for one provider the first by name. */
+export async function loadProviderCredentials(pool: pg.Pool, vault: Vault, env: Environment) {
+  const { rows } = await pool.query<CredentialRow>(credentialStatement).catch((thrown: unknown) => {
+    throw asDatabaseTrouble(thrown);
+  });
+  const credentials = new Map<string, ProviderCredential>();
+  const problems: string[] = [];
+  for (const { id, name, provider, kept } of rows) {
+    if (credentials.has(provider)) continue;
+    const open = (value: string) => {
+      const sealed = kept[value]?.sealed;
+      return sealed === undefined ? undefined : openKept(sealed, credentialPlace(id, value), { vault, env });
+    };
+    try {
+      credentials.set(provider, { provider, apiKey: open('api_key'), apiBase: open('api_base') });
+    } catch (error) {
+      problems.push(`credential ${name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return { credentials, problems };
 }
 
 /** Where the value of a header is sealed: that of one must not open as that of another. */

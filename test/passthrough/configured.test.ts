@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { until } from '../support/gateway.ts';
 import { PretendUpstream } from './upstream.ts';
-import { openWorld, type World } from './world.ts';
+import { openWorld, secretOf, type World } from './world.ts';
 
 let world: World;
 let target: PretendUpstream;
@@ -104,4 +104,19 @@ describe('an endpoint of the operator’s own', () => {
     assert.equal(refused.body.error.type, 'unpriced_call');
     assert.equal((await world.gateway.request('GET', '/unpriced', { key: held })).status, 200);
   });
+});
+
+test('a provider is called with the credential of the database, from the next second on', async () => {
+  const key = await world.aKey();
+  const call = () => world.gateway.request('GET', '/anthropic/v1/models', { key });
+  await call();
+  assert.equal(world.upstream.last?.headers['x-api-key'], secretOf('anthropic'));
+  const body = {
+    credential_name: 'claude',
+    credential_values: { api_key: 'kept-secret-0123456789', api_base: `${target.url}/kept` },
+    credential_info: { custom_llm_provider: 'anthropic', use_in_pass_through: true },
+  };
+  assert.equal((await world.gateway.request('POST', '/credentials', { body })).status, 200);
+  await until(async () => (await call()) && target.last?.headers['x-api-key'] === 'kept-secret-0123456789', 1_000);
+  assert.equal(target.last?.url, '/kept/v1/models');
 });
