@@ -8,6 +8,9 @@ const isJson = /^application\/(?:[\w.+-]*json|x-ndjson|jsonl)\b/i;
 const dataMark = Buffer.from('data:');
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
+const blank = 0x20;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
 
 /** What a model wrote in an event, in whichever member: for streams that report nothing. */
 const written =
@@ -71,7 +74,7 @@ export class UsageScanner {
   #readerOf(type: string): ((bytes: Buffer) => void) | undefined {
     if (isJson.test(type)) return (bytes) => this.#members.push(bytes);
     if (/^text\/event-stream\b/i.test(type)) {
-      const lines = new DataLines(this.#members);
+      const lines = new DataLines(this.#members, usageShapes[this.#dialect].paths);
       return (bytes) => lines.push(bytes);
     }
     if (/^application\/vnd\.amazon\.eventstream\b/i.test(type)) {
@@ -88,9 +91,12 @@ class DataLines {
   /** How much of the mark a line has shown so far; undefined in a line that is none. */
   #matched: number | undefined = 0;
   #isBlank = true;
+  readonly #marks: readonly string[];
 
-  constructor(members: JsonMembers) {
+  /** @param paths what the members are looked for by */
+  constructor(members: JsonMembers, paths: ReadonlySet<string>) {
     this.#members = members;
+    this.#marks = [...new Set([...paths].map((path) => `"${path.slice(path.lastIndexOf('.') + 1)}"`))];
   }
 
   push(bytes: Buffer): void {
@@ -112,6 +118,16 @@ class DataLines {
     while (this.#matched !== undefined && this.#matched < dataMark.length && index < end) {
       this.#matched = bytes[index++] === dataMark[this.#matched] ? this.#matched + 1 : undefined;
     }
-    if (this.#matched === dataMark.length && index < end) this.#members.push(bytes.subarray(index, end));
+    if (this.#matched !== dataMark.length || index >= end) return;
+    const data = bytes.subarray(index, end);
+    const isWhole = index - from === dataMark.length && end < bytes.length;
+    if (!isWhole || !this.#isIdle(data)) this.#members.push(data);
+  }
+
+  /** Whether a line is a document of its own with nothing in it that is looked for: nearly all are, and need no reading. */
+  #isIdle(data: Buffer): boolean {
+    const first = data[0] === blank ? 1 : 0;
+    const last = data.length - (data.at(-1) === carriageReturn ? 2 : 1);
+    return data[first] === openBrace && data[last] === closeBrace && !this.#marks.some((mark) => data.includes(mark));
   }
 }

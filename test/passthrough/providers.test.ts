@@ -248,6 +248,17 @@ describe('an answer', () => {
     assert.equal(status, 302);
   });
 
+  test('that reports nothing is booked at an estimate, of the request and of what was written', async () => {
+    const events = Array.from({ length: 40 }, () => 'data: {"choices":[{"delta":{"content":" word"}}]}\n\n').join('');
+    world.upstream.stream('text/event-stream', Buffer.from(`${events}data: [DONE]\n\n`), 500);
+    const body = { ...chat(), stream: true };
+    const got = await world.gateway.request('POST', chatPath, { key: await world.aKey(), body });
+    const row = await world.rowOf(got);
+    assert.partialDeepStrictEqual(row, { usage_estimated: true, status: 'success' });
+    assert.ok(Number(row.completion_tokens) >= 40 && Number(row.completion_tokens) <= 60, row.completion_tokens);
+    assert.ok(Number(row.prompt_tokens) > 10);
+  });
+
   test('that is cut is cut for the client too, and what came is paid', async () => {
     world.upstream.reply = (_, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
