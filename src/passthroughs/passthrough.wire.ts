@@ -56,7 +56,9 @@ export const passThroughChanges = {
   headers: headers.optional().describe(`${headers.description ?? ''}; in place of those there are`),
   defaultQueryParams: defaultQueryParams.optional().describe(defaultQueryParams.description ?? ''),
   includeSubpath: includeSubpath.optional().describe(includeSubpath.description ?? ''),
-  forwardHeaders: forwardHeaders.optional().describe(forwardHeaders.description ?? ''),
+  forwardHeaders: orNone(forwardHeaders, false)
+    .optional()
+    .describe(forwardHeaders.description ?? ''),
   methods: methods
     .nullable()
     .optional()

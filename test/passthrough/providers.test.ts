@@ -167,6 +167,16 @@ describe('what a key may do', () => {
     ]) {
       assert.equal((await call(chatPath, body)).status, 400);
     }
+    const form = async (model: string) => {
+      const body = new FormData();
+      body.set('file', new Blob(['sound']), 'a.mp3');
+      body.set('model', model);
+      const headers = { authorization: `Bearer ${key}` };
+      const url = `${world.gateway.daemon.url}/openai/v1/audio/transcriptions`;
+      return (await fetch(url, { method: 'POST', headers, body })).status;
+    };
+    assert.equal(await form('gpt-4o-mini'), 200);
+    assert.equal(await form('whisper-1'), 403);
     const twice = await send(chatPath, {
       method: 'POST',
       headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
