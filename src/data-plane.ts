@@ -131,7 +131,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     deployments.replace([...configured, ...found]);
   });
   const passThrough = new PassThroughRoutes({
-    variable: (name) => runtime.env[name],
+    variable: (name) => settings.providerVariables[name],
     decide: (principal, call) => requirePassed(principal, call, settings.modelAccessStatus),
     isPriced: (deployment, model) => metering.gauge.prices.of(deployment, model, now()).source !== 'unpriced',
     keyHeader: settings.keyHeaderName,

@@ -8,7 +8,7 @@ import { showName, showPlace, type Place, type Problems } from './problems.ts';
 import { Resolver, type Environment } from './resolver.ts';
 import { settingNames, settingOf, type SettingName } from './settings.ts';
 import { passThroughPaths, readPassThroughs } from './pass-through.ts';
-import type { PassThroughEndpoint } from '../kernel/pass-through.ts';
+import { type PassThroughEndpoint, providerVariables } from '../kernel/pass-through.ts';
 import { readUserSettings, userSettingPaths, type UserSettings } from './user-settings.ts';
 import { readYaml, type Entry, type ScalarTree, type Tree } from './yaml.ts';
 
@@ -189,7 +189,7 @@ class Reader {
   #warnOfIdleVariables(resolver: Resolver): void {
     const ofSettings = new Set(settingNames.flatMap((name) => settingOf(name).env));
     for (const [name, { at }] of this.#variables) {
-      if (resolver.used.has(name) || ofSettings.has(name)) continue;
+      if (resolver.used.has(name) || ofSettings.has(name) || providerVariables.has(name)) continue;
       this.#warn(
         at,
         `environment_variables.${showName(name) ?? '…'}`,

@@ -38,6 +38,24 @@ export function isOwnPath(path: string): boolean {
   return own.has(first) || own.has(`${first}/${second}`) || path === '/v1' || path === '/v2';
 }
 
+/**
+ * Variables that say where providers are and what they are called with, under LiteLLM's names. They may stand in the
+ * environment of the daemon or in `environment_variables` of its file.
+ */
+export const providerVariables: ReadonlySet<string> = new Set(
+  (
+    'OPENAI_API_BASE OPENAI_BASE_URL OPENAI_API_KEY ANTHROPIC_API_BASE ANTHROPIC_BASE_URL ANTHROPIC_API_KEY ' +
+    'AZURE_API_BASE AZURE_API_KEY GEMINI_API_BASE GEMINI_API_KEY GOOGLE_API_KEY COHERE_API_BASE COHERE_API_KEY CO_API_KEY ' +
+    'MISTRAL_API_BASE MISTRAL_API_KEY HOSTED_VLLM_API_BASE VLLM_API_BASE HOSTED_VLLM_API_KEY VLLM_API_KEY ' +
+    'ASSEMBLYAI_API_BASE ASSEMBLYAI_API_KEY GROQ_API_BASE GROQ_API_KEY TOGETHERAI_API_BASE TOGETHER_API_BASE ' +
+    'TOGETHERAI_API_KEY TOGETHER_AI_API_KEY TOGETHER_API_KEY AWS_BEDROCK_RUNTIME_ENDPOINT AWS_REGION_NAME AWS_REGION ' +
+    'AWS_DEFAULT_REGION AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_BEARER_TOKEN_BEDROCK ' +
+    'VERTEXAI_API_BASE VERTEX_API_BASE VERTEXAI_PROJECT DEFAULT_VERTEXAI_PROJECT VERTEXAI_LOCATION ' +
+    'DEFAULT_VERTEXAI_LOCATION DEFAULT_GOOGLE_APPLICATION_CREDENTIALS GOOGLE_APPLICATION_CREDENTIALS ' +
+    'LANGFUSE_HOST LANGFUSE_BASE_URL LANGFUSE_PUBLIC_KEY LANGFUSE_SECRET_KEY'
+  ).split(' '),
+);
+
 const printable = /^[\t\u0020-\u007e\u0080-\u00ff]*$/;
 
 /** Names of headers that are the connection's, and no operator's to set. */

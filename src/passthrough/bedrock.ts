@@ -18,6 +18,7 @@ export function bedrockTarget(variable: Variable): Target {
   const accessKeyId = firstOf(idFrom, variable);
   const secretAccessKey = firstOf(secretFrom, variable);
   const bearer = firstOf(bearerFrom, variable);
+  const sessionToken = firstOf(['AWS_SESSION_TOKEN'], variable);
   const endpoint = firstOf(endpointFrom, variable);
   const apiKey = bearer ?? secretAccessKey;
   return {
@@ -54,7 +55,7 @@ export function bedrockTarget(variable: Variable): Target {
         sign: signer({
           accessKeyId,
           secretAccessKey,
-          sessionToken: firstOf(['AWS_SESSION_TOKEN'], variable),
+          sessionToken,
           region: region ?? '',
         }),
       }),

@@ -4,6 +4,10 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { healthPaths } from '../../src/daemon/health.ts';
+import { operations } from '../../src/operations.ts';
+import { isOwnPath, providerVariables } from '../../src/kernel/pass-through.ts';
+import { PassThroughRoutes } from '../../src/passthrough/routes.ts';
 import { until } from '../support/gateway.ts';
 import { PretendUpstream } from './upstream.ts';
 import { openWorld, secretOf, type World } from './world.ts';
@@ -15,7 +19,9 @@ before(async () => {
   const config = join(await mkdtemp(join(tmpdir(), 'gatewayctl-')), 'config.yaml');
   await writeFile(
     config,
-    `general_settings:
+    `environment_variables:
+  COHERE_API_KEY: cohere-from-the-file
+general_settings:
   pass_through_endpoints:
     - path: /from-file
       target: ${target.url}/filed
@@ -23,7 +29,11 @@ before(async () => {
       cost_per_request: 0.25
 `,
   );
-  world = await openWorld({ args: ['--config', config], env: { FILED_SECRET: 'Bearer filed-secret-0123456789' } });
+  world = await openWorld({
+    args: ['--config', config],
+    without: ['cohere', 'groq'],
+    env: { FILED_SECRET: 'Bearer filed-secret-0123456789' },
+  });
 });
 after(async () => {
   await world[Symbol.asyncDispose]();
@@ -119,4 +129,35 @@ test('a provider is called with the credential of the database, from the next se
   assert.equal((await world.gateway.request('POST', '/credentials', { body })).status, 200);
   await until(async () => (await call()) && target.last?.headers['x-api-key'] === 'kept-secret-0123456789', 1_000);
   assert.equal(target.last?.url, '/kept/v1/models');
+});
+
+test('a provider is called with the key of the file where the environment has none, and not at all without one', async () => {
+  const key = await world.aKey();
+  const call = (path: string) => world.gateway.request('GET', path, { key });
+  assert.equal((await call('/cohere/v1/models')).status, 200);
+  assert.equal(world.upstream.last?.headers.authorization, 'Bearer cohere-from-the-file');
+  const refused = await call('/groq/v1/models');
+  assert.equal(refused.body.error.type, 'upstream_misconfigured');
+  assert.match(refused.body.error.hint, /GROQ_API_KEY/);
+});
+
+test('every variable that a provider is set up by may stand in the file', () => {
+  const asked = new Set<string>();
+  const variable = (name: string) => void asked.add(name);
+  const routes = new PassThroughRoutes({
+    variable,
+    decide: () => undefined,
+    isPriced: () => true,
+    keyHeader: undefined,
+  });
+  assert.ok(routes.match('GET', '/openai/v1/models'));
+  assert.deepEqual([...asked].toSorted(), [...providerVariables].toSorted());
+});
+
+test('no route of an operation can be taken by an endpoint', () => {
+  const paths = operations.flatMap(({ route, alsoAt = [] }) => [route, ...alsoAt].map(([, path]) => path));
+  assert.deepEqual(
+    [...paths, ...healthPaths, '/openapi.json'].filter((path) => !isOwnPath(path)),
+    [],
+  );
 });

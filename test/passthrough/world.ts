@@ -42,7 +42,14 @@ export interface SpendRow {
 export type World = Awaited<ReturnType<typeof openWorld>>;
 
 /** A gateway whose providers are all one pretend upstream, below `/<provider>-base`. */
-export async function openWorld(more: { args?: readonly string[]; env?: Record<string, string> } = {}) {
+export async function openWorld({
+  without = [],
+  ...more
+}: {
+  args?: readonly string[];
+  env?: Record<string, string>;
+  /** Providers without a key. */ without?: string[];
+} = {}) {
   await using opened = new AsyncDisposableStack();
   const upstream = opened.use(await new PretendUpstream().listen());
   const directory = await mkdtemp(join(tmpdir(), 'gatewayctl-'));
@@ -69,7 +76,7 @@ export async function openWorld(more: { args?: readonly string[]; env?: Record<s
   };
   for (const [name, [base, key]] of Object.entries(variables)) {
     env[base] = `${upstream.url}/${name}-base`;
-    if (key !== '') env[key] = secretOf(name);
+    if (key !== '' && !without.includes(name)) env[key] = secretOf(name);
   }
   const gateway: Gateway = opened.use(await startGateway({ ...more, env }));
   const kept = opened.move();
