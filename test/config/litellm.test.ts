@@ -149,7 +149,7 @@ model_list:
     ':12:40 litellm_params.aws_region_name is LiteLLM’s; gatewayctl does not serve it, and it has no effect',
     ':13:18 model_info.access_windows restricts something in LiteLLM; gatewayctl does not serve it, and it restricts nothing here',
     ':12:21 litellm_params.api_key is missing, and OPENAI_API_KEY is not set',
-    ':9:24 environment_variables.LANGSMITH_SECRET_KEY is used by no os.environ/ reference in this file',
+    ':9:25 environment_variables.LANGSMITH_SECRET_KEY is used by no os.environ/ reference in this file',
   ]);
 });
 
