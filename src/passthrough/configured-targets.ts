@@ -38,7 +38,8 @@ export function configuredTarget(endpoint: PassThroughEndpoint): Target {
     dialect: dialect && dialects[dialect],
     shownBase: base.path,
     deployment,
-    free: costPerRequest === null ? deploymentOf({ ...priced, costPerRequest: 0 }) : deployment,
+    // Of an API that nobody here knows, a look at something may be what is paid for: a search, for one.
+    free: costPerRequest === null && dialect ? deploymentOf({ ...priced, costPerRequest: 0 }) : deployment,
     headers: Object.entries(headers).flatMap(([header, value]) => [header.toLowerCase(), value]),
     forwards: forwardHeaders === true ? 'all' : (forwardHeaders || []).map((header) => header.toLowerCase()),
     query: defaultQueryParams,

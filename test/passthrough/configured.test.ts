@@ -112,7 +112,9 @@ describe('an endpoint of the operator’s own', () => {
     const refused = await world.gateway.request('POST', '/unpriced', { key: held, body: {} });
     assert.equal(refused.status, 403);
     assert.equal(refused.body.error.type, 'unpriced_call');
-    assert.equal((await world.gateway.request('GET', '/unpriced', { key: held })).status, 200);
+    assert.equal((await world.gateway.request('GET', '/unpriced', { key: held })).status, 403);
+    assert.equal((await world.gateway.gatewayctl('passthrough update /unpriced --cost-per-request 0')).exit, 0);
+    assert.equal((await world.gateway.request('POST', '/unpriced', { key: held, body: {} })).status, 200);
   });
 });
 
