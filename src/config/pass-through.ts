@@ -22,6 +22,7 @@ const fields = {
   methods: passThroughFields.methods,
   cost_per_request: passThroughFields.costPerRequest,
   timeout: passThroughFields.timeout,
+  allow_private_network: passThroughFields.allowPrivateNetwork,
   auth: passThroughFields.auth,
   guardrails: z.array(z.never('are not served')),
 };
@@ -67,5 +68,7 @@ function readOne(item: Tree, context: Context): PassThroughEndpoint | undefined 
     costPerRequest: given.cost_per_request ?? null,
     defaultQueryParams: given.default_query_params ?? {},
     timeout: given.timeout ?? null,
+    // What the operator's own file names is the operator's choice.
+    allowPrivateNetwork: given.allow_private_network ?? true,
   };
 }

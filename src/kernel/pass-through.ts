@@ -16,6 +16,8 @@ export interface PassThroughEndpoint {
   readonly defaultQueryParams: Readonly<Record<string, string>>;
   /** Seconds until the first byte of an answer; null is the daemon's own. */
   readonly timeout: number | null;
+  /** Whether the target may be at an address that is not public. */
+  readonly allowPrivateNetwork: boolean;
 }
 
 export const passThroughMethods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
@@ -118,6 +120,7 @@ export const passThroughFields = {
     .max(1_000)
     .describe('US dollars each call is booked at, whatever its answer says; 0 for what costs nothing'),
   timeout: z.number().positive().max(3_600).describe('Seconds until the first byte of an answer'),
+  allowPrivateNetwork: z.boolean().describe('Whether the target may be at an address that is not public'),
   auth: z
     .literal(true, 'must be true: without a credential anybody could spend what the target costs')
     .describe('Whether a credential is needed; there is no other way'),

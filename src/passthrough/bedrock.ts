@@ -35,6 +35,7 @@ export function bedrockTarget(variable: Variable): Target {
     },
     dialect: dialects.bedrock,
     shownBase: '',
+    isPrivate: endpoint !== undefined,
     grantedAs: name,
     deployment: deploymentOf({ name, provider: 'bedrock', apiKey }),
     free: deploymentOf({ name, provider: 'bedrock', apiKey, costPerRequest: 0 }),

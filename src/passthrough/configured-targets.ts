@@ -37,6 +37,7 @@ export function configuredTarget(endpoint: PassThroughEndpoint): Target {
     baseFor: () => base,
     dialect: dialect && dialects[dialect],
     shownBase: base.path,
+    isPrivate: endpoint.allowPrivateNetwork,
     deployment,
     // Of an API that nobody here knows, a look at something may be what is paid for: a search, for one.
     free: costPerRequest === null && dialect ? deploymentOf({ ...priced, costPerRequest: 0 }) : deployment,

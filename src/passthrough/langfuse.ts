@@ -25,6 +25,7 @@ export function langfuseTarget(variable: Variable): Target {
     },
     dialect: undefined,
     shownBase: '',
+    isPrivate: firstOf(hostFrom, variable) !== undefined,
     grantedAs: undefined,
     deployment,
     free: deployment,

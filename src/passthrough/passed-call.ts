@@ -101,6 +101,7 @@ export class PassedCallSteps {
       headers: upstreamHeaders(request.headers, { own, forwards, secret }),
       body: body.length === 0 ? null : body,
       firstByteMs: timeoutMs,
+      isPrivate: this.#target.isPrivate,
     };
   }
 

@@ -13,6 +13,7 @@ export type Variable = (name: string) => string | undefined;
 export interface KeptCredential {
   readonly apiKey: string | undefined;
   readonly apiBase: string | undefined;
+  readonly allowPrivateNetwork: boolean;
 }
 
 /** Where the prefixes of providers lead, by their first segment. */
@@ -38,6 +39,7 @@ function targetOf(prefix: ProviderPrefix, variable: Variable, kept: KeptCredenti
     },
     dialect: dialect && dialects[dialect],
     shownBase: '',
+    isPrivate: kept ? kept.allowPrivateNetwork : address !== prefix.base,
     grantedAs: name,
     deployment: deploymentOf({ name, provider: catalogue, apiKey: key }),
     free: deploymentOf({ name, provider: catalogue, apiKey: key, costPerRequest: 0 }),

@@ -28,6 +28,8 @@ export interface Target {
   readonly deployment: Deployment;
   /** The same for calls that cost nothing. */
   readonly free: Deployment;
+  /** Whether it may be at an address that is not public. */
+  readonly isPrivate: boolean;
   /** The operator's headers, credential included. */
   readonly headers: readonly string[];
   readonly forwards: readonly string[] | 'all';

@@ -39,6 +39,7 @@ export function vertexTarget(variable: Variable): Target {
     },
     dialect: dialects.vertex,
     shownBase: '',
+    isPrivate: endpoint !== undefined,
     grantedAs: name,
     deployment: deploymentOf({ name, provider: name, apiKey: undefined }),
     free: deploymentOf({ name, provider: name, apiKey: undefined, costPerRequest: 0 }),
@@ -91,6 +92,8 @@ async function fetchToken(file: string, send: Sender) {
     method: 'POST',
     headers: ['content-type', 'application/x-www-form-urlencoded', 'accept', 'application/json'],
     body: Buffer.from(String(form)),
+    // The file is the operator's own.
+    isPrivate: true,
   });
   const answer = parse(body.toString());
   const token = isRecord(answer) ? answer['access_token'] : undefined;

@@ -38,5 +38,6 @@ export const passThroughComparisons: Readonly<Record<string, Comparison<Needs>>>
   methods: unlessNull(bySameName),
   cost_per_request: bySameName,
   timeout: bySameName,
+  allow_private_network: unlessNull(bySameName),
   auth: () => [],
 };

@@ -16,6 +16,7 @@ const PassThroughSchema = defineEntity({
     methods: p.array<PassThroughMethod>(),
     costPerRequest: p.float().nullable(),
     timeout: p.float().nullable(),
+    allowPrivateNetwork: p.boolean(),
     createdAt: p.datetime(),
     createdBy: p.text(),
     updatedAt: p.datetime(),

@@ -16,6 +16,7 @@ interface Row {
   readonly methods: PassThroughEndpoint['methods'];
   readonly cost_per_request: number | null;
   readonly timeout: number | null;
+  readonly allow_private_network: boolean;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -59,6 +60,7 @@ function endpointOf(row: Row, opening: { readonly vault: Vault; readonly env: En
     costPerRequest: row.cost_per_request,
     defaultQueryParams: row.default_query_params,
     timeout: row.timeout,
+    allowPrivateNetwork: row.allow_private_network,
   };
 }
 
@@ -67,16 +69,19 @@ export interface ProviderCredential {
   readonly provider: string;
   readonly apiKey: string | undefined;
   readonly apiBase: string | undefined;
+  readonly allowPrivateNetwork: boolean;
 }
 
 const credentialStatement = `
-  select id, name, info ->> 'custom_llm_provider' as provider, credential_values as kept from ${SCHEMA}.credentials
+  select id, name, info ->> 'custom_llm_provider' as provider, credential_values as kept,
+         info -> 'allow_private_network' = 'true' as private from ${SCHEMA}.credentials
   where info -> 'use_in_pass_through' = 'true' and info ->> 'custom_llm_provider' is not null order by name`;
 
 interface CredentialRow {
   readonly id: string;
   readonly name: string;
   readonly provider: string;
+  readonly private: boolean | null;
   readonly kept: Readonly<Record<string, { readonly sealed: string }>>;
 }
 
@@ -87,14 +92,19 @@ export async function loadProviderCredentials(pool: pg.Pool, vault: Vault, env: 
   });
   const credentials = new Map<string, ProviderCredential>();
   const problems: string[] = [];
-  for (const { id, name, provider, kept } of rows) {
+  for (const { id, name, provider, kept, private: isPrivate } of rows) {
     if (credentials.has(provider)) continue;
     const open = (value: string) => {
       const sealed = kept[value]?.sealed;
       return sealed === undefined ? undefined : openKept(sealed, credentialPlace(id, value), { vault, env });
     };
     try {
-      credentials.set(provider, { provider, apiKey: open('api_key'), apiBase: open('api_base') });
+      credentials.set(provider, {
+        provider,
+        apiKey: open('api_key'),
+        apiBase: open('api_base'),
+        allowPrivateNetwork: isPrivate === true,
+      });
     } catch (error) {
       problems.push(`credential ${name}: ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -32,6 +32,7 @@ export interface PassThroughFields {
   methods?: Maybe<PassThroughMethod[]>;
   costPerRequest?: Maybe<number>;
   timeout?: Maybe<number>;
+  allowPrivateNetwork: boolean;
 }
 
 export type PassThroughChanges = { [Name in keyof PassThroughFields]?: PassThroughFields[Name] | undefined };
@@ -68,6 +69,7 @@ export class PassThroughService {
       methods: methods ?? [...passThroughMethods],
       costPerRequest: more.costPerRequest ?? null,
       timeout: more.timeout ?? null,
+      allowPrivateNetwork: more.allowPrivateNetwork,
       ...createStamp(this.#work),
     });
     await this.#flush(path);
@@ -80,10 +82,11 @@ export class PassThroughService {
     const endpoint = await this.#lock(reference);
     const before = encodePassThrough(endpoint);
     const { path, target, headers, methods, defaultQueryParams, includeSubpath, forwardHeaders } = changes;
-    const { costPerRequest, timeout } = changes;
+    const { costPerRequest, timeout, allowPrivateNetwork } = changes;
     if (path !== undefined) this.#requireFree(path);
     this.#work.em.assign(endpoint, {
       ...given({ path, target, defaultQueryParams, includeSubpath, forwardHeaders, costPerRequest, timeout }),
+      ...given({ allowPrivateNetwork }),
       ...(headers && { headers: this.#sealed(endpoint.id, headers) }),
       ...(methods !== undefined && { methods: methods ?? [...passThroughMethods] }),
       ...updateStamp(this.#work),

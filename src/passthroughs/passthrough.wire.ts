@@ -14,6 +14,7 @@ const {
   methods,
   costPerRequest,
   timeout,
+  allowPrivateNetwork,
   auth,
 } = passThroughFields;
 
@@ -44,6 +45,9 @@ export const newPassThroughFields = {
     .nullable()
     .optional()
     .describe(timeout.description ?? ''),
+  allowPrivateNetwork: orNone(allowPrivateNetwork, false)
+    .default(false)
+    .describe(allowPrivateNetwork.description ?? ''),
   auth: auth
     .nullable()
     .optional()
@@ -71,6 +75,9 @@ export const passThroughChanges = {
     .nullable()
     .optional()
     .describe(timeout.description ?? ''),
+  allowPrivateNetwork: orNone(allowPrivateNetwork, false)
+    .optional()
+    .describe(allowPrivateNetwork.description ?? ''),
   auth: auth
     .nullable()
     .optional()
@@ -91,6 +98,7 @@ export const passThroughInfo = {
   methods: z.array(z.enum(passThroughMethods)).describe('Methods it takes'),
   costPerRequest: z.number().nullable().describe('US dollars each call is booked at; null where its answer says'),
   timeout: z.number().nullable().describe('Seconds until the first byte of an answer; null is the daemon’s own'),
+  allowPrivateNetwork: z.boolean().describe('Whether the target may be at an address that is not public'),
   auth: z.literal(true).describe('A credential is always needed'),
   isFromConfig: z.boolean().describe('Whether it stands in the configuration file, and is changed there'),
   createdAt: timestamp.nullable().describe('When it was created; null of the configuration'),
@@ -115,6 +123,7 @@ export function describePassThrough(endpoint: PassThrough): DescribedPassThrough
     methods: [...takes],
     costPerRequest: cost ?? null,
     timeout: seconds ?? null,
+    allowPrivateNetwork: rest.allowPrivateNetwork,
     auth: true,
     isFromConfig: false,
     createdAt: rest.createdAt,

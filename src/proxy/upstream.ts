@@ -33,6 +33,8 @@ export interface RawRequest {
   readonly headers: readonly string[];
   readonly body: Buffer | null;
   readonly firstByteMs?: number | undefined;
+  /** Whether it may lead to an address that is not public. */
+  readonly isPrivate: boolean;
 }
 
 /** The connections to all upstreams: one pool in a process. Never follows a redirect, never inflates, never retries. */

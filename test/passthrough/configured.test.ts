@@ -61,7 +61,7 @@ describe('an endpoint of the operator’s own', () => {
       const key = await world.aKey();
       const call = (more = '') => world.gateway.request('POST', `/search-${way}${more}`, { key, body: {} });
       const make =
-        `passthrough create /search-${way} ${target.url}/v9 --include-subpath --cost-per-request 0.5 ` +
+        `passthrough create /search-${way} ${target.url}/v9 --include-subpath --allow-private-network --cost-per-request 0.5 ` +
         `--forward-headers x-trace --value-env authorization=TARGET_SECRET --methods POST -o json`;
       const made = await world.gateway.gatewayctl(make, way, {
         env: { TARGET_SECRET: 'Bearer target-secret-0123456789' },
@@ -104,7 +104,10 @@ describe('an endpoint of the operator’s own', () => {
   });
 
   test('passes for nothing where nobody knows a price, unless a budget applies', async () => {
-    assert.equal((await world.gateway.gatewayctl(`passthrough create /unpriced ${target.url}`)).exit, 0);
+    assert.equal(
+      (await world.gateway.gatewayctl(`passthrough create /unpriced ${target.url} --allow-private-network`)).exit,
+      0,
+    );
     const free = await world.gateway.request('POST', '/unpriced', { key: await world.aKey(), body: {} });
     assert.equal(free.status, 200, free.text);
     assert.partialDeepStrictEqual(await world.rowOf(free), { spend: '0', price_source: 'unpriced' });
@@ -126,7 +129,7 @@ test('a provider is called with the credential of the database, from the next se
   const body = {
     credential_name: 'claude',
     credential_values: { api_key: 'kept-secret-0123456789', api_base: `${target.url}/kept` },
-    credential_info: { custom_llm_provider: 'anthropic', use_in_pass_through: true },
+    credential_info: { custom_llm_provider: 'anthropic', use_in_pass_through: true, allow_private_network: true },
   };
   assert.equal((await world.gateway.request('POST', '/credentials', { body })).status, 200);
   await until(async () => (await call()) && target.last?.headers['x-api-key'] === 'kept-secret-0123456789', 1_000);

@@ -16,6 +16,7 @@ export class Migration0020PassThroughEndpoints extends Migration {
       methods text[] not null,
       cost_per_request float8,
       timeout float8,
+      allow_private_network boolean not null,
       created_at timestamptz not null,
       created_by text not null,
       updated_at timestamptz not null,
