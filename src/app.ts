@@ -40,6 +40,9 @@ import { AccessGroupService } from './models/access-group.service.ts';
 import { Model } from './models/model.entity.ts';
 import { ModelService } from './models/model.service.ts';
 import type { KnownModel } from './models/model.wire.ts';
+import type { PassThroughEndpoint } from './kernel/pass-through.ts';
+import { PassThrough } from './passthroughs/passthrough.entity.ts';
+import { PassThroughService } from './passthroughs/passthrough.service.ts';
 import { Organization, OrganizationMember } from './organizations/organization.entity.ts';
 import { OrganizationMemberService } from './organizations/member.service.ts';
 import { OrganizationService } from './organizations/organization.service.ts';
@@ -79,6 +82,7 @@ export interface Services {
   readonly models: ModelService;
   readonly accessGroups: AccessGroupService;
   readonly credentials: CredentialService;
+  readonly passThroughs: PassThroughService;
   readonly spend: SpendReads;
   readonly explainer: Pick<Explainer, 'explain'>;
   readonly tokenTest: Pick<TokenTest, 'test'>;
@@ -94,6 +98,8 @@ export interface AppOptions {
   readonly auditVault: Vault;
   /** Deployments that are set up outside the database, so that lists show them too. */
   readonly configured: readonly Deployment[];
+  /** The same of pass-through endpoints. */
+  readonly passThroughs: readonly PassThroughEndpoint[];
   /** What the configuration says of keys. */
   readonly keyRules: KeyRuleSettings;
   /** What a new user has where its maker says nothing, and may join. */
@@ -119,7 +125,7 @@ export interface GatewayOrmOptions {
 export function openGatewayOrm(options: GatewayOrmOptions): Promise<MikroORM> {
   const owners = [Budget, Customer, Tag, Organization, OrganizationMember, User, Invitation];
   const teams = [Team, TeamMember, FormerMember, DeletedTeam, Key, RetiredToken, DeletedKey];
-  const entities = [...owners, ...teams, KeyMapping, Model, Credential, AuditEntry];
+  const entities = [...owners, ...teams, KeyMapping, Model, Credential, PassThrough, AuditEntry];
   return openOrm({ ...options, entities });
 }
 
@@ -251,6 +257,7 @@ export class App {
       models,
       accessGroups: new AccessGroupService(models),
       credentials: new CredentialService(work, audit, vault),
+      passThroughs: new PassThroughService(work, { audit, vault, configured: this.#options.passThroughs }),
       spend: { rows: spendRows, sums: spendSums, activity, tags: tagSums, scope: spendScope, requireSpender },
       explainer,
       tokenTest,

@@ -212,6 +212,7 @@ async function record(
     vault,
     auditVault: createVault(ring, 'audit-mac'),
     configured: [],
+    passThroughs: [],
     keyRules: keyRules(settings),
     userDefaults: settings.userSettings,
     explainer: lazyExplainer(surroundings),

@@ -5,6 +5,7 @@ import { Authenticator } from './access/authenticate.ts';
 import { addressOf } from './kernel/client.ts';
 import { maskedCredential } from './access/credential.ts';
 import { allows, requireCall } from './access/decide.ts';
+import { requirePassed } from './access/pass-through.ts';
 import { KeyCache } from './access/key-cache.ts';
 import { Payers } from './access/payers.ts';
 import type { Principal } from './access/principal.ts';
@@ -25,6 +26,8 @@ import { Metering } from './metering/metering.ts';
 import type { Deployment } from './models/deployment.ts';
 import { loadDeployments } from './models/model.queries.ts';
 import { noTokens, openTokens } from './open-tokens.ts';
+import { loadPassThroughs, loadProviderCredentials } from './passthroughs/passthrough.queries.ts';
+import { PassThroughRoutes } from './passthrough/routes.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { ResponseIds } from './proxy/response-ids.ts';
 import { DeploymentTable } from './proxy/routing.ts';
@@ -134,9 +137,26 @@ export async function createDataPlane(parts: DataPlaneParts) {
     for (const problem of problems) log('warn', `Left out ${problem}`);
     deployments.replace([...configured, ...found]);
   });
-  const follow = follower(parts, { cache, payers, reload, metering, deployments });
-  const listener = listen(parts, { cache, payers, reload, metering, deployments, follow, outage });
-  await reload();
+  const passThrough = new PassThroughRoutes({
+    variable: (name) => settings.providerVariables[name],
+    decide: (principal, call) => requirePassed(principal, call, settings.modelAccessStatus),
+    isPriced: (deployment, model) => metering.gauge.prices.of(deployment, model, now()).source !== 'unpriced',
+    keyHeader: settings.keyHeaderName,
+  });
+  const reloadPassThroughs = oneAtATime(async () => {
+    const [{ endpoints, problems }, kept] = await Promise.all([
+      loadPassThroughs(database.pool, vault, runtime.env),
+      loadProviderCredentials(database.pool, vault, runtime.env),
+    ]);
+    for (const { headers } of endpoints) for (const value of Object.values(headers)) parts.redact(value);
+    for (const { apiKey } of kept.credentials.values()) if (apiKey !== undefined) parts.redact(apiKey);
+    for (const problem of [...problems, ...kept.problems]) log('warn', `Left out ${problem}`);
+    passThrough.replace([...endpoints, ...settings.passThroughs], kept.credentials);
+  });
+  const kept = { cache, payers, reload, reloadPassThroughs, metering, deployments };
+  const follow = follower(parts, kept);
+  const listener = listen(parts, { ...kept, follow, outage });
+  await Promise.all([reload(), reloadPassThroughs()]);
   opened.use(listener);
   redis?.follow(follow);
   await listener.start();
@@ -152,6 +172,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
   const proxy = opened.use(
     createProxy({
       ownPlaces,
+      further: passThrough,
       addressOf: whereFrom,
       authenticate: (request) => authenticator.authenticate(request, { mayBeStale: true }),
       payers: (named) => payers.find(named),
@@ -182,7 +203,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
   const unused = proxyVariables(runtime.env);
   if (unused.length > 0) log('warn', `${unused.join(', ')}: set and not used; providers are connected to directly`);
   const credentialOf = (request: IncomingMessage) => maskedCredential(request, settings.keyHeaderName);
-  const kept = opened.move();
+  const open = opened.move();
   return {
     authenticate,
     addressOf: whereFrom,
@@ -198,7 +219,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       return follow(change);
     },
     log,
-    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }
 

@@ -47,6 +47,7 @@ export async function openDirect(
     vault,
     auditVault: createVault(encryptionKeys, 'audit-mac'),
     configured: configuredDeployments(settings),
+    passThroughs: settings.passThroughs,
     keyRules: keyRules(settings),
     userDefaults: settings.userSettings,
     explainer: lazyExplainer(surroundings),

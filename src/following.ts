@@ -14,6 +14,7 @@ export interface Kept {
   readonly cache: KeyCache;
   readonly payers: Payers;
   readonly reload: () => Promise<void>;
+  readonly reloadPassThroughs: () => Promise<void>;
   readonly metering: Metering;
   readonly deployments: DeploymentTable;
 }
@@ -21,14 +22,16 @@ export interface Kept {
 /** Drops what a change makes untrue. */
 export function follower(
   { database, log }: DataPlaneParts,
-  { cache, payers, reload, metering, deployments }: Kept,
+  { cache, payers, reload, reloadPassThroughs, metering, deployments }: Kept,
 ): Follow {
   const failed = (error: unknown): undefined => {
     log('error', 'A change could not be followed', { error });
   };
   return (change) => {
-    if (change.entity === 'model') return reload().catch(failed);
+    // A credential may be one that calls are passed on with.
+    if (change.entity === 'model') return Promise.all([reload(), reloadPassThroughs()]).then(undefined, failed);
     if (change.entity === 'jwt_key_mapping') return cache.invalidateTokens();
+    if (change.entity === 'pass_through_endpoint') return reloadPassThroughs().catch(failed);
     const { entity, id } = change;
     // The change may be one of what it has spent: a reset budget has room from the next call on.
     if (entity !== 'budget') metering.refresh(entity, id);
@@ -48,7 +51,14 @@ export const takesAway = (change: Change): boolean =>
 /** Hears of changes, whoever made them, and says when it cannot. */
 export function listen(
   { database }: DataPlaneParts,
-  { cache, payers, reload, follow, outage }: Kept & { readonly follow: Follow; readonly outage: OutageLog },
+  {
+    cache,
+    payers,
+    reload,
+    reloadPassThroughs,
+    follow,
+    outage,
+  }: Kept & { readonly follow: Follow; readonly outage: OutageLog },
 ): Listener {
   return new Listener({
     url: database.url,
@@ -61,6 +71,9 @@ export function listen(
       payers.trust();
       outage.over();
       reload().catch((error: unknown) => outage.log('error', 'Models could not be read', { error }));
+      reloadPassThroughs().catch((error: unknown) => {
+        outage.log('error', 'Pass-through endpoints could not be read', { error });
+      });
     },
     onDown: (error) => {
       database.reachability.lost();

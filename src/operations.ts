@@ -12,6 +12,7 @@ import { accessGroupOperations } from './models/access-group.operations.ts';
 import { mappingOperations } from './mappings/mapping.operations.ts';
 import { modelOperations } from './models/model.operations.ts';
 import { activityOperations } from './spend/activity.operations.ts';
+import { passThroughOperations } from './passthroughs/passthrough.operations.ts';
 import { labelActivityOperations } from './spend/label-activity.operations.ts';
 import { organizationMemberOperations } from './organizations/member.operations.ts';
 import { organizationOperations } from './organizations/organization.operations.ts';
@@ -47,6 +48,7 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...modelOperations,
   ...accessGroupOperations,
   ...credentialOperations,
+  ...passThroughOperations,
   ...spendOperations,
   ...activityOperations,
   ...labelActivityOperations,

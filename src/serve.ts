@@ -92,6 +92,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     vault,
     auditVault,
     configured,
+    passThroughs: settings.passThroughs,
     keyRules: keyRules(settings),
     userDefaults: settings.userSettings,
     explainer: plane.explainer,

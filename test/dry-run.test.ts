@@ -98,6 +98,9 @@ const changes = (way: Way): readonly (readonly [line: string, reaches: readonly 
   ['jwt mapping update jm --key k2', ['updated jwt_key_mapping']],
   ['jwt mapping delete jm', ['deleted jwt_key_mapping']],
   ['invitation delete i', ['deleted invitation']],
+  ['passthrough create /new http://127.0.0.1:9', ['created pass_through_endpoint']],
+  ['passthrough update /through --cost-per-request 1', ['updated pass_through_endpoint']],
+  ['passthrough delete /through', ['deleted pass_through_endpoint']],
 ];
 
 describe('a rehearsed command', () => {
@@ -108,6 +111,7 @@ describe('a rehearsed command', () => {
       'team member add t u',
       'key generate --alias k --team t --user u --max-budget 5',
       'key generate --alias k2 --team t',
+      'passthrough create /through http://127.0.0.1:9',
       'model create m --provider-model mock/m --info {"id":"m"}',
       'model create n --provider-model mock/n --access-groups g',
       'access-group update g --models m',

@@ -16,6 +16,7 @@ export const auditObjects = [
   'credential',
   'invitation',
   'jwt_key_mapping',
+  'pass_through_endpoint',
   'encryption_key',
   /** Something somebody asked for and was refused. */
   'operation',

@@ -15,6 +15,7 @@ Money      budget        Budgets to share between keys, users and customers
 Routing    model         Models and the deployments behind them
            access-group  Names that let several models through at once
            credential    Providers' credentials
+           passthrough   Routes handed on to a provider's own API
 Daemon     crypto        Look after the encryption of credentials
            db            Look after the database
            migrate       Bring the database schema up to date

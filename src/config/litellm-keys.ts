@@ -30,7 +30,7 @@ export const unserved: Readonly<Record<string, ReadonlySet<string>>> = {
     proxy_config_reload_interval_seconds custom_key_generate custom_key_update custom_sso custom_ui_sso_sign_in_handler
     default_team_disabled allow_user_auth disable_prisma_schema_update allow_client_side_credentials
     admin_only_routes use_azure_key_vault use_google_kms spend_report_frequency ui_access_mode
-    litellm_license pass_through_endpoints forward_openai_org_id forward_client_headers_to_llm_api
+    litellm_license forward_openai_org_id forward_client_headers_to_llm_api
     forward_llm_provider_auth_headers maximum_spend_logs_retention_interval maximum_spend_logs_cleanup_cron
     use_redis_transaction_buffer user_header_mappings user_header_name control_plane_url
     enable_public_model_hub enable_health_check_routing use_shared_health_check mcp_client_side_auth_header_name

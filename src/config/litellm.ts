@@ -8,6 +8,8 @@ import { showName, showPlace, type Place, type Problems } from './problems.ts';
 import { Resolver, type Environment } from './resolver.ts';
 import { readRouting, routingPaths, type RoutingFile, warnOfStrangers } from './routing.ts';
 import { settingNames, settingOf, type SettingName } from './settings.ts';
+import { passThroughPaths, readPassThroughs } from './pass-through.ts';
+import { type PassThroughEndpoint, providerVariables } from '../kernel/pass-through.ts';
 import { readUserSettings, userSettingPaths, type UserSettings } from './user-settings.ts';
 import { readYaml, type Entry, type ScalarTree, type Tree } from './yaml.ts';
 
@@ -37,6 +39,7 @@ export interface LitellmConfig {
   readonly userSettings: UserSettings;
   readonly jwt: JwtFile;
   readonly routing: RoutingFile;
+  readonly passThroughs: readonly PassThroughEndpoint[];
   readonly warnings: readonly ConfigWarning[];
   /** Values that must never be shown. */
   readonly secrets: readonly string[];
@@ -62,6 +65,7 @@ const structures: ReadonlySet<string> = new Set([
   ...userSettingPaths,
   ...jwtPaths,
   ...routingPaths,
+  ...passThroughPaths,
 ]);
 
 const mostFiles = 20;
@@ -107,8 +111,10 @@ class Reader {
     const jwt = readJwt(this.#structures, context);
     const routing = readRouting(this.#structures, context);
     warnOfStrangers(routing, this.#structures, { deployments, warn: context.warn });
+    const passThroughs = readPassThroughs(this.#structures, context);
     this.#warnOfIdleVariables(resolver);
     return {
+      passThroughs,
       settings: this.#settings,
       variables: this.#variables,
       warnings: this.#warnings,
@@ -189,7 +195,7 @@ class Reader {
   #warnOfIdleVariables(resolver: Resolver): void {
     const ofSettings = new Set(settingNames.flatMap((name) => settingOf(name).env));
     for (const [name, { at }] of this.#variables) {
-      if (resolver.used.has(name) || ofSettings.has(name)) continue;
+      if (resolver.used.has(name) || ofSettings.has(name) || providerVariables.has(name)) continue;
       this.#warn(
         at,
         `environment_variables.${showName(name) ?? '…'}`,

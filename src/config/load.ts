@@ -2,6 +2,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Deployment } from '../models/deployment.ts';
 import { jwtWarnings, resolveJwt } from './jwt.ts';
 import type { JwtSettings } from './jwt-settings.ts';
+import { type PassThroughEndpoint, providerVariables } from '../kernel/pass-through.ts';
 import { noKeySettings, type KeySettings } from './key-settings.ts';
 import { readLitellmConfig, type ConfigWarning, type FileSetting, type LitellmConfig } from './litellm.ts';
 import { Problems, type Place } from './problems.ts';
@@ -47,6 +48,10 @@ export interface Settings extends SettingValues {
   /** The file's settings of new keys. */
   readonly keySettings: KeySettings;
   readonly userSettings: UserSettings;
+  /** The file's `pass_through_endpoints`. */
+  readonly passThroughs: readonly PassThroughEndpoint[];
+  /** Where providers are and what they are called with, by the names of the variables that say so. */
+  readonly providerVariables: Readonly<Record<string, string>>;
   /** Undefined while JWTs are off. */
   readonly jwt: JwtSettings | undefined;
   readonly routing: RoutingSettings;
@@ -74,20 +79,30 @@ export function loadSettings(surroundings: Surroundings): Settings {
   const read = values as SettingValues;
   const jwt = resolveJwt(config?.jwt, read, problems);
   problems.throwIfAny();
+  const ofProviders = [...providerVariables].flatMap((name) => {
+    const value = config?.resolver.variable(name) ?? variable(env, name);
+    return value === undefined ? [] : [[name, value] as const];
+  });
   return {
     ...read,
+    providerVariables: Object.fromEntries(ofProviders),
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- filled by the same loop
     sources: sources as Sources,
     configFile,
     deployments: config?.deployments ?? [],
     keySettings: config?.keySettings ?? noKeySettings,
     userSettings: config?.userSettings ?? {},
+    passThroughs: config?.passThroughs ?? [],
     jwt,
     routing: routingOf(config?.routing ?? noRouting, read),
     warnings: [...(config?.warnings ?? []), ...jwtWarnings(config?.jwt, jwt)],
-    secrets: [...loader.secrets, ...(config?.secrets ?? [])],
+    secrets: [...loader.secrets, ...(config?.secrets ?? []), ...ofProviders.flatMap(secretIn)],
   };
 }
+
+/** What must not be logged. Names of projects and regions are words, and would make holes in everything that is. */
+const secretIn = ([name, value]: readonly [string, string]): string[] =>
+  /(?:_KEY|_TOKEN|_TOKEN_BEDROCK)$/.test(name) && value.length >= 12 ? [value] : [];
 
 /** A text somebody gave for a setting. */
 interface Given {

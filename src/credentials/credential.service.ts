@@ -11,6 +11,7 @@ import { environmentName } from '../models/deployment.ts';
 import { Model } from '../models/model.entity.ts';
 import { credentialPlace } from '../models/model.queries.ts';
 import { Credential, type KeptValue } from './credential.entity.ts';
+import { keepValue } from './credential.values.ts';
 import { type CredentialValues, type CredentialWithUse, encodeCredential } from './credential.wire.ts';
 
 export interface NewCredential {
@@ -25,9 +26,6 @@ export type CredentialChanges = {
 
 /** Deployments named where a credential is shown, or is not deleted because of them. */
 const USES_AT_MOST = 1_000;
-
-/** A value of fewer characters would be told too much of by four of them. */
-const leastForTail = 12;
 
 /** What providers want to see, kept for the models that name it. A value goes in, and comes out to a provider alone. */
 export class CredentialService {
@@ -159,18 +157,9 @@ export class CredentialService {
   #sealed(id: string, values: CredentialValues): Record<string, KeptValue> {
     return Object.fromEntries(
       Object.entries(values).flatMap(([name, value]) =>
-        value === null || value === undefined ? [] : [[name, this.#seal(id, name, value)]],
+        value === null || value === undefined ? [] : [[name, keepValue(this.#vault, value, credentialPlace(id, name))]],
       ),
     );
-  }
-
-  #seal(id: string, name: string, value: string): KeptValue {
-    if (environmentName(value) !== undefined) return { sealed: value, shown: value, fingerprint: null };
-    return {
-      sealed: this.#vault.seal(value, credentialPlace(id, name)),
-      shown: value.length < leastForTail ? '…' : `…${value.slice(-4)}`,
-      fingerprint: this.#vault.fingerprint(value),
-    };
   }
 
   async #lock(name: string): Promise<Credential> {

@@ -135,7 +135,7 @@ const publicRoutes: readonly RegisteredRoute[] = [documentPath, ...healthPaths].
 const methodsOfOthers = (path: string): string[] => (publicRoutes.some((each) => each.path === path) ? ['GET'] : []);
 
 const modelMethods = <Handler>(proxy: DataPlane<Handler>, path: string): string[] =>
-  ['GET', 'POST'].filter((method) => proxy.match(method, path) !== undefined);
+  ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((method) => proxy.match(method, path) !== undefined);
 
 /** Comes last: whatever is there under this path, it is not there for this method. */
 function refuseMethod(methodsAt: (context: Context) => readonly string[]): Middleware<State> {

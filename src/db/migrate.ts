@@ -19,6 +19,7 @@ import { Migration0013KeyNetworks } from './migrations/0013-key-networks.ts';
 import { Migration0014Activity } from './migrations/0014-activity.ts';
 import { Migration0015JwtKeyMappings } from './migrations/0015-jwt-key-mappings.ts';
 import { Migration0019FormerMembers } from './migrations/0019-former-members.ts';
+import { Migration0020PassThroughEndpoints } from './migrations/0020-pass-through-endpoints.ts';
 import { Migration0022Attempts } from './migrations/0022-attempts.ts';
 import { SCHEMA } from './schema.ts';
 
@@ -42,6 +43,7 @@ const migrations: readonly { readonly name: string; readonly class: MigrationCla
   { name: '0014-activity', class: Migration0014Activity },
   { name: '0015-jwt-key-mappings', class: Migration0015JwtKeyMappings },
   { name: '0019-former-members', class: Migration0019FormerMembers },
+  { name: '0020-pass-through-endpoints', class: Migration0020PassThroughEndpoints },
   { name: '0022-attempts', class: Migration0022Attempts },
 ];
 

@@ -22,6 +22,7 @@ const Change = z.discriminatedUnion('entity', [
   z.object({ entity: z.enum(['budget', 'customer', 'tag']), id: text }),
   z.object({ entity: z.literal('model') }),
   z.object({ entity: z.literal('jwt_key_mapping') }),
+  z.object({ entity: z.literal('pass_through_endpoint') }),
 ]);
 export type Change = Readonly<z.output<typeof Change>>;
 

@@ -34,6 +34,17 @@ const fields: readonly SealedField[] = [
     column: (name) => `credential_values.${name}`,
   },
   {
+    purpose: 'provider-credential',
+    table: 'pass_through_endpoints',
+    read: `select e.id, v.key as name, v.value ->> 'sealed' as sealed
+           from ${SCHEMA}.pass_through_endpoints e, jsonb_each(e.headers) v
+           where v.value ->> 'sealed' like 'gwenc:%' and (e.id, v.key) > ($1, $2) order by e.id, v.key limit $3`,
+    write: `update ${SCHEMA}.pass_through_endpoints
+            set headers = jsonb_set(headers, array[$2::text, 'sealed'], to_jsonb($4::text))
+            where id = $1 and headers -> $2 ->> 'sealed' = $3`,
+    column: (name) => `headers.${name}`,
+  },
+  {
     purpose: 'audit-mac',
     table: 'audit_keys',
     read: `select id, '' as name, sealed from ${SCHEMA}.audit_keys

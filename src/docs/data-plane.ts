@@ -134,6 +134,47 @@ const count = {
     responses: { 200: { description: 'How many there are', content: json(counted) }, ...errorsOf('data') },
   },
 };
+const inPrefix = {
+  name: 'provider',
+  in: 'path',
+  required: true,
+  description: 'Whose API is called',
+  schema: {
+    enum: [
+      'openai',
+      'anthropic',
+      'azure',
+      'gemini',
+      'vertex_ai',
+      'vertex-ai',
+      'bedrock',
+      'cohere',
+      'mistral',
+      'vllm',
+      'assemblyai',
+      'groq',
+      'together',
+      'langfuse',
+    ],
+  },
+};
+const belowPrefix = {
+  name: 'path',
+  in: 'path',
+  required: true,
+  description: 'A path of that API, with its slashes',
+  schema: { type: 'string' },
+};
+const anything = { '*/*': { schema: {} } };
+
+const passThrough = (method: string) => ({
+  operationId: `pass_through__${method}`,
+  tags: ['inference'],
+  summary: "Call a provider's own API",
+  parameters: [inPrefix, belowPrefix],
+  ...(method === 'get' ? {} : { requestBody: { content: anything } }),
+  responses: { 200: { description: 'What the provider answered, as it did', content: anything }, ...errorsOf('data') },
+});
 
 const alive = (operationId: string) => ({
   get: {
@@ -180,6 +221,9 @@ export const dataPlanePaths: Readonly<Record<string, Readonly<Record<string, unk
   '/v1/models/{model}': show('model'),
   '/models/{model}': show('model__unversioned'),
   ...protocolPaths,
+  '/{provider}/{path}': Object.fromEntries(
+    ['get', 'post', 'put', 'patch', 'delete'].map((method) => [method, passThrough(method)]),
+  ),
   '/health/liveliness': alive('health_liveliness'),
   '/health/liveness': alive('health_liveness'),
   '/health/readiness': ready,

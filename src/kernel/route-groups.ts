@@ -53,6 +53,22 @@ export const routeGroups = {
     '/models/:model',
   ],
   anthropic_routes: ['/v1/messages', '/v1/messages/count_tokens'],
+  mapped_pass_through_routes: [
+    '/openai/*',
+    '/anthropic/*',
+    '/azure/*',
+    '/gemini/*',
+    '/vertex_ai/*',
+    '/vertex-ai/*',
+    '/bedrock/*',
+    '/cohere/*',
+    '/mistral/*',
+    '/vllm/*',
+    '/assemblyai/*',
+    '/groq/*',
+    '/together/*',
+    '/langfuse/*',
+  ],
   info_routes: [
     '/key/info',
     '/v2/key/info',
@@ -99,6 +115,7 @@ export const routeGroups = {
     '/tag/*',
     '/v2/tag/*',
     '/credentials*',
+    '/config/pass_through_endpoint*',
     '/invitation/*',
     '/audit*',
     '/jwt/*',
@@ -118,7 +135,7 @@ export const routeGroups = {
 } as const satisfies Record<string, readonly `/${string}`[]>;
 
 /** What `llm_api_routes` stands for: every route that calls a model. */
-const llmGroups = ['openai_routes', 'anthropic_routes'] as const;
+const llmGroups = ['openai_routes', 'anthropic_routes', 'mapped_pass_through_routes'] as const;
 
 const groupsOf: Readonly<Record<string, readonly string[]>> = {
   ...routeGroups,

@@ -22,7 +22,8 @@ export type CallType =
   | 'image_variation'
   | 'speech'
   | 'transcription'
-  | 'rerank';
+  | 'rerank'
+  | 'pass_through_endpoint';
 
 /** What is known of a call before it goes out. */
 export interface CallStart {

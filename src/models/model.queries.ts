@@ -71,7 +71,8 @@ export const credentialPlace = (id: string, name: string): SealedPlace => ({
   row: id,
 });
 
-function openKept(kept: string, place: SealedPlace, { vault, env }: { vault: Vault; env: Environment }): string {
+/** A secret as it is kept, opened: @throws Error where its variable is not set */
+export function openKept(kept: string, place: SealedPlace, { vault, env }: { vault: Vault; env: Environment }): string {
   const name = environmentName(kept);
   if (name === undefined) return vault.open(kept, place);
   const value = env[name];

@@ -12,6 +12,9 @@ import type { DeploymentTable } from './routing.ts';
 import type { Deployment } from '../models/deployment.ts';
 import type { Router } from '../routing/router.ts';
 import type { RoutingSettings } from '../routing/routing-settings.ts';
+import type { Handler } from './proxy.ts';
+import type { RegisteredRoute } from '../kernel/route-policy.ts';
+import type { Transport } from './upstream.ts';
 
 /** What the data plane needs of the rest of the house. */
 export interface ProxyDeps {
@@ -40,6 +43,13 @@ export interface ProxyDeps {
   readonly version?: string;
   readonly counter: TokenCounter;
   readonly responseIds: Pick<ResponseIds, 'seal' | 'isOwn'>;
+  /** Routes that come behind those of the proxy itself. */
+  readonly further?: FurtherRoutes | undefined;
+}
+
+export interface FurtherRoutes {
+  readonly routes: readonly RegisteredRoute[];
+  match(method: string, path: string): Handler | undefined;
 }
 
 /** Counts, or guesses, what no upstream has counted. */
@@ -66,6 +76,7 @@ export interface ProxyContext {
   readonly version: string;
   readonly providers: ReadonlyMap<string, Provider>;
   readonly router: Router;
+  readonly transport: Transport;
   readonly isDraining: boolean;
   /** For calls under way. */
   readonly calls: Places;

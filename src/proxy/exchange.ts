@@ -212,7 +212,11 @@ export class Exchange {
 
   /** The upstream's headers that the client may see: none about limits where it has its own. */
   passedHeaders(headers: IncomingHttpHeaders): string[] {
-    return passedHeaders(headers, { withLimits: this.#call?.allowance === undefined });
+    return passedHeaders(headers, { withLimits: !this.hasOwnLimits });
+  }
+
+  get hasOwnLimits(): boolean {
+    return this.#call?.allowance !== undefined;
   }
 
   /** Puts the client's names into an answer, or into the data of an event, where those of the upstream stand. */

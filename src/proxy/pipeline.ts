@@ -49,7 +49,7 @@ export function takePlace(exchange: Exchange): void {
 }
 
 /** A client that withholds its body keeps nothing of a key that was blocked or deleted meanwhile. */
-function authenticateAgain(exchange: Exchange): Promise<void> | undefined {
+export function authenticateAgain(exchange: Exchange): Promise<void> | undefined {
   if (performance.now() - exchange.startedMs <= exchange.context.limits.trustMs) return undefined;
   return authenticate(exchange);
 }
@@ -128,6 +128,6 @@ function settleAs(exchange: Exchange, completionTokens: number): void {
   exchange.lease?.release(usage ? usage.promptTokens + usage.completionTokens : 0);
 }
 
-function finish(exchange: Exchange): void {
+export function finish(exchange: Exchange): void {
   exchange.relay?.finish();
 }

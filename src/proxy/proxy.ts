@@ -174,6 +174,7 @@ export function createProxy(deps: ProxyDeps) {
       settings: deps.routing ?? plainRouting,
       ...(deps.tokenCost && { costOf: deps.tokenCost }),
     }),
+    transport,
     calls: new Places(limits.inFlight),
     forms: new Places(limits.forms),
     usageWaits: new Places(limits.usageWaits),
@@ -238,8 +239,8 @@ export function createProxy(deps: ProxyDeps) {
   }
 
   return {
-    routes: registered,
-    match,
+    routes: [...registered, ...(deps.further?.routes ?? [])],
+    match: (method: string, path: string) => match(method, path) ?? deps.further?.match(method, path),
     handle,
     drain,
     get inFlight() {

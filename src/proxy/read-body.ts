@@ -39,10 +39,15 @@ function giveTime(exchange: Exchange, bytes: number): void {
 
 /** Reads the request's body, when its headers give no reason not to. */
 export function readBody(exchange: Exchange): Promise<void> {
-  const { request, context, endpoint } = exchange;
+  const { context, endpoint } = exchange;
   const takesForm = endpoint.takesForm === true;
-  const most = takesForm ? context.limits.formBytes : context.limits.bodyBytes;
-  refuseOtherMedia(request.headers['content-type'], takesForm);
+  refuseOtherMedia(exchange.request.headers['content-type'], takesForm);
+  return readBytes(exchange, takesForm ? context.limits.formBytes : undefined);
+}
+
+/** The same of any media type. */
+export function readBytes(exchange: Exchange, most = exchange.context.limits.bodyBytes): Promise<void> {
+  const { request } = exchange;
   const isCompressed = isGzipped(request);
   const announced = Number(request.headers['content-length'] ?? 0);
   if (announced > most) throw tooLarge(most);

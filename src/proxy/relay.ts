@@ -34,9 +34,12 @@ export interface Intake {
   readonly isRaw?: boolean;
 }
 
+export type IntakeFor = (exchange: Exchange, status: number, headers: IncomingHttpHeaders) => Intake;
+
 /** Brings one upstream's answer to one client. */
 export class Relay implements Receiver {
   readonly #exchange: Exchange;
+  readonly #intakeFor: IntakeFor;
   readonly #outcome = Promise.withResolvers<void>();
   #intake: Intake | undefined;
   #isOver = false;
@@ -50,8 +53,9 @@ export class Relay implements Receiver {
   answer: 'none' | 'accepted' | 'refused' = 'none';
   #readingOn: NodeJS.Timeout | undefined;
 
-  constructor(exchange: Exchange) {
+  constructor(exchange: Exchange, intake: IntakeFor = intakeFor) {
     this.#exchange = exchange;
+    this.#intakeFor = intake;
     exchange.onStop = (reason) => this.#fail(reason);
   }
 
@@ -68,7 +72,7 @@ export class Relay implements Receiver {
     this.firstByteAt = this.#exchange.context.deps.now();
     this.answer = status >= 200 && status <= 299 ? 'accepted' : 'refused';
     if (this.answer === 'accepted') this.#exchange.lease?.answered();
-    this.#intake = intakeFor(this.#exchange, status, headers);
+    this.#intake = this.#intakeFor(this.#exchange, status, headers);
   }
 
   data(chunk: Buffer): void {

@@ -33,6 +33,20 @@ interface Address {
   readonly dispatcher: Dispatcher;
 }
 
+/** A request as it goes out. */
+export interface RawRequest {
+  readonly origin: string;
+  /** With its query. */
+  readonly path: string;
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Names and values by turns. */
+  readonly headers: readonly string[];
+  readonly body: Buffer | null;
+  readonly firstByteMs?: number | undefined;
+  /** Whether it may lead to an address that is not public. */
+  readonly isPrivate: boolean;
+}
+
 /** The connections to all upstreams: one pool in a process. Never follows a redirect, never inflates, never retries. */
 export class Transport {
   readonly #egress: Egress;
@@ -61,6 +75,21 @@ export class Transport {
         return this.#send(address, { ...request, path, headers, fit: dialect.fit }, receiver);
       },
     };
+  }
+
+  /** Sends a request that is made already, headers and all; the user agent is ours. */
+  relay({ firstByteMs, headers, isPrivate, ...request }: RawRequest, receiver: Receiver): UpstreamCall {
+    const call = new HttpCall(receiver);
+    this.#egress.to(isPrivate ? 'private' : 'public').dispatch(
+      {
+        ...request,
+        headers: [...headers, 'accept-encoding', 'identity', 'user-agent', this.#userAgent],
+        headersTimeout: firstByteMs ?? this.#limits.firstByteMs,
+        bodyTimeout: this.#limits.idleMs,
+      },
+      call,
+    );
+    return call;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

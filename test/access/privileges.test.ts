@@ -105,6 +105,7 @@ async function furnish(keys: Record<string, string>): Promise<Site> {
     model_info: { id: 'm1', access_groups: ['g1'] },
   });
   await post('/credentials', { credential_name: 'cred1', credential_values: { api_key: 'sk-provider-1234567890' } });
+  await post('/config/pass_through_endpoint', { path: '/through1', target: 'http://127.0.0.1:9' });
   const borrowing = { model: 'openai/m3', litellm_credential_name: 'cred3' };
   await post('/credentials', { credential_name: 'cred3', credential_values: { api_key: 'sk-provider-1234567890' } });
   await post('/model/new', { model_name: 'm3', litellm_params: borrowing, model_info: { id: 'm3' } });

@@ -254,6 +254,11 @@ export const privileges: Readonly<Record<string, Row>> = {
   'credential get-by-model': viewed({ model_id: 'm3' }),
   'credential update': admin({ credential_name: 'cred1', credential_info: { a: 1 } }),
   'credential delete': admin({ credential_name: 'cred1' }),
+  'passthrough create': admin({ path: '/through2', target: 'http://127.0.0.1:9' }),
+  'passthrough list': viewed(),
+  'passthrough get': viewed({ endpoint_id: '/through1' }),
+  'passthrough update': admin({ endpoint_id: '/through1', cost_per_request: 1 }),
+  'passthrough delete': admin({ endpoint_id: '/through1' }),
 
   'spend logs': plain(everybody),
   'spend report': plain(everybody),

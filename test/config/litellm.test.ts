@@ -162,7 +162,7 @@ general_settings:
   public_routes: ["/spend"]
 guardrails: []
 environment_variables:
-  LANGFUSE_SECRET_KEY: x
+  LANGSMITH_SECRET_KEY: x
 model_list:
   - model_name: a
     litellm_params: {model: x, itpm: 5, aws_region_name: eu}
@@ -180,7 +180,7 @@ model_list:
     ':12:41 litellm_params.aws_region_name is LiteLLM’s; gatewayctl does not serve it, and it has no effect',
     ':13:18 model_info.access_windows restricts something in LiteLLM; gatewayctl does not serve it, and it restricts nothing here',
     ':12:21 litellm_params.api_key is missing, and OPENAI_API_KEY is not set',
-    ':9:24 environment_variables.LANGFUSE_SECRET_KEY is used by no os.environ/ reference in this file',
+    ':9:25 environment_variables.LANGSMITH_SECRET_KEY is used by no os.environ/ reference in this file',
   ]);
 });
 

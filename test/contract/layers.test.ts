@@ -63,7 +63,11 @@ const nouns = [
   'spend',
 ];
 /** Those that stand on others than these, or on fewer. */
-const beside: Readonly<Record<string, readonly string[]>> = { models: ['audit'], credentials: ['audit', 'models'] };
+const beside: Readonly<Record<string, readonly string[]>> = {
+  models: ['audit'],
+  credentials: ['audit', 'models'],
+  passthroughs: ['audit', 'models', 'credentials'],
+};
 const toTheLeft = (noun: string): string[] => nouns.slice(0, nouns.indexOf(noun));
 
 /** Whether a file of ours may load another of ours from a different room. */
@@ -72,7 +76,7 @@ const arrows: Readonly<Record<string, (to: string, from: string) => boolean>> = 
   config: (to) => roomOf(to) === 'kernel' || to === 'models/deployment.ts' || to === 'routing/routing-settings.ts',
   db: (to) => roomOf(to) === 'kernel',
   ...Object.fromEntries(
-    [...nouns, 'models', 'credentials'].map((noun) => [
+    [...nouns, 'models', 'credentials', 'passthroughs'].map((noun) => [
       noun,
       (to: string, from: string) =>
         ['kernel', 'db'].includes(roomOf(to)) ||
@@ -89,6 +93,7 @@ const arrows: Readonly<Record<string, (to: string, from: string) => boolean>> = 
   routing: (to) => roomOf(to) === 'kernel' || to === 'metering/sliding-count.ts',
   proxy: (to) =>
     ['kernel', 'egress', 'metering', 'access', 'routing'].includes(roomOf(to)) || to === 'models/deployment.ts',
+  passthrough: (to) => ['kernel', 'metering', 'access', 'proxy'].includes(roomOf(to)) || to === 'models/deployment.ts',
   explain: (to) => ['kernel', 'access', 'metering', 'proxy'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
   daemon: (to) => roomOf(to) === 'kernel' || to === 'operations.ts',
   cli: (to) => ['kernel', 'docs'].includes(roomOf(to)) || to === 'operations.ts',

@@ -150,12 +150,11 @@ test('SEC-13, #35535: an administrator’s key that is known is asked for blocks
 test('SEC-22, CVE-2026-35029, GHSA-53mr-6c8q-9789: no route changes the configuration, and none reads a file or a variable', async () => {
   const { key } = await done('/key/generate', { user_id: 'plain' });
   const change = { environment_variables: { PATH: '/tmp' }, general_settings: { pass_through_endpoints: [] } };
-  for (const path of [
-    '/config/update',
-    '/config/field/update',
-    '/config/pass_through_endpoint',
-    '/update/sso_settings',
-  ]) {
+  assert.equal((await call('POST', '/config/pass_through_endpoint', change, key)).status, 403);
+  assert.equal((await call('POST', '/config/pass_through_endpoint', change)).status, 400);
+  const reading = { path: '/out', target: 'http://127.0.0.1:1', headers: { x: 'os.environ/GATEWAYCTL_MASTER_KEY' } };
+  assert.equal((await call('POST', '/config/pass_through_endpoint', reading)).status, 400);
+  for (const path of ['/config/update', '/config/field/update', '/update/sso_settings']) {
     for (const each of [key, undefined]) {
       const answer = await call('POST', path, change, each);
       assert.ok([403, 404].includes(answer.status), `${path}: ${answer.text}`);

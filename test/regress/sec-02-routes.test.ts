@@ -23,12 +23,25 @@ interface Probe extends RawRequest {
   readonly probe: string;
 }
 
+/** What every handler takes that reads JSON: of each it is good enough to be asked about. */
+const json = [
+  'application/json',
+  '{"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"max_tokens":1,' +
+    '"prompt":"x","input":"x","voice":"alloy","query":"x","documents":["x"]}',
+] as const;
+const partOf = (name: string, text: string) => `--x\r\nContent-Disposition: form-data; name=${name}\r\n\r\n${text}\r\n`;
+const form = [
+  'multipart/form-data; boundary=x',
+  `${partOf('"model"', 'gpt-4o')}${partOf('"prompt"', 'x')}${partOf('"image"; filename="a.png"', 'x')}` +
+    `${partOf('"file"; filename="a.wav"', 'x')}--x--\r\n`,
+] as const;
+
 let count = 0;
 function probing(line: string, host = 'Host: localhost'): Probe {
   const probe = String(++count);
   // A name of a header ends where its line does: what a random line smuggles in stands before this one.
-  const headers = [host, `X-Probe: ${probe}`, 'Content-Type: application/json', 'Authorization: Bearer sk-weak'];
-  const body = '{"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"max_tokens":1}';
+  const [type, body] = /images\/(?:edits|variations)|audio\/trans/.test(line) ? form : json;
+  const headers = [host, `X-Probe: ${probe}`, `Content-Type: ${type}`, 'Authorization: Bearer sk-weak'];
   return { probe, line, headers, ...(/^(?:POST|PUT|PATCH) /.test(line) && { body }) };
 }
 

@@ -1,0 +1,50 @@
+import type { PassThroughEndpoint } from '../kernel/pass-through.ts';
+import { dialects } from './dialects.ts';
+import { deploymentOf, type Target } from './target.ts';
+import { requireBase } from './provider-targets.ts';
+
+/** Whose API a target is, by its host: then its answers say what calls cost, and its bodies which model they are for. */
+const hosts: readonly (readonly [host: RegExp, provider: string, dialect: keyof typeof dialects])[] = [
+  [/^api\.openai\.com$/, 'openai', 'openai'],
+  [/\.openai\.azure\.com$/, 'azure', 'openai'],
+  [/^api\.anthropic\.com$/, 'anthropic', 'anthropic'],
+  [/^generativelanguage\.googleapis\.com$/, 'gemini', 'gemini'],
+  [/^(?:[a-z0-9-]+-)?aiplatform\.googleapis\.com$/, 'vertex_ai', 'vertex'],
+  [/^bedrock-(?:agent-)?runtime\.[a-z0-9-]+\.amazonaws\.com$/, 'bedrock', 'bedrock'],
+  [/^api\.cohere\.(?:com|ai)$/, 'cohere', 'cohere'],
+  [/^api\.mistral\.ai$/, 'mistral', 'openai'],
+  [/^api\.groq\.com$/, 'groq', 'openai'],
+  [/^api\.together\.(?:xyz|ai)$/, 'together', 'openai'],
+];
+
+/** Where an operator's own endpoint leads. A price for each request is what its calls are booked at, whatever they say. */
+export function configuredTarget(endpoint: PassThroughEndpoint): Target {
+  const { path: name, target, headers, forwardHeaders, costPerRequest, defaultQueryParams, timeout } = endpoint;
+  const base = requireBase(target, name, ['target']);
+  const [, provider, dialect] = hosts.find(([host]) => host.test(new URL(target).hostname)) ?? [];
+  const secrets = Object.values(headers);
+  const priced = {
+    name,
+    provider: provider ?? 'pass_through',
+    // The credential as such, without `Bearer`, so that an answer that repeats it is noticed.
+    apiKey: secrets.find((value) => value.length >= 16)?.replace(/^\w+ /, ''),
+    ...(costPerRequest !== null && { costPerRequest }),
+  };
+  const deployment = deploymentOf(priced);
+  return {
+    name,
+    grantedAs: provider,
+    baseFor: () => base,
+    dialect: dialect && dialects[dialect],
+    shownBase: base.path,
+    isPrivate: endpoint.allowPrivateNetwork,
+    deployment,
+    // Of an API that nobody here knows, a look at something may be what is paid for: a search, for one.
+    free: costPerRequest === null && dialect ? deploymentOf({ ...priced, costPerRequest: 0 }) : deployment,
+    headers: Object.entries(headers).flatMap(([header, value]) => [header.toLowerCase(), value]),
+    forwards: forwardHeaders === true ? 'all' : (forwardHeaders || []).map((header) => header.toLowerCase()),
+    query: defaultQueryParams,
+    restOf: (rest) => rest,
+    timeoutMs: timeout === null ? undefined : Math.ceil(timeout * 1_000),
+  };
+}

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { healthPaths } from '../../src/daemon/health.ts';
+import { operations } from '../../src/operations.ts';
+import { isOwnPath, providerVariables } from '../../src/kernel/pass-through.ts';
+import { PassThroughRoutes } from '../../src/passthrough/routes.ts';
+import { until } from '../support/gateway.ts';
+import { PretendUpstream } from './upstream.ts';
+import { openWorld, secretOf, type World } from './world.ts';
+
+let world: World;
+let target: PretendUpstream;
+before(async () => {
+  target = await new PretendUpstream().listen();
+  const config = join(await mkdtemp(join(tmpdir(), 'gatewayctl-')), 'config.yaml');
+  await writeFile(
+    config,
+    `environment_variables:
+  COHERE_API_KEY: cohere-from-the-file
+general_settings:
+  pass_through_endpoints:
+    - path: /from-file
+      target: ${target.url}/filed
+      headers: { Authorization: os.environ/FILED_SECRET }
+      cost_per_request: 0.25
+`,
+  );
+  world = await openWorld({
+    args: ['--config', config],
+    without: ['cohere', 'groq'],
+    env: { FILED_SECRET: 'Bearer filed-secret-0123456789' },
+  });
+});
+after(async () => {
+  await world[Symbol.asyncDispose]();
+  await target[Symbol.asyncDispose]();
+});
+
+const json = (line: string) => world.gateway.gatewayctl(`${line} -o json`);
+
+describe('an endpoint of the operator’s own', () => {
+  test('from the file: calls are passed on with its headers and booked at its price', async () => {
+    const key = await world.aKey();
+    const got = await world.gateway.request('POST', '/from-file?a=1', { key, body: { q: 'x' } });
+    assert.equal(got.status, 200, got.text);
+    assert.equal(target.last?.url, '/filed?a=1');
+    assert.equal(target.last?.headers.authorization, 'Bearer filed-secret-0123456789');
+    assert.equal((await world.rowOf(got)).spend, '250000000');
+    const { out } = await json('passthrough list');
+    assert.match(out, /"is_from_config": true/);
+    assert.doesNotMatch(out, /filed-secret/);
+    assert.equal((await json('passthrough delete /from-file --yes')).exit, 6);
+  });
+
+  for (const way of ['server', 'database-url'] as const) {
+    test(`made by the ${way}: hot, changed, and gone again within a second`, async () => {
+      const key = await world.aKey();
+      const call = (more = '') => world.gateway.request('POST', `/search-${way}${more}`, { key, body: {} });
+      const make =
+        `passthrough create /search-${way} ${target.url}/v9 --include-subpath --allow-private-network --cost-per-request 0.5 ` +
+        `--forward-headers x-trace --value-env authorization=TARGET_SECRET --methods POST -o json`;
+      const made = await world.gateway.gatewayctl(make, way, {
+        env: { TARGET_SECRET: 'Bearer target-secret-0123456789' },
+      });
+      assert.equal(made.exit, 0, made.err);
+      assert.doesNotMatch(made.out, /target-secret/);
+      await until(async () => (await call('/deep')).status === 200, 1_000);
+      assert.equal(target.last?.url, '/v9/deep');
+      assert.equal(target.last?.headers.authorization, 'Bearer target-secret-0123456789');
+      assert.equal((await world.gateway.request('GET', `/search-${way}`, { key })).status, 405);
+
+      const changed = await world.gateway.gatewayctl(
+        `passthrough update /search-${way} --target ${target.url}/v10 --cost-per-request 0.75`,
+        way,
+      );
+      assert.equal(changed.exit, 0, changed.err);
+      await until(async () => (await call()) && target.last?.url === '/v10', 1_000);
+      assert.equal((await world.rowOf(await call())).spend, '750000000');
+
+      const gone = await world.gateway.gatewayctl(`passthrough delete /search-${way} --yes`, way);
+      assert.equal(gone.exit, 0, gone.err);
+      await until(async () => (await call()).status === 404, 1_000);
+    });
+  }
+
+  test('is refused where it would take the place of the gateway itself, or needs no credential', async () => {
+    for (const line of [
+      `passthrough create /key ${target.url}`,
+      `passthrough create /v1/model ${target.url}`,
+      `passthrough create /a/../key ${target.url}`,
+      'passthrough create /x ftp://example.com',
+      'passthrough create /x http://user:password@example.com',
+      `passthrough create /x ${target.url} --forward-headers authorization`,
+      `passthrough create /from-file ${target.url}`,
+    ]) {
+      assert.notEqual((await world.gateway.gatewayctl(line)).exit, 0, line);
+    }
+    const body = { path: '/x', target: target.url, auth: false };
+    assert.equal((await world.gateway.request('POST', '/config/pass_through_endpoint', { body })).status, 400);
+  });
+
+  test('passes for nothing where nobody knows a price, unless a budget applies', async () => {
+    assert.equal(
+      (await world.gateway.gatewayctl(`passthrough create /unpriced ${target.url} --allow-private-network`)).exit,
+      0,
+    );
+    const free = await world.gateway.request('POST', '/unpriced', { key: await world.aKey(), body: {} });
+    assert.equal(free.status, 200, free.text);
+    assert.partialDeepStrictEqual(await world.rowOf(free), { spend: '0', price_source: 'unpriced' });
+    const held = await world.aKey('--max-budget', '5');
+    const refused = await world.gateway.request('POST', '/unpriced', { key: held, body: {} });
+    assert.equal(refused.status, 403);
+    assert.equal(refused.body.error.type, 'unpriced_call');
+    assert.equal((await world.gateway.request('GET', '/unpriced', { key: held })).status, 403);
+    assert.equal((await world.gateway.gatewayctl('passthrough update /unpriced --cost-per-request 0')).exit, 0);
+    assert.equal((await world.gateway.request('POST', '/unpriced', { key: held, body: {} })).status, 200);
+  });
+});
+
+test('a provider is called with the credential of the database, from the next second on', async () => {
+  const key = await world.aKey();
+  const call = () => world.gateway.request('GET', '/anthropic/v1/models', { key });
+  await call();
+  assert.equal(world.upstream.last?.headers['x-api-key'], secretOf('anthropic'));
+  const body = {
+    credential_name: 'claude',
+    credential_values: { api_key: 'kept-secret-0123456789', api_base: `${target.url}/kept` },
+    credential_info: { custom_llm_provider: 'anthropic', use_in_pass_through: true, allow_private_network: true },
+  };
+  assert.equal((await world.gateway.request('POST', '/credentials', { body })).status, 200);
+  await until(async () => (await call()) && target.last?.headers['x-api-key'] === 'kept-secret-0123456789', 1_000);
+  assert.equal(target.last?.url, '/kept/v1/models');
+});
+
+test('a provider is called with the key of the file where the environment has none, and not at all without one', async () => {
+  const key = await world.aKey();
+  const call = (path: string) => world.gateway.request('GET', path, { key });
+  assert.equal((await call('/cohere/v1/models')).status, 200);
+  assert.equal(world.upstream.last?.headers.authorization, 'Bearer cohere-from-the-file');
+  const refused = await call('/groq/v1/models');
+  assert.equal(refused.body.error.type, 'upstream_misconfigured');
+  assert.match(refused.body.error.hint, /GROQ_API_KEY/);
+});
+
+test('every variable that a provider is set up by may stand in the file', () => {
+  const asked = new Set<string>();
+  const variable = (name: string) => void asked.add(name);
+  const routes = new PassThroughRoutes({
+    variable,
+    decide: () => undefined,
+    isPriced: () => true,
+    keyHeader: undefined,
+  });
+  assert.ok(routes.match('GET', '/openai/v1/models'));
+  assert.deepEqual([...asked].toSorted(), [...providerVariables].toSorted());
+});
+
+test('no route of an operation can be taken by an endpoint', () => {
+  const paths = operations.flatMap(({ route, alsoAt = [] }) => [route, ...alsoAt].map(([, path]) => path));
+  assert.deepEqual(
+    [...paths, ...healthPaths, '/openapi.json'].filter((path) => !isOwnPath(path)),
+    [],
+  );
+});

@@ -1,0 +1,416 @@
+import assert from 'node:assert/strict';
+import { createHash, createHmac } from 'node:crypto';
+import { request as httpRequest } from 'node:http';
+import { after, before, describe, test } from 'node:test';
+import { Langfuse } from 'langfuse';
+import { until } from '../support/gateway.ts';
+import { openWorld, secretOf, type World } from './world.ts';
+
+let world: World;
+before(async () => {
+  world = await openWorld();
+});
+after(() => world[Symbol.asyncDispose]());
+
+interface Sent {
+  readonly status: number;
+  readonly text: string;
+  /** Whether the answer came to its end. */
+  readonly isWhole: boolean;
+}
+
+/** A request as it is written, dots and slashes included; the first bytes of the answer can be waited for. */
+function send(
+  path: string,
+  options: { method?: string; headers?: Record<string, string>; body?: string; onData?: (bytes: number) => void } = {},
+): { readonly answer: Promise<Sent>; destroy(): void } {
+  const { hostname, port } = new URL(world.gateway.daemon.url);
+  const { promise, resolve, reject } = Promise.withResolvers<Sent>();
+  const { method = 'GET', headers = {}, body, onData } = options;
+  const request = httpRequest({ host: hostname, port, path, method, headers, agent: false }, (response) => {
+    const chunks: Buffer[] = [];
+    response.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      onData?.(chunk.length);
+    });
+    response.on('error', () => undefined);
+    response.on('close', () => {
+      const text = Buffer.concat(chunks).toString();
+      resolve({ status: response.statusCode ?? 0, text, isWhole: response.complete });
+    });
+  });
+  request.on('error', reject).end(body);
+  return { answer: promise, destroy: () => request.destroy() };
+}
+
+const chat = (model = 'gpt-4o-mini') => ({ model, messages: [{ role: 'user', content: 'Hi' }], max_tokens: 1000 });
+const chatPath = '/openai/v1/chat/completions';
+
+/** Where each provider's own clients put their key, and where it goes upstream. */
+const doors = [
+  ['openai', 'authorization', 'authorization', '/v1/models'],
+  ['anthropic', 'x-api-key', 'x-api-key', '/v1/models'],
+  ['azure', 'api-key', 'api-key', '/openai/models'],
+  ['gemini', 'x-goog-api-key', 'x-goog-api-key', '/v1beta/models'],
+  ['cohere', 'authorization', 'authorization', '/v1/models'],
+  ['mistral', 'authorization', 'authorization', '/v1/models'],
+  ['vllm', 'authorization', 'authorization', '/v1/models'],
+  ['assemblyai', 'authorization', 'authorization', '/v2/transcript'],
+  ['groq', 'authorization', 'authorization', '/v1/models'],
+  ['together', 'authorization', 'authorization', '/v1/models'],
+] as const;
+
+/** Whatever a client could send a secret in. */
+const secretHeaders = [
+  'cookie',
+  'proxy-authorization',
+  'x-auth-token',
+  'x-access-token',
+  'x-session',
+  'x-csrf-token',
+  'x-amz-security-token',
+  'x-goog-iam-authorization-token',
+  'x-forwarded-for',
+  'x-forwarded-authorization',
+  'x-secret',
+  'openai-organization',
+  'x-custom',
+] as const;
+
+describe('the caller’s credential', () => {
+  for (const [name, header, upstreams, path] of doors) {
+    test(`${name}: is taken where its clients put it, and the operator’s goes on instead`, async () => {
+      world.upstream.json({});
+      const key = await world.aKey();
+      const headers: Record<string, string> = { [header]: header === 'authorization' ? `Bearer ${key}` : key };
+      for (const each of secretHeaders) headers[each] = `canary-${each}`;
+      const answer = await world.gateway.request('GET', `/${name}${path}?limit=2`, { key: '', headers });
+      assert.equal(answer.status, 200, answer.text);
+      const { last } = world.upstream;
+      assert.equal(last?.url, `/${name}-base${path}?limit=2`);
+      assert.match(String(last.headers[upstreams]), new RegExp(secretOf(name)));
+      const seen = JSON.stringify(last);
+      assert.doesNotMatch(seen, new RegExp(`${key}|canary-`));
+    });
+  }
+
+  test('is refused in a query and in a body, and nothing is sent', async () => {
+    const key = await world.aKey();
+    const soFar = world.upstream.received.length;
+    for (const query of ['key=x', 'API_KEY=x', 'access_token=x', `q=${key}`]) {
+      const got = await world.gateway.request('GET', `/gemini/v1beta/models?${query}`, { key });
+      assert.equal(got.status, 400, query);
+    }
+    const inBody = await world.gateway.request('POST', chatPath, { key, body: { ...chat(), user: key } });
+    assert.equal(inBody.body.error.type, 'credential_inside');
+    const keyless = await world.gateway.request('POST', chatPath, { key: '', body: chat() });
+    assert.equal(keyless.status, 401);
+    assert.equal(world.upstream.received.length, soFar);
+  });
+});
+
+describe('a path', () => {
+  test('cannot leave the base of its provider', async () => {
+    const key = await world.aKey();
+    const soFar = world.upstream.received.length;
+    const climbing = [
+      '/openai/../key/list',
+      '/openai/v1/../../x',
+      '/openai/%2e%2e/x',
+      '/openai/v1/%2E%2E/x',
+      '/openai/v1%2f..%2fx',
+      '/openai//evil.example/x',
+      '/openai/v1//x',
+      '/openai/./x',
+      '/openai/v1/x/..',
+      '/openai/v1\\..\\x',
+      '/openai/%5c%5cevil',
+      '/openai/v1/x;a=b',
+      '/openai/%252e%252e/x',
+      '/openai/v1/%00',
+      '/openai/v1/%0d%0aHost:x',
+      '/openai/%ff',
+      '/openai/v1/%zz',
+      'http://evil.example/openai/v1/x',
+    ];
+    for (const path of climbing) {
+      const { status } = await send(path, { headers: { authorization: `Bearer ${key}` } }).answer;
+      assert.ok(status === 400 || status === 404, `${path}: ${status}`);
+    }
+    assert.equal(world.upstream.received.length, soFar);
+  });
+
+  test('leads to a provider by its whole first part alone, and to none without a method it takes', async () => {
+    const key = await world.aKey();
+    assert.equal((await world.gateway.request('GET', '/openaix/v1/models', { key })).status, 404);
+    assert.equal((await world.gateway.request('OPTIONS', '/openai/v1/models', { key })).status, 405);
+    const headers = { authorization: `Bearer ${key}`, connection: 'Upgrade', upgrade: 'websocket' };
+    assert.equal((await send('/openai/v1/realtime', { headers }).answer).status, 400);
+  });
+});
+
+describe('what a key may do', () => {
+  test('holds for the model in body and path, and for calls that show none', async () => {
+    world.upstream.json({ usage: { prompt_tokens: 1, completion_tokens: 1 } });
+    const key = await world.aKey('--models', 'gpt-4o-mini,gemini/*');
+    const call = (path: string, body: unknown, headers: Record<string, string> = {}) =>
+      world.gateway.request('POST', path, { key, body, headers });
+    assert.equal((await call(chatPath, chat())).status, 200);
+    assert.equal((await call(chatPath, chat('gpt-4o'))).status, 403);
+    assert.equal((await call('/gemini/v1beta/models/gemini-2.5-flash:generateContent', {})).status, 200);
+    assert.equal((await call('/bedrock/model/amazon.nova-lite-v1:0/converse', {})).status, 403);
+    assert.equal((await call('/openai/v1/threads/t/runs', { assistant_id: 'a' })).status, 403);
+    assert.equal((await call(chatPath, chat(), { 'content-type': 'text/plain' })).status, 403);
+    for (const body of [
+      { ...chat(), MODEL: 'gpt-4o' },
+      { ...chat(), litellm_metadata: {} },
+    ]) {
+      assert.equal((await call(chatPath, body)).status, 400);
+    }
+    const form = async (model: string) => {
+      const body = new FormData();
+      body.set('file', new Blob(['sound']), 'a.mp3');
+      body.set('model', model);
+      const headers = { authorization: `Bearer ${key}` };
+      const url = `${world.gateway.daemon.url}/openai/v1/audio/transcriptions`;
+      return (await fetch(url, { method: 'POST', headers, body })).status;
+    };
+    assert.equal(await form('gpt-4o-mini'), 200);
+    assert.equal(await form('whisper-1'), 403);
+    const twice = await send(chatPath, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: '{"model":"gpt-4o","model":"gpt-4o-mini"}',
+    }).answer;
+    assert.equal(twice.status, 400);
+  });
+
+  test('holds for routes, by path, by prefix and by group', async () => {
+    world.upstream.json({});
+    const of = async (routes: string, path: string) => {
+      const key = await world.aKey('--routes', routes);
+      return (await world.gateway.request('GET', path, { key })).status;
+    };
+    assert.equal(await of('/openai/v1/files', '/openai/v1/files'), 200);
+    assert.equal(await of('/openai/v1/files', '/openai/v1/models'), 403);
+    assert.equal(await of('/openai/*', '/anthropic/v1/models'), 403);
+    assert.equal(await of('llm_api_routes', '/anthropic/v1/models'), 200);
+    assert.equal(await of('management_routes', '/anthropic/v1/models'), 403);
+  });
+
+  test('ends with its budget, at the worst case, and with a price that nobody knows', async () => {
+    world.upstream.json({ usage: { prompt_tokens: 1, completion_tokens: 1 } });
+    const soFar = world.upstream.received.length;
+    const key = await world.aKey('--max-budget', '0.0005');
+    const small = await world.gateway.request('POST', chatPath, { key, body: { ...chat(), max_tokens: 10 } });
+    assert.equal(small.status, 200, small.text);
+    const large = await world.gateway.request('POST', chatPath, { key, body: chat() });
+    assert.equal(large.body.error.type, 'budget_exceeded');
+    const unknown = await world.gateway.request('POST', chatPath, { key, body: chat('home-made') });
+    assert.equal(unknown.body.error.type, 'unpriced_call');
+    assert.equal((await world.gateway.request('GET', '/openai/v1/models', { key })).status, 200);
+    assert.equal(world.upstream.received.length, soFar + 2);
+  });
+
+  test('ends within a second of its being blocked, by whichever way', async () => {
+    world.upstream.json({});
+    const key = await world.aKey('--alias', 'to-be-blocked');
+    const call = async () => (await world.gateway.request('GET', '/openai/v1/models', { key })).status;
+    assert.equal(await call(), 200);
+    assert.equal((await world.gateway.gatewayctl('key block to-be-blocked', 'database-url')).exit, 0);
+    await until(async () => (await call()) === 401, 1_000);
+  });
+});
+
+describe('an answer', () => {
+  test('of refusal comes as it was sent, costs nothing, and has a row', async () => {
+    world.upstream.reply = (_, response) => {
+      const headers = {
+        'content-type': 'application/json',
+        'retry-after': '7',
+        'set-cookie': 'a=b',
+        server: 'x',
+        location: '/y',
+      };
+      response.writeHead(429, headers).end('{"error":{"message":"slow down"}}');
+    };
+    const got = await world.gateway.request('POST', chatPath, { key: await world.aKey(), body: chat() });
+    assert.equal(got.status, 429);
+    assert.equal(got.text, '{"error":{"message":"slow down"}}');
+    assert.equal(got.headers.get('retry-after'), '7');
+    for (const name of ['set-cookie', 'server', 'location']) assert.equal(got.headers.get(name), null, name);
+    assert.partialDeepStrictEqual(await world.rowOf(got), { status: 'failure', http_status: 429, spend: '0' });
+  });
+
+  test('of any kind and length comes byte for byte, and a redirect is not followed', async () => {
+    const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, index) => index % 251));
+    world.upstream.stream('audio/mpeg', bytes, 10_000);
+    const key = await world.aKey();
+    const response = await fetch(`${world.gateway.daemon.url}/openai/v1/audio/speech`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: '{"model":"tts-1","input":"Hi"}',
+    });
+    assert.equal(response.headers.get('content-type'), 'audio/mpeg');
+    assert.ok(bytes.equals(Buffer.from(await response.arrayBuffer())));
+    world.upstream.reply = (_, answer) => answer.writeHead(302, { location: 'http://127.0.0.1:1/' }).end();
+    const { status } = await send('/openai/v1/x', { headers: { authorization: `Bearer ${key}` } }).answer;
+    assert.equal(status, 302);
+  });
+
+  test('that reports nothing is booked at an estimate, of the request and of what was written', async () => {
+    const events = Array.from({ length: 40 }, () => 'data: {"choices":[{"delta":{"content":" word"}}]}\n\n').join('');
+    world.upstream.stream('text/event-stream', Buffer.from(`${events}data: [DONE]\n\n`), 500);
+    const body = { ...chat(), stream: true };
+    const got = await world.gateway.request('POST', chatPath, { key: await world.aKey(), body });
+    const row = await world.rowOf(got);
+    assert.partialDeepStrictEqual(row, { usage_estimated: true, status: 'success' });
+    assert.ok(Number(row.completion_tokens) >= 40 && Number(row.completion_tokens) <= 60, row.completion_tokens);
+    assert.ok(Number(row.prompt_tokens) > 10);
+  });
+
+  test('that is cut is cut for the client too, and what came is paid', async () => {
+    world.upstream.reply = (_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      const event = { message: { usage: { input_tokens: 1000, output_tokens: 1 } } };
+      response.write(`data: ${JSON.stringify(event)}\n\n`, () => response.destroy());
+    };
+    const key = await world.aKey('--alias', 'cut');
+    const body = JSON.stringify({ model: 'claude-sonnet-4-20250514', max_tokens: 100, messages: [], stream: true });
+    const headers = { 'x-api-key': key, 'content-type': 'application/json' };
+    const got = await send('/anthropic/v1/messages', { method: 'POST', headers, body }).answer;
+    assert.equal(got.isWhole, false);
+    assert.doesNotMatch(got.text, /DONE|upstream_interrupted/);
+    await until(async () => {
+      const { rows } = await world.gateway.pool.query(
+        `select s.* from gatewayctl.spend_logs s join gatewayctl.keys k on k.id = s.key_id where k.alias = 'cut'`,
+      );
+      if (rows.length === 0) return false;
+      assert.partialDeepStrictEqual(rows[0], { status: 'interrupted', prompt_tokens: '1000', completion_tokens: '1' });
+      return true;
+    });
+  });
+
+  test('waits for a slow client, and is given up within a second when it leaves', async () => {
+    let written = 0;
+    let isFull = false;
+    world.upstream.reply = (_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      const chunk = Buffer.alloc(64 * 1024, 'data: {}\n\n');
+      const pour = () => {
+        while (!response.destroyed && written < 64 * 1024 * 1024) {
+          written += chunk.length;
+          if (!response.write(chunk)) {
+            isFull = true;
+            response.once('drain', pour);
+            break;
+          }
+        }
+      };
+      pour();
+    };
+    const key = await world.aKey();
+    const { hostname, port } = new URL(world.gateway.daemon.url);
+    const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+    const request = httpRequest({ host: hostname, port, path: chatPath, method: 'POST', headers, agent: false });
+    const answered = new Promise<void>((resolve) => {
+      request.on('response', (response) => {
+        response.pause();
+        resolve();
+      });
+    });
+    request.on('error', () => undefined).end(JSON.stringify({ ...chat(), stream: true }));
+    await answered;
+    let last = -1;
+    await until(() => {
+      const isStill = isFull && written === last;
+      last = written;
+      return isStill;
+    });
+    // What lies in the buffers of four sockets; a gateway without back-pressure would have taken all of it.
+    assert.ok(written < 24 * 1024 * 1024, `${written} bytes were taken`);
+    const soFar = world.upstream.aborted;
+    request.destroy();
+    await until(() => world.upstream.aborted > soFar, 1_000);
+  });
+});
+
+describe('Langfuse', () => {
+  for (const [where, keys] of [
+    ['secret', (key: string) => ({ publicKey: 'pk-lf-client', secretKey: key })],
+    ['user name', (key: string) => ({ publicKey: key, secretKey: 'sk-lf-client' })],
+  ] as const) {
+    test(`its own client sends a trace, with the virtual key as ${where}`, async () => {
+      const key = await world.aKey();
+      world.upstream.reply = (_, response) => {
+        response
+          .writeHead(207, { 'content-type': 'application/json' })
+          .end('{"successes":[{"id":"1","status":201}],"errors":[]}');
+      };
+      const langfuse = new Langfuse({ ...keys(key), baseUrl: `${world.gateway.daemon.url}/langfuse`, flushAt: 100 });
+      const trace = langfuse.trace({ name: 'a-trace', input: 'Hi' });
+      trace.generation({ name: 'a-generation', model: 'gpt-4o-mini', output: 'Hello' });
+      await langfuse.shutdownAsync();
+      const { last } = world.upstream;
+      assert.equal(last?.url, '/langfuse-base/api/public/ingestion');
+      const own = `pk-lf-operator:${secretOf('langfuse')}`;
+      assert.equal(last.headers.authorization, `Basic ${Buffer.from(own).toString('base64')}`);
+      assert.match(last.body, /"a-trace"/);
+      assert.match(last.body, /"a-generation"/);
+      assert.doesNotMatch(
+        JSON.stringify(last),
+        new RegExp(`${key}|${Buffer.from(key).toString('base64').slice(4, 24)}`),
+      );
+    });
+  }
+
+  test('refuses two credentials, none, and one that is not known', async () => {
+    const call = async (user: string, password: string) => {
+      const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+      return (
+        await world.gateway.request('GET', '/langfuse/api/public/projects', { key: '', headers: { authorization } })
+      ).status;
+    };
+    const key = await world.aKey();
+    assert.equal(await call(key, key), 207);
+    assert.equal(await call(key, await world.aKey()), 401);
+    assert.equal(await call('pk-lf-x', 'sk-lf-x'), 401);
+    assert.equal(await call('', ''), 401);
+  });
+});
+
+test('Bedrock sees a request signed by the operator’s key, as AWS would check it', async () => {
+  world.upstream.json({ usage: { inputTokens: 1, outputTokens: 1 } });
+  const key = await world.aKey();
+  const path = '/bedrock/model/anthropic.claude-3-haiku-20240307-v1%3A0/converse';
+  const got = await world.gateway.request('POST', path, { key, body: { messages: [] } });
+  assert.equal(got.status, 200, got.text);
+  const { url, body, headers } = world.upstream.last!;
+  const [, scope = '', signedHeaders = '', signature] =
+    /^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE\/(\S+), SignedHeaders=(\S+), Signature=(\w+)$/.exec(
+      String(headers.authorization),
+    ) ?? [];
+  const sha = (text: string) => createHash('sha256').update(text).digest('hex');
+  const hmac = (secret: string | Buffer, text: string) => createHmac('sha256', secret).update(text).digest();
+  const canonical = [
+    'POST',
+    url.replaceAll('%', '%25'),
+    '',
+    ...signedHeaders.split(';').map((name) => `${name}:${String(headers[name])}`),
+    '',
+    signedHeaders,
+    sha(body),
+  ].join('\n');
+  const toSign = ['AWS4-HMAC-SHA256', headers['x-amz-date'], scope, sha(canonical)].join('\n');
+  const signing = scope.split('/').reduce<string | Buffer>(hmac, `AWS4${secretOf('bedrock')}`);
+  assert.equal(signature, hmac(signing, toSign).toString('hex'));
+});
+
+test('Vertex AI is reached in the operator’s project alone', async () => {
+  const key = await world.aKey();
+  const elsewhere =
+    '/vertex_ai/v1/projects/other/locations/us-central1/publishers/google/models/gemini-2.5-flash:generateContent';
+  const soFar = world.upstream.received.length;
+  assert.equal((await world.gateway.request('POST', elsewhere, { key, body: {} })).status, 400);
+  assert.equal(world.upstream.received.length, soFar);
+});
