@@ -59,6 +59,7 @@ export class PassedCallSteps {
       (exchange) => this.#read(exchange),
       findPayers,
       (exchange) => this.#decide(exchange),
+      (exchange) => this.#prepare(exchange),
       (exchange) => this.#reserve(exchange),
       (exchange) => this.#send(exchange),
       (exchange) => exchange.relay?.whole,
@@ -76,8 +77,6 @@ export class PassedCallSteps {
     const path = unescaped(this.#target.shownBase + this.#rest);
     if (dialect) this.#use = dialect.read(path, fields);
     this.#isFree = readingMethods.has(request.method ?? '') || (dialect?.free.test(path) ?? false);
-    this.#request = this.#requestFor(exchange, secret);
-    if (this.#request.path.includes(secret)) throw credentialInside('path');
     exchange.asked = {
       ...exchange.asked,
       fields: fields ?? {},
@@ -87,6 +86,13 @@ export class PassedCallSteps {
       answers: this.#use.answers,
       endUser: endUserOf(fields),
     };
+  }
+
+  /** After the decision: what the operator has not set up is nobody's business who may not call it. */
+  #prepare(exchange: Exchange): void {
+    const secret = readCredential(exchange.request, this.#deps.keyHeader);
+    this.#request = this.#requestFor(exchange, secret);
+    if (this.#request.path.includes(secret)) throw credentialInside('path');
   }
 
   #requestFor({ request, body, context: { limits } }: Exchange, secret: string): RawRequest {

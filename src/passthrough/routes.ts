@@ -76,7 +76,10 @@ export class PassThroughRoutes implements FurtherRoutes {
   #matchProvider(path: string): Handler | undefined {
     const slash = path.indexOf('/', 1);
     if (slash === -1) return undefined;
-    const target = this.#providers.get(path.slice(1, slash));
+    const name = path.slice(1, slash);
+    // Azure's way to name a model is a route of our own: a spelling of it that is not one must not be another call.
+    if (name === 'openai' && path.startsWith('/deployments', slash)) return undefined;
+    const target = this.#providers.get(name);
     if (!target) return undefined;
     const first = target.name === 'langfuse' ? [(exchange: Exchange) => readBasicCredential(exchange.request)] : [];
     return this.#handler(target, { path, rest: path.slice(slash), first });
