@@ -98,6 +98,8 @@ export async function startWorld() {
       databaseUrl,
       args: ['--config', config],
       env: {
+        // What fails is not asked for again: it would take a minute, and say nothing else.
+        GATEWAYCTL_NUM_RETRIES: '0',
         GATEWAYCTL_MASTER_KEY: masterKey,
         ...(redis && { GATEWAYCTL_REDIS_URL: redis.url }),
         GATEWAYCTL_ENCRYPTION_KEY_FILE: encryptionKeyFile,
