@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { postmasterPid } from '../support/postgres.ts';
 import { startChaosSite } from './site.ts';
 import { aSeed, type Figures, reconcile, seeded, spendRows, startBillingUpstream, startLoad } from './support.ts';
 
@@ -76,8 +75,7 @@ test('kill -9 of PostgreSQL under load: it is started again, nobody is called un
   using load = startLoad(site.target, site.key, clients);
 
   await billing.afterAnswers(60);
-  const pid = await readFile(join(site.stateDir, 'postgres/data/postmaster.pid'), 'utf8');
-  process.kill(Number.parseInt(pid, 10), 'SIGKILL');
+  process.kill(await postmasterPid(site.stateDir), 'SIGKILL');
   await billing.afterAnswers(120);
   await load.stop();
   assert.equal(await site.end('SIGTERM'), 0);

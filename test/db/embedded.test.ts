@@ -25,6 +25,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Client, Pool } from 'pg';
 
+import { postmasterPid } from '../support/postgres.ts';
 import { openEmbedded, runningEmbedded, throwaway } from '../../src/db/embedded.ts';
 
 const run = promisify(execFile);
@@ -67,10 +68,6 @@ async function until(condition: () => unknown, limitMs = 20_000): Promise<void> 
     assert.ok(performance.now() < deadline, `still not so after ${limitMs} ms: ${condition.toString()}`);
     await sleep(5);
   }
-}
-
-async function postmasterPid(stateDir: string): Promise<number> {
-  return Number.parseInt(await readFile(join(stateDir, 'postgres/data/postmaster.pid'), 'utf8'), 10);
 }
 
 /** A zombie is dead: in a container the first process may be slow to bury other people's children. */

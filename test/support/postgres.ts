@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -10,6 +11,11 @@ import { launch, livingPostmaster, stop } from '../../src/db/embedded-process.ts
 import { settle } from '../../src/db/embedded-user.ts';
 import { usablePrograms } from '../../src/db/postgres-programs.ts';
 import { openCluster } from './cluster.ts';
+
+/** @throws where PostgreSQL does not run there, or has only begun to start */
+export async function postmasterPid(stateDir: string): Promise<number> {
+  return Number.parseInt(await readFile(join(stateDir, 'postgres/data/postmaster.pid'), 'utf8'), 10);
+}
 
 /**
  * A PostgreSQL that nobody starts again by themselves, so that a test can do to it whatever happens to servers.
