@@ -1,6 +1,7 @@
 import { Keyv } from 'keyv';
 import { BoundedMap } from './bounded-map.ts';
 import { type Principal, standingsOf } from './principal.ts';
+import { RowAges } from './row-ages.ts';
 
 export interface Known {
   readonly principal: Principal;
@@ -54,14 +55,8 @@ export interface SharedCache {
   readonly ttl: number;
 }
 
-/** Longer than a change needs to reach every daemon, and than two ways of asking the database's clock can differ. */
-const SETTLING_MS = 10_000;
-
 /** How long the connections of a server that dies may take to break one after the other. */
 const DYING_MS = 1_000;
-
-/** Changes kept one by one, because anybody who may connect to the database can announce any number. */
-const CHANGES_AT_MOST = 50_000;
 
 const never = Number.POSITIVE_INFINITY;
 
@@ -72,10 +67,8 @@ const never = Number.POSITIVE_INFINITY;
  * The race that remains: a look-up reads a row, the row changes and the change is announced, then the look-up stores
  * the old row. So whoever fills takes a fence first, and the store is refused when anything was invalidated since.
  *
- * What other daemons have put into the shared tier is believed only if its row was read after this process began to
- * hear of changes (a change made before that may have gone by with nobody to drop the entry), and after every change of
- * the key or its owners that it has heard of. So an entry that was not dropped, or that somebody puts back who kept a
- * copy, is of no use.
+ * What other daemons have put into the shared tier is believed only where `RowAges` says so: an entry that was not
+ * dropped, or that somebody puts back who kept a copy, is of no use.
  */
 export class KeyCache {
   readonly #options: KeyCacheOptions;
@@ -86,13 +79,7 @@ export class KeyCache {
   #changes = 0;
   #arrivals = 0;
   #trusted = false;
-  /** Shared entries of rows read before this are not believed. The database's clock, so that no two clocks are compared. */
-  #since = never;
-  #sinceMs = 0;
-  /** The same, once more has changed than is kept one by one. */
-  #floor = 0;
-  /** Of hashes and owners that have changed: shared entries of rows read before `floor` are not believed. */
-  readonly #changed = new Map<string, { readonly floor: number; readonly untilMs: number }>();
+  readonly #ages = new RowAges();
   /** What was known when changes could no longer be heard of, for the case that the database is away altogether. */
   #aside: { readonly entries: Map<string, Entry>; readonly sinceMs: number; readonly untilMs: number } | undefined;
 
@@ -132,13 +119,9 @@ export class KeyCache {
     if (!this.#trusted || !shared) return undefined;
     const snapshot = await shared.get(hash);
     // Looked at only now: a change may have been heard of while Redis answered.
-    return snapshot && this.#isCurrent(hash, snapshot, shared.ttl) ? snapshot : undefined;
-  }
-
-  #isCurrent(hash: string, { principal, readAt }: Snapshot, ttl: number): boolean {
-    // Redis forgets by itself; whoever may write to it could make an old entry last.
-    if (readAt < Math.max(this.#since, this.#floor) || readAt < this.#databaseNow() - ttl) return false;
-    return [hash, ...ownersOf(principal)].every((name) => readAt >= (this.#changed.get(name)?.floor ?? 0));
+    if (!snapshot) return undefined;
+    const { principal, readAt } = snapshot;
+    return this.#ages.isCurrent(readAt, [hash, ...ownersOf(principal)], shared.ttl) ? snapshot : undefined;
   }
 
   /**
@@ -237,7 +220,7 @@ export class KeyCache {
     this.#forgetWhere(({ principal }) => standingsOf(principal).some((each) => ownersOf(each).includes(name)));
     const { shared } = this.#options;
     if (!shared) return;
-    this.#distrustRowsOf([name], shared.ttl);
+    this.#ages.distrust([name], shared.ttl);
     void this.#dropSharedOf(hashes);
   }
 
@@ -249,9 +232,8 @@ export class KeyCache {
 
   /** Changes are heard of. @param since when the database was first listened to, by its own clock */
   trust(since: number): void {
-    this.#begin(since);
-    // While nothing was heard there was no clock to tell it by.
-    this.#floor = Math.min(this.#floor, since + SETTLING_MS);
+    this.#begin();
+    this.#ages.begin(since);
     this.#trusted = true;
   }
 
@@ -272,21 +254,15 @@ export class KeyCache {
   /** A change has gone by and nobody knows which: nothing that was known before counts, in no case. */
   forgetAll(): void {
     this.#trusted = false;
-    this.#begin(never);
+    this.#begin();
+    this.#ages.end();
   }
 
-  #begin(since: number): void {
+  #begin(): void {
     this.#changes++;
-    this.#since = since;
-    this.#sinceMs = performance.now();
     this.#entries.clear();
     this.#unknown.clear();
     this.#aside = undefined;
-  }
-
-  /** What the database's clock shows, or an eternity later when it is not listened to. */
-  #databaseNow(): number {
-    return this.#since + (performance.now() - this.#sinceMs);
   }
 
   async #dropSharedOf(hashes: () => Promise<readonly string[] | undefined>): Promise<void> {
@@ -297,28 +273,8 @@ export class KeyCache {
   async #dropShared(hashes: readonly string[]): Promise<void> {
     const { shared } = this.#options;
     if (!shared || hashes.length === 0) return;
-    this.#distrustRowsOf(hashes, shared.ttl);
+    this.#ages.distrust(hashes, shared.ttl);
     await shared.delete(hashes);
-  }
-
-  /** Kept for as long as an entry of a row read before the change may turn up. */
-  #distrustRowsOf(names: readonly string[], ttl: number): void {
-    const now = performance.now();
-    // The oldest stand first; what has run out is swept as new ones come.
-    for (const [each, { untilMs }] of this.#changed) {
-      if (untilMs > now) break;
-      this.#changed.delete(each);
-    }
-    const change = { floor: this.#databaseNow() + SETTLING_MS, untilMs: now + ttl + SETTLING_MS };
-    if (this.#changed.size + names.length > CHANGES_AT_MOST) {
-      this.#floor = change.floor;
-      this.#changed.clear();
-      return;
-    }
-    for (const name of names) {
-      this.#changed.delete(name);
-      this.#changed.set(name, change);
-    }
   }
 }
 
