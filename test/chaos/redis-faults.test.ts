@@ -265,9 +265,9 @@ describe('with a Redis', { skip: skipWithoutRedis }, () => {
 
     // What the changes above have set off arrives in its own time, and twice.
     await until(async () => {
-      const before = [work().length, ...(await commands())];
+      const at = [work().length, ...(await commands())];
       for (let more = 0; more < 20; more++) assert.equal((await call()).status, 200);
-      return isDeepStrictEqual([work().length, ...(await commands())], before);
+      return isDeepStrictEqual([work().length, ...(await commands())], at);
     });
   });
 });
