@@ -83,7 +83,7 @@ describe('two daemons on one database', () => {
       await direct(line);
       measured[what] = Math.max(measured[what] ?? 0, await msUntil(expected, key, daemons));
     };
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < 3; round++) {
       const alias = `r${round}`;
       const key = await direct(`key generate --alias ${alias} --team squad -q`);
       await measure('key block', 401, key, `key block ${alias}`);
@@ -98,7 +98,7 @@ describe('two daemons on one database', () => {
     }
     const slowest = Math.max(...Object.values(measured));
     t.diagnostic(
-      `slowest of 5 rounds, ms after the command: ${JSON.stringify(measured, (_, ms) => (typeof ms === 'number' ? Math.round(ms) : ms))}`,
+      `slowest of 3 rounds, ms after the command: ${JSON.stringify(measured, (_, ms) => (typeof ms === 'number' ? Math.round(ms) : ms))}`,
     );
     assert.ok(slowest < 1_000, `${slowest} ms`);
   });

@@ -247,4 +247,7 @@ export function seeded(seed: number): () => number {
   };
 }
 
+/** How often the chaos tests kill: a few times in every run of the suite, and as often as is wanted by hand. */
+export const rounds = Number(process.env['CHAOS_ROUNDS'] ?? 6);
+
 export const aSeed = (): number => Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 1e9));

@@ -9,7 +9,7 @@ import { Metering } from '../../src/metering/metering.ts';
 import { aDatabase, aDirectory, aPrincipal, enroll } from './support.ts';
 
 const child = fileURLToPath(new URL('crash-child.ts', import.meta.url));
-const rounds = 20;
+const rounds = 8;
 
 /** Runs the child until it has said so many lines, kills it, and answers with everything it said. */
 async function runAndKill(lines: number, ...args: string[]): Promise<string[]> {
