@@ -39,7 +39,6 @@ import { accessGroupsOf, type Deployment } from './models/deployment.ts';
 import { AccessGroupService } from './models/access-group.service.ts';
 import { Model } from './models/model.entity.ts';
 import { ModelService } from './models/model.service.ts';
-import type { KnownModel } from './models/model.wire.ts';
 import type { PassThroughEndpoint } from './kernel/pass-through.ts';
 import { PassThrough } from './passthroughs/passthrough.entity.ts';
 import { PassThroughService } from './passthroughs/passthrough.service.ts';
@@ -57,6 +56,7 @@ import { DeletedTeam, FormerMember, Team, TeamMember } from './teams/team.entity
 import { Tag } from './tags/tag.entity.ts';
 import { TagService } from './tags/tag.service.ts';
 import { TeamJoin } from './teams/team.join.ts';
+import type { Prices } from './metering/prices.ts';
 import { TeamService } from './teams/team.service.ts';
 import { User } from './users/user.entity.ts';
 import { UserService } from './users/user.service.ts';
@@ -100,6 +100,8 @@ export interface AppOptions {
   readonly configured: readonly Deployment[];
   /** The same of pass-through endpoints. */
   readonly passThroughs: readonly PassThroughEndpoint[];
+  /** What calls are booked by; asked for by the first operation that shows models. */
+  readonly prices: () => Promise<Pick<Prices, 'known'>>;
   /** What the configuration says of keys. */
   readonly keyRules: KeyRuleSettings;
   /** What a new user has where its maker says nothing, and may join. */
@@ -233,7 +235,10 @@ export class App {
       audit,
       vault,
       configured,
-      catalogue: () => catalogueAt(work.now),
+      catalogue: async () => {
+        const prices = await this.#options.prices();
+        return (deployment) => prices.known(deployment, work.now);
+      },
       mayCall: once(() => callableBy(work.authority, work.actor)),
     });
     return {
@@ -273,14 +278,6 @@ const once = <T>(make: () => Promise<T>): (() => Promise<T>) => {
   let made: Promise<T> | undefined;
   return () => (made ??= make());
 };
-
-/** Loaded by the first operation that shows models: the catalogue takes some 50 ms. */
-const loadPrices = once(async () => (await import('./metering/prices.ts')).Prices.load());
-
-async function catalogueAt(at: Date): Promise<(deployment: Deployment) => KnownModel> {
-  const prices = await loadPrices();
-  return (deployment) => prices.known(deployment, at);
-}
 
 /** Does everything up to the commit, and then nothing of it: what was announced in the transaction is not delivered either. */
 async function rolledBack<T>(em: EntityManager, work: (em: EntityManager) => Promise<T>): Promise<T> {

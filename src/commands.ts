@@ -2,6 +2,7 @@ import type { LocalCommand, LocalContext, LocalOption } from './cli/local-comman
 import { settingNames, settingOf, typedFlag } from './config/settings.ts';
 import { yesNo } from './config/values.ts';
 import type * as cryptoWork from './crypto-work.ts';
+import { priceCommands } from './price-commands.ts';
 import type * as work from './local-work.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -54,6 +55,7 @@ export function localCommands(runtime: () => Runtime): readonly LocalCommand[] {
     async (context: LocalContext) =>
       choose(await import('./crypto-work.ts'))(context, runtime());
   return [
+    ...priceCommands(runtime, dryRun),
     {
       path: ['jwt', 'inspect'],
       summary: 'Show what stands in a JWT, unverified',

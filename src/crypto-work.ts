@@ -10,7 +10,7 @@ import { type Database, openDatabase } from './database.ts';
 import { requireCurrent } from './db/migrate.ts';
 import { type SealedText, sealedTexts } from './db/sealed-fields.ts';
 import { createVault, keyId, type KeyRing, sealedWith, type Vault, type VaultPurpose } from './kernel/encryption.ts';
-import { lazyExplainer, lazyTokenTest } from './lazy-explainer.ts';
+import { lazyExplainer, lazyPrices, lazyTokenTest } from './lazy-explainer.ts';
 import { Exit, GatewayError } from './kernel/errors.ts';
 import { operation } from './kernel/operation.ts';
 import { answer, wire } from './kernel/wire.ts';
@@ -213,6 +213,7 @@ async function record(
     auditVault: createVault(ring, 'audit-mac'),
     configured: [],
     passThroughs: [],
+    prices: lazyPrices(settings),
     keyRules: keyRules(settings),
     userDefaults: settings.userSettings,
     explainer: lazyExplainer(surroundings),

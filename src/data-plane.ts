@@ -22,6 +22,7 @@ import { toMilliseconds } from './kernel/duration.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
 import { countCompletion, estimatePromptTokens } from './metering/estimate.ts';
+import { priceFileOf } from './metering/filed-prices.ts';
 import { Metering } from './metering/metering.ts';
 import type { Deployment } from './models/deployment.ts';
 import { loadDeployments } from './models/model.queries.ts';
@@ -70,6 +71,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       log,
       durability: settings.journalDurability,
       unpriced: settings.unpricedModels,
+      priceFile: priceFileOf(settings),
       ...(settings.spendRetention && { retentionDays: toMilliseconds(settings.spendRetention) / DAY_MS }),
     }),
   );
@@ -212,6 +214,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     ownPlaces,
     proxy,
     explainer,
+    prices: metering.gauge.prices,
     tokenTest: tokens?.test ?? noTokens,
     /** What this daemon has changed itself. */
     follow: (change: Change) => {

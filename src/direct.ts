@@ -6,7 +6,7 @@ import { loadSettings } from './config/load.ts';
 import { openDatabase } from './database.ts';
 import { runningEmbedded } from './db/embedded.ts';
 import { migrate, requireCurrent } from './db/migrate.ts';
-import { lazyExplainer, lazyTokenTest } from './lazy-explainer.ts';
+import { lazyExplainer, lazyPrices, lazyTokenTest } from './lazy-explainer.ts';
 import { createVault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
 import type { Runtime } from './runtime.ts';
@@ -48,6 +48,7 @@ export async function openDirect(
     auditVault: createVault(encryptionKeys, 'audit-mac'),
     configured: configuredDeployments(settings),
     passThroughs: settings.passThroughs,
+    prices: lazyPrices(settings),
     keyRules: keyRules(settings),
     userDefaults: settings.userSettings,
     explainer: lazyExplainer(surroundings),

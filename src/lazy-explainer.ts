@@ -5,6 +5,7 @@ import type { Vault } from './kernel/encryption.ts';
 import { requireKnownOperations } from './known-operations.ts';
 import { configuredDeployments } from './serve.ts';
 import type { TokenTest } from './jwt/token-test.ts';
+import type { Prices } from './metering/prices.ts';
 import type { Explainer } from './explain/explainer.ts';
 
 export interface Surroundings {
@@ -40,26 +41,28 @@ export const lazyTokenTest = (surroundings: Surroundings): Pick<TokenTest, 'test
   },
 });
 
+/** Prices as calls are booked by them, loaded once when somebody asks. */
+export function lazyPrices(settings: Settings): () => Promise<Prices> {
+  let prices: Promise<Prices> | undefined;
+  const load = async () => {
+    const { FiledPrices, priceFileOf } = await import('./metering/filed-prices.ts');
+    return (await FiledPrices.open(priceFileOf(settings))).prices;
+  };
+  return () => (prices ??= load());
+}
+
 const now = () => new Date();
 
 async function openExplainer({ pool, settings, vault, env }: Surroundings): Promise<Explainer> {
-  const [
-    { Explainer },
-    { Counters },
-    { Prices },
-    { RateLimiter },
-    { Payers },
-    { DeploymentTable },
-    { loadDeployments },
-  ] = await Promise.all([
-    import('./explain/explainer.ts'),
-    import('./metering/counters.ts'),
-    import('./metering/prices.ts'),
-    import('./metering/rate-limiter.ts'),
-    import('./access/payers.ts'),
-    import('./proxy/routing.ts'),
-    import('./models/model.queries.ts'),
-  ]);
+  const [{ Explainer }, { Counters }, { RateLimiter }, { Payers }, { DeploymentTable }, { loadDeployments }] =
+    await Promise.all([
+      import('./explain/explainer.ts'),
+      import('./metering/counters.ts'),
+      import('./metering/rate-limiter.ts'),
+      import('./access/payers.ts'),
+      import('./proxy/routing.ts'),
+      import('./models/model.queries.ts'),
+    ]);
   const counters = new Counters(pool, { now });
   const seed: Seed = (entity, id, spent) => counters.seed(entity, id, spent);
   return new Explainer({
@@ -72,7 +75,7 @@ async function openExplainer({ pool, settings, vault, env }: Surroundings): Prom
       return new DeploymentTable([...configuredDeployments(settings), ...deployments], settings.routing.aliases);
     },
     gauge: async () => ({
-      prices: await Prices.load(),
+      prices: await lazyPrices(settings)(),
       counters,
       limiter: new RateLimiter(),
       refusesUnpriced: settings.unpricedModels === 'refuse',

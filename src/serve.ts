@@ -93,6 +93,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     auditVault,
     configured,
     passThroughs: settings.passThroughs,
+    prices: () => Promise.resolve(plane.prices),
     keyRules: keyRules(settings),
     userDefaults: settings.userSettings,
     explainer: plane.explainer,

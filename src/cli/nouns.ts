@@ -37,6 +37,13 @@ const nouns: Readonly<Record<string, Noun>> = {
   budget: { summary: 'Budgets to share between keys, users and customers', group: 'Money', aliases: ['budgets'] },
   tag: { summary: 'Labels of calls, with budgets of their own', group: 'Money', aliases: ['tags'] },
   spend: { summary: 'What was spent, by whom and on what', group: 'Money', row: 'row', plural: 'rows' },
+  prices: {
+    summary: 'What models cost, and where that is from',
+    group: 'Money',
+    aliases: ['price'],
+    row: 'price',
+    plural: 'prices',
+  },
   audit: { summary: 'Who changed what, and when', group: 'Money', plural: 'audit entries' },
   model: { summary: 'Models and the deployments behind them', group: 'Routing', aliases: ['models'] },
   'model group': { summary: 'Public names, whatever stands behind them', group: 'Routing', aliases: ['groups'] },

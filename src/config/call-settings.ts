@@ -77,6 +77,14 @@ export const callSettings = {
     file: ['gatewayctl.unpriced_models'],
     description: 'What becomes of a call under a budget whose price nobody knows: booked at 0, or refused',
   },
+  priceFile: {
+    type: value.path,
+    default: { rule: 'prices.json in the state directory, if it is there' },
+    env: ['GATEWAYCTL_PRICE_FILE'],
+    file: ['gatewayctl.price_file'],
+    description:
+      'Prices of models as in LiteLLM’s model_prices_and_context_window.json; they go before the catalogue’s',
+  },
   modelAccessStatus: {
     type: value.status([403, 401]),
     default: '403',

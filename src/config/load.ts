@@ -147,7 +147,7 @@ class Loader {
     if (secret) this.#hide(text);
     const result = type.safeParse(text);
     if (!result.success) this.#problems.add(where, `must be ${type.meta()?.description ?? 'something else'}`);
-    if (name === 'stateDir' || name === 'rotationSecretsDir') return resolve(base, text);
+    if (name === 'stateDir' || name === 'rotationSecretsDir' || name === 'priceFile') return resolve(base, text);
     return result.data;
   }
 

@@ -1,7 +1,7 @@
 import type { Call, CallOutcome, CallStart, Settlement } from './call.ts';
 import type { Counters, Reservation } from './counters.ts';
 import type { Journal } from './journal.ts';
-import type { Price } from './prices.ts';
+import type { Price } from './price.ts';
 import type { Admittance, Allowance, RateLimiter } from './rate-limiter.ts';
 import { costOf } from './rates.ts';
 import { finishRow } from './spend-row.ts';
@@ -15,6 +15,8 @@ export interface Admission {
   readonly price: Price;
   /** Of the model, with the tiers there are. */
   readonly standard: Price;
+  /** The service tier that was asked for. */
+  readonly tier: string | undefined;
   readonly reservation: Reservation;
   /** Absent where nothing limits how much is asked for. */
   readonly admittance: Admittance | undefined;
@@ -64,7 +66,7 @@ export class AdmittedCall implements Call {
   settle(outcome: CallOutcome): Settlement {
     if (this.#settlement) return this.#settlement;
     const { counters, limiter, journal, now, onSettled } = this.#desk;
-    const { reservation, admittance, seq } = this.#admission;
+    const { reservation, admittance, seq, tier } = this.#admission;
     const price = this.#priceFor(outcome.serviceTier);
 
     const usage = outcome.usage && clampUsage(outcome.usage);
@@ -77,7 +79,8 @@ export class AdmittedCall implements Call {
       outcome,
       usage: usage && isUncounted && cost > 0n ? { ...usage, estimated: true } : usage,
       cost,
-      priceSource: price.source,
+      price,
+      serviceTier: outcome.serviceTier ?? tier,
     });
     this.#settlement = { cost, priceSource: price.source, keySpend: counters.settle(reservation, cost) };
     const used = usage ? usage.promptTokens + usage.completionTokens : 0;

@@ -75,7 +75,7 @@ export interface CallOutcome {
 export interface Settlement {
   /** Nano-dollars. */
   readonly cost: bigint;
-  readonly priceSource: 'model_info' | 'catalogue' | 'unpriced';
+  readonly priceSource: 'model_info' | 'price_file' | 'catalogue' | 'unpriced';
   /** Nano-dollars spent by the key so far, this call included; undefined for the master key. */
   readonly keySpend: bigint | undefined;
 }

@@ -2,7 +2,9 @@ import type { Charge } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { CallStart } from './call.ts';
 import type { BudgetRoom, Counters } from './counters.ts';
-import { priceOfTier, type Price, type Prices, worstCaseOfTiers } from './prices.ts';
+import type { Price } from './price.ts';
+import type { Prices } from './prices.ts';
+import { priceOfTier, worstCaseOfTiers } from './worst-case.ts';
 import type { RateLimiter, RateRoom } from './rate-limiter.ts';
 
 /** What a call is measured by before it is admitted. */

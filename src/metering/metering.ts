@@ -8,10 +8,11 @@ import type { Call, CallStart } from './call.ts';
 import { countedText } from './counter.ts';
 import { Counters } from './counters.ts';
 import { countedTokens, type Gauge, priceAndWorst, requirePrice } from './headroom.ts';
+import { FiledPrices } from './filed-prices.ts';
 import { Journal, type JournalOptions, type OpenCall } from './journal.ts';
 import { Ledger, type Log } from './ledger.ts';
 import { dropExpired, ensurePartitions } from './partitions.ts';
-import { parsePrice, type Price, Prices, textFor } from './prices.ts';
+import { parsePrice, type Price, textFor } from './price.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { costOf } from './rates.ts';
 import { draftRow, finishRow } from './spend-row.ts';
@@ -22,6 +23,8 @@ export interface MeteringOptions {
   readonly pool: pg.Pool;
   readonly now: () => Date;
   readonly log: Log;
+  /** Of prices that go before the catalogue's; followed while it changes, and it need not be there. */
+  readonly priceFile?: string | undefined;
   /** Rows of spend_logs are kept for whole months beyond so many days; without a number, for ever. */
   readonly retentionDays?: number | undefined;
   /** Calls that a budget applies to and no price: booked at nothing, or refused. */
@@ -33,6 +36,8 @@ export interface MeteringOptions {
 
 const flushOnDisposeMs = 10_000;
 const dayMs = 86_400_000;
+/** A changed price holds within a second. */
+const pricesEveryMs = 500;
 
 /**
  * Money at run time: what a call may cost is taken from its budgets before it goes out, and what it did cost is booked
@@ -51,13 +56,15 @@ export class Metering {
   readonly #ledger: Ledger;
   readonly #desk: Desk;
   readonly #daily: NodeJS.Timeout;
+  readonly #prices: FiledPrices;
+  readonly #watch: NodeJS.Timeout;
 
-  private constructor(options: MeteringOptions, prices: Prices) {
+  private constructor(options: MeteringOptions, prices: FiledPrices) {
     const { pool, now, log, journalPath, durability, maxBacklog } = options;
     this.#options = options;
     this.#counters = new Counters(pool, { now, onSoftBudget: (limit, spent) => this.#warn(limit, spent) });
     this.gauge = {
-      prices,
+      prices: prices.prices,
       counters: this.#counters,
       limiter: this.#limiter,
       refusesUnpriced: options.unpriced === 'refuse',
@@ -77,12 +84,14 @@ export class Metering {
       onSettled: (kept) => this.#onSettled(kept),
       exchange: (admission, start) => this.#exchange(admission, start),
     };
+    this.#prices = prices;
+    this.#watch = setInterval(() => void this.#followPrices(), pricesEveryMs).unref();
     this.#daily = setInterval(() => void this.#keepPartitions(), dayMs).unref();
   }
 
-  /** @throws GatewayError `state_dir_in_use` when another process has the journal */
+  /** @throws GatewayError `state_dir_in_use` when another process has the journal; `invalid_price_file` */
   static async open(options: MeteringOptions): Promise<Metering> {
-    const prices = await Prices.load((provider, model) => {
+    const prices = await FiledPrices.open(options.priceFile, (provider, model) => {
       options.log('warn', `No price is known for ${model} of ${provider}: its calls are booked at 0`, {
         provider,
         model,
@@ -150,7 +159,7 @@ export class Metering {
     try {
       const seq = keep(draftRow(start, countedText(reservation.counters)), price);
       if (admittance) this.#limiter.take(admittance);
-      return { price, standard, reservation, admittance, seq };
+      return { price, standard, tier: start.serviceTier, reservation, admittance, seq };
     } catch (error) {
       this.#counters.settle(reservation, 0n);
       throw error;
@@ -184,6 +193,7 @@ export class Metering {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#daily);
+    clearInterval(this.#watch);
     const isEmpty = await this.#ledger.flush({ deadlineMs: flushOnDisposeMs });
     if (!isEmpty) {
       this.#options.log('warn', 'The database did not take all spend; the rest is booked at the next start', {
@@ -198,6 +208,16 @@ export class Metering {
   #resume(): void {
     for (const { counted, amount } of this.#journal.unflushed()) this.#counters.addUnflushed(counted, amount);
     if (this.backlog > 0) this.#ledger.wake();
+  }
+
+  async #followPrices(): Promise<void> {
+    const { log } = this.#options;
+    try {
+      const version = await this.#prices.refresh();
+      if (version !== undefined) log('info', 'Other prices are used from now on', { price_file: version });
+    } catch (error) {
+      log('error', 'The price file cannot be used; the prices of before are kept', { error });
+    }
   }
 
   #warn({ entity, label, soft, duration }: BudgetLimit, spent: bigint): void {
@@ -235,7 +255,7 @@ export class Metering {
 
 /** A call cut by a crash costs what had been delivered by its last checkpoint, at the price it was admitted at. */
 function finishCut({ price, promptTokens, completionTokens }: OpenCall, at: Date): string {
-  const { bands, source } = parsePrice(price);
+  const { bands, ...origin } = parsePrice(price);
   const usage = {
     promptTokens,
     completionTokens,
@@ -251,6 +271,6 @@ function finishCut({ price, promptTokens, completionTokens }: OpenCall, at: Date
     outcome: { status: 'interrupted', httpStatus: 500, error: 'The gateway stopped before the call ended' },
     usage,
     cost: costOf(bands, usage),
-    priceSource: source,
+    price: origin,
   });
 }

@@ -1,59 +1,16 @@
-import type { ConditionalPrice, ModelPrice, PriceCalculationResult } from '@pydantic/genai-prices';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Deployment } from '../models/deployment.ts';
 import type { KnownModel } from '../models/model.wire.ts';
-import type { CallType, Settlement } from './call.ts';
-import { catalogueFields, catalogueRate, invalidPrice, ownFields, partsOf, withRate } from './price-fields.ts';
-import {
-  ATTO_DIGITS,
-  type Band,
-  type Components,
-  free,
-  highestCostOf,
-  parseRate,
-  type Rates,
-  toBands,
-} from './rates.ts';
-import { clampUnits, costOfUnits, priced, type Units } from './units.ts';
-import { clampTokens } from './usage.ts';
+import type { CallType } from './call.ts';
+import { Catalogue } from './catalogue.ts';
+import { ownPrice } from './own-price.ts';
+import { nothingKnown, type Price } from './price.ts';
+import { entryOf, type PriceFile } from './price-file.ts';
+import { ATTO_DIGITS, type Rates } from './rates.ts';
+import { priced } from './units.ts';
 
-/** What a deployment costs, resolved: from here on it is integer arithmetic (`rates.ts`). */
-export interface Price {
-  readonly source: Settlement['priceSource'];
-  readonly bands: readonly Band[];
-  /** The price as text, so that a call cut by a crash is booked at the price it was admitted at. */
-  readonly text: string;
-  /** What it has a price for; absent where it was read back from its text. */
-  readonly parts?: ReadonlySet<keyof Rates>;
-  /** What the service tiers cost that have a price of their own. */
-  readonly tiers?: ReadonlyMap<string, Price>;
-}
-
-/** Reserved for a call whose length neither the request nor the model limits. It may overshoot, by that one call. */
-export const defaultMaxCompletionTokens = 4_096;
-
-const minuteMs = 60_000;
 /** Clients choose the upstream model of a wildcard deployment; more names than this are looked up again. */
 const mostNames = 1_000;
-
-/** Where the catalogue's name is not, and does not contain, LiteLLM's. */
-const catalogueProviders: Readonly<Record<string, string>> = {
-  azure_ai: 'azure',
-  azure_text: 'azure',
-  fireworks_ai: 'fireworks',
-  together_ai: 'together',
-  novita_ai: 'novita',
-  zai_org: 'zai',
-};
-
-/** Service tiers with fields of their own: `input_cost_per_token_priority`. */
-const tierNames = ['priority', 'flex'] as const;
-
-type Calculate = (
-  usage: Record<string, number>,
-  model: string,
-  options: { providerId: string; timestamp: Date },
-) => PriceCalculationResult;
 
 interface Resolved {
   readonly price: Price;
@@ -61,23 +18,28 @@ interface Resolved {
   readonly untilMs: number;
 }
 
-/** Prices of deployments: the operator's own, else the catalogue's, else none. Each is resolved once. */
+/** Prices of deployments: their own, else the price file's, else the catalogue's, else none. Each is resolved once. */
 export class Prices {
-  readonly #calculate: Calculate;
+  readonly #catalogue: Catalogue;
   readonly #onUnpriced: (provider: string, model: string) => void;
   /** Kinds of calls that the operator was told have no price. */
   readonly #told = new WeakMap<Price, Set<CallType>>();
-  readonly #resolved = new WeakMap<Deployment, Map<string, Resolved>>();
+  #resolved = new WeakMap<Deployment, Map<string, Resolved>>();
+  #file: PriceFile | undefined;
 
-  private constructor(calculate: Calculate, onUnpriced: (provider: string, model: string) => void) {
-    this.#calculate = calculate;
+  private constructor(catalogue: Catalogue, onUnpriced: (provider: string, model: string) => void) {
+    this.#catalogue = catalogue;
     this.#onUnpriced = onUnpriced;
   }
 
-  /** Loads the catalogue that comes with the package (some 50 ms, once). It is never updated over the network. */
   static async load(onUnpriced: (provider: string, model: string) => void = () => undefined): Promise<Prices> {
-    const { calcPrice } = await import('@pydantic/genai-prices');
-    return new Prices(calcPrice, onUnpriced);
+    return new Prices(await Catalogue.load(), onUnpriced);
+  }
+
+  /** From now on calls are priced by this file, or by none. What is admitted already keeps its price. */
+  use(file: PriceFile | undefined): void {
+    this.#file = file;
+    this.#resolved = new WeakMap();
   }
 
   /** @throws GatewayError `invalid_price` when the operator's price is none: such a model must not be served for nothing */
@@ -106,11 +68,11 @@ export class Prices {
 
   /** What can be told of a deployment to people: its price as calls are booked, and what the catalogue knows of the model. */
   known(deployment: Deployment, at: Date): KnownModel {
-    const listed = this.#lookUp(deployment, deployment.upstreamModel, at);
+    const listed = this.#catalogue.find(deployment, deployment.upstreamModel, at);
     const rates = this.#ratesOf(deployment, at);
     return {
-      key: listed?.model.id ?? null,
-      maxInputTokens: listed?.model.context_window ?? null,
+      key: listed?.id ?? null,
+      maxInputTokens: listed?.contextWindow ?? null,
       inputCostPerToken: rates && dollars(rates.input),
       outputCostPerToken: rates && dollars(rates.output),
     };
@@ -128,189 +90,28 @@ export class Prices {
   }
 
   #resolve(deployment: Deployment, upstreamModel: string, at: Date): Resolved {
-    const own = ownComponents(deployment);
-    if (own) return { price: withTiers(own, deployment), untilMs: Number.POSITIVE_INFINITY };
-
-    const listed = this.#lookUp(deployment, upstreamModel, at);
-    if (!listed) return { price: toPrice('unpriced', {}), untilMs: Number.POSITIVE_INFINITY };
-    const prices: ConditionalPrice[] | ModelPrice = listed.model.prices;
-    return {
-      price: toPrice('catalogue', catalogueComponents(listed.model_price)),
-      untilMs: Array.isArray(prices) ? at.getTime() + minuteMs : Number.POSITIVE_INFINITY,
-    };
+    const own = ownPrice(deployment, { source: 'model_info' }) ?? this.#filed(deployment, upstreamModel);
+    if (own) return { price: own, untilMs: Number.POSITIVE_INFINITY };
+    return (
+      this.#catalogue.find(deployment, upstreamModel, at) ?? {
+        price: { ...nothingKnown },
+        untilMs: Number.POSITIVE_INFINITY,
+      }
+    );
   }
 
-  #lookUp({ provider, info, params }: Deployment, upstreamModel: string, at: Date): PriceCalculationResult {
+  #filed({ provider, info, params }: Deployment, upstreamModel: string): Price | undefined {
+    if (!this.#file) return undefined;
     const base = info['base_model'] ?? params['base_model'];
-    const model = typeof base === 'string' && base ? base : upstreamModel;
-    const found = this.#calculate({ input_tokens: 0 }, model, {
-      providerId: catalogueProviders[provider] ?? provider,
-      timestamp: at,
-    });
-    // LiteLLM writes base models with their provider: azure/gpt-4o.
-    const slash = model.indexOf('/');
-    if (found || model === upstreamModel || slash < 0) return found;
-    const named = model.slice(0, slash);
-    return this.#calculate({ input_tokens: 0 }, model.slice(slash + 1), {
-      providerId: catalogueProviders[named] ?? named,
-      timestamp: at,
-    });
+    for (const name of [base, upstreamModel]) {
+      const entry = typeof name === 'string' && name !== '' ? entryOf(this.#file, provider, name) : undefined;
+      const origin = { source: 'price_file', version: this.#file.version } as const;
+      const price = entry && ownPrice({ name: String(name), info: entry, params: {} }, origin);
+      if (price) return price;
+    }
+    return undefined;
   }
-}
-
-/** What is known beforehand of how long a call can get. */
-export interface Size {
-  readonly promptTokens: number;
-  /** Of one answer; undefined when the request sets no limit, and then the model's `max_output_tokens` is taken. */
-  readonly maxCompletionTokens: number | undefined;
-  readonly answers?: number | undefined;
-  /** Present for calls that may be paid for by something else than tokens. */
-  readonly units?: Units | undefined;
-}
-
-/** What to reserve for a call, in nano-dollars. */
-export function worstCase(
-  bands: readonly Band[],
-  { info }: Deployment,
-  { promptTokens, maxCompletionTokens, answers = 1, units }: Size,
-): bigint {
-  const ofModel = info['max_output_tokens'] ?? info['max_tokens'];
-  const most = typeof ofModel === 'number' && ofModel > 0 ? ofModel : undefined;
-  const each = Math.min(maxCompletionTokens ?? most ?? defaultMaxCompletionTokens, most ?? Number.POSITIVE_INFINITY);
-  return highestCostOf(bands, {
-    promptTokens: clampTokens(promptTokens),
-    completionTokens: clampTokens(answers * each),
-    units: units && clampUnits(units),
-  });
-}
-
-/** A request that names none is served as the operator's project with the provider says, and so is one that says `auto`. */
-const isOpen = (tier: string | undefined): boolean => tier === undefined || tier === 'auto';
-
-/**
- * What a call is admitted at, and reserved by: the price of the tier it asks for. One that leaves the tier to the provider
- * may be served in any, so the dearest is reserved.
- *
- * @throws GatewayError when a model that has a price has none for that tier: it would be served below what it costs
- */
-export function priceOfTier(price: Price, model: string, tier: string | undefined): Price {
-  if (price.source === 'unpriced' || isOpen(tier) || tier === 'default') return price;
-  const own = tier === undefined ? undefined : price.tiers?.get(tier);
-  if (own) return own;
-  throw new GatewayError(
-    'invalid',
-    'unsupported_service_tier',
-    `Model ${model} has no price for service_tier ${tier}`,
-    {
-      param: 'service_tier',
-      hint: 'Leave service_tier out. An operator allows a tier by its prices, such as input_cost_per_token_priority and output_cost_per_token_priority.',
-    },
-  );
-}
-
-/** The most a call can cost in whichever tier it may be served, in nano-dollars. */
-export function worstCaseOfTiers(
-  { price, tier }: { readonly price: Price; readonly tier: string | undefined },
-  deployment: Deployment,
-  size: Size,
-): bigint {
-  let most = worstCase(price.bands, deployment, size);
-  if (!price.tiers || !isOpen(tier)) return most;
-  for (const { bands } of price.tiers.values()) {
-    const amount = worstCase(bands, deployment, size);
-    if (amount > most) most = amount;
-  }
-  return most;
 }
 
 /** Atto-dollars as the decimal number they are. */
 const dollars = (rate: bigint): number => Number(`${rate}e-${ATTO_DIGITS}`);
-
-function toPrice(source: Price['source'], components: Components): Price {
-  const bands = toBands(components);
-  const text = textOf(source, bands);
-  return { source, bands, text, parts: partsOf(components) };
-}
-
-/** Of a model whose price says nothing of what a kind of call is paid by. */
-const nothingKnown = toPrice('unpriced', {});
-
-/**
- * The price's text for one call, in which the units that it asks for are part of what a request costs: the journal keeps
- * counts of tokens alone, and a call that a crash cuts is to be booked with its units all the same.
- */
-export function textFor({ source, bands, text }: Price, units: Units | undefined): string {
-  if (!units) return text;
-  const whole = clampUnits(units);
-  return textOf(
-    source,
-    bands.map(({ above, rates }) => ({
-      above,
-      rates: { ...rates, request: rates.request + costOfUnits(rates, whole) },
-    })),
-  );
-}
-
-function textOf(source: Price['source'], bands: readonly Band[]): string {
-  return JSON.stringify({ source, bands }, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
-}
-
-const revive = (name: string, value: unknown) =>
-  typeof value === 'string' && name !== 'source' ? BigInt(value) : value;
-
-/** The price back from its text. Only the journal keeps such texts, so the text is ours. */
-export function parsePrice(text: string): Price {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by toPrice above
-  const { source, bands } = JSON.parse(text, revive) as Pick<Price, 'source' | 'bands'>;
-  // A row of a version that knew fewer kinds of rates has none for the others.
-  return { source, bands: bands.map(({ above, rates }) => ({ above, rates: { ...free, ...rates } })), text };
-}
-
-/**
- * The operator's own prices; LiteLLM lets them stand in `model_info` or in `litellm_params`. Undefined when there are none.
- *
- * @param tier a service tier, whose fields end in its name
- */
-function ownComponents({ name, info, params }: Deployment, tier?: string): Components | undefined {
-  const components: Components = {};
-  for (const [given, value] of Object.entries({ ...params, ...withoutNulls(info) })) {
-    if (tier !== undefined && !given.endsWith(`_${tier}`)) continue;
-    const field = tier === undefined ? given : given.slice(0, -tier.length - 1);
-    const [, plain = field, thousands] = /^(.+)_above_(\d{1,6})k_tokens$/.exec(field) ?? [];
-    const bucket = Object.hasOwn(ownFields, plain) ? ownFields[plain] : undefined;
-    if (!bucket || value === null || value === undefined) continue;
-    const rate = parseRate(value);
-    if (rate === undefined) throw invalidPrice(name, given);
-    components[bucket] = withRate(components[bucket], rate, thousands);
-  }
-  return Object.values(components).some(({ base }) => base !== undefined) ? components : undefined;
-}
-
-/** A tier is priced when its input and its output are; what else it does not price costs what it costs otherwise. */
-function withTiers(own: Components, deployment: Deployment): Price {
-  const tiers = new Map<string, Price>();
-  for (const tier of tierNames) {
-    const found = ownComponents(deployment, tier);
-    if (found?.input?.base === undefined || found.output?.base === undefined) continue;
-    tiers.set(tier, toPrice('model_info', { ...own, ...found }));
-  }
-  const price = toPrice('model_info', own);
-  return tiers.size > 0 ? { ...price, tiers } : price;
-}
-
-const withoutNulls = (info: Readonly<Record<string, unknown>>) =>
-  Object.fromEntries(Object.entries(info).filter(([, value]) => value !== null && value !== undefined));
-
-function catalogueComponents(prices: ModelPrice): Components {
-  const components: Components = {};
-  for (const [field, value] of Object.entries(prices)) {
-    const found = catalogueFields[field];
-    if (!found || value === undefined) continue;
-    const rate = (amount: number) => catalogueRate(found, amount);
-    components[found.bucket] =
-      typeof value === 'number'
-        ? withRate(components[found.bucket], rate(value))
-        : { base: rate(value.base), tiers: new Map(value.tiers.map(({ start, price }) => [start, rate(price)])) };
-  }
-  return components;
-}

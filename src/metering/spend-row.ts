@@ -1,6 +1,7 @@
 import type { Principal } from '../access/principal.ts';
 import type { Deployment } from '../models/deployment.ts';
 import type { CallOutcome, CallStart, Settlement } from './call.ts';
+import type { Price } from './price.ts';
 import type { Usage } from './usage.ts';
 
 /**
@@ -38,6 +39,9 @@ export const spendColumns = {
   spend: 'bigint',
   price_source: 'text',
   attempts: 'integer',
+  price_version: 'text',
+  service_tier: 'text',
+  usage_details: 'jsonb',
 } as const;
 
 /** Names are indexed, and an index entry of PostgreSQL has at most 2,700 bytes: a longer one would block the whole batch. */
@@ -113,15 +117,44 @@ const nothing: Usage = {
   estimated: false,
 };
 
-export interface Booking extends Pick<Settlement, 'cost' | 'priceSource'> {
+/**
+ * Parts of the usage that have no column and that few calls have, so that a call can be priced anew. @returns JSON, or
+ * `null` when there is none of them
+ */
+function detailsOf(usage: Usage): string {
+  const { cacheWriteHourTokens, audioInputTokens, audioOutputTokens, imageInputTokens, imageOutputTokens, units } =
+    usage;
+  if (
+    !cacheWriteHourTokens &&
+    !audioInputTokens &&
+    !audioOutputTokens &&
+    !imageInputTokens &&
+    !imageOutputTokens &&
+    !units
+  )
+    return 'null';
+  return JSON.stringify({
+    cache_write_1h_tokens: cacheWriteHourTokens,
+    audio_input_tokens: audioInputTokens,
+    audio_output_tokens: audioOutputTokens,
+    image_input_tokens: imageInputTokens,
+    image_output_tokens: imageOutputTokens,
+    units,
+  });
+}
+
+export interface Booking extends Pick<Settlement, 'cost'> {
+  readonly price: Pick<Price, 'source' | 'version'>;
+  /** That it was priced by: the one that served it, as far as it is known, or else the one that was asked for. */
+  readonly serviceTier?: string | undefined;
   readonly at: Date;
-  readonly outcome: Omit<CallOutcome, 'usage'>;
+  readonly outcome: Omit<CallOutcome, 'usage' | 'serviceTier'>;
   /** Sound (`clampUsage`). */
   readonly usage: Usage | undefined;
 }
 
 /** The second half. `created_at` is fixed here, so that a row that is sent twice meets itself. */
-export function finishRow({ at, outcome, usage = nothing, cost, priceSource }: Booking): string {
+export function finishRow({ at, outcome, usage = nothing, cost, price, serviceTier }: Booking): string {
   const { firstByteAt, status, httpStatus, error } = outcome;
   return (
     `,"created_at":${time(at)},"first_byte_at":${firstByteAt ? time(firstByteAt) : 'null'},"status":"${status}",` +
@@ -129,6 +162,7 @@ export function finishRow({ at, outcome, usage = nothing, cost, priceSource }: B
     `"prompt_tokens":${usage.promptTokens},"completion_tokens":${usage.completionTokens},` +
     `"cache_read_tokens":${usage.cacheReadTokens},"cache_write_tokens":${usage.cacheWriteTokens},` +
     `"reasoning_tokens":${usage.reasoningTokens},"usage_estimated":${usage.estimated},` +
-    `"spend":${cost},"price_source":"${priceSource}"}`
+    `"spend":${cost},"price_source":"${price.source}","price_version":${price.version === null ? 'null' : `"${price.version}"`},` +
+    `"service_tier":${quoteOrNull(serviceTier)},"usage_details":${detailsOf(usage)}}`
   );
 }

@@ -59,6 +59,8 @@ const logInfo = {
   usageEstimated: z.boolean().describe('Whether the tokens were counted here because the provider did not say'),
   spend: usd.describe('What the call cost in US dollars'),
   priceSource: z.string().describe('Where the price came from; unpriced calls cost nothing'),
+  priceVersion: z.string().nullable().describe('Which edition of that source'),
+  serviceTier: z.string().nullable().describe('The service tier the price is of; null when none was named'),
 };
 
 const describeRow = (row: SpendRow) => ({
@@ -87,6 +89,8 @@ const describeRow = (row: SpendRow) => ({
   usageEstimated: row.usage_estimated,
   spend: BigInt(row.spend),
   priceSource: row.price_source,
+  priceVersion: row.price_version,
+  serviceTier: row.service_tier,
 });
 
 export const listSpendLogs = operation({

@@ -41,6 +41,8 @@ export interface SpendRow {
   readonly usage_estimated: boolean;
   readonly spend: string;
   readonly price_source: string;
+  readonly price_version: string | null;
+  readonly service_tier: string | null;
 }
 
 const conditions = {

@@ -70,7 +70,13 @@ describe('the ledger', () => {
     const principal = await enrolled({ teamId: anId('team') });
     await (await aMetering(database.pool)).metering[Symbol.asyncDispose]();
     const outcome = { status: 'success', httpStatus: 200 } as const;
-    const rest = finishRow({ at: new Date(), outcome, usage: undefined, cost: 7n, priceSource: 'model_info' });
+    const rest = finishRow({
+      at: new Date(),
+      outcome,
+      usage: undefined,
+      cost: 7n,
+      price: { source: 'model_info', version: 'model 1' },
+    });
     const rows = `[${draftRow(aStart({ principal }))}${rest}]`;
     const forGood = { model: '', duration: '', startMs: 0 };
     const total = [

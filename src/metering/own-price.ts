@@ -1,0 +1,49 @@
+import type { Deployment } from '../models/deployment.ts';
+import { type Origin, type Price, toPrice } from './price.ts';
+import { invalidPrice, ownFields, withRate } from './price-fields.ts';
+import { type Components, parseRate } from './rates.ts';
+
+/** Service tiers with fields of their own: `input_cost_per_token_priority`. */
+const tierNames = ['priority', 'flex'] as const;
+
+/** A model by name, and fields of which some are prices in LiteLLM's spelling; `info` goes before `params`. */
+export type Pricing = Pick<Deployment, 'name' | 'info' | 'params'>;
+
+/**
+ * The price that an operator has given: a deployment's own, or what the price file says. Undefined when there is none.
+ *
+ * A tier is priced when its input and its output are; what else it does not price costs what it costs otherwise.
+ *
+ * @throws GatewayError `invalid_price`
+ */
+export function ownPrice(pricing: Pricing, origin: Origin): Price | undefined {
+  const own = componentsOf(pricing);
+  if (!own) return undefined;
+  const tiers = new Map<string, Price>();
+  for (const tier of tierNames) {
+    const found = componentsOf(pricing, tier);
+    if (found?.input?.base === undefined || found.output?.base === undefined) continue;
+    tiers.set(tier, toPrice(origin, { ...own, ...found }));
+  }
+  const price = toPrice(origin, own);
+  return tiers.size > 0 ? { ...price, tiers } : price;
+}
+
+/** @param tier a service tier, whose fields end in its name */
+function componentsOf({ name, info, params }: Pricing, tier?: string): Components | undefined {
+  const components: Components = {};
+  for (const [given, value] of Object.entries({ ...params, ...withoutNulls(info) })) {
+    if (tier !== undefined && !given.endsWith(`_${tier}`)) continue;
+    const field = tier === undefined ? given : given.slice(0, -tier.length - 1);
+    const [, plain = field, thousands] = /^(.+)_above_(\d{1,6})k_tokens$/.exec(field) ?? [];
+    const bucket = Object.hasOwn(ownFields, plain) ? ownFields[plain] : undefined;
+    if (!bucket || value === null || value === undefined) continue;
+    const rate = parseRate(value);
+    if (rate === undefined) throw invalidPrice(name, given);
+    components[bucket] = withRate(components[bucket], rate, thousands);
+  }
+  return Object.values(components).some(({ base }) => base !== undefined) ? components : undefined;
+}
+
+const withoutNulls = (info: Readonly<Record<string, unknown>>) =>
+  Object.fromEntries(Object.entries(info).filter(([, value]) => value !== null && value !== undefined));
