@@ -56,7 +56,7 @@ export function readShown(block: Fields, path: string, reading: Reading): readon
 export function unknownBlock({ type }: Fields, path: string): Error {
   if (typeof type !== 'string') return malformed(`${path}.type`, 'be a string');
   const name = type.length > 64 ? `${type.slice(0, 64)}…` : type;
-  return inexpressible(`${path} (${name})`, 'Take the block out of the message.');
+  return inexpressible(path, 'Take the block out of the message.', `${path} (${name})`);
 }
 
 /** One that is empty says nothing, and some providers refuse it. */

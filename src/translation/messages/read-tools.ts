@@ -43,8 +43,9 @@ function readTool(value: unknown, path: string, reading: Reading): LanguageModel
   const type = optional(tool['type'], `${path}.type`, textAt) ?? 'custom';
   if (type !== 'custom') {
     reading.leaveOut(
-      `${path} (${type.slice(0, 64)})`,
+      path,
       "Define it as a tool of your own, with an input_schema: Anthropic's tools are known to Anthropic's models only.",
+      `${path} (${type.slice(0, 64)})`,
     );
     return [];
   }

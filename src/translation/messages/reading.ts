@@ -9,8 +9,8 @@ export const malformed = (path: string, must: string): GatewayError =>
   new GatewayError('invalid', 'invalid_request_error', `${path} must ${must}`, { param: path });
 
 /** What a model behind another protocol cannot be told. */
-export function inexpressible(path: string, hint: string): GatewayError {
-  const message = `${path} cannot be expressed to this model, which is not reached by Anthropic's protocol`;
+export function inexpressible(path: string, hint: string, shown = path): GatewayError {
+  const message = `${shown} cannot be expressed to this model, which is not reached by Anthropic's protocol`;
   return new GatewayError('invalid', 'unsupported_field', message, { param: path, hint });
 }
 
@@ -25,9 +25,12 @@ export class Reading {
     this.#dropParams = dropParams;
   }
 
-  /** @throws GatewayError 400 unless what cannot be expressed may be left out */
-  leaveOut(path: string, hint = `Leave ${path} out, or set drop_params for the model.`): void {
-    if (!this.#dropParams) throw inexpressible(path, hint);
+  /**
+   * @param shown what it is called in the error, where that is more than its path
+   * @throws GatewayError 400 unless what cannot be expressed may be left out
+   */
+  leaveOut(path: string, hint = `Leave ${path} out, or set drop_params for the model.`, shown = path): void {
+    if (!this.#dropParams) throw inexpressible(path, hint, shown);
     this.dropped.push(path);
   }
 
