@@ -15,8 +15,21 @@ const numbers: ReadonlySet<string> = new Set(['timeout', 'stream_timeout', 'mock
 /** Whether the upstream may be at an address that is not public; see `mayBePrivate`. */
 const privateParam = 'allow_private_network';
 const isPrice = (name: string): boolean => name.includes('_cost_per_');
+/** Further credentials of providers that have more than a key, and where such a provider is. */
+const secretParams: ReadonlySet<string> = new Set(['aws_secret_access_key', 'aws_session_token', 'vertex_credentials']);
+const placeParams: ReadonlySet<string> = new Set([
+  'aws_access_key_id',
+  'aws_region_name',
+  'vertex_project',
+  'vertex_location',
+]);
+const dropParams = { one: 'drop_params', several: 'additional_drop_params' } as const;
 const isServedParam = (name: string): boolean =>
   numbers.has(name) ||
+  secretParams.has(name) ||
+  placeParams.has(name) ||
+  name === dropParams.one ||
+  name === dropParams.several ||
   ['base_model', 'api_version', 'tags', 'region_name', privateParam].includes(name) ||
   name.startsWith('mock_') ||
   isPrice(name);
@@ -124,8 +137,9 @@ class ModelListReader {
 
   /** Azure's, which are the operator's own, stand in LiteLLM's variable. */
   #usualBase(params: MapTree, provider: string | undefined): string | undefined {
-    if (provider === undefined || provider === 'mock') return undefined;
-    const base = knownProvider(provider)?.apiBase ?? this.#azureBase(provider);
+    const known = knownProvider(provider);
+    if (provider === undefined || !known || known.placedBy) return undefined;
+    const base = known.apiBase ?? this.#azureBase(provider);
     return base ?? this.#refuse(params.at, `api_base is missing: a deployment of ${provider} has no usual one`);
   }
 
@@ -159,10 +173,19 @@ class ModelListReader {
   #params({ entries }: MapTree): Record<string, unknown> {
     const served = [...entries].filter(([name]) => isServedParam(name) && !isPrice(name));
     const values = this.#values(served);
-    const said = entries.get(privateParam);
-    if (said && !['boolean', 'undefined'].includes(typeof values[privateParam])) {
-      this.#refuse(said.value.at, `${privateParam} must be true or false`);
+    for (const name of [privateParam, dropParams.one]) {
+      const said = entries.get(name);
+      if (said && !['boolean', 'undefined'].includes(typeof values[name])) {
+        this.#refuse(said.value.at, `${name} must be true or false`);
+      }
     }
+    for (const name of [...secretParams, ...placeParams]) {
+      const [said, value] = [entries.get(name), values[name]];
+      if (said && value !== undefined && typeof value !== 'string')
+        this.#refuse(said.value.at, `${name} must be a text`);
+      if (typeof value === 'string' && secretParams.has(name)) this.#context.secret(value);
+    }
+    this.#checkNames(dropParams.several, entries.get(dropParams.several));
     return values;
   }
 

@@ -1,0 +1,37 @@
+import type { Deployment } from '../models/deployment.ts';
+import type { Provider, UpstreamCall } from '../proxy/providers/provider.ts';
+import { connect, type Connection, type Ways } from './connections.ts';
+import { protocolFor } from './protocols.ts';
+import { requireSafeName } from './reachable.ts';
+import { TranslatedCall } from './translated-call.ts';
+
+/** Connects deployments when they are first called. One that could not be connected is tried again. */
+export class Connections {
+  readonly #ways: Ways;
+  readonly #connected = new WeakMap<Deployment, Promise<Connection>>();
+
+  constructor(ways: Ways) {
+    this.#ways = ways;
+  }
+
+  to(deployment: Deployment): Promise<Connection> {
+    let connection = this.#connected.get(deployment);
+    if (!connection) {
+      connection = connect(deployment, this.#ways);
+      this.#connected.set(deployment, connection);
+      connection.catch(() => this.#connected.delete(deployment));
+    }
+    return connection;
+  }
+}
+
+/** A provider that serves, besides what its upstream speaks, what can be translated into that. */
+export const translating = (native: Provider, connections: Connections, dropParams: boolean): Provider => ({
+  send(request, receiver): UpstreamCall {
+    const protocol = protocolFor(request);
+    if (!protocol) return native.send(request, receiver);
+    requireSafeName(request);
+    const connect = () => connections.to(request.deployment);
+    return new TranslatedCall({ request, receiver, protocol, dropParams, connect });
+  },
+});
