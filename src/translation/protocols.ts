@@ -2,9 +2,13 @@ import type { CallType } from '../metering/call.ts';
 import type { UpstreamRequest } from '../proxy/providers/provider.ts';
 import { chatProtocol } from './chat/protocol.ts';
 import type { ClientProtocol } from './client-protocol.ts';
+import { messagesProtocol } from './messages/messages-protocol.ts';
 
 /** What clients speak, by the kind of their call. */
-const protocols: ReadonlyMap<CallType, ClientProtocol> = new Map([['chat_completion', chatProtocol]]);
+const protocols: ReadonlyMap<CallType, ClientProtocol> = new Map([
+  ['chat_completion', chatProtocol],
+  ['anthropic_messages', messagesProtocol],
+]);
 
 /** Providers that are asked for a chat in a protocol of their own. */
 const ownProtocol: ReadonlySet<string> = new Set(['anthropic', 'bedrock', 'cohere', 'gemini', 'vertex_ai']);

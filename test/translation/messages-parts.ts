@@ -1,6 +1,7 @@
 import Anthropic from '@anthropic-ai/sdk';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import type { LanguageModelV4CallOptions, LanguageModelV4StreamPart } from '@ai-sdk/provider';
+import assert from 'node:assert/strict';
 import { messagesProtocol } from '../../src/translation/messages/messages-protocol.ts';
 
 export const names = { id: 'msg_test', model: 'gpt-x', created: 1_790_000_000 };
@@ -14,28 +15,24 @@ export const read = (fields: Fields, { providerOptionsName = 'upstream', dropPar
     { providerOptionsName, dropParams },
   );
 
-const modelWith = (fetch: typeof globalThis.fetch) =>
+/** The model of an OpenAI-compatible server that answers with a text. */
+export const modelAnswering = (type: string, text: string) =>
   createOpenAICompatible({
     name: 'upstream',
     baseURL: 'https://upstream.test/v1',
     includeUsage: true,
     supportsStructuredOutputs: true,
-    fetch,
+    fetch: () => Promise.resolve(new Response(text, { headers: { 'content-type': type } })),
   }).chatModel('gpt-x');
-
-/** The model of an OpenAI-compatible server that answers with a text. */
-export const modelAnswering = (type: string, text: string) =>
-  modelWith(() => Promise.resolve(new Response(text, { headers: { 'content-type': type } })));
 
 /** The body that an OpenAI-compatible server gets. */
 export async function bodyOf(options: LanguageModelV4CallOptions): Promise<Record<string, unknown>> {
-  let sent = '';
-  const model = modelWith((_url, init) => {
-    sent = String(init?.body);
-    return Promise.resolve(Response.json(aCompletion({ content: 'Hi' })));
-  });
-  await model.doGenerate(options);
-  return JSON.parse(sent);
+  const { request } = await modelAnswering(
+    'application/json',
+    JSON.stringify(aCompletion({ content: 'Hi' })),
+  ).doGenerate(options);
+  assert.ok(typeof request?.body === 'string');
+  return JSON.parse(request.body);
 }
 
 /** A chat completion with this message. */

@@ -37,7 +37,7 @@ const streams = {
     [
       { role: 'assistant', content: 'Both:' },
       call(0, 'call_a', 'weather'),
-      ...[...weather].map((piece) => input(0, piece)),
+      ...Array.from(weather, (piece) => input(0, piece)),
       call(1, 'call_b', 'time'),
       input(1, time),
     ],

@@ -33,7 +33,7 @@ export function usageFor({ inputTokens, outputTokens, raw }: LanguageModelV4Usag
 }
 
 /** What was written to a cache for an hour is dearer, and told of by Anthropic and by Bedrock each in its own way. */
-function hourTokensIn(raw: LanguageModelV4Usage['raw']): number {
+export function hourTokensIn(raw: LanguageModelV4Usage['raw']): number {
   const anthropic = raw?.['cache_creation'];
   if (isRecord(anthropic)) return count(anthropic['ephemeral_1h_input_tokens']);
   const bedrock = raw?.['cacheDetails'];

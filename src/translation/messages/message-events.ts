@@ -33,21 +33,12 @@ export class MessageEvents implements EventWriter {
 
   next(part: Part): string {
     if (this.#hasFailed || this.#isWhole) return '';
-    switch (part.type) {
-      case 'stream-start':
-      case 'raw':
-        return '';
-      case 'response-metadata':
-        return this.#begin();
-      case 'ping':
-        return this.#hasBegun ? this.#event('ping', {}) : '';
-      case 'error':
-        return this.#fail(streamError(part.error));
-      case 'finish':
-        return this.#finish(part);
-      default:
-        return this.#take(part);
-    }
+    if (part.type === 'error') return this.#fail(streamError(part.error));
+    if (part.type === 'finish') return this.#finish(part);
+    if (part.type === 'ping') return this.#hasBegun ? this.#event('ping', {}) : '';
+    // The first thing that comes of the upstream itself.
+    if (part.type === 'response-metadata') return this.#begin();
+    return this.#take(part);
   }
 
   end(): string {
@@ -110,10 +101,22 @@ export class MessageEvents implements EventWriter {
       case 'file':
       case 'reasoning-file':
         throw untold('a file');
-      default:
-        // Where something was found, and remarks of the provider: nothing that the model has said.
-        return '';
+      case 'text-start':
+      case 'text-end':
+      case 'stream-start':
+      case 'response-metadata':
+      case 'ping':
+      case 'raw':
+      case 'error':
+      case 'finish':
+      // Where something was found, and remarks of the provider: nothing that the model has said.
+      case 'source':
+      case 'custom':
+      case 'tool-result':
+      case 'tool-approval-request':
+        break;
     }
+    return '';
   }
 
   #thoughts(

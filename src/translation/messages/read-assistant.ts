@@ -15,29 +15,35 @@ const ofRedacted = new Set(['type', 'data']);
 const ofCalls = new Set(['type', 'id', 'name', 'input', 'cache_control', 'caller']);
 
 /** What the model wrote before. Thoughts go back to the provider that they are of, and are left out for any other. */
-export function readAssistant(content: unknown, path: string, conversation: Conversation): Content {
-  const { reading, calls } = conversation;
+export function readAssistant(content: unknown, path: string, { reading, calls }: Conversation): Content {
   const blocks = blocksAt(content, path);
   const signatures = signaturesOfCalls(blocks);
-  return blocks.flatMap((value, index): Content => {
+  const parts: Content = [];
+  for (const [index, value] of blocks.entries()) {
     const at = `${path}.${index}`;
     const block = recordAt(value, at);
-    switch (block['type']) {
-      case 'text':
-        return [...readText(block, at, reading)];
-      case 'thinking':
-        return readThoughts(block, at, reading);
-      case 'redacted_thinking':
-        return readRedacted(block, at, reading);
-      case 'tool_use': {
-        const part = readCall(block, at, { reading, signatures });
-        calls.set(part.toolCallId, part.toolName);
-        return [part];
-      }
-      default:
-        throw unknownBlock(block, at);
+    if (block['type'] !== 'tool_use') {
+      parts.push(...readProse(block, at, reading));
+      continue;
     }
-  });
+    const call = readCall(block, at, { reading, signatures });
+    calls.set(call.toolCallId, call.toolName);
+    parts.push(call);
+  }
+  return parts;
+}
+
+function readProse(block: Fields, path: string, reading: Reading): Content {
+  switch (block['type']) {
+    case 'text':
+      return [...readText(block, path, reading)];
+    case 'thinking':
+      return readThoughts(block, path, reading);
+    case 'redacted_thinking':
+      return readRedacted(block, path, reading);
+    default:
+      throw unknownBlock(block, path);
+  }
 }
 
 function readThoughts(block: Fields, path: string, reading: Reading): LanguageModelV4ReasoningPart[] {

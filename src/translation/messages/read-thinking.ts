@@ -53,15 +53,20 @@ function withBudget(budgetTokens: number, named: Effort | undefined, { features 
   const thinking = { type: 'enabled', budgetTokens };
   if (claude === 'anthropic') return { providerOptions: { [name]: { thinking, ...(named && { effort: named }) } } };
   if (claude === 'bedrock') return { providerOptions: { [name]: { reasoningConfig: thinking } } };
-  if (signatures === 'gemini' && !named) {
-    return { providerOptions: { [name]: { thinkingConfig: { thinkingBudget: budgetTokens, includeThoughts: true } } } };
-  }
-  return { reasoning: named ?? budgets.find(([tokens]) => budgetTokens >= tokens)?.[1] ?? 'low' };
+  if (signatures === 'gemini' && !named) return shown(name, { thinkingBudget: budgetTokens });
+  const reasoning = named ?? budgets.find(([tokens]) => budgetTokens >= tokens)?.[1] ?? 'low';
+  return { reasoning, ...(signatures === 'gemini' && shown(name, {})) };
 }
 
 /** Whoever cannot be told that the model may decide decides so anyway. */
-function adaptive({ features: { claude, name } }: Reading): Thinking {
+function adaptive({ features: { claude, signatures, name } }: Reading): Thinking {
+  if (signatures === 'gemini') return shown(name, {});
   if (claude === undefined) return {};
   const thinking = { type: 'adaptive' };
   return { providerOptions: { [name]: claude === 'anthropic' ? { thinking } : { reasoningConfig: thinking } } };
 }
+
+/** Google tells its thoughts only where it is asked to. */
+const shown = (name: string, config: { thinkingBudget?: number }): Thinking => ({
+  providerOptions: { [name]: { thinkingConfig: { ...config, includeThoughts: true } } },
+});

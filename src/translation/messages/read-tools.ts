@@ -63,7 +63,7 @@ function readTool(value: unknown, path: string, reading: Reading): LanguageModel
       name,
       ...(description !== '' && { description }),
       // A schema is the provider's to judge, who knows what of JSON Schema it takes.
-      inputSchema: recordAt(tool['input_schema'], `${path}.input_schema`) as LanguageModelV4FunctionTool['inputSchema'],
+      inputSchema: recordAt(tool['input_schema'], `${path}.input_schema`),
       ...(strict !== undefined && { strict }),
       ...(providerOptions && { providerOptions }),
     },

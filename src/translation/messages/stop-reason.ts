@@ -14,25 +14,14 @@ interface Finish {
 
 /** Why a model stopped, in Anthropic's words. Undefined where it did not stop of itself: such an answer has no end. */
 export function stopOf({ finishReason: { unified, raw }, providerMetadata, hasCalls }: Finish): Stop | undefined {
-  switch (unified) {
-    case 'length':
-      return stopped(raw === 'model_context_window_exceeded' ? raw : 'max_tokens');
-    case 'content-filter':
-      return stopped('refusal');
-    case 'tool-calls':
-      return stopped('tool_use');
-    case 'stop':
-    case 'other': {
-      // Some servers say of calls that the model has just stopped.
-      if (hasCalls) return stopped('tool_use');
-      const sequence = sequenceIn(providerMetadata);
-      if (sequence !== null || raw === 'stop_sequence')
-        return { stop_reason: 'stop_sequence', stop_sequence: sequence };
-      return stopped('end_turn');
-    }
-    default:
-      return undefined;
-  }
+  if (unified === 'error' || unified === 'interrupted') return undefined;
+  if (unified === 'length') return stopped(raw === 'model_context_window_exceeded' ? raw : 'max_tokens');
+  if (unified === 'content-filter') return stopped('refusal');
+  // Some servers say of calls that the model has just stopped.
+  if (unified === 'tool-calls' || hasCalls) return stopped('tool_use');
+  const sequence = sequenceIn(providerMetadata);
+  if (sequence !== null || raw === 'stop_sequence') return { stop_reason: 'stop_sequence', stop_sequence: sequence };
+  return stopped('end_turn');
 }
 
 /** A stream that ends like this has only broken off: packages that have no word of their own for that say it so. */

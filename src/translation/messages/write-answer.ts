@@ -36,10 +36,14 @@ function blocksOf(content: LanguageModelV4Content, isCut: boolean): Block[] {
     case 'file':
     case 'reasoning-file':
       throw untold('a file');
-    default:
-      // Where something was found, and remarks of the provider: nothing that the model has said.
-      return [];
+    // Where something was found, and remarks of the provider: nothing that the model has said.
+    case 'source':
+    case 'custom':
+    case 'tool-result':
+    case 'tool-approval-request':
+      break;
   }
+  return [];
 }
 
 function callBlocks(call: LanguageModelV4ToolCall, isCut: boolean): Block[] {
