@@ -35,7 +35,6 @@ export class MessageEvents implements EventWriter {
     if (this.#hasFailed || this.#isWhole) return '';
     if (part.type === 'error') return this.#fail(streamError(part.error));
     if (part.type === 'finish') return this.#finish(part);
-    if (part.type === 'ping') return this.#hasBegun ? this.#event('ping', {}) : '';
     // The first thing that comes of the upstream itself.
     if (part.type === 'response-metadata') return this.#begin();
     return this.#take(part);
@@ -105,7 +104,6 @@ export class MessageEvents implements EventWriter {
       case 'text-end':
       case 'stream-start':
       case 'response-metadata':
-      case 'ping':
       case 'raw':
       case 'error':
       case 'finish':

@@ -12,23 +12,30 @@ interface Finish {
   readonly hasCalls: boolean;
 }
 
-/** Why a model stopped, in Anthropic's words. Undefined where it did not stop of itself: such an answer has no end. */
+/** Undefined where a model did not stop of itself. */
+const reasons: Readonly<Record<LanguageModelV4FinishReason['unified'], string | undefined>> = {
+  stop: 'end_turn',
+  other: 'end_turn',
+  length: 'max_tokens',
+  'content-filter': 'refusal',
+  'tool-calls': 'tool_use',
+  error: undefined,
+};
+
+/** Why a model stopped, in Anthropic's words. Undefined for an answer that has no end. */
 export function stopOf({ finishReason: { unified, raw }, providerMetadata, hasCalls }: Finish): Stop | undefined {
-  if (unified === 'error' || unified === 'interrupted') return undefined;
-  if (unified === 'length') return stopped(raw === 'model_context_window_exceeded' ? raw : 'max_tokens');
-  if (unified === 'content-filter') return stopped('refusal');
+  const reason = raw === 'model_context_window_exceeded' ? raw : reasons[unified];
+  if (reason !== 'end_turn') return reason === undefined ? undefined : { stop_reason: reason, stop_sequence: null };
   // Some servers say of calls that the model has just stopped.
-  if (unified === 'tool-calls' || hasCalls) return stopped('tool_use');
+  if (hasCalls) return { stop_reason: 'tool_use', stop_sequence: null };
   const sequence = sequenceIn(providerMetadata);
-  if (sequence !== null || raw === 'stop_sequence') return { stop_reason: 'stop_sequence', stop_sequence: sequence };
-  return stopped('end_turn');
+  const isSequence = sequence !== null || raw === 'stop_sequence';
+  return { stop_reason: isSequence ? 'stop_sequence' : reason, stop_sequence: sequence };
 }
 
-/** A stream that ends like this has only broken off: packages that have no word of their own for that say it so. */
+/** A stream that ends like this has only broken off: packages have no other word for it. */
 export const isBrokenOff = ({ unified, raw }: LanguageModelV4FinishReason): boolean =>
-  unified === 'interrupted' || (unified === 'other' && raw === undefined);
-
-const stopped = (reason: string): Stop => ({ stop_reason: reason, stop_sequence: null });
+  unified === 'other' && raw === undefined;
 
 /** The providers that tell which sequence it was do so under one name. */
 function sequenceIn(metadata: SharedV4ProviderMetadata | undefined): string | null {

@@ -17,9 +17,18 @@ export function writeAnswer(
   const stop = stopOf({ finishReason, providerMetadata, hasCalls });
   if (!stop) throw failed(finishReason.raw);
   const isCut = finishReason.unified === 'length';
-  const blocks = content.flatMap((each, index) => blocksOf(each, isCut && index === content.length - 1));
+  const blocks = inOrder(content).flatMap((each, index) => blocksOf(each, isCut && index === content.length - 1));
   return { ...messageFrame(names), content: blocks, ...stop, usage: messageUsage(usage) };
 }
+
+const isUnsignedThought = (content: LanguageModelV4Content): boolean =>
+  content.type === 'reasoning' && content.providerMetadata === undefined;
+
+/** Thoughts come before what they led to; a package may put them behind it. Those that are signed stay where they were. */
+const inOrder = (content: readonly LanguageModelV4Content[]): readonly LanguageModelV4Content[] => [
+  ...content.filter(isUnsignedThought),
+  ...content.filter((each) => !isUnsignedThought(each)),
+];
 
 /** @param isCut whether the model was stopped while it wrote this */
 function blocksOf(content: LanguageModelV4Content, isCut: boolean): Block[] {
