@@ -188,6 +188,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       version,
       responseIds: new ResponseIds(parts.sharedSecret, parts.otherSecrets),
       counter: { promptTokens: estimatePromptTokens, completionTokens: countCompletion },
+      dropParams: settings.dropParams,
       limits: {
         inFlight: settings.maxCalls,
         bodyBytes: settings.bodyLimit,

@@ -37,6 +37,8 @@ export interface ProxyDeps {
   now(): Date;
   log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void;
   readonly limits?: Partial<ProxyLimits>;
+  /** Whether a translation leaves out what it cannot express, where a deployment does not say; refused where absent. */
+  readonly dropParams?: boolean;
   /** Where no deployment may lead. */
   readonly ownPlaces?: OwnPlaces;
   /** Of gatewayctl; goes into `x-litellm-version` and the user agent. */

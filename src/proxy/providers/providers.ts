@@ -5,7 +5,10 @@ import { compatible } from './compatible.ts';
 import type { Provider } from './provider.ts';
 
 /** Every provider there is, by the name a deployment gives. One that speaks as OpenAI does is a line in models/providers.ts. */
-export function createProviders(transport: Transport, { dropParams = false } = {}): ReadonlyMap<string, Provider> {
+export function createProviders(
+  transport: Transport,
+  { dropParams = false }: { readonly dropParams?: boolean | undefined } = {},
+): ReadonlyMap<string, Provider> {
   const native = new Map([...compatible].map(([name, dialect]) => [name, transport.provider(dialect)]));
   const connections = new Connections({ transport, native });
   return new Map<string, Provider>([
