@@ -18,3 +18,7 @@ export function protocolFor({ endpoint, deployment: { provider } }: UpstreamRequ
   const isSpoken = endpoint.protocol === 'anthropic' ? provider === 'anthropic' : !ownProtocol.has(provider);
   return isSpoken || provider === 'mock' ? undefined : protocols.get(endpoint.callType);
 }
+
+/** Only Anthropic tells for nothing how long a message would be. */
+export const isCountedHere = ({ endpoint, deployment: { provider } }: UpstreamRequest): boolean =>
+  endpoint.callType === 'count_tokens' && provider !== 'anthropic' && provider !== 'mock';

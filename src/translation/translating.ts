@@ -1,7 +1,8 @@
 import type { Deployment } from '../models/deployment.ts';
 import type { Provider, UpstreamCall } from '../proxy/providers/provider.ts';
 import { connect, type Connection, type Ways } from './connections.ts';
-import { protocolFor } from './protocols.ts';
+import { CountedCall } from './messages/count-tokens.ts';
+import { isCountedHere, protocolFor } from './protocols.ts';
 import { requireSafeName } from './reachable.ts';
 import { TranslatedCall } from './translated-call.ts';
 
@@ -28,6 +29,7 @@ export class Connections {
 /** A provider that serves, besides what its upstream speaks, what can be translated into that. */
 export const translating = (native: Provider, connections: Connections, dropParams: boolean): Provider => ({
   send(request, receiver): UpstreamCall {
+    if (isCountedHere(request)) return new CountedCall(request, receiver);
     const protocol = protocolFor(request);
     if (!protocol) return native.send(request, receiver);
     requireSafeName(request);
