@@ -34,8 +34,8 @@ function wordOf(deployment: Deployment, name: string, pattern: RegExp): string {
 
 /** The account itself or, in the operator's own file, the name of the file that it is in. */
 async function accountOf(deployment: Deployment): Promise<string> {
-  const given = deployment.params['vertex_credentials'] ?? deployment.apiKey;
-  if (typeof given !== 'string' || given === '') throw misconfigured(deployment, 'its vertex_credentials are missing');
+  const given = deployment.secrets?.vertex_credentials ?? deployment.apiKey;
+  if (!given) throw misconfigured(deployment, 'its vertex_credentials are missing');
   if (given.trimStart().startsWith('{') || deployment.source !== 'config') return given;
   return readFile(given, 'utf8').catch(() => {
     throw misconfigured(deployment, 'the file in its vertex_credentials cannot be read');
