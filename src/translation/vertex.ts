@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { Deployment } from '../models/deployment.ts';
+import { type Deployment, mayBePrivate } from '../models/deployment.ts';
 import { googleTokens } from '../passthrough/google-token.ts';
 import type { Transport } from '../proxy/upstream.ts';
 import { misconfigured, type Place, placeOf } from './place.ts';
@@ -15,10 +15,11 @@ export function vertexOf(deployment: Deployment, transport: Transport): Vertex {
   const location = wordOf(deployment, 'vertex_location', /^[a-z0-9-]{1,32}$/);
   const host = location === 'global' ? 'aiplatform' : `${location}-aiplatform`;
   const path = `/v1/projects/${project}/locations/${location}`;
-  const token = googleTokens(
-    () => accountOf(deployment),
-    (what) => misconfigured(deployment, `its vertex_credentials: ${what}`),
-  );
+  const token = googleTokens({
+    read: () => accountOf(deployment),
+    isPrivate: mayBePrivate(deployment, true),
+    unusable: (what) => misconfigured(deployment, `its vertex_credentials: ${what}`),
+  });
   return {
     ...placeOf(deployment, `https://${host}.googleapis.com`, path),
     token: () => token(transport),
