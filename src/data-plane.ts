@@ -133,7 +133,9 @@ export async function createDataPlane(parts: DataPlaneParts) {
   });
   const reload = oneAtATime(async () => {
     const { deployments: found, problems } = await loadDeployments(database.pool, vault, runtime.env);
-    for (const { apiKey } of found) if (apiKey !== undefined) parts.redact(apiKey);
+    for (const { apiKey, secrets = {} } of found) {
+      for (const secret of [apiKey, ...Object.values(secrets)]) if (secret !== undefined) parts.redact(secret);
+    }
     for (const problem of problems) log('warn', `Left out ${problem}`);
     deployments.replace([...configured, ...found]);
   });

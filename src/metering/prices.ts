@@ -40,9 +40,12 @@ const mostNames = 1_000;
 const catalogueProviders: Readonly<Record<string, string>> = {
   azure_ai: 'azure',
   azure_text: 'azure',
+  bedrock: 'aws',
   fireworks_ai: 'fireworks',
+  gemini: 'google',
   together_ai: 'together',
   novita_ai: 'novita',
+  vertex_ai: 'google',
   zai_org: 'zai',
 };
 

@@ -1,3 +1,5 @@
+import type { SecretParam } from './deployment.ts';
+
 /** A provider that is called over HTTP. Most speak as OpenAI does. */
 export interface KnownProvider {
   /** Where it is when a deployment does not say; absent where that is the operator's to say. */
@@ -6,6 +8,8 @@ export interface KnownProvider {
   readonly apiKey: readonly string[];
   /** Parameters of a deployment that say where it is, where neither the provider's name nor an `api_base` does. */
   readonly placedBy?: readonly string[];
+  /** What of `secretParams` may be there in the place of a key, each complete only with all of its members. */
+  readonly credentials?: readonly (readonly SecretParam[])[];
 }
 
 /** Providers by the prefix of a model, LiteLLM's names. A new one that speaks as OpenAI does is a line here. */
@@ -13,7 +17,11 @@ export const knownProviders = {
   openai: { apiBase: 'https://api.openai.com/v1', apiKey: ['OPENAI_API_KEY'] },
   anthropic: { apiBase: 'https://api.anthropic.com', apiKey: ['ANTHROPIC_API_KEY'] },
   azure: { apiKey: ['AZURE_API_KEY'] },
-  bedrock: { apiKey: [], placedBy: ['aws_region_name'] },
+  bedrock: {
+    apiKey: [],
+    placedBy: ['aws_region_name'],
+    credentials: [['aws_access_key_id', 'aws_secret_access_key']],
+  },
   cohere: { apiBase: 'https://api.cohere.com', apiKey: ['COHERE_API_KEY', 'CO_API_KEY'] },
   deepseek: { apiBase: 'https://api.deepseek.com/v1', apiKey: ['DEEPSEEK_API_KEY'] },
   fireworks_ai: {
@@ -34,7 +42,7 @@ export const knownProviders = {
     apiBase: 'https://api.together.xyz/v1',
     apiKey: ['TOGETHERAI_API_KEY', 'TOGETHER_AI_API_KEY', 'TOGETHER_API_KEY'],
   },
-  vertex_ai: { apiKey: [], placedBy: ['vertex_project', 'vertex_location'] },
+  vertex_ai: { apiKey: [], placedBy: ['vertex_project', 'vertex_location'], credentials: [['vertex_credentials']] },
   xai: { apiBase: 'https://api.x.ai/v1', apiKey: ['XAI_API_KEY'] },
 } as const satisfies Readonly<Record<string, KnownProvider>>;
 

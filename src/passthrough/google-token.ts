@@ -8,26 +8,28 @@ const scope = 'https://www.googleapis.com/auth/cloud-platform';
 const renewMs = 300_000;
 const mostTokenBytes = 64 * 1024;
 
-/** What to say of an account that cannot be used. */
-type Unusable = (what: string) => GatewayError;
+export interface Account {
+  /** The JSON of its file. */
+  readonly read: () => Promise<string>;
+  /** Whether who has given it may have tokens fetched from an address that is not public. */
+  readonly isPrivate: boolean;
+  /** What to say of one that cannot be used. */
+  readonly unusable: (what: string) => GatewayError;
+}
 
-/**
- * Access tokens for a service account, each fetched when one is needed and kept until it is nearly over.
- *
- * @param account the JSON of its file
- */
-export function googleTokens(account: () => Promise<string>, unusable: Unusable): (send: Sender) => Promise<string> {
+/** Access tokens for a service account, each fetched when one is needed and kept until it is nearly over. */
+export function googleTokens(account: Account): (send: Sender) => Promise<string> {
   let kept: Promise<{ readonly token: string; readonly untilMs: number }> | undefined;
   return async (send) => {
     const found = await kept?.catch(() => undefined);
     if (found && Date.now() < found.untilMs) return found.token;
-    kept = fetchToken(await account(), send, unusable);
+    kept = fetchToken(account, send);
     return (await kept).token;
   };
 }
 
-async function fetchToken(json: string, send: Sender, unusable: Unusable) {
-  const account = readAccount(json, unusable);
+async function fetchToken({ read, isPrivate, unusable }: Account, send: Sender) {
+  const account = readAccount(await read(), unusable);
   const { importPKCS8, SignJWT } = await import('jose');
   const now = Math.floor(Date.now() / 1_000);
   const assertion = await new SignJWT({ scope })
@@ -46,8 +48,7 @@ async function fetchToken(json: string, send: Sender, unusable: Unusable) {
     method: 'POST',
     headers: ['content-type', 'application/x-www-form-urlencoded', 'accept', 'application/json'],
     body: Buffer.from(String(form)),
-    // The file is the operator's own.
-    isPrivate: true,
+    isPrivate,
   });
   const answer = parse(body.toString());
   const token = isRecord(answer) ? answer['access_token'] : undefined;
@@ -56,7 +57,7 @@ async function fetchToken(json: string, send: Sender, unusable: Unusable) {
   return { token, untilMs: Date.now() + lives * 1_000 - renewMs };
 }
 
-function readAccount(json: string, unusable: Unusable) {
+function readAccount(json: string, unusable: Account['unusable']) {
   const given = parse(json);
   if (!isRecord(given)) throw unusable('it is not JSON');
   const { type, client_email: email, private_key: privateKey, private_key_id: keyId, token_uri: tokenUri } = given;

@@ -19,7 +19,8 @@ export function vertexTarget(variable: Variable): Target {
   const location = firstOf(locationFrom, variable);
   const file = firstOf(fileFrom, variable);
   const endpoint = firstOf(endpointFrom, variable);
-  const token = file === undefined ? undefined : googleTokens(() => readAccount(file), unusable);
+  const token =
+    file === undefined ? undefined : googleTokens({ read: () => readAccount(file), isPrivate: true, unusable });
   return {
     name,
     baseFor: (rest) => {

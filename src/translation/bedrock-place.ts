@@ -1,14 +1,9 @@
 import type { Deployment } from '../models/deployment.ts';
 import { misconfigured, type Place, placeOf } from './place.ts';
 
-const text = ({ params }: Deployment, name: string): string | undefined => {
-  const value = params[name];
-  return typeof value === 'string' && value !== '' ? value : undefined;
-};
-
 export function bedrockPlace(deployment: Deployment): Place & { readonly region: string } {
-  const region = text(deployment, 'aws_region_name');
-  if (region === undefined || !/^[a-z0-9-]{1,32}$/.test(region)) {
+  const region = deployment.params['aws_region_name'];
+  if (typeof region !== 'string' || !/^[a-z0-9-]{1,32}$/.test(region)) {
     throw misconfigured(deployment, `its aws_region_name is ${region === undefined ? 'missing' : 'no region'}`);
   }
   const suffix = region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com';
@@ -18,9 +13,11 @@ export function bedrockPlace(deployment: Deployment): Place & { readonly region:
 /** One of the two ways in. An empty API key keeps the package from looking for one in the environment. */
 export function bedrockSecrets(deployment: Deployment) {
   if (deployment.apiKey) return { apiKey: deployment.apiKey };
-  const accessKeyId = text(deployment, 'aws_access_key_id');
-  const secretAccessKey = text(deployment, 'aws_secret_access_key');
-  const sessionToken = text(deployment, 'aws_session_token');
+  const {
+    aws_access_key_id: accessKeyId,
+    aws_secret_access_key: secretAccessKey,
+    aws_session_token: sessionToken,
+  } = deployment.secrets ?? {};
   if (!accessKeyId || !secretAccessKey) {
     throw misconfigured(deployment, 'it needs an api_key, or aws_access_key_id and aws_secret_access_key');
   }

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { Deployment } from '../models/deployment.ts';
+import { type Deployment, mayBePrivate } from '../models/deployment.ts';
 import { googleTokens } from '../passthrough/google-token.ts';
 import type { Transport } from '../proxy/upstream.ts';
 import { misconfigured, type Place, placeOf } from './place.ts';
@@ -15,10 +15,11 @@ export function vertexOf(deployment: Deployment, transport: Transport): Vertex {
   const location = wordOf(deployment, 'vertex_location', /^[a-z0-9-]{1,32}$/);
   const host = location === 'global' ? 'aiplatform' : `${location}-aiplatform`;
   const path = `/v1/projects/${project}/locations/${location}`;
-  const token = googleTokens(
-    () => accountOf(deployment),
-    (what) => misconfigured(deployment, `its vertex_credentials: ${what}`),
-  );
+  const token = googleTokens({
+    read: () => accountOf(deployment),
+    isPrivate: mayBePrivate(deployment, true),
+    unusable: (what) => misconfigured(deployment, `its vertex_credentials: ${what}`),
+  });
   return {
     ...placeOf(deployment, `https://${host}.googleapis.com`, path),
     token: () => token(transport),
@@ -34,8 +35,8 @@ function wordOf(deployment: Deployment, name: string, pattern: RegExp): string {
 
 /** The account itself or, in the operator's own file, the name of the file that it is in. */
 async function accountOf(deployment: Deployment): Promise<string> {
-  const given = deployment.params['vertex_credentials'] ?? deployment.apiKey;
-  if (typeof given !== 'string' || given === '') throw misconfigured(deployment, 'its vertex_credentials are missing');
+  const given = deployment.secrets?.vertex_credentials ?? deployment.apiKey;
+  if (!given) throw misconfigured(deployment, 'its vertex_credentials are missing');
   if (given.trimStart().startsWith('{') || deployment.source !== 'config') return given;
   return readFile(given, 'utf8').catch(() => {
     throw misconfigured(deployment, 'the file in its vertex_credentials cannot be read');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Usage } from '../../src/metering/usage.ts';
-import { type Answer, aDeployment, eventsOf, Gateway, until } from '../proxy/gateway.ts';
+import { type Answer, aDeployment, eventsOf, Gateway } from '../proxy/gateway.ts';
 import { startUpstream, type Upstream, type UpstreamScript } from '../proxy/upstream.ts';
 import { pretended, type Pretended } from './pretended.ts';
 
@@ -13,7 +13,7 @@ before(async () => {
 });
 after(() => upstream[Symbol.asyncDispose]());
 
-const deploymentOf = ({ provider, model, params = {}, base }: Pretended, more: object = {}) =>
+const deploymentOf = ({ provider, model, params = {}, secrets = {}, base }: Pretended, more: object = {}) =>
   aDeployment({
     name: 'it',
     provider,
@@ -21,6 +21,7 @@ const deploymentOf = ({ provider, model, params = {}, base }: Pretended, more: o
     apiBase: upstream.url.replace('/v1', base),
     apiKey: provider === 'bedrock' ? undefined : 'sk-provider-secret-0123456789',
     params: { ...params, ...more },
+    secrets,
   });
 
 const plainScript = ({ plain }: Pretended): UpstreamScript => ({ answer: plain });

@@ -6,6 +6,7 @@ export interface Pretended {
   readonly provider: string;
   readonly model: string;
   readonly params?: Deployment['params'];
+  readonly secrets?: Deployment['secrets'];
   /** What a deployment's `apiBase` has behind the upstream's address. */
   readonly base: string;
   readonly path: { readonly plain: string; readonly stream: string };
@@ -165,10 +166,10 @@ const bedrockThought = { reasoningText: { text: 'A greeting.', signature: 'c2lnb
 export const bedrock: Pretended = {
   provider: 'bedrock',
   model: 'anthropic.claude-sonnet-4-5-20250929-v1:0',
-  params: {
+  params: { aws_region_name: 'us-east-1' },
+  secrets: {
     aws_access_key_id: 'AKIAIOSFODNN7EXAMPLE',
     aws_secret_access_key: 'wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00',
-    aws_region_name: 'us-east-1',
   },
   base: '',
   path: {
