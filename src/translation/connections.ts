@@ -3,6 +3,7 @@ import { type Deployment, knownProviders } from '../models/deployment.ts';
 import type { Provider, UpstreamRequest } from '../proxy/providers/provider.ts';
 import type { Transport } from '../proxy/upstream.ts';
 import { bedrockPlace, bedrockSecrets } from './bedrock-place.ts';
+import { bodyFor } from './compatible-body.ts';
 import { openAs } from './native-calls.ts';
 import { misconfigured, type Place, placeOf, sendTo } from './place.ts';
 import type { Fetch, Outgoing } from './upstream-fetch.ts';
@@ -146,6 +147,9 @@ async function compatible(deployment: Deployment, { native }: Ways): Promise<Con
         baseURL: 'https://gateway.invalid',
         includeUsage: true,
         supportsStructuredOutputs: true,
+        // It is the server that fetches a picture, as for OpenAI's own clients.
+        supportedUrls: () => ({ 'image/*': [/^https?:\/\//] }),
+        transformRequestBody: (body) => bodyFor(deployment, body),
         fetch,
       })(name),
     open: (request) => openAs(provider, request),

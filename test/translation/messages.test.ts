@@ -13,6 +13,7 @@ before(async () => {
   gateway = await Gateway.start({
     deployments: [
       aDeployment({ name: 'gpt', upstreamModel: 'gpt-x', apiBase: upstream.url }),
+      aDeployment({ id: 'thinker', name: 'thinker', upstreamModel: 'gpt-5-mini', apiBase: upstream.url }),
       aDeployment({ id: 'lax', name: 'lax', apiBase: upstream.url, params: { drop_params: true } }),
       ...pretended.filter(({ provider }) => provider !== 'anthropic').map(deploymentOf),
     ],
@@ -171,6 +172,18 @@ describe('a model of an OpenAI-compatible server', () => {
     assert.partialDeepStrictEqual(requests[0]?.body, { temperature: 1, reasoning_effort: 'medium' });
     assert.doesNotMatch(String(requests[0]?.text), /cache_control|session_2|context_management|eager/);
     assert.equal(gateway.bookings.at(-1)?.start.endUser, 'user_1_session_2');
+  });
+
+  test('is given the address of a picture, and the limit under the name that it takes', async () => {
+    const requests = answering({ answer: aCompletion({ content: 'A cat' }) });
+    const source = { type: 'url' as const, url: 'https://pictures.test/cat.png' };
+    const messages = [{ role: 'user' as const, content: [{ type: 'image' as const, source }] }];
+    await client().messages.create({ ...question, model: 'thinker', messages });
+    assert.deepEqual(requests[0]?.body, {
+      model: 'gpt-5-mini',
+      max_completion_tokens: 64,
+      messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: source.url } }] }],
+    });
   });
 
   test('has the tokens of a message counted by the gateway, for nothing', async () => {
