@@ -1,4 +1,5 @@
 import type { Deployment } from '../models/deployment.ts';
+import type { Translate } from '../proxy/context.ts';
 import type { Provider, UpstreamCall } from '../proxy/providers/provider.ts';
 import { connect, type Connection, type Ways } from './connections.ts';
 import { protocolFor } from './protocols.ts';
@@ -6,7 +7,7 @@ import { requireSafeName } from './reachable.ts';
 import { TranslatedCall } from './translated-call.ts';
 
 /** Connects deployments when they are first called. One that could not be connected is tried again. */
-export class Connections {
+class Connections {
   readonly #ways: Ways;
   readonly #connected = new WeakMap<Deployment, Promise<Connection>>();
 
@@ -25,8 +26,16 @@ export class Connections {
   }
 }
 
+/** @param dropParams whether what cannot be expressed is left out, where a deployment does not say */
+export const translating =
+  ({ dropParams }: { readonly dropParams: boolean }): Translate =>
+  (native, transport) => {
+    const connections = new Connections({ transport, native });
+    return new Map([...native].map(([name, provider]) => [name, translated(provider, connections, dropParams)]));
+  };
+
 /** A provider that serves, besides what its upstream speaks, what can be translated into that. */
-export const translating = (native: Provider, connections: Connections, dropParams: boolean): Provider => ({
+const translated = (native: Provider, connections: Connections, dropParams: boolean): Provider => ({
   send(request, receiver): UpstreamCall {
     const protocol = protocolFor(request);
     if (!protocol) return native.send(request, receiver);
