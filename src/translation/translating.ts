@@ -2,23 +2,26 @@ import type { Deployment } from '../models/deployment.ts';
 import type { Translate } from '../proxy/context.ts';
 import type { Provider, UpstreamCall } from '../proxy/providers/provider.ts';
 import { connect, type Connection, type Ways } from './connections.ts';
+import { Expressible } from './ignored.ts';
 import { protocolFor } from './protocols.ts';
 import { requireSafeName } from './reachable.ts';
 import { TranslatedCall } from './translated-call.ts';
 
+type Connected = Connection & { readonly expressible: Expressible };
+
 /** Connects deployments when they are first called. One that could not be connected is tried again. */
 class Connections {
   readonly #ways: Ways;
-  readonly #connected = new WeakMap<Deployment, Promise<Connection>>();
+  readonly #connected = new WeakMap<Deployment, Promise<Connected>>();
 
   constructor(ways: Ways) {
     this.#ways = ways;
   }
 
-  to(deployment: Deployment): Promise<Connection> {
+  to(deployment: Deployment): Promise<Connected> {
     let connection = this.#connected.get(deployment);
     if (!connection) {
-      connection = connect(deployment, this.#ways);
+      connection = connect(deployment, this.#ways).then((made) => ({ ...made, expressible: new Expressible() }));
       this.#connected.set(deployment, connection);
       connection.catch(() => this.#connected.delete(deployment));
     }
