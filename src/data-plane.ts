@@ -32,6 +32,7 @@ import { createProxy } from './proxy/proxy.ts';
 import { ResponseIds } from './proxy/response-ids.ts';
 import { DeploymentTable } from './proxy/routing.ts';
 import type { ServeParts } from './serve.ts';
+import { translating } from './translation/translating.ts';
 
 export interface DataPlaneParts extends ServeParts {
   readonly database: Database;
@@ -190,7 +191,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       version,
       responseIds: new ResponseIds(parts.sharedSecret, parts.otherSecrets),
       counter: { promptTokens: estimatePromptTokens, completionTokens: countCompletion },
-      dropParams: settings.dropParams,
+      translate: translating({ dropParams: settings.dropParams }),
       limits: {
         inFlight: settings.maxCalls,
         bodyBytes: settings.bodyLimit,

@@ -37,8 +37,8 @@ export interface ProxyDeps {
   now(): Date;
   log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void;
   readonly limits?: Partial<ProxyLimits>;
-  /** Whether a translation leaves out what it cannot express, where a deployment does not say; refused where absent. */
-  readonly dropParams?: boolean;
+  /** Without it every provider serves what its upstream speaks, and nothing else. */
+  readonly translate?: Translate;
   /** Where no deployment may lead. */
   readonly ownPlaces?: OwnPlaces;
   /** Of gatewayctl; goes into `x-litellm-version` and the user agent. */
@@ -48,6 +48,9 @@ export interface ProxyDeps {
   /** Routes that come behind those of the proxy itself. */
   readonly further?: FurtherRoutes | undefined;
 }
+
+/** Makes of the providers as they speak such as serve other protocols too. */
+export type Translate = (native: ReadonlyMap<string, Provider>, transport: Transport) => ReadonlyMap<string, Provider>;
 
 export interface FurtherRoutes {
   readonly routes: readonly RegisteredRoute[];

@@ -24,9 +24,46 @@ const noAnswer: Fetch = async () => new Response('', { status: 200, headers: { '
 
 /**
  * Packages say what they leave out only beside the answer, when it is paid for. So the request is made once without being
- * sent, and refused where something would be left out.
+ * sent, and refused where something would be left out. That costs as much as the call itself; of requests that differ in
+ * their texts alone the first one is looked at.
  */
-export async function refuseIgnored(
+export class Expressible {
+  readonly #known = new Set<string>();
+
+  /** @throws GatewayError 400 that names what would be left out */
+  async require(
+    upstreamModel: string,
+    options: LanguageModelV4CallOptions,
+    modelWith: (fetch: Fetch) => LanguageModelV4,
+  ): Promise<void> {
+    const shape = shapeOf(upstreamModel, options);
+    if (shape !== undefined && this.#known.has(shape)) return;
+    await refuseIgnored(options, modelWith);
+    if (shape === undefined) return;
+    if (this.#known.size >= mostShapes) this.#known.clear();
+    this.#known.add(shape);
+  }
+}
+
+const mostShapes = 128;
+const longestShape = 8_192;
+
+/** All of a request but its texts; undefined for one with so much more in it that it is looked at each time. */
+function shapeOf(upstreamModel: string, { prompt, ...settings }: LanguageModelV4CallOptions): string | undefined {
+  const parts = new Set<string>();
+  for (const message of prompt) {
+    if (message.providerOptions) return undefined;
+    if (message.role === 'system') continue;
+    for (const part of message.content) {
+      if (part.type !== 'tool-approval-response' && part.providerOptions) return undefined;
+      parts.add(`${message.role} ${part.type} ${'mediaType' in part ? part.mediaType : ''}`);
+    }
+  }
+  const shape = JSON.stringify([upstreamModel, settings, [...parts].toSorted(), prompt.at(-1)?.role]);
+  return shape.length > longestShape ? undefined : shape;
+}
+
+async function refuseIgnored(
   options: LanguageModelV4CallOptions,
   modelWith: (fetch: Fetch) => LanguageModelV4,
 ): Promise<void> {

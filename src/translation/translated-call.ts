@@ -5,7 +5,7 @@ import { tellFailure, partFailure } from './call-failures.ts';
 import type { AnswerNames, ClientProtocol } from './client-protocol.ts';
 import type { Connection } from './connections.ts';
 import { droppedHeader, mayDrop, withoutDropped } from './dropping.ts';
-import { ignoredIn, refuseIgnored } from './ignored.ts';
+import { type Expressible, ignoredIn } from './ignored.ts';
 import { requireReachable } from './reachable.ts';
 import { limited, withLimit } from './token-limit.ts';
 import { fetchBy } from './upstream-fetch.ts';
@@ -16,7 +16,7 @@ export interface Translation {
   readonly protocol: ClientProtocol;
   /** Whether what cannot be expressed is left out, where the deployment does not say. */
   readonly dropParams: boolean;
-  connect(): Promise<Connection>;
+  connect(): Promise<Connection & { readonly expressible: Expressible }>;
 }
 
 /** A call as a package takes it, and what was left out of it. */
@@ -67,7 +67,7 @@ export class TranslatedCall implements UpstreamCall {
     await (request.asked.stream ? this.#stream(prepared, names) : this.#generate(prepared, names));
   }
 
-  async #prepare(connection: Connection): Promise<Prepared> {
+  async #prepare(connection: Awaited<ReturnType<Translation['connect']>>): Promise<Prepared> {
     const { request, protocol, receiver, dropParams } = this.#of;
     const { deployment, upstreamModel, asked } = request;
     const drops = mayDrop(deployment, dropParams);
@@ -83,7 +83,9 @@ export class TranslatedCall implements UpstreamCall {
       fetchBy(send, () => receiver.sent()),
     );
     await requireReachable(options.prompt, model);
-    if (!drops) await refuseIgnored(options, (fetch) => connection.model(upstreamModel, fetch));
+    if (!drops) {
+      await connection.expressible.require(upstreamModel, options, (fetch) => connection.model(upstreamModel, fetch));
+    }
     const { signal: abortSignal } = this.#aborted;
     return { model, options: { ...options, abortSignal }, dropped: [...left, ...read.dropped] };
   }
