@@ -6,7 +6,7 @@ import { cpuOf, cpuOfTree, residentOf } from './proc.ts';
 import { median, percentile } from './numbers.ts';
 import { render, type Report, type Row } from './report.ts';
 import { type Gateway, type Server, startGateway, startPortkey, startRelay, startUpstream } from './servers.ts';
-import { chunkEveryMs, chunks, connections, type Kind, requestBytes } from './shape.ts';
+import { chunkEveryMs, chunks, connections, type Kind, requestBytes, translatedModel } from './shape.ts';
 import { measureStartup } from './startup.ts';
 import {
   countStatements,
@@ -55,13 +55,21 @@ interface Bench {
   readonly servers: readonly Server[];
   readonly gateway: Gateway;
   readonly requests: Readonly<Record<Kind, Buffer>>;
+  /** For a model whose upstream speaks another protocol. */
+  readonly translated: Readonly<Record<Kind, Buffer>>;
 }
+
+/** The gateway once more, under a name of its own for what is translated. */
+const translatedName = 'translated';
 
 const isGateway = (server: Server): server is Gateway => 'postmaster' in server;
 
-async function sample({ requests }: Bench, server: Server, kind: Kind, forMs: number): Promise<Sample> {
+const requestFor = ({ requests, translated }: Bench, { name }: Server, kind: Kind): Buffer =>
+  (name === translatedName ? translated : requests)[kind];
+
+async function sample(bench: Bench, server: Server, kind: Kind, forMs: number): Promise<Sample> {
   const before = { own: cpuOf(server.pid), postgres: isGateway(server) ? cpuOfTree(server.postmaster) : 0 };
-  const loaded = await load({ port: server.port, request: requests[kind], connections, forMs });
+  const loaded = await load({ port: server.port, request: requestFor(bench, server, kind), connections, forMs });
   await wait(settleMs);
   const own = cpuOf(server.pid) - before.own;
   const postgres = isGateway(server) ? cpuOfTree(server.postmaster) - before.postgres : 0;
@@ -92,7 +100,7 @@ function summarize(server: Server, kind: Kind, samples: readonly Sample[]): Row 
 async function check(bench: Bench): Promise<void> {
   for (const server of bench.servers) {
     for (const kind of kinds) {
-      const text = bench.requests[kind].toString();
+      const text = requestFor(bench, server, kind).toString();
       const [head = '', body = ''] = text.split('\r\n\r\n');
       const headers = head
         .split('\r\n')
@@ -139,10 +147,11 @@ async function watchDatabase(bench: Bench): Promise<Report['database']> {
   };
 }
 
-async function warm({ requests }: Bench, { port }: Server, kind: Kind): Promise<void> {
+async function warm(bench: Bench, server: Server, kind: Kind): Promise<void> {
   const until = performance.now() + plan.warmMs[kind];
   for (let sent = 0; sent < warmRequests[kind] && performance.now() < until;) {
-    sent += (await load({ port, request: requests[kind], connections, forMs: 400 })).requests;
+    sent += (await load({ port: server.port, request: requestFor(bench, server, kind), connections, forMs: 400 }))
+      .requests;
   }
 }
 
@@ -173,10 +182,17 @@ async function run(): Promise<Report> {
   const relay = opened.use(await startRelay(cores, upstream));
   const portkey = opened.use(await startPortkey(cores));
   const credentials = { key: gateway.key, upstreamPort: upstream.port };
+  const requestsOf = (asked?: string) => {
+    const given = { ...credentials, ...(asked !== undefined && { asked }) };
+    return { plain: requestBytes('plain', given), stream: requestBytes('stream', given) };
+  };
   const bench: Bench = {
-    servers: [relay, gateway, portkey].filter(({ name }) => flags.only === undefined || flags.only.includes(name)),
+    servers: [relay, gateway, { ...gateway, name: translatedName }, portkey].filter(
+      ({ name }) => flags.only === undefined || flags.only.includes(name),
+    ),
     gateway,
-    requests: { plain: requestBytes('plain', credentials), stream: requestBytes('stream', credentials) },
+    requests: requestsOf(),
+    translated: requestsOf(translatedModel),
   };
   await check(bench);
   const rows = await measure(bench);

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { Pool } from 'pg';
 import { openEmbedded } from '../src/db/embedded.ts';
 import type { Cores } from './cores.ts';
-import { model, upstreamModel } from './shape.ts';
+import { model, translatedModel, translatedUpstreamModel, upstreamModel } from './shape.ts';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 export const bin = here('../bin/gatewayctl.js');
@@ -181,6 +181,15 @@ model_list:
     litellm_params:
       model: openai/${upstreamModel}
       api_base: http://127.0.0.1:${upstream.port}/v1
+      api_key: sk-bench-upstream
+    model_info:
+      input_cost_per_token: 1.5e-7
+      output_cost_per_token: 6e-7
+      max_output_tokens: 4096
+  - model_name: ${translatedModel}
+    litellm_params:
+      model: anthropic/${translatedUpstreamModel}
+      api_base: http://127.0.0.1:${upstream.port}
       api_key: sk-bench-upstream
     model_info:
       input_cost_per_token: 1.5e-7

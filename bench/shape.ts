@@ -13,6 +13,10 @@ export const connections = 32;
 export const model = 'bench';
 export const upstreamModel = 'gpt-bench';
 
+/** The same at an upstream that speaks Anthropic's protocol. */
+export const translatedModel = 'bench-translated';
+export const translatedUpstreamModel = 'claude-sonnet-4-5';
+
 const messages = [
   { role: 'system', content: 'You are a patient assistant that answers in one short paragraph of plain text.' },
   { role: 'user', content: 'What does a gateway do between reading a request and sending the end of its answer?' },
@@ -23,15 +27,16 @@ export type Kind = 'plain' | 'stream';
 export interface Credentials {
   readonly key: string;
   readonly upstreamPort: number;
+  readonly asked?: string;
 }
 
 /**
  * The bytes of one request. All servers get the same ones: the headers that tell Portkey where to go are there for the
  * others too, which pass them over.
  */
-export function requestBytes(kind: Kind, { key, upstreamPort }: Credentials): Buffer {
+export function requestBytes(kind: Kind, { key, upstreamPort, asked = model }: Credentials): Buffer {
   const body = JSON.stringify({
-    model,
+    model: asked,
     messages,
     temperature: 0.2,
     max_tokens: 200,

@@ -34,12 +34,12 @@ const completion = Buffer.from(
   }),
 );
 
-const plain = Buffer.concat([
-  Buffer.from(
-    `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_bench\r\ncontent-length: ${completion.length}\r\n\r\n`,
-  ),
-  completion,
-]);
+function withHead(body: Buffer): Buffer {
+  const head = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_bench\r\ncontent-length: ${body.length}\r\n\r\n`;
+  return Buffer.concat([Buffer.from(head), body]);
+}
+
+const plain = withHead(completion);
 
 const streamHead = Buffer.from(
   'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\nx-request-id: req_bench\r\ntransfer-encoding: chunked\r\n\r\n',
@@ -74,14 +74,48 @@ const pieces: readonly Buffer[] = [
   ]),
 ];
 
+/** The same answers in Anthropic's protocol. */
+const message = {
+  id: 'msg_BenchBenchBenchBenchBench',
+  type: 'message',
+  role: 'assistant',
+  model: 'claude-bench-2026-01-01',
+  content: [{ type: 'text', text: content + content }],
+  stop_reason: 'end_turn',
+  stop_sequence: null,
+  usage: { input_tokens: 61, output_tokens: 100, cache_creation_input_tokens: 0, cache_read_input_tokens: 0 },
+};
+const plainMessage = withHead(Buffer.from(JSON.stringify(message)));
+
+function named(type: string, data: object): string {
+  return `event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`;
+}
+
+const messageText = (text: string): Buffer =>
+  framed(named('content_block_delta', { index: 0, delta: { type: 'text_delta', text } }));
+const messagePieces: readonly Buffer[] = [
+  Buffer.concat([
+    framed(named('message_start', { message: { ...message, content: [], stop_reason: null } })),
+    framed(named('content_block_start', { index: 0, content_block: { type: 'text', text: '' } })),
+    messageText(' word0'),
+  ]),
+  ...Array.from({ length: chunks - 1 }, (_, index) => messageText(` word${(index + 1) % 10}`)),
+  Buffer.concat([
+    framed(named('content_block_stop', { index: 0 })),
+    framed(named('message_delta', { delta: { stop_reason: 'end_turn', stop_sequence: null }, usage: message.usage })),
+    framed(named('message_stop', {})),
+    Buffer.from('0\r\n\r\n'),
+  ]),
+];
+
 /** Streams under way and how far each is. One timer moves all of them on: a chunk each, and a write each. */
-const streams = new Map<Socket, number>();
+const streams = new Map<Socket, { readonly of: readonly Buffer[]; next: number }>();
 setInterval(() => {
-  for (const [socket, next] of streams) {
-    const piece = pieces[next];
+  for (const [socket, stream] of streams) {
+    const piece = stream.of[stream.next];
     if (piece === undefined || socket.destroyed) streams.delete(socket);
     else {
-      streams.set(socket, next + 1);
+      stream.next++;
       socket.write(piece);
     }
   }
@@ -110,11 +144,12 @@ const server = createServer({ noDelay: true }, (socket) => {
     const length = requestLength(pending);
     if (length === 0) return;
     const isStream = pending.subarray(0, length).includes('"stream":true');
+    const isMessage = pending.subarray(0, 20).includes('/v1/messages');
     pending = pending.subarray(length);
     if (isStream) {
       socket.write(streamHead);
-      streams.set(socket, 0);
-    } else socket.write(plain);
+      streams.set(socket, { of: isMessage ? messagePieces : pieces, next: 0 });
+    } else socket.write(isMessage ? plainMessage : plain);
   });
 });
 

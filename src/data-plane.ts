@@ -33,6 +33,7 @@ import { createProxy } from './proxy/proxy.ts';
 import { ResponseIds } from './proxy/response-ids.ts';
 import { DeploymentTable } from './proxy/routing.ts';
 import type { ServeParts } from './serve.ts';
+import { translating } from './translation/translating.ts';
 
 export interface DataPlaneParts extends ServeParts {
   readonly database: Database;
@@ -135,7 +136,9 @@ export async function createDataPlane(parts: DataPlaneParts) {
   });
   const reload = oneAtATime(async () => {
     const { deployments: found, problems } = await loadDeployments(database.pool, vault, runtime.env);
-    for (const { apiKey } of found) if (apiKey !== undefined) parts.redact(apiKey);
+    for (const { apiKey, secrets = {} } of found) {
+      for (const secret of [apiKey, ...Object.values(secrets)]) if (secret !== undefined) parts.redact(secret);
+    }
     for (const problem of problems) log('warn', `Left out ${problem}`);
     deployments.replace([...configured, ...found]);
   });
@@ -190,6 +193,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       version,
       responseIds: new ResponseIds(parts.sharedSecret, parts.otherSecrets),
       counter: { promptTokens: estimatePromptTokens, completionTokens: countCompletion },
+      translate: translating({ dropParams: settings.dropParams }),
       limits: {
         inFlight: settings.maxCalls,
         bodyBytes: settings.bodyLimit,

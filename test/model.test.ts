@@ -106,7 +106,7 @@ for (const way of ways) {
     });
 
     test('a provider that is not served, and a model nobody knows, are refused by name', async () => {
-      const provider = await run('model create x --provider-model bedrock/claude');
+      const provider = await run('model create x --provider-model watsonx/granite');
       assert.equal(provider.exit, 9);
       assert.match(provider.err, /provider that is not served yet/);
       const none = await run('model create x');

@@ -56,6 +56,14 @@ export const callSettings = {
     ],
     description: 'Longest time one call to a provider may take in all',
   },
+  dropParams: {
+    type: value.yesNo,
+    default: 'false',
+    env: ['GATEWAYCTL_DROP_PARAMS'],
+    file: ['gatewayctl.drop_params', 'litellm_settings.drop_params'],
+    description:
+      'Whether a call leaves out what its model’s provider has no word for, and says so in a header; else it is refused',
+  },
   spendRetention: {
     type: value.retention,
     default: '90d',

@@ -1,7 +1,15 @@
 import { hash } from 'node:crypto';
 import { reachOfHost } from '../kernel/reach.ts';
 import { suggest } from '../kernel/suggest.ts';
-import { knownProvider, providers, routingNumbers, type Deployment } from '../models/deployment.ts';
+import {
+  knownProvider,
+  placeParams,
+  providers,
+  routingNumbers,
+  secretParams,
+  type Deployment,
+  type SecretParam,
+} from '../models/deployment.ts';
 import { providerParams, unserved } from './litellm-keys.ts';
 import { showName, type Place, type Problems } from './problems.ts';
 import type { Resolver } from './resolver.ts';
@@ -15,8 +23,15 @@ const numbers: ReadonlySet<string> = new Set(['timeout', 'stream_timeout', 'mock
 /** Whether the upstream may be at an address that is not public; see `mayBePrivate`. */
 const privateParam = 'allow_private_network';
 const isPrice = (name: string): boolean => name.includes('_cost_per_');
+const places: ReadonlySet<string> = new Set(placeParams);
+const isSecretParam = (name: string): name is SecretParam => secretParams.some((secret) => secret === name);
+const dropParams = { one: 'drop_params', several: 'additional_drop_params' } as const;
 const isServedParam = (name: string): boolean =>
   numbers.has(name) ||
+  isSecretParam(name) ||
+  places.has(name) ||
+  name === dropParams.one ||
+  name === dropParams.several ||
   ['base_model', 'api_version', 'tags', 'region_name', privateParam].includes(name) ||
   name.startsWith('mock_') ||
   isPrice(name);
@@ -62,9 +77,20 @@ class ModelListReader {
     const apiBase = this.#base(params, target?.provider);
     const apiKey = this.#key(params, target?.provider, apiBase);
     const served = this.#params(params);
+    const secrets = this.#secrets(params, target?.provider, apiKey);
     if (!name || !model || !target) return undefined;
     const id = this.#id(tree, [name, model, apiBase ?? '']);
-    return { id, name, ...target, apiBase, apiKey, source: 'config', info: { ...info, id }, params: served };
+    return {
+      id,
+      name,
+      ...target,
+      apiBase,
+      apiKey,
+      source: 'config',
+      info: { ...info, id },
+      params: served,
+      ...secrets,
+    };
   }
 
   #checkParams({ entries }: MapTree): void {
@@ -124,9 +150,19 @@ class ModelListReader {
 
   /** Azure's, which are the operator's own, stand in LiteLLM's variable. */
   #usualBase(params: MapTree, provider: string | undefined): string | undefined {
-    if (provider === undefined || provider === 'mock') return undefined;
-    const base = knownProvider(provider)?.apiBase ?? this.#azureBase(provider);
+    const known = knownProvider(provider);
+    if (provider === undefined || !known) return undefined;
+    if (known.placedBy) return this.#requirePlace(params, provider, known.placedBy);
+    const base = known.apiBase ?? this.#azureBase(provider);
     return base ?? this.#refuse(params.at, `api_base is missing: a deployment of ${provider} has no usual one`);
+  }
+
+  #requirePlace(params: MapTree, provider: string, names: readonly string[]): undefined {
+    for (const name of names) {
+      if (params.entries.has(name)) continue;
+      this.#refuse(params.at, `${name} is missing: it says where a deployment of ${provider} is`);
+    }
+    return undefined;
   }
 
   #azureBase(provider: string): string | undefined {
@@ -157,13 +193,39 @@ class ModelListReader {
   }
 
   #params({ entries }: MapTree): Record<string, unknown> {
-    const served = [...entries].filter(([name]) => isServedParam(name) && !isPrice(name));
+    const served = [...entries].filter(([name]) => isServedParam(name) && !isPrice(name) && !isSecretParam(name));
     const values = this.#values(served);
-    const said = entries.get(privateParam);
-    if (said && !['boolean', 'undefined'].includes(typeof values[privateParam])) {
-      this.#refuse(said.value.at, `${privateParam} must be true or false`);
+    for (const name of [privateParam, dropParams.one]) {
+      const said = entries.get(name);
+      if (said && !['boolean', 'undefined'].includes(typeof values[name])) {
+        this.#refuse(said.value.at, `${name} must be true or false`);
+      }
     }
+    for (const name of placeParams) {
+      const said = entries.get(name);
+      if (said && !['string', 'undefined'].includes(typeof values[name])) {
+        this.#refuse(said.value.at, `${name} must be a text`);
+      }
+    }
+    this.#checkNames(dropParams.several, entries.get(dropParams.several));
     return values;
+  }
+
+  #secrets(params: MapTree, provider: string | undefined, apiKey: string | undefined): Pick<Deployment, 'secrets'> {
+    const secrets: Partial<Record<SecretParam, string>> = {};
+    for (const name of secretParams) {
+      const entry = params.entries.get(name);
+      const value = entry && this.#text(entry.value);
+      if (!value) continue;
+      secrets[name] = value;
+      this.#context.secret(value);
+    }
+    const ways = knownProvider(provider)?.credentials;
+    if (ways && !apiKey && !ways.some((names) => names.every((name) => secrets[name]))) {
+      const others = ways.map((names) => names.join(' and ')).join(', or ');
+      this.#context.warn(params.at, 'litellm_params.api_key', `is missing, and so are ${others}`);
+    }
+    return Object.keys(secrets).length > 0 ? { secrets } : {};
   }
 
   /** LiteLLM takes prices from either place; those of `litellm_params` win there. */

@@ -19,10 +19,14 @@ const address = secret
 const valuesShape = {
   api_key: secret.describe('Key for the upstream'),
   api_base: address.describe('Where the upstream is'),
+  aws_access_key_id: secret.describe('Of a key of AWS, for bedrock'),
+  aws_secret_access_key: secret.describe('Of the same'),
+  aws_session_token: secret.describe('Of a key of AWS that is lent for a while'),
+  vertex_credentials: secret.describe('JSON of a service account, for vertex_ai'),
 };
 
 const values =
-  'Secrets by the name they have in litellm_params: api_key and api_base; os.environ/NAME names a variable of the daemon';
+  'Secrets by the name they have in litellm_params: api_key, api_base, those of AWS, vertex_credentials; os.environ/NAME names a variable of the daemon';
 
 export const newCredentialFields = {
   credentialName: label.describe('The name models refer to it by'),
@@ -34,6 +38,10 @@ const changedValues = z
   .strictObject({
     api_key: secret.nullable().describe('Key for the upstream'),
     api_base: address.nullable().describe('Where the upstream is'),
+    aws_access_key_id: secret.nullable().describe('Of a key of AWS, for bedrock'),
+    aws_secret_access_key: secret.nullable().describe('Of the same'),
+    aws_session_token: secret.nullable().describe('Of a key of AWS that is lent for a while'),
+    vertex_credentials: secret.nullable().describe('JSON of a service account, for vertex_ai'),
   })
   .partial();
 

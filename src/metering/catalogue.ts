@@ -18,9 +18,12 @@ type FindProvider = (options: { providerId: string }) => Provider | undefined;
 const catalogueProviders: Readonly<Record<string, string>> = {
   azure_ai: 'azure',
   azure_text: 'azure',
+  bedrock: 'aws',
   fireworks_ai: 'fireworks',
+  gemini: 'google',
   together_ai: 'together',
   novita_ai: 'novita',
+  vertex_ai: 'google',
   zai_org: 'zai',
 };
 

@@ -5,7 +5,7 @@ import { setImmediate as breathe } from 'node:timers/promises';
 const perMessage = 4;
 
 /** What one image costs at most with the models of today in their default detail; some are cheaper, few are dearer. */
-const perImage = 1_600;
+export const perImage = 1_600;
 
 /** Audio is some 10 to 32 tokens a second; compressed speech has 2 kB a second or more, and Base64 makes 2.7 kB of it. */
 const audioCharactersPerToken = 80;

@@ -17,7 +17,21 @@ export interface Deployment {
   readonly info: Readonly<Record<string, unknown>>;
   /** Further parameters, in LiteLLM's spelling: timeouts, and what the mock provider reads. */
   readonly params: Readonly<Record<string, unknown>>;
+  /** Credentials of providers that have more than a key, in LiteLLM's spelling; never shown. */
+  readonly secrets?: Readonly<Partial<Record<SecretParam, string>>>;
 }
+
+/** Members of `litellm_params` that are kept as keys are. */
+export const secretParams = [
+  'aws_access_key_id',
+  'aws_secret_access_key',
+  'aws_session_token',
+  'vertex_credentials',
+] as const;
+export type SecretParam = (typeof secretParams)[number];
+
+/** Members that say where a provider is that has no address of its own. */
+export const placeParams = ['aws_region_name', 'vertex_project', 'vertex_location'] as const;
 
 export { type KnownProvider, knownProvider, knownProviders, providers } from './providers.ts';
 

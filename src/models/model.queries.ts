@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { asDatabaseTrouble } from '../db/errors.ts';
 import { SCHEMA } from '../db/schema.ts';
 import type { SealedPlace, Vault } from '../kernel/encryption.ts';
-import { type Deployment, environmentName } from './deployment.ts';
+import { type Deployment, environmentName, secretParams } from './deployment.ts';
 import type { Model } from './model.entity.ts';
 import { deploymentOf } from './model.wire.ts';
 
@@ -55,12 +55,17 @@ function secretsOf(row: Row, open: (kept: string, place: SealedPlace) => string)
     const kept = values?.[name]?.sealed;
     return id === null || kept === undefined ? undefined : open(kept, credentialPlace(id, name));
   };
+  const further = secretParams.flatMap((name) => {
+    const value = ofCredential(name);
+    return value === undefined ? [] : [[name, value]];
+  });
   return {
     apiKey:
       row.api_key === null
         ? ofCredential('api_key')
         : open(row.api_key, { table: 'models', column: 'api_key', row: row.id }),
     apiBase: ofCredential('api_base'),
+    ...(further.length > 0 && { further: Object.fromEntries(further) }),
   };
 }
 

@@ -81,6 +81,20 @@ const paramsShape = {
     .string()
     .regex(/^[\w.-]{1,40}$/, 'must be a version, such as 2024-10-21')
     .nullable(),
+  aws_region_name: z
+    .string()
+    .regex(/^[a-z0-9-]{1,32}$/, 'must be a region, such as us-east-1')
+    .nullable(),
+  vertex_project: z
+    .string()
+    .regex(/^[\w.:-]{1,64}$/, 'must be the id of a project')
+    .nullable(),
+  vertex_location: z
+    .string()
+    .regex(/^[a-z0-9-]{1,32}$/, 'must be a location, such as us-central1 or global')
+    .nullable(),
+  drop_params: z.boolean().nullable(),
+  additional_drop_params: z.array(label).max(100).nullable(),
   mock_response: z.string(),
   mock_latency_ms: z.int().nonnegative().max(600_000),
   mock_chunk_interval_ms: z.int().nonnegative().max(600_000),
@@ -252,6 +266,7 @@ export const encodeDeployment = (info: DescribedDeployment) => row.encode(info);
 export interface OpenedSecrets {
   readonly apiKey?: string | undefined;
   readonly apiBase?: string | undefined;
+  readonly further?: Deployment['secrets'];
 }
 
 /** A row of the database as a deployment, without its secrets unless they are handed in, opened. */
@@ -275,5 +290,6 @@ export function deploymentOf(
     source: 'database',
     info: { ...info, ...(teamId ? { team_id: teamId } : {}) },
     params: { ...rest, ...(credentialName ? { litellm_credential_name: credentialName } : {}) },
+    ...(secrets.further && { secrets: secrets.further }),
   };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { secretParams } from './deployment.ts';
 
 const nothing = z.null('has no effect in gatewayctl yet; leave it out').optional();
 
@@ -9,15 +10,17 @@ const nothing = z.null('has no effect in gatewayctl yet; leave it out').optional
 const names = `
   itpm otpm organization max_budget budget_duration configurable_clientside_auth_params litellm_trace_id
   max_file_size_mb default_api_key_tpm_limit default_api_key_rpm_limit use_in_pass_through use_litellm_proxy
-  use_chat_completions_api merge_reasoning_content_in_choices model_info drop_params additional_drop_params
-  allowed_openai_params extra_headers extra_body ssl_verify vertex_project vertex_location vertex_credentials
-  aws_access_key_id aws_secret_access_key aws_region_name watsonx_region_name auto_router_config_path
+  use_chat_completions_api merge_reasoning_content_in_choices model_info allowed_openai_params extra_headers extra_body ssl_verify
+  watsonx_region_name auto_router_config_path
   auto_router_config auto_router_default_model auto_router_embedding_model
 `;
 
-export const unservedParams: Readonly<Record<string, typeof nothing>> = Object.fromEntries(
-  names
+const elsewhere = z.null('is kept in a credential: give it there, and name that in litellm_credential_name').optional();
+
+export const unservedParams: Readonly<Record<string, typeof nothing>> = Object.fromEntries([
+  ...names
     .trim()
     .split(/\s+/)
-    .map((name) => [name, nothing]),
-);
+    .map((name) => [name, nothing] as const),
+  ...secretParams.map((name) => [name, elsewhere] as const),
+]);

@@ -37,6 +37,8 @@ export interface ProxyDeps {
   now(): Date;
   log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void;
   readonly limits?: Partial<ProxyLimits>;
+  /** Without it every provider serves what its upstream speaks, and nothing else. */
+  readonly translate?: Translate;
   /** Where no deployment may lead. */
   readonly ownPlaces?: OwnPlaces;
   /** Of gatewayctl; goes into `x-litellm-version` and the user agent. */
@@ -46,6 +48,9 @@ export interface ProxyDeps {
   /** Routes that come behind those of the proxy itself. */
   readonly further?: FurtherRoutes | undefined;
 }
+
+/** Makes of the providers as they speak such as serve other protocols too. */
+export type Translate = (native: ReadonlyMap<string, Provider>, transport: Transport) => ReadonlyMap<string, Provider>;
 
 export interface FurtherRoutes {
   readonly routes: readonly RegisteredRoute[];

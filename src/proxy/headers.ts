@@ -12,6 +12,8 @@ const passed: ReadonlyMap<string, string> = new Map([
   ['request-id', 'llm_provider-request-id'],
   ['openai-processing-ms', 'llm_provider-openai-processing-ms'],
   ['openai-version', 'llm_provider-openai-version'],
+  // What a translation has left out.
+  ['x-litellm-dropped-params', 'x-litellm-dropped-params'],
 ]);
 const passedFamilies = /^(?:x|anthropic)-ratelimit-/;
 

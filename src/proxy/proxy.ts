@@ -169,7 +169,7 @@ export function createProxy(deps: ProxyDeps) {
     deps,
     limits,
     version,
-    providers: createProviders(transport),
+    providers: createProviders(transport, deps.translate),
     router: new Router({
       settings: deps.routing ?? plainRouting,
       ...(deps.tokenCost && { costOf: deps.tokenCost }),

@@ -92,6 +92,13 @@ export class Transport {
     return call;
   }
 
+  /** How long an answer may take to begin: as the client says, or the deployment, or the gateway's settings. */
+  firstByteMsOf({ deployment: { params }, asked, firstByteMs: wanted }: UpstreamRequest): number {
+    const { firstByteMs, streamFirstByteMs = firstByteMs } = this.#limits;
+    const waitMs = secondsOf(params[asked.stream ? 'stream_timeout' : 'timeout'] ?? params['timeout']);
+    return wanted ?? waitMs ?? (asked.stream ? streamFirstByteMs : firstByteMs);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#egress[Symbol.asyncDispose]();
   }
@@ -122,12 +129,8 @@ export class Transport {
     request: UpstreamRequest & { path: string; headers: readonly string[]; fit: Fit | undefined },
     receiver: Receiver,
   ): UpstreamCall {
-    const { deployment, asked, path, fit } = request;
-    const { firstByteMs, streamFirstByteMs = firstByteMs, idleMs } = this.#limits;
+    const { asked, path, fit } = request;
     const call = new HttpCall(receiver);
-    const waitMs = secondsOf(
-      deployment.params[asked.stream ? 'stream_timeout' : 'timeout'] ?? deployment.params['timeout'],
-    );
     const body = asked.bodyFor(request.upstreamModel, fit);
     address.dispatcher.dispatch(
       {
@@ -145,8 +148,8 @@ export class Transport {
           request.id,
         ],
         body: body.length > 0 ? body : null,
-        headersTimeout: request.firstByteMs ?? waitMs ?? (asked.stream ? streamFirstByteMs : firstByteMs),
-        bodyTimeout: idleMs,
+        headersTimeout: this.firstByteMsOf(request),
+        bodyTimeout: this.#limits.idleMs,
       },
       call,
     );

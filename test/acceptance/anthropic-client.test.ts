@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import Anthropic, { APIError, NotFoundError, PermissionDeniedError, RateLimitError } from '@anthropic-ai/sdk';
 import { messageStreams } from '../proxy/recorded-streams.ts';
 import { until } from '../support/gateway.ts';
-import { nanoOf, type Site, startSite, upstreamKey } from './support.ts';
+import { costOf as costOfChat, nanoOf, oddRates, type Site, startSite, upstreamKey } from './support.ts';
 
 let site: Site;
 before(async () => {
@@ -160,7 +160,6 @@ test('refusals are read by the client as what they are', async () => {
   await refused(client, { ...question, max_tokens: undefined }, 400, 'invalid_request_error');
   await refused(client, { ...question, speed: 'fast' }, 400, 'invalid_request_error');
   await refused(client, { ...question, model: 'nothing' }, 400, 'invalid_request_error');
-  await refused(client, { ...question, model: 'gpt-4o' }, 400, 'invalid_request_error');
   const large = { ...question, system: 'x'.repeat(11 * 1024 * 1024) };
   await refused(client, large, 413, 'request_too_large');
 });
@@ -183,14 +182,23 @@ test('what Anthropic refuses comes through under its name', async () => {
   }
 });
 
-test('a chat of OpenAI’s shape is not sent to a model that speaks Anthropic’s', async () => {
-  const heard = site.upstream.requests.length;
-  const response = await fetch(`${site.daemon.url}/v1/chat/completions`, {
-    method: 'POST',
-    headers: { 'x-api-key': await aKey('mixed'), 'content-type': 'application/json' },
-    body: JSON.stringify(question),
-  });
-  assert.equal(response.status, 400);
-  assert.partialDeepStrictEqual(await response.json(), { error: { type: 'unsupported_endpoint', param: 'model' } });
-  assert.equal(site.upstream.requests.length, heard);
+test('a model behind OpenAI’s protocol is called as any, and each bucket of what it counts has its price', async () => {
+  const client = clientOf(await aKey('translated'));
+  const earlier = site.reported.length;
+  const { content } = await client.messages.create({ ...question, model: 'odd' });
+  assert.deepEqual(content, [{ type: 'text', text: 'Four words for you', citations: null }]);
+  const streamed = await client.messages.stream({ ...question, model: 'odd' }).finalMessage();
+  assert.equal(streamed.stop_reason, 'end_turn');
+  assert.equal(site.upstream.requests.at(-1)?.path, '/v1/chat/completions');
+
+  const logs = () => site.json('spend logs --key translated');
+  await until(async () => (await logs()).length === 2);
+  const rows: { spend: number; call_type: string; prompt_tokens: number; completion_tokens: number }[] = await logs();
+  const expected = site.reported.slice(earlier).map((reported) => costOfChat(reported, oddRates));
+  assert.deepEqual(new Set(rows.map(({ spend }) => nanoOf(spend))), new Set(expected));
+  for (const { call_type: type } of rows) assert.equal(type, 'anthropic_messages');
+
+  const { input_tokens: tokens } = await client.messages.countTokens({ model: 'odd', messages: question.messages });
+  assert.ok(tokens > 0);
+  await until(async () => (await logs()).some((row: { call_type: string }) => row.call_type === 'count_tokens'));
 });

@@ -41,6 +41,15 @@ describe('starting', () => {
     }
   });
 
+  it('loads no package of a provider before a deployment is called that needs one', () => {
+    const names = loaded(`await import('./src/data-plane.ts')`);
+    assert.deepEqual(
+      names.filter((name) => /^(?:@ai-sdk\/|aws4fetch$|@smithy\/)/.test(name)),
+      [],
+    );
+    assert.ok(names.includes('translation'));
+  });
+
   it('106: prints the version without loading anything', () => {
     assert.match(versionLine(['-V']) ?? '', /^gatewayctl \d/);
     assert.equal(versionLine(['key', '-V']), undefined);

@@ -66,7 +66,7 @@ test('the id of a deployment is stable, does not follow its key, and is another 
 
 const model = (params: string) => `model_list:\n  - model_name: a\n    litellm_params: {${params}}\n`;
 const wrong: readonly (readonly [string, string, RegExp])[] = [
-  ['another provider', model('model: gemini/gemini-3'), /3:29: provider gemini is not served yet \(an OpenAI-comp/],
+  ['another provider', model('model: watsonx/granite-3'), /3:29: provider watsonx is not served yet \(an OpenAI-comp/],
   ['a misspelt provider', model('model: opnai/x'), /provider opnai is not served yet \(did you mean openai\?\)/],
   ['a provider without a model', model('model: openai/'), /3:29: the model has no name/],
   ['no model', model('api_key: x'), /3:21: model is missing/],
@@ -165,7 +165,7 @@ environment_variables:
   LANGSMITH_SECRET_KEY: x
 model_list:
   - model_name: a
-    litellm_params: {model: x, itpm: 5, aws_region_name: eu}
+    litellm_params: {model: x, itpm: 5, aws_role_name: eu}
     model_info: {access_windows: [g]}
 `,
   );
@@ -177,7 +177,7 @@ model_list:
     ':6:3 general_settings.public_routes restricts something in LiteLLM; gatewayctl does not serve it, and it restricts nothing here',
     ':7:1 guardrails restricts something in LiteLLM; gatewayctl does not serve it, and it restricts nothing here',
     ':12:32 litellm_params.itpm is LiteLLM’s; gatewayctl does not serve it, and it has no effect',
-    ':12:41 litellm_params.aws_region_name is LiteLLM’s; gatewayctl does not serve it, and it has no effect',
+    ':12:41 litellm_params.aws_role_name is LiteLLM’s; gatewayctl does not serve it, and it has no effect',
     ':13:18 model_info.access_windows restricts something in LiteLLM; gatewayctl does not serve it, and it restricts nothing here',
     ':12:21 litellm_params.api_key is missing, and OPENAI_API_KEY is not set',
     ':9:25 environment_variables.LANGSMITH_SECRET_KEY is used by no os.environ/ reference in this file',

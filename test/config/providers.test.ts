@@ -19,7 +19,8 @@ describe('a provider by its prefix', () => {
     test(`${name} has ${base === undefined ? 'no address of its own' : 'its address, and its key from its variable'}`, () => {
       if (base === undefined) {
         const { shown } = refusal(() => loadYaml(entry(`model: ${name}/vendor/x`), { env: keys }));
-        assert.match(shown, new RegExp(`api_base is missing: a deployment of ${name} has no usual one`));
+        const missing = 'placedBy' in known ? known.placedBy : ['api_base'];
+        for (const param of missing) assert.match(shown, new RegExp(`${param} is missing: .*deployment of ${name}`));
         return;
       }
       const found = deploymentOf(`model: ${name}/vendor/x`);
@@ -42,5 +43,33 @@ test('azure has its resource and its key in variables, and a version that YAML r
   assert.deepEqual(
     [found?.provider, found?.upstreamModel, found?.apiBase, found?.apiKey, found?.params],
     ['azure', 'gpt-4o-east', 'https://ours.openai.azure.com', 'azure-key', { api_version: '2025-03-01' }],
+  );
+});
+
+test('bedrock and vertex_ai have credentials of their own, which are kept from view, and a warning when there are none', () => {
+  const { deployments, warnings } = loadYaml(
+    `
+model_list:
+  - model_name: b
+    litellm_params:
+      model: bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0
+      aws_region_name: us-east-1
+      aws_access_key_id: os.environ/MY_AWS_ID
+      aws_secret_access_key: os.environ/MY_AWS_SECRET
+  - model_name: v
+    litellm_params: {model: vertex_ai/gemini-2.5-flash, vertex_project: acme, vertex_location: global}
+`,
+    { env: { MY_AWS_ID: 'AKIA1', MY_AWS_SECRET: 'the-secret', AWS_SECRET_ACCESS_KEY: 'of somebody else' } },
+  );
+  assert.deepEqual(
+    deployments.map(({ params, secrets }) => [params, secrets]),
+    [
+      [{ aws_region_name: 'us-east-1' }, { aws_access_key_id: 'AKIA1', aws_secret_access_key: 'the-secret' }],
+      [{ vertex_project: 'acme', vertex_location: 'global' }, undefined],
+    ],
+  );
+  assert.deepEqual(
+    warnings.map(({ key, message }) => `${key} ${message}`),
+    ['litellm_params.api_key is missing, and so are vertex_credentials'],
   );
 });

@@ -12,6 +12,7 @@ import type { Proxy, ProxyDeps } from '../../src/proxy/proxy.ts';
 import { ResponseIds } from '../../src/proxy/response-ids.ts';
 import { DeploymentTable } from '../../src/proxy/routing.ts';
 import { plainRouting, type RoutingSettings } from '../../src/routing/routing-settings.ts';
+import { translating } from '../../src/translation/translating.ts';
 
 export const aPrincipal: Principal = {
   ...unlimited,
@@ -94,6 +95,7 @@ export class Gateway {
       now: () => new Date(),
       log: (level, message, fields) => this.logged.push(`${level} ${message} ${JSON.stringify(fields)}`),
       version: '1.2.3',
+      translate: translating({ dropParams: false }),
       responseIds: new ResponseIds('a secret of the tests'),
       counter: { promptTokens: estimatePromptTokens, completionTokens: (text) => Math.ceil(text.length / 4) },
       ...deps,

@@ -14,17 +14,20 @@ const types: ReadonlyMap<number, string> = new Map([
 ]);
 const known: ReadonlySet<string> = new Set([...types.values(), 'invalid_request_error', 'api_error']);
 
+/** @param type by which an error is known here, which counts where Anthropic has the same */
+export const messagesErrorType = (status: number, type = ''): string =>
+  known.has(type) ? type : (types.get(status) ?? (status >= 500 ? 'api_error' : 'invalid_request_error'));
+
 /**
  * An error as Anthropic's clients read it. `code` is the type by which everything else here knows it, such as
  * `budget_exceeded`, which Anthropic has no word for.
  */
 export function messagesError(error: GatewayError, requestId?: string) {
   const { type, message, param = null, status, kind, hint = null } = error;
-  const otherwise = status >= 500 ? 'api_error' : 'invalid_request_error';
   return {
     type: 'error',
     error: {
-      type: known.has(type) ? type : (types.get(status) ?? otherwise),
+      type: messagesErrorType(status, type),
       message,
       code: type,
       param,

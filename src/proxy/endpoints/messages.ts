@@ -117,17 +117,25 @@ const count = (value: unknown): number => (typeof value === 'number' ? value : 0
 /** Anthropic's input comes in three parts that do not overlap: read from a cache, written to one, and the rest. */
 function readUsage(reported: unknown): Usage | undefined {
   if (!isRecord(reported)) return undefined;
-  const { input_tokens: input, output_tokens: completionTokens, cache_creation: creation } = reported;
+  const {
+    input_tokens: input,
+    output_tokens: completionTokens,
+    cache_creation: creation,
+    output_tokens_details: details,
+  } = reported;
   if (typeof input !== 'number' || typeof completionTokens !== 'number') return undefined;
   const cacheReadTokens = count(reported['cache_read_input_tokens']);
   const cacheWriteTokens = count(reported['cache_creation_input_tokens']);
+  const promptTokens = input + cacheReadTokens + cacheWriteTokens;
+  // No message is without input: zero stands where nobody has counted, as at the start of a translated stream.
+  if (promptTokens === 0) return undefined;
   return clampUsage({
-    promptTokens: input + cacheReadTokens + cacheWriteTokens,
+    promptTokens,
     completionTokens,
     cacheReadTokens,
     cacheWriteTokens,
     cacheWriteHourTokens: isRecord(creation) ? count(creation['ephemeral_1h_input_tokens']) : 0,
-    reasoningTokens: 0,
+    reasoningTokens: isRecord(details) ? count(details['thinking_tokens']) : 0,
     audioInputTokens: 0,
     audioOutputTokens: 0,
     estimated: false,

@@ -18,11 +18,18 @@ export function readTokens(reported: unknown): Usage | undefined {
     cacheReadTokens: count(input['cached_tokens']),
     // LiteLLM's name and OpenRouter's: OpenAI itself does not charge for it.
     cacheWriteTokens: count(input['cache_creation_tokens'] ?? input['cache_write_tokens']),
+    ...hourTokens(input['cache_creation_token_details']),
     reasoningTokens: count(output['reasoning_tokens']),
     audioInputTokens: count(input['audio_tokens']),
     audioOutputTokens: count(output['audio_tokens']),
     estimated: false,
   });
+}
+
+/** Those among the writes that are to be kept for an hour, by LiteLLM's name; no member where nothing is said of them. */
+function hourTokens(reported: unknown): { readonly cacheWriteHourTokens?: number } {
+  const tokens = count(details(reported)['ephemeral_1h_input_tokens']);
+  return tokens > 0 ? { cacheWriteHourTokens: tokens } : {};
 }
 
 /** The same of calls that generate no text: `prompt_tokens` alone is all of it. */

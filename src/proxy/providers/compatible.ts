@@ -11,10 +11,9 @@ const plain = ({ apiBase }: KnownProvider): Dialect => ({
   authorize: (apiKey) => ['authorization', `Bearer ${apiKey}`],
 });
 
-/** Cohere's own call for documents, and what it has in OpenAI's shape. */
+/** Cohere's own call for documents, and what it has in OpenAI's shape. Its chats have no room there for reasoning. */
 const coherePaths: ReadonlyMap<string, `/${string}`> = new Map([
   ['/rerank', '/v2/rerank'],
-  ['/chat/completions', '/compatibility/v1/chat/completions'],
   ['/embeddings', '/compatibility/v1/embeddings'],
 ]);
 
@@ -22,7 +21,10 @@ const coherePaths: ReadonlyMap<string, `/${string}`> = new Map([
 const own: Readonly<Partial<Record<keyof typeof knownProviders, Partial<Dialect>>>> = {
   anthropic,
   azure,
+  bedrock: { pathOf: () => undefined },
   cohere: { pathOf: ({ endpoint }) => coherePaths.get(endpoint.path) },
+  // Chats go by its own protocol, and the rest is not at its place for OpenAI's.
+  gemini: { pathOf: ({ endpoint }) => (endpoint.path === '/embeddings' ? '/openai/embeddings' : undefined) },
   // It answers 422 to the first, because it reports the usage of every stream unasked, and to the second's newer name.
   mistral: {
     fit: (fields) => {
@@ -30,6 +32,7 @@ const own: Readonly<Partial<Record<keyof typeof knownProviders, Partial<Dialect>
       return most == null ? rest : { ...rest, max_tokens: most };
     },
   },
+  vertex_ai: { pathOf: () => undefined },
   // LiteLLM's api_base is that of Ollama's own interface, beside which it has OpenAI's.
   ollama: {
     pathOf: (request) => {

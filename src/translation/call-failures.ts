@@ -1,0 +1,64 @@
+import { GatewayError } from '../kernel/errors.ts';
+import { isRecord } from '../kernel/record.ts';
+import type { Deployment } from '../models/deployment.ts';
+import { invalidAnswer, refusedInStream, scrub } from '../proxy/failures.ts';
+import type { Receiver } from '../proxy/providers/provider.ts';
+
+/** An error of the packages, known by its name: they are loaded when they are needed, and their classes with them. */
+interface CallError extends Error {
+  readonly statusCode?: number;
+  readonly responseHeaders?: Record<string, string>;
+  readonly responseBody?: string;
+}
+
+const isCallError = (thrown: unknown): thrown is CallError =>
+  thrown instanceof Error && thrown.name === 'AI_APICallError';
+
+/** What packages throw for a request that they cannot express. */
+const unfit: ReadonlySet<string> = new Set([
+  'AI_UnsupportedFunctionalityError',
+  'AI_InvalidPromptError',
+  'AI_InvalidArgumentError',
+]);
+
+/** Tells of a call that failed: by the upstream's own answer where there is one. */
+export function tellFailure(receiver: Receiver, thrown: unknown, { apiKey }: Deployment): void {
+  if (isCallError(thrown) && thrown.statusCode !== undefined && thrown.statusCode >= 300) {
+    const { statusCode, responseHeaders = {}, responseBody } = thrown;
+    const { 'content-length': _, ...headers } = responseHeaders;
+    receiver.start(statusCode, headers);
+    receiver.data(Buffer.from(responseBody || JSON.stringify({ error: { message: thrown.message } })));
+    receiver.end();
+    return;
+  }
+  receiver.fail(errorOf(thrown, apiKey));
+}
+
+function errorOf(thrown: unknown, apiKey: string | undefined): Error {
+  const root = rootOf(thrown);
+  // From the way out: a connection that failed, or one that was not made.
+  if (root instanceof GatewayError || (root && 'code' in root)) return root;
+  if (thrown instanceof GatewayError || !(thrown instanceof Error)) return GatewayError.from(thrown);
+  if (unfit.has(thrown.name)) {
+    return new GatewayError('invalid', 'unsupported_field', scrub(thrown.message, apiKey), {
+      hint: 'The provider’s protocol has no such thing. Leave it out, or ask for another model.',
+    });
+  }
+  if (thrown.name.startsWith('AI_')) return invalidAnswer('is not what its protocol says', thrown);
+  return GatewayError.from(thrown);
+}
+
+/** The first of the errors that led to one another. */
+function rootOf(thrown: unknown): Error | undefined {
+  let root: unknown = thrown;
+  for (let depth = 0; depth < 8 && root instanceof Error && root.cause instanceof Error; depth++) root = root.cause;
+  return root instanceof Error ? root : undefined;
+}
+
+/** What an upstream, or the package that reads it, says in the middle of a stream. */
+export function partFailure(error: unknown, { apiKey }: Deployment): Error {
+  if (isCallError(error)) return errorOf(error, apiKey);
+  if (error instanceof Error)
+    return error.name.startsWith('AI_') ? errorOf(error, apiKey) : refusedInStream({ message: error.message }, apiKey);
+  return refusedInStream(isRecord(error) ? (error['error'] ?? error) : String(error), apiKey);
+}

@@ -1,0 +1,79 @@
+import type {
+  LanguageModelV4Content,
+  LanguageModelV4FinishReason,
+  LanguageModelV4GenerateResult,
+  SharedV4ProviderMetadata,
+} from '@ai-sdk/provider';
+import type { AnswerNames } from '../client-protocol.ts';
+import { usageFor } from './usage.ts';
+
+const finishReasons: Readonly<Record<LanguageModelV4FinishReason['unified'], string>> = {
+  stop: 'stop',
+  length: 'length',
+  'content-filter': 'content_filter',
+  'tool-calls': 'tool_calls',
+  error: 'stop',
+  other: 'stop',
+};
+
+export const finishReasonOf = ({ unified }: LanguageModelV4FinishReason): string => finishReasons[unified];
+
+/** What a provider has told of a part under whatever name it has for itself. */
+export function metadataOf(metadata: SharedV4ProviderMetadata | undefined, name: string): string | undefined {
+  const found = Object.values(metadata ?? {}).map((own) => own[name]);
+  return found.find((value) => typeof value === 'string');
+}
+
+/** A thought in LiteLLM's form of Anthropic's, where it is one that its provider wants back; undefined where it is not. */
+export function thinkingBlock(text: string, metadata: SharedV4ProviderMetadata | undefined): object | undefined {
+  const signature = metadataOf(metadata, 'signature');
+  if (signature !== undefined) return { type: 'thinking', thinking: text, signature };
+  const data = metadataOf(metadata, 'redactedData');
+  return data === undefined ? undefined : { type: 'redacted_thinking', data };
+}
+
+/** Google wants its signature back with the call that it came with. */
+export function signatureMember(metadata: SharedV4ProviderMetadata | undefined): object {
+  const signature = metadataOf(metadata, 'thoughtSignature');
+  return signature === undefined ? {} : { provider_specific_fields: { thought_signature: signature } };
+}
+
+/** A whole chat completion. */
+export function chatAnswer(result: LanguageModelV4GenerateResult, { id, model, created }: AnswerNames) {
+  const usage = usageFor(result.usage);
+  const choice = { index: 0, message: messageOf(result.content), logprobs: null };
+  return {
+    id: `chatcmpl-${id}`,
+    object: 'chat.completion',
+    created,
+    model,
+    choices: [{ ...choice, finish_reason: finishReasonOf(result.finishReason) }],
+    ...(usage && { usage }),
+  };
+}
+
+function messageOf(content: readonly LanguageModelV4Content[]) {
+  const text = content.map((part) => (part.type === 'text' ? part.text : '')).join('');
+  const reasoning = content.map((part) => (part.type === 'reasoning' ? part.text : '')).join('');
+  const blocks = content.flatMap((part) =>
+    part.type === 'reasoning' ? (thinkingBlock(part.text, part.providerMetadata) ?? []) : [],
+  );
+  const calls = content.flatMap((part) =>
+    part.type === 'tool-call'
+      ? {
+          id: part.toolCallId,
+          type: 'function',
+          function: { name: part.toolName, arguments: part.input },
+          ...signatureMember(part.providerMetadata),
+        }
+      : [],
+  );
+  return {
+    role: 'assistant',
+    content: text === '' && calls.length > 0 ? null : text,
+    refusal: null,
+    ...(reasoning !== '' && { reasoning_content: reasoning }),
+    ...(blocks.length > 0 && { thinking_blocks: blocks }),
+    ...(calls.length > 0 && { tool_calls: calls }),
+  };
+}

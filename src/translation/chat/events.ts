@@ -1,0 +1,105 @@
+import type { LanguageModelV4StreamPart } from '@ai-sdk/provider';
+import type { AnswerNames, EventWriter } from '../client-protocol.ts';
+import { finishReasonOf, signatureMember, thinkingBlock } from './answer.ts';
+import { usageFor } from './usage.ts';
+
+type Part<Type extends LanguageModelV4StreamPart['type']> = Extract<LanguageModelV4StreamPart, { readonly type: Type }>;
+
+/** A stream of chat completion chunks. */
+export class ChatEvents implements EventWriter {
+  readonly #frame: object;
+  /** The indices of calls of tools, by their ids. */
+  readonly #calls = new Map<string, number>();
+  /** Calls whose arguments have been told. */
+  readonly #told = new Set<string>();
+  /** Thoughts that are under way, by their ids: their signature comes with them whole. */
+  readonly #thoughts = new Map<string, string>();
+  #hasBegun = false;
+  #isFinished = false;
+
+  constructor({ id, model, created }: AnswerNames) {
+    this.#frame = { id: `chatcmpl-${id}`, object: 'chat.completion.chunk', created, model };
+  }
+
+  next(part: LanguageModelV4StreamPart): string {
+    switch (part.type) {
+      case 'text-delta':
+        return this.#delta({ content: part.delta });
+      case 'reasoning-start':
+      case 'reasoning-delta':
+      case 'reasoning-end':
+        return this.#reasoning(part);
+      case 'tool-input-start':
+        return this.#callBegins(part.id, part.toolName, part.providerExecuted);
+      case 'tool-input-delta':
+        return this.#argumentsOf(part.id, part.delta);
+      case 'tool-call':
+        return this.#call(part);
+      case 'finish':
+        return this.#finish(part);
+      default:
+        return '';
+    }
+  }
+
+  end(): string {
+    return this.#isFinished ? 'data: [DONE]\n\n' : '';
+  }
+
+  #reasoning(part: Part<'reasoning-start' | 'reasoning-delta' | 'reasoning-end'>): string {
+    const { id, providerMetadata: metadata } = part;
+    const delta = part.type === 'reasoning-delta' ? part.delta : '';
+    const text = (this.#thoughts.get(id) ?? '') + delta;
+    this.#thoughts.set(id, text);
+    const block = thinkingBlock(text, metadata);
+    if (delta === '' && !block) return '';
+    return this.#delta({
+      ...(delta !== '' && { reasoning_content: delta }),
+      ...(block && { thinking_blocks: [block] }),
+    });
+  }
+
+  #callBegins(id: string, name: string, isExecuted = false): string {
+    if (isExecuted) return '';
+    const index = this.#calls.size;
+    this.#calls.set(id, index);
+    return this.#delta({ tool_calls: [{ index, id, type: 'function', function: { name, arguments: '' } }] });
+  }
+
+  #argumentsOf(id: string, json: string): string {
+    const index = this.#calls.get(id);
+    if (index === undefined || json === '') return '';
+    this.#told.add(id);
+    return this.#delta({ tool_calls: [{ index, function: { arguments: json } }] });
+  }
+
+  /** A call told whole: of one that was told bit by bit only what was still missing. */
+  #call({ toolCallId: id, toolName: name, input, providerExecuted, providerMetadata }: Part<'tool-call'>): string {
+    if (providerExecuted) return '';
+    const begun = this.#calls.has(id) ? '' : this.#callBegins(id, name);
+    const told = this.#told.has(id) ? '' : this.#argumentsOf(id, input);
+    const own = signatureMember(providerMetadata);
+    const index = this.#calls.get(id);
+    const signed = Object.keys(own).length === 0 ? '' : this.#delta({ tool_calls: [{ index, ...own }] });
+    return begun + told + signed;
+  }
+
+  #finish({ finishReason, usage: reported }: Part<'finish'>): string {
+    this.#isFinished = true;
+    const usage = usageFor(reported);
+    const last = this.#delta({}, finishReasonOf(finishReason));
+    return usage ? last + this.#event({ ...this.#frame, choices: [], usage }) : last;
+  }
+
+  /** The first delta of a stream says whose it is. */
+  #delta(told: object, finishReason: string | null = null): string {
+    const delta = this.#hasBegun ? told : { role: 'assistant', ...told };
+    this.#hasBegun = true;
+    const choice = { index: 0, delta, logprobs: null, finish_reason: finishReason };
+    return this.#event({ ...this.#frame, choices: [choice] });
+  }
+
+  #event(data: object): string {
+    return `data: ${JSON.stringify(data)}\n\n`;
+  }
+}

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { startUpstream, type Upstream } from '../proxy/upstream.ts';
+import { type Gateway, startGateway, until } from '../support/gateway.ts';
+import { anthropic, bedrock } from './pretended.ts';
+
+let upstream: Upstream;
+let gateway: Gateway;
+let directory: string;
+const host = () => upstream.url.replace('/v1', '');
+const secret = 'wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00';
+
+before(async () => {
+  upstream = await startUpstream();
+  directory = await mkdtemp(join(tmpdir(), 'gatewayctl-'));
+  const config = join(directory, 'config.yaml');
+  await writeFile(
+    config,
+    `
+litellm_settings:
+  drop_params: true
+model_list:
+  - model_name: claude
+    litellm_params: {model: anthropic/claude-sonnet-4-5, api_base: "${host()}", api_key: sk-ant-1}
+    model_info:
+      input_cost_per_token: 0.001
+      output_cost_per_token: 0.01
+      cache_read_input_token_cost: 0.0001
+      cache_creation_input_token_cost: 0.002
+      cache_creation_input_token_cost_above_1hr: 0.003
+  - model_name: nova
+    litellm_params:
+      model: bedrock/amazon.nova-pro-v1:0
+      api_base: "${host()}"
+      aws_region_name: us-east-1
+      aws_access_key_id: AKIAIOSFODNN7EXAMPLE
+      aws_secret_access_key: ${secret}
+`,
+  );
+  gateway = await startGateway({ args: ['--config', config] });
+});
+after(async () => {
+  await gateway[Symbol.asyncDispose]();
+  await upstream[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const ask = (model: string, more: object = {}) =>
+  gateway.request('POST', '/v1/chat/completions', {
+    body: { model, messages: [{ role: 'user', content: 'Hi' }], ...more },
+  });
+
+test('a translated call costs what its provider counted, caches of five minutes and of an hour apart', async () => {
+  upstream.script({ answer: anthropic.plain });
+  const answer = await ask('claude', { logit_bias: { 1: 1 } });
+  assert.equal(answer.status, 200, answer.text);
+  assert.equal(answer.headers.get('x-litellm-dropped-params'), 'logit_bias', 'as litellm_settings say');
+  // 10 read anew, 5 from the cache, 20 written for five minutes and 10 for an hour; 7 written.
+  const cost = 0.1505; // 0.01 + 0.0005 + 0.04 + 0.03 + 0.07
+  assert.equal(Number(answer.headers.get('x-litellm-response-cost')), cost);
+  let rows: { spend: string; prompt_tokens: number; completion_tokens: number; status: string }[] = [];
+  await until(async () => {
+    const found = await gateway.pool.query<(typeof rows)[number]>(
+      `select spend::text, prompt_tokens::int, completion_tokens::int, status from gatewayctl.spend_logs where model = 'claude'`,
+    );
+    rows = found.rows;
+    return rows.length === 1;
+  });
+  assert.deepEqual(
+    rows.map((row) => [Number(row.spend), row.prompt_tokens, row.completion_tokens, row.status]),
+    [[cost, 45, 7, 'success']],
+  );
+});
+
+test('credentials of a provider are shown to nobody, from the file or from the database', async () => {
+  upstream.script({ answer: bedrock.plain });
+  const values = { aws_access_key_id: 'AKIAIOSFODNN7EXAMPLE', aws_secret_access_key: secret };
+  const made = await gateway.request('POST', '/credentials', {
+    body: { credential_name: 'aws', credential_values: values, credential_info: {} },
+  });
+  assert.equal(made.status, 200, made.text);
+  const params = { model: 'bedrock/amazon.nova-pro-v1:0', api_base: host(), allow_private_network: true };
+  const refused = await gateway.request('POST', '/model/new', {
+    body: { model_name: 'nova-kept', litellm_params: { ...params, aws_secret_access_key: secret } },
+  });
+  assert.equal(refused.status, 400);
+  assert.match(refused.text, /is kept in a credential/);
+  const model = await gateway.request('POST', '/model/new', {
+    body: {
+      model_name: 'nova-kept',
+      litellm_params: { ...params, litellm_credential_name: 'aws', aws_region_name: 'eu-central-1' },
+    },
+  });
+  assert.equal(model.status, 200, model.text);
+  await until(async () => (await ask('nova-kept')).status === 200);
+  assert.equal((await ask('nova')).status, 200);
+  const [kept, file] = upstream.requests.slice(-2).map(({ headers }) => headers.authorization ?? '');
+  assert.match(kept ?? '', /Credential=AKIAIOSFODNN7EXAMPLE\/\d+\/eu-central-1\/bedrock/);
+  assert.match(file ?? '', /Credential=AKIAIOSFODNN7EXAMPLE\/\d+\/us-east-1\/bedrock/);
+  for (const path of ['/model/info', '/credentials', '/v1/models']) {
+    const { text } = await gateway.request('GET', path);
+    assert.ok(!text.includes(secret) && !text.includes('AKIAIOSFODNN7EXAMPLE'), path);
+  }
+});
