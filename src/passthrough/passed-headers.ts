@@ -7,7 +7,7 @@ const ofBodies = ['content-type', 'accept', 'accept-language'];
 
 /** Never a client's to send on, whoever lists them: credentials, what is for the next hop alone, and what names clients. */
 const never =
-  /^(?:authorization|cookie2?|host|content-length|transfer-encoding|te|trailer|upgrade|connection|keep-alive|expect|forwarded|via|date|origin|referer|user-agent|accept-encoding|content-encoding|x-real-ip|x-forwarded-.*|x-litellm-.*|proxy-.*|sec-.*|cf-.*|.*(?:api[-_]?key|subscription-key|token|secret|password|credential|signature|auth|session|cookie).*)$/;
+  /^(?:authorization|cookie2?|host|content-length|transfer-encoding|te|trailer|upgrade|connection|keep-alive|expect|forwarded|via|date|origin|referer|user-agent|accept-encoding|content-encoding|x-real-ip|x-forwarded-.*|x-litellm-.*|x-http-method.*|x-method-override|proxy-.*|sec-.*|cf-.*|.*(?:api[-_]?key|subscription-key|token|secret|password|credential|signature|auth|session|cookie).*)$/;
 
 export interface Forwarding {
   /** Names in lower case; `all` is whatever is no credential and not for the next hop alone. */
