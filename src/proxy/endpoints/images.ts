@@ -26,7 +26,7 @@ export const imageEdits: Endpoint = {
   callType: 'image_edit',
   path: '/images/edits',
   takesForm: true,
-  read: (source) => readImageForm(source, ['image', 'image[]']),
+  read: (source) => readImageForm(source, /^image(?:\[\d*\])?$/),
 };
 
 /** Variations of an image (https://platform.openai.com/docs/api-reference/images/createVariation). */
@@ -34,7 +34,7 @@ export const imageVariations: Endpoint = {
   ...imageEdits,
   callType: 'image_variation',
   path: '/images/variations',
-  read: (source) => readImageForm(source, ['image']),
+  read: (source) => readImageForm(source, /^image$/),
 };
 
 function readGeneration(source: RequestSource): JsonRequest {
@@ -54,9 +54,9 @@ function readGeneration(source: RequestSource): JsonRequest {
 /** What an image that is looked at costs at most, in tokens: gpt-image-1 with `input_fidelity: high`. */
 const tokensOfSource = 6_500;
 
-function readImageForm(source: RequestSource, names: readonly string[]): FormRequest {
-  const form = readForm(source);
-  const images = form.files.filter(({ name }) => names.includes(name)).length;
+function readImageForm(source: RequestSource, names: RegExp): FormRequest {
+  const form = readForm(source, /^(?:image|mask)(?:\[\d*\])?$/);
+  const images = form.files.filter(({ name }) => names.test(name)).length;
   if (images === 0) throw invalid('image must be a file', 'image');
   const answers = countIn(form, 'n') ?? 1;
   return new FormRequest(form, source.parameter, {
