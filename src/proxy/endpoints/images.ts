@@ -81,10 +81,23 @@ const tokensOfOne = ({ quality }: Fields): number => tokensByQuality.get(quality
 /** Where the size is left to the upstream, it is no larger. */
 const largestOfItsOwn = 1_536 * 1_024;
 
-const unitsOf = ({ size }: Fields, images: number): Units => ({
-  images,
-  pixels: images * (pixelsOf(size) ?? largestOfItsOwn),
-});
+/** Nor than this where it is asked for in a way that cannot be read here, such as `4K`. */
+const longestSide = 4_096;
+
+const unitsOf = (fields: Fields, images: number): Units => ({ images, pixels: images * mostPixels(fields) });
+
+/** Servers that take two sides beside the size, or instead of it, heed either. */
+function mostPixels({ size, width, height }: Fields): number {
+  const isLeft = size === undefined || size === null || size === 'auto';
+  const named = isLeft ? 0 : (pixelsOf(size) ?? longestSide ** 2);
+  const hasSides = (width ?? height) != null;
+  return Math.max(named, hasSides ? sideOf(width) * sideOf(height) : 0) || largestOfItsOwn;
+}
+
+function sideOf(given: unknown): number {
+  const side = given === undefined || given === null || given === '' ? 1_024 : Number(given);
+  return side > 0 ? side : longestSide;
+}
 
 function pixelsOf(size: unknown): number | undefined {
   const [, width, height] = /^(\d{1,5})x(\d{1,5})$/.exec(typeof size === 'string' ? size : '') ?? [];
