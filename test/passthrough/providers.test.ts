@@ -332,6 +332,20 @@ describe('an answer', () => {
     assert.equal(status, 302);
   });
 
+  test('never holds the operator’s credential, nor a part of it where it comes in two', async () => {
+    const secret = secretOf('openai');
+    world.upstream.reply = (_, response) => {
+      response.writeHead(200, { 'content-type': 'text/plain' });
+      response.write(`hi ${secret.slice(0, 20)}`);
+      setTimeout(() => response.end(secret.slice(20)), 50);
+    };
+    const headers = { authorization: `Bearer ${await world.aKey()}` };
+    const got = await send('/openai/v1/files/f/content', { headers }).answer;
+    assert.deepEqual([got.text, got.isWhole], ['hi ', false]);
+    world.upstream.reply = (_, response) => response.end(`hi ${secret.slice(0, 20)}`);
+    assert.equal((await send('/openai/v1/files/f/content', { headers }).answer).text, `hi ${secret.slice(0, 20)}`);
+  });
+
   test('that reports nothing is booked at an estimate, of the request and of what was written', async () => {
     const events = Array.from({ length: 40 }, () => 'data: {"choices":[{"delta":{"content":" word"}}]}\n\n').join('');
     world.upstream.stream('text/event-stream', Buffer.from(`${events}data: [DONE]\n\n`), 500);
