@@ -69,3 +69,22 @@ export function tierIn(fields: Fields): string | undefined {
   if (usualTiers.has(tier)) return 'default';
   return typeof tier === 'string' ? tier : refuse('service_tier', 'must be a text', 'Leave it out.');
 }
+
+/** Tools that the client runs, or that cost nothing but tokens. */
+const ownTools =
+  /^(?:function|custom|mcp|local_shell|shell|apply_patch|computer.*|bash_.*|text_editor_.*|memory_.*|web_fetch_.*|functionDeclarations|function_declarations|urlContext|url_context|codeExecution|code_execution)$/;
+
+/** Whether the provider may do something for the answer that is paid by the piece: a search, an image, a container. */
+export function usesPaidTools({ tools, web_search_options: search }: Fields): boolean {
+  if (search !== undefined && search !== null) return true;
+  return (
+    Array.isArray(tools) && tools.filter(isRecord).some((tool) => !namesOf(tool).every((name) => ownTools.test(name)))
+  );
+}
+
+/** OpenAI and Anthropic name the kind of a tool, or mean a function; Google's are members by their kind. */
+function namesOf(tool: Readonly<Record<string, unknown>>): readonly string[] {
+  if (typeof tool['type'] === 'string') return [tool['type']];
+  const isFunction = 'name' in tool || 'toolSpec' in tool || 'parameter_definitions' in tool;
+  return isFunction ? [] : Object.keys(tool);
+}

@@ -13,7 +13,7 @@ import { Relay } from '../proxy/relay.ts';
 import { usageOf } from '../proxy/reported-usage.ts';
 import type { RawRequest } from '../proxy/upstream.ts';
 import { type Fields, readFields } from './asked.ts';
-import { refuseBeyondPrice, tierIn } from './beyond-price.ts';
+import { refuseBeyondPrice, tierIn, usesPaidTools } from './beyond-price.ts';
 import type { ModelUse } from './dialects.ts';
 import { PassedAnswer } from './passed-answer.ts';
 import { upstreamHeaders } from './passed-headers.ts';
@@ -87,6 +87,7 @@ export class PassedCallSteps {
     this.#isCounted =
       dialect !== undefined &&
       fields !== undefined &&
+      !usesPaidTools(fields) &&
       dialect.counted.test(path) &&
       !dialect.hidesUsage?.(path, fields);
     exchange.asked = {

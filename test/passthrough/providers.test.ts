@@ -150,6 +150,9 @@ describe('a path', () => {
 });
 
 describe('what a key may do', () => {
+  const post = (path: string, key: string, body: object, headers: Record<string, string> = {}) =>
+    world.gateway.request('POST', path, { key, body, headers });
+
   test('holds for the model in body and path, and for calls that show none', async () => {
     world.upstream.json({ usage: { prompt_tokens: 1, completion_tokens: 1 } });
     const key = await world.aKey('--models', 'gpt-4o-mini,gemini/*');
@@ -204,21 +207,28 @@ describe('what a key may do', () => {
     const key = await world.aKey('--max-budget', '0.0005');
     const small = await world.gateway.request('POST', chatPath, { key, body: { ...chat(), max_tokens: 10 } });
     assert.equal(small.status, 200, small.text);
+    const tools = [{ type: 'function', function: { name: 'f' } }];
+    assert.equal((await post(chatPath, key, { ...chat(), max_tokens: 10, tools })).status, 200);
     const large = await world.gateway.request('POST', chatPath, { key, body: chat() });
     assert.equal(large.body.error.type, 'budget_exceeded');
     const unknown = await world.gateway.request('POST', chatPath, { key, body: chat('home-made') });
     assert.equal(unknown.body.error.type, 'unpriced_call');
     assert.equal((await world.gateway.request('GET', '/openai/v1/models', { key })).status, 200);
-    assert.equal(world.upstream.received.length, soFar + 2);
+    assert.equal(world.upstream.received.length, soFar + 3);
   });
 
-  const post = (path: string, key: string, body: object, headers: Record<string, string> = {}) =>
-    world.gateway.request('POST', path, { key, body, headers });
   const gemini = '/gemini/v1beta/models/gemini-2.5-pro';
   const turn = { model: 'claude-sonnet-4-20250514', max_tokens: 10, messages: [] };
 
   for (const [what, path, body] of [
     ['a stream that does not tell what it used', chatPath, { ...chat(), stream: true }],
+    ['a search', '/openai/v1/responses', { model: 'gpt-4o-mini', input: 'x', tools: [{ type: 'web_search' }] }],
+    [
+      'a search by Anthropic',
+      '/anthropic/v1/messages',
+      { ...turn, tools: [{ type: 'web_search_20250305', name: 's' }] },
+    ],
+    ['a search by Google', `${gemini}:generateContent`, { tools: [{ googleSearch: {} }] }],
     ['training', '/openai/v1/fine_tuning/jobs', { model: 'gpt-4o-mini', training_file: 'f' }],
     ['a sound that is paid by the second', '/openai/v1/audio/transcriptions', { model: 'whisper-1' }],
     ['a batch', `${gemini}:batchGenerateContent`, {}],
