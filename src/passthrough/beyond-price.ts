@@ -2,6 +2,7 @@ import { GatewayError } from '../kernel/errors.ts';
 import { isRecord } from '../kernel/record.ts';
 import { refuseDearer } from '../proxy/endpoints/messages.ts';
 import type { Fields } from './asked.ts';
+import type { Dialect } from './dialects.ts';
 import type { DialectName } from './usage-readers.ts';
 
 /** What is asked of a provider whose calls are booked by what its answers report. */
@@ -74,8 +75,8 @@ export function tierIn(fields: Fields): string | undefined {
 const ownTools =
   /^(?:function|custom|mcp|local_shell|shell|apply_patch|computer.*|bash_.*|text_editor_.*|memory_.*|web_fetch_.*|functionDeclarations|function_declarations|urlContext|url_context|codeExecution|code_execution)$/;
 
-/** Whether the provider may do something for the answer that is paid by the piece: a search, an image, a container. */
-export function usesPaidTools({ tools, web_search_options: search }: Fields): boolean {
+/** The provider may do something for the answer that is paid by the piece: a search, an image, a container. */
+function usesPaidTools({ tools, web_search_options: search }: Fields): boolean {
   if (search !== undefined && search !== null) return true;
   return (
     Array.isArray(tools) && tools.filter(isRecord).some((tool) => !namesOf(tool).every((name) => ownTools.test(name)))
@@ -87,4 +88,14 @@ function namesOf(tool: Readonly<Record<string, unknown>>): readonly string[] {
   if (typeof tool['type'] === 'string') return [tool['type']];
   const isFunction = 'name' in tool || 'toolSpec' in tool || 'parameter_definitions' in tool;
   return isFunction ? [] : Object.keys(tool);
+}
+
+export const setPrice = 'An operator gives it one: a pass-through endpoint of this path with cost_per_request.';
+
+/** What to do about a call whose answer will not say what it cost; undefined where it will. */
+export function hintOfUncounted(dialect: Dialect, path: string, fields: Fields | undefined): string | undefined {
+  if (fields === undefined) return 'Send the body as JSON, or as a plain form.';
+  if (dialect.hidesUsage?.(path, fields)) return 'Ask for its usage: "stream_options": {"include_usage": true}.';
+  if (usesPaidTools(fields)) return 'Leave out the tools of the provider’s own that are paid by the piece.';
+  return dialect.counted.test(path) ? undefined : setPrice;
 }

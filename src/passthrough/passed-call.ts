@@ -13,7 +13,7 @@ import { Relay } from '../proxy/relay.ts';
 import { usageOf } from '../proxy/reported-usage.ts';
 import type { RawRequest } from '../proxy/upstream.ts';
 import { type Fields, readFields } from './asked.ts';
-import { refuseBeyondPrice, tierIn, usesPaidTools } from './beyond-price.ts';
+import { hintOfUncounted, refuseBeyondPrice, setPrice, tierIn } from './beyond-price.ts';
 import type { ModelUse } from './dialects.ts';
 import { PassedAnswer } from './passed-answer.ts';
 import { upstreamHeaders } from './passed-headers.ts';
@@ -39,8 +39,8 @@ export class PassedCallSteps {
   readonly #rest: string;
   #use = nothing;
   #isFree = true;
-  /** Whether its answer is known to say what it cost. */
-  #isCounted = false;
+  /** What to do where its answer will not say what it cost. */
+  #hint: string | undefined = setPrice;
   #request: RawRequest | undefined;
   #answer: PassedAnswer | undefined;
 
@@ -84,12 +84,7 @@ export class PassedCallSteps {
       const query = this.#isFree ? '' : queryIn(request.url);
       refuseBeyondPrice({ usage: dialect.usage, path, fields: fields ?? {}, query });
     }
-    this.#isCounted =
-      dialect !== undefined &&
-      fields !== undefined &&
-      !usesPaidTools(fields) &&
-      dialect.counted.test(path) &&
-      !dialect.hidesUsage?.(path, fields);
+    if (dialect) this.#hint = hintOfUncounted(dialect, path, fields);
     exchange.asked = {
       ...exchange.asked,
       fields: fields ?? {},
@@ -149,7 +144,7 @@ export class PassedCallSteps {
   #refuseUnpriced({ charge, target: { deployment, upstreamModel }, handler }: Exchange): void {
     const budget = charge.budgets.find(({ max }) => max !== null);
     if (!budget || isPricedByRequest(deployment)) return;
-    if (this.#isCounted && this.#deps.isPriced(deployment, upstreamModel)) return;
+    if (this.#hint === undefined && this.#deps.isPriced(deployment, upstreamModel)) return;
     const what = upstreamModel === '' ? handler.path : `${upstreamModel} of ${this.#target.name}`;
     throw new GatewayError(
       'forbidden',
@@ -157,7 +152,7 @@ export class PassedCallSteps {
       `No price is known for ${what}, and the budget of ${budget.entity} ${budget.label} applies`,
       {
         param: 'cost_per_request',
-        hint: 'An operator gives it one: a pass-through endpoint of this path with cost_per_request.',
+        hint: this.#hint ?? setPrice,
       },
     );
   }
