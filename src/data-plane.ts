@@ -145,7 +145,9 @@ export async function createDataPlane(parts: DataPlaneParts) {
   const passThrough = new PassThroughRoutes({
     variable: (name) => settings.providerVariables[name],
     decide: (principal, call) => requirePassed(principal, call, settings.modelAccessStatus),
-    isPriced: (deployment, model) => metering.gauge.prices.of(deployment, model, now()).source !== 'unpriced',
+    isPriced: (deployment, model) =>
+      metering.gauge.prices.forCall(deployment, model, { at: now(), callType: 'pass_through_endpoint' }).source !==
+      'unpriced',
     keyHeader: settings.keyHeaderName,
   });
   const reloadPassThroughs = oneAtATime(async () => {

@@ -77,6 +77,30 @@ async function rowsOf(alias: string, count: number): Promise<Row[]> {
   return rows;
 }
 
+test('an image is paid by its pixels, however its size is asked for', async () => {
+  await aModel('by-pixel', { input_cost_per_pixel: 1e-9 });
+  upstream.script({ answer: { data: [{ b64_json: 'QUJD' }] } });
+  const key = await aKey({ key_alias: 'by-pixel', models: ['by-pixel'] });
+  const asked: [object, number][] = [
+    [{ size: '2048x1024' }, 2_048 * 1_024],
+    [{ size: 'auto' }, 1_536 * 1_024],
+    [{ size: '2048X2048' }, 4_096 ** 2],
+    [{ size: '4K' }, 4_096 ** 2],
+    [{ width: 2_048, height: 2_048 }, 2_048 ** 2],
+    [{ size: '512x512', width: 2_048 }, 2_048 * 1_024],
+  ];
+  for (const [fields] of asked) {
+    const body = { model: 'by-pixel', prompt: 'a cat', ...fields };
+    const answer = await gateway.request('POST', '/v1/images/generations', { key, body });
+    assert.equal(answer.status, 200, answer.text);
+  }
+  const rows = await rowsOf('by-pixel', asked.length);
+  assert.deepEqual(
+    rows.map(({ spend }) => spend),
+    asked.map(([, pixels]) => String(pixels)),
+  );
+});
+
 for (const [index, kind] of kinds.entries()) {
   describe(kind.name, () => {
     const name = `kind-${index}`;

@@ -79,9 +79,15 @@ const headerValue = z
   .regex(printable, 'must hold values that fit into a header')
   .refine((value) => !ofGateway.test(value), 'must not name a variable of the gateway’s own');
 
-/** A header that a client must never have sent on, whoever lists it. */
-const credential =
-  /^(?:authorization|cookie2?|proxy-.*|x-litellm-.*|.*(?:api[-_]?key|subscription-key|token|secret|password).*)$/i;
+/**
+ * Never a client's to send on, whoever lists them: credentials, what is for the next hop alone, what names clients, and
+ * what makes another request of one (a GET that costs nothing into a POST).
+ */
+const never =
+  /^(?:authorization|cookie2?|host|content-length|transfer-encoding|te|trailer|upgrade|connection|keep-alive|expect|forwarded|via|date|origin|referer|user-agent|accept-encoding|content-encoding|x-real-ip|x-forwarded-.*|x-litellm-.*|x-http-method.*|x-method-override|proxy-.*|sec-.*|cf-.*|.*(?:api[-_]?key|subscription-key|token|secret|password|credential|signature|auth|session|cookie).*)$/i;
+
+/** Whether a header of a client may be sent on at all. */
+export const mayForward = (name: string): boolean => !never.test(name);
 
 export const passThroughFields = {
   path: z
@@ -109,7 +115,7 @@ export const passThroughFields = {
     .union([
       z.boolean(),
       z
-        .array(headerName.refine((name) => !credential.test(name), 'must not name headers that hold credentials'))
+        .array(headerName.refine(mayForward, 'must not name headers that hold credentials or are the gateway’s to set'))
         .max(50),
     ])
     .describe('Headers of the client that are sent on, by name; true for all but credentials'),

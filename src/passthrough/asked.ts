@@ -2,19 +2,22 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { isRecord } from '../kernel/record.ts';
 import { surveyJson } from '../kernel/json-survey.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import { type Part, readMultipart } from '../proxy/endpoints/multipart.ts';
 import type { ProxyLimits } from '../proxy/limits.ts';
 
 export type Fields = Readonly<Record<string, unknown>>;
 
 const none: Fields = {};
+/** Of the texts of a form: what is longer decides nothing. */
+const longestText = 4_096;
 const isJson = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i;
-const boundaryIn = /^multipart\/form-data\s*;.*\bboundary="?([^";\s]{1,70})"?/i;
+const isForm = /^multipart\/form-data\s*;/i;
 
 const invalid = (message: string, hint?: string): GatewayError =>
   new GatewayError('invalid', 'invalid_request_error', message, { hint });
 
 /**
- * The fields of a body, where it is of a kind that has any: a JSON object, or a form, of which only the model is looked for.
+ * The fields of a body, where it is of a kind that has any: a JSON object, or the texts of a form.
  * Undefined where there may be fields that nobody here can see.
  *
  * @throws GatewayError 400 when it could be read in two ways
@@ -23,8 +26,7 @@ export function readFields(bytes: Buffer, headers: IncomingHttpHeaders, limits: 
   if (bytes.length === 0) return none;
   const type = headers['content-type'] ?? '';
   if (isJson.test(type)) return readJson(bytes, limits);
-  const boundary = boundaryIn.exec(type)?.[1];
-  return boundary === undefined ? undefined : readForm(bytes, boundary);
+  return isForm.test(type) ? readForm(bytes, type) : undefined;
 }
 
 function readJson(bytes: Buffer, { bodyDepth, bodyNodes }: ProxyLimits): Fields | undefined {
@@ -63,6 +65,12 @@ const decisive = new Set([
   'inferenceconfig',
   'n',
   'bestof',
+  'servicetier',
+  'streamoptions',
+  'background',
+  'speed',
+  'inferencegeo',
+  'performanceconfig',
 ]);
 const spellings = new Set([
   'model',
@@ -77,26 +85,50 @@ const spellings = new Set([
   'inferenceConfig',
   'modelId',
   'model_id',
+  'service_tier',
+  'serviceTier',
+  'stream_options',
+  'background',
+  'speed',
+  'inference_geo',
+  'performanceConfig',
 ]);
 const fold = (name: string): string => name.normalize('NFKC').toUpperCase().toLowerCase().replaceAll(/[_-]/g, '');
 
 function refuseSpellings(names: readonly string[]): void {
+  const seen = new Set<string>();
   for (const name of names) {
+    const folded = fold(name);
+    if (decisive.has(folded) && seen.has(folded)) throw invalid(`${name} is in the request body in two spellings`);
+    seen.add(folded);
     if (/^litellm_/i.test(name)) {
       throw invalid(`${name} is no field of the upstream`, 'Tags go into the header x-litellm-tags.');
     }
-    if (spellings.has(name) || !decisive.has(fold(name))) continue;
+    if (spellings.has(name) || !decisive.has(folded)) continue;
     throw invalid(`${name} could be read as another field; it has one spelling`);
   }
 }
 
-/** The only field of a form that is read is `model`, and only where exactly one part can be taken for it. */
-function readForm(bytes: Buffer, boundary: string): Fields | undefined {
-  const text = bytes.toString('latin1');
-  const names = text.match(/name\*?\s*=\s*"?model\b/gi);
-  if (names === null) return none;
-  if (names.length > 1) return undefined;
-  const part = /\r\ncontent-disposition:\s*form-data;\s*name="model"\r\n\r\n([^\r\n]{1,256})\r\n--/i.exec(text);
-  if (!part?.[1] || !text.startsWith(`--${boundary}`, part.index + part[0].length - 2)) return undefined;
-  return { model: part[1] };
+/** RFC 2231's ways to write a parameter. Go reads a part's name in them, and few others do. */
+const otherName = /[;\s]name\*/i;
+
+/** Undefined for a form that two readers could read differently, in the names of its parts first of all. */
+function readForm(bytes: Buffer, type: string): Fields | undefined {
+  let parts: readonly Part[];
+  try {
+    parts = readMultipart(bytes, type);
+  } catch {
+    // It goes on as it is: what its upstream makes of it is not known here, which is all that follows from it.
+    return undefined;
+  }
+  const names = parts.map(({ name }) => name);
+  const once = names.filter((name) => !name.endsWith(']'));
+  const isPlain = parts.every(({ name, filename }) => {
+    const [first = ''] = name.split('[');
+    return !decisive.has(fold(first)) || (first === name && filename === undefined);
+  });
+  if (!isPlain || new Set(once).size !== once.length || otherName.test(bytes.toString('latin1'))) return undefined;
+  refuseSpellings(names);
+  const texts = parts.filter(({ filename, bytes: text }) => filename === undefined && text.length <= longestText);
+  return Object.fromEntries(texts.map(({ name, bytes: text }) => [name, text.toString()]));
 }

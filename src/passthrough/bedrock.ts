@@ -44,7 +44,6 @@ export function bedrockTarget(variable: Variable): Target {
       'x-amzn-bedrock-accept',
       'x-amzn-bedrock-guardrailidentifier',
       'x-amzn-bedrock-guardrailversion',
-      'x-amzn-bedrock-performanceconfig-latency',
       'x-amzn-bedrock-trace',
     ],
     query: {},

@@ -12,9 +12,9 @@ const hosts: readonly (readonly [host: RegExp, provider: string, dialect: keyof 
   [/^(?:[a-z0-9-]+-)?aiplatform\.googleapis\.com$/, 'vertex_ai', 'vertex'],
   [/^bedrock-(?:agent-)?runtime\.[a-z0-9-]+\.amazonaws\.com$/, 'bedrock', 'bedrock'],
   [/^api\.cohere\.(?:com|ai)$/, 'cohere', 'cohere'],
-  [/^api\.mistral\.ai$/, 'mistral', 'openai'],
-  [/^api\.groq\.com$/, 'groq', 'openai'],
-  [/^api\.together\.(?:xyz|ai)$/, 'together', 'openai'],
+  [/^api\.mistral\.ai$/, 'mistral', 'reporting'],
+  [/^api\.groq\.com$/, 'groq', 'reporting'],
+  [/^api\.together\.(?:xyz|ai)$/, 'together', 'reporting'],
 ];
 
 /** Where an operator's own endpoint leads. A price for each request is what its calls are booked at, whatever they say. */

@@ -16,6 +16,10 @@ export interface Dialect {
   readonly usage: DialectName;
   /** Paths below the provider's base to which a POST costs nothing. */
   readonly free: RegExp;
+  /** Paths below it whose answers report what they cost. */
+  readonly counted: RegExp;
+  /** Whether an answer keeps it to itself all the same. */
+  readonly hidesUsage?: (path: string, fields: Fields) => boolean;
   /** @param path below the provider's base, unescaped @param fields undefined where the body cannot be read */
   read(path: string, fields: Fields | undefined): ModelUse;
 }
@@ -40,11 +44,15 @@ const noOutput = (path: string, most: number | undefined): number | undefined =>
 const openai: Dialect = {
   usage: 'openai',
   free: /^\/(?:openai\/)?(?:v1\/)?(?:files|uploads|moderations)(?:\/|$)|\/(?:cancel|tokenize|detokenize)$/,
+  counted:
+    /\/(?:completions|responses|responses\/compact|embeddings|rerank|images\/(?:generations|edits|variations)|audio\/(?:transcriptions|translations))$/,
+  hidesUsage: (path, { stream, stream_options: options }) =>
+    path.endsWith('completions') && stream === true && memberOf(options, 'include_usage') !== true,
   read: (path, fields = {}) => {
     const prompts =
       Array.isArray(fields['prompt']) && typeof fields['prompt'][0] !== 'number' ? fields['prompt'].length : 1;
     return {
-      model: text(/\/deployments\/([^/]+)\//.exec(path)?.[1]) ?? text(fields['model']),
+      model: text(/\/deployments\/([^/]+)\//i.exec(path)?.[1]) ?? text(fields['model']),
       maxCompletionTokens: noOutput(
         path,
         largest(fields['max_completion_tokens'], fields['max_tokens'], fields['max_output_tokens']),
@@ -55,9 +63,13 @@ const openai: Dialect = {
   },
 };
 
+/** Of those who report it in every stream, asked or not. */
+const reporting: Dialect = { ...openai, hidesUsage: () => false };
+
 const anthropic: Dialect = {
   usage: 'anthropic',
   free: /\/count_tokens$|\/files(?:\/|$)|\/cancel$/,
+  counted: /\/messages$/,
   read: (_, fields = {}) => ({
     model: text(fields['model']),
     maxCompletionTokens: count(fields['max_tokens']),
@@ -70,12 +82,14 @@ const anthropic: Dialect = {
 const gemini: Dialect = {
   usage: 'gemini',
   free: /:countTokens$|^\/upload\//,
+  counted: /:(?:generateContent|streamGenerateContent|embedContent|batchEmbedContents)$/,
   read: (path, fields = {}) => {
     const config = fields['generationConfig'] ?? fields['generation_config'];
     return {
       model:
         text(/\/(?:models|tunedModels)\/([^/:]+)(?::|$)/.exec(path)?.[1]) ??
-        text(fields['model'])?.replace(/^models\//, ''),
+        // What a verb stands behind is what is called, whatever the body says.
+        (/:\w+$/.test(path) ? undefined : text(fields['model'])?.replace(/^models\//, '')),
       maxCompletionTokens: noOutput(
         path,
         largest(memberOf(config, 'maxOutputTokens'), memberOf(config, 'max_output_tokens')),
@@ -91,10 +105,14 @@ const vertex: Dialect = {
   ...gemini,
   usage: 'vertex',
   free: /:countTokens$|\/count-tokens:rawPredict$/,
+  counted:
+    /:(?:generateContent|streamGenerateContent|embedContent|predict|rawPredict|streamRawPredict)$|\/chat\/completions$/,
   read: (path, fields = {}) => {
     const use = gemini.read(path, fields);
+    const isOfNoModel = /\/endpoints\/(?!openapi\/)/.test(path);
     return {
       ...use,
+      model: isOfNoModel ? undefined : use.model,
       maxCompletionTokens: use.maxCompletionTokens ?? largest(fields['max_tokens'], fields['max_completion_tokens']),
     };
   },
@@ -104,6 +122,7 @@ const vertex: Dialect = {
 const bedrock: Dialect = {
   usage: 'bedrock',
   free: /\/count-tokens$/,
+  counted: /^\/model\/[^/]+\/(?:converse|converse-stream|invoke|invoke-with-response-stream)$/,
   read: (path, fields = {}) => ({
     model: text(/^\/model\/([^/]+)\/[\w-]+$/.exec(path)?.[1]),
     maxCompletionTokens: largest(
@@ -122,6 +141,7 @@ const bedrock: Dialect = {
 const cohere: Dialect = {
   usage: 'cohere',
   free: /\/(?:tokenize|detokenize|check-api-key)$/,
+  counted: /\/(?:chat|generate|embed|rerank)$/,
   read: (path, fields = {}) => ({
     model: text(fields['model']),
     maxCompletionTokens: noOutput(path, count(fields['max_tokens'])),
@@ -130,4 +150,4 @@ const cohere: Dialect = {
   }),
 };
 
-export const dialects = { openai, anthropic, gemini, vertex, bedrock, cohere } as const;
+export const dialects = { openai, reporting, anthropic, gemini, vertex, bedrock, cohere } as const;

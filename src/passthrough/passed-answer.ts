@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Usage } from '../metering/usage.ts';
 import { costHeaders } from '../proxy/headers.ts';
-import { refuseCredential } from '../proxy/failures.ts';
+import { HeldBack } from '../proxy/held-back.ts';
 import type { Exchange } from '../proxy/exchange.ts';
 import type { Intake } from '../proxy/relay.ts';
 import { clientHeaders } from './passed-headers.ts';
@@ -28,6 +28,7 @@ export class PassedAnswer implements Intake {
   readonly #headers: IncomingHttpHeaders;
   readonly #scanner: UsageScanner | undefined;
   readonly #maxTokens: number;
+  readonly #heldBack: HeldBack;
   /** What is kept back; undefined where the answer goes on at once. */
   readonly #kept: Buffer[] | undefined;
   #length = 0;
@@ -42,6 +43,7 @@ export class PassedAnswer implements Intake {
     this.#status = status;
     this.#headers = headers;
     this.#maxTokens = maxTokens ?? Number.POSITIVE_INFINITY;
+    this.#heldBack = new HeldBack(exchange.target.deployment.apiKey);
     const isAccepted = status >= 200 && status <= 299;
     if (usage && isAccepted) this.#scanner = new UsageScanner(usage, headers['content-type']);
     const announced = Number(headers['content-length'] ?? Number.NaN);
@@ -69,12 +71,12 @@ export class PassedAnswer implements Intake {
 
   data(chunk: Buffer): void {
     this.#length += chunk.length;
-    refuseCredential(chunk, this.#exchange.target.deployment.apiKey);
+    const bytes = this.#heldBack.take(chunk);
     this.#scanner?.push(chunk);
     const usage = this.#scanner?.usage;
     if (usage) this.#note(usage);
-    if (!this.#kept) this.#pass(chunk);
-    else if (this.#length <= mostKept) this.#kept.push(chunk);
+    if (!this.#kept) this.#pass(bytes);
+    else if (this.#length <= mostKept) this.#kept.push(bytes);
   }
 
   end(): void {
@@ -83,13 +85,14 @@ export class PassedAnswer implements Intake {
 
   finish(): void {
     const exchange = this.#exchange;
-    if (!this.#kept) return exchange.end();
+    const rest = this.#heldBack.rest();
+    if (!this.#kept) return exchange.end(rest);
     const headers = [...this.#passed(), ...exchange.headers(), ...costHeaders(exchange.settlement)];
     if (this.#status === 204 || this.#status === 304 || exchange.request.method === 'HEAD') {
       exchange.response.writeHead(this.#status, headers);
       return exchange.end();
     }
-    return exchange.answer(this.#status, headers, Buffer.concat(this.#kept));
+    return exchange.answer(this.#status, headers, Buffer.concat([...this.#kept, rest]));
   }
 
   #note(usage: Usage): void {
@@ -105,7 +108,7 @@ export class PassedAnswer implements Intake {
 
   #pass(bytes: Buffer): void {
     const { response, upstream, relay } = this.#exchange;
-    if (response.destroyed || response.write(bytes) || !relay || relay.isPaused) return;
+    if (bytes.length === 0 || response.destroyed || response.write(bytes) || !relay || relay.isPaused) return;
     relay.isPaused = true;
     upstream?.pause();
     this.#exchange.limitStall();

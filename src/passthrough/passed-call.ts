@@ -13,6 +13,7 @@ import { Relay } from '../proxy/relay.ts';
 import { usageOf } from '../proxy/reported-usage.ts';
 import type { RawRequest } from '../proxy/upstream.ts';
 import { type Fields, readFields } from './asked.ts';
+import { hintOfUncounted, refuseBeyondPrice, setPrice, tierIn } from './beyond-price.ts';
 import type { ModelUse } from './dialects.ts';
 import { PassedAnswer } from './passed-answer.ts';
 import { upstreamHeaders } from './passed-headers.ts';
@@ -38,6 +39,8 @@ export class PassedCallSteps {
   readonly #rest: string;
   #use = nothing;
   #isFree = true;
+  /** What to do where its answer will not say what it cost. */
+  #hint: string | undefined = setPrice;
   #request: RawRequest | undefined;
   #answer: PassedAnswer | undefined;
 
@@ -77,6 +80,11 @@ export class PassedCallSteps {
     const path = unescaped(this.#target.shownBase + this.#rest);
     if (dialect) this.#use = dialect.read(path, fields);
     this.#isFree = readingMethods.has(request.method ?? '') || (dialect?.free.test(path) ?? false);
+    if (dialect && !this.#hasOwnPrice) {
+      const query = this.#isFree ? '' : queryIn(request.url);
+      refuseBeyondPrice({ usage: dialect.usage, path, fields: fields ?? {}, query });
+    }
+    if (dialect) this.#hint = hintOfUncounted(dialect, path, fields);
     exchange.asked = {
       ...exchange.asked,
       fields: fields ?? {},
@@ -84,6 +92,7 @@ export class PassedCallSteps {
       stream: this.#use.stream,
       maxCompletionTokens: this.#isFree ? 0 : this.#use.maxCompletionTokens,
       answers: this.#use.answers,
+      serviceTier: this.#isFree || this.#hasOwnPrice ? undefined : tierIn(fields ?? {}),
       endUser: endUserOf(fields),
     };
   }
@@ -98,11 +107,10 @@ export class PassedCallSteps {
   #requestFor({ request, body, context: { limits } }: Exchange, secret: string): RawRequest {
     const { headers: own, forwards, query, timeoutMs = limits.firstByteMs } = this.#target;
     const { origin, path } = this.#target.baseFor(this.#rest);
-    const { url = '', method } = request;
-    const mark = url.indexOf('?');
+    const { url, method } = request;
     return {
       origin,
-      path: pathBelow(path, this.#rest) + queryOf(mark === -1 ? '' : url.slice(mark + 1), query),
+      path: pathBelow(path, this.#rest) + queryOf(queryIn(url), query),
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- no route is registered for another
       method: method as RawRequest['method'],
       headers: upstreamHeaders(request.headers, { own, forwards, secret }),
@@ -135,7 +143,8 @@ export class PassedCallSteps {
   /** A budget that a call could pass by, because nobody knows what it costs, would be none. */
   #refuseUnpriced({ charge, target: { deployment, upstreamModel }, handler }: Exchange): void {
     const budget = charge.budgets.find(({ max }) => max !== null);
-    if (!budget || this.#deps.isPriced(deployment, upstreamModel)) return;
+    if (!budget || isPricedByRequest(deployment)) return;
+    if (this.#hint === undefined && this.#deps.isPriced(deployment, upstreamModel)) return;
     const what = upstreamModel === '' ? handler.path : `${upstreamModel} of ${this.#target.name}`;
     throw new GatewayError(
       'forbidden',
@@ -143,9 +152,14 @@ export class PassedCallSteps {
       `No price is known for ${what}, and the budget of ${budget.entity} ${budget.label} applies`,
       {
         param: 'cost_per_request',
-        hint: 'An operator gives it one: a pass-through endpoint of this path with cost_per_request.',
+        hint: this.#hint ?? setPrice,
       },
     );
+  }
+
+  /** The operator's for each request, which holds whatever is asked for. */
+  get #hasOwnPrice(): boolean {
+    return isPricedByRequest(this.#target.deployment);
   }
 
   #reserve(exchange: Exchange): Promise<void> | undefined {
@@ -185,6 +199,7 @@ export class PassedCallSteps {
         promptTokens: exchange.promptTokens,
         maxCompletionTokens: asked.maxCompletionTokens,
         answers: asked.answers,
+        serviceTier: asked.serviceTier,
         endUser: exchange.customer,
       }),
     );
@@ -229,6 +244,13 @@ export class PassedCallSteps {
       firstByteAt: exchange.relay?.firstByteAt,
     });
   }
+}
+
+const isPricedByRequest = ({ params }: Deployment): boolean => params['input_cost_per_request'] !== undefined;
+
+function queryIn(url = ''): string {
+  const mark = url.indexOf('?');
+  return mark === -1 ? '' : url.slice(mark + 1);
 }
 
 /** A tunnel could carry anything, unmetered. `h2c` is left alone: clients offer it with every request, and go on without. */

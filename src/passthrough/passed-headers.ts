@@ -1,13 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { mayForward } from '../kernel/pass-through.ts';
 
 const printable = /^[\t\u0020-\u007e\u0080-\u00ff]{0,4096}$/;
 
 /** What describes a body, and reaches every upstream. */
 const ofBodies = ['content-type', 'accept', 'accept-language'];
-
-/** Never a client's to send on, whoever lists them: credentials, what is for the next hop alone, and what names clients. */
-const never =
-  /^(?:authorization|cookie2?|host|content-length|transfer-encoding|te|trailer|upgrade|connection|keep-alive|expect|forwarded|via|date|origin|referer|user-agent|accept-encoding|content-encoding|x-real-ip|x-forwarded-.*|x-litellm-.*|proxy-.*|sec-.*|cf-.*|.*(?:api[-_]?key|subscription-key|token|secret|password|credential|signature|auth|session|cookie).*)$/;
 
 export interface Forwarding {
   /** Names in lower case; `all` is whatever is no credential and not for the next hop alone. */
@@ -26,14 +23,11 @@ export function upstreamHeaders(client: IncomingHttpHeaders, { forwards, own, se
   for (const name of new Set([...ofBodies, ...names])) {
     const value = client[name];
     if (typeof value !== 'string' || taken.has(name) || value.includes(secret) || !printable.test(value)) continue;
-    if (!ofBodies.includes(name) && never.test(name)) continue;
+    if (!ofBodies.includes(name) && !mayForward(name)) continue;
     list.push(name, value);
   }
   return list;
 }
-
-/** Whether a header may be sent on at all; what an operator lists is checked by it. */
-export const mayForward = (name: string): boolean => /^[a-z0-9-]{1,64}$/.test(name) && !never.test(name);
 
 /** Headers of an upstream that reach the client as they are. No cookie, no server, nothing for the next hop, no redirect. */
 const back =

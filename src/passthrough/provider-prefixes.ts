@@ -80,6 +80,7 @@ export const providerPrefixes: readonly ProviderPrefix[] = [
   {
     ...openaiLike,
     name: 'mistral',
+    dialect: 'reporting',
     catalogue: 'mistral',
     baseFrom: ['MISTRAL_API_BASE'],
     base: 'https://api.mistral.ai',
@@ -109,6 +110,7 @@ export const providerPrefixes: readonly ProviderPrefix[] = [
   {
     ...openaiLike,
     name: 'groq',
+    dialect: 'reporting',
     catalogue: 'groq',
     baseFrom: ['GROQ_API_BASE'],
     base: 'https://api.groq.com/openai',
@@ -118,6 +120,7 @@ export const providerPrefixes: readonly ProviderPrefix[] = [
   {
     ...openaiLike,
     name: 'together',
+    dialect: 'reporting',
     catalogue: 'together',
     baseFrom: ['TOGETHERAI_API_BASE', 'TOGETHER_API_BASE'],
     base: 'https://api.together.xyz',

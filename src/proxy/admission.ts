@@ -89,7 +89,8 @@ export const notThere = ({ asked: { response }, endpoint }: Exchange, model: str
 /** Of a request's prompt, guessed high; none of what is free. */
 export function promptTokensOf({ endpoint, asked, body, context }: Exchange): number {
   if (endpoint.isFree) return 0;
-  return asked.promptTokens ?? context.deps.counter.promptTokens(asked.fields, body.length);
+  const inBody = asked.promptTokens ?? context.deps.counter.promptTokens(asked.fields, body.length);
+  return asked.response ? inBody + context.responseLengths.of(asked.response.kept.upstreamId) : inBody;
 }
 
 /** The present attempt as the books have it. */

@@ -55,7 +55,7 @@ function targetFor({ target, wishes: { mockResponse } }: Exchange): Target {
 /** Returns when another attempt is admitted. Throws the failure when there is none. */
 async function goOn(exchange: Exchange, error: GatewayError): Promise<void> {
   const failure = failureOf(error);
-  endLease(exchange, error, exchange.isPretending ? undefined : failure);
+  endLease(exchange, error, exchange.isPretending || isImpatience(exchange, error) ? undefined : failure);
   if (!failure || exchange.stopped || exchange.isAnswering || exchange.response.destroyed) throw error;
   exchange.upstream?.abort();
   (exchange.tried ??= new Set()).add(exchange.target.deployment);
@@ -76,6 +76,10 @@ async function goOn(exchange: Exchange, error: GatewayError): Promise<void> {
   throw error;
 }
 
+/** A client that gives it less time than others would could have any deployment left out for everybody. */
+const isImpatience = ({ wishes, context }: Exchange, { kind }: GatewayError): boolean =>
+  kind === 'upstreamTimeout' && (wishes.timeoutMs ?? Number.POSITIVE_INFINITY) < context.limits.firstByteMs;
+
 /** @param failure undefined where the deployment is not to blame */
 function endLease({ id, lease, target, context }: Exchange, error: GatewayError, failure: Failure | undefined): void {
   if (!failure) lease?.release();
@@ -92,6 +96,9 @@ function endLease({ id, lease, target, context }: Exchange, error: GatewayError,
   }
 }
 
+/** A call that waits keeps its place, its body and what was reserved for it. LiteLLM waits no longer either. */
+const longestWaitMs = 60_000;
+
 /** What is tried next: milliseconds to wait for it, or undefined when there is nothing. */
 function next(exchange: Exchange, failure: Failure): number | undefined {
   const { routed, lease, context } = exchange;
@@ -104,7 +111,7 @@ function next(exchange: Exchange, failure: Failure): number | undefined {
     exchange.lease?.release();
     exchange.lease = undefined;
     const waitMs = course.waitMs(failure, router.random);
-    const leftMs = limits.totalMs - (performance.now() - exchange.startedMs);
+    const leftMs = Math.min(longestWaitMs, limits.totalMs - (performance.now() - exchange.startedMs));
     if (meanings[failure.kind].retry === 'anywhere' && waitMs < leftMs) return retryAfter(course, waitMs);
   }
   return takeFallback(exchange, failure) ? 0 : undefined;

@@ -7,6 +7,7 @@ import type { Call, CallStart } from '../metering/call.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { Provider } from './providers/provider.ts';
 import type { Places } from './places.ts';
+import type { ResponseLengths } from './response-lengths.ts';
 import type { ResponseIds } from './response-ids.ts';
 import type { DeploymentTable } from './routing.ts';
 import type { Deployment } from '../models/deployment.ts';
@@ -89,4 +90,5 @@ export interface ProxyContext {
   readonly forms: Places;
   /** For streams that are read on without a client. */
   readonly usageWaits: Places;
+  readonly responseLengths: ResponseLengths;
 }

@@ -128,6 +128,8 @@ export class Exchange {
   stopped: GatewayError | undefined;
   /** Told once when that happens, by whoever is waiting. */
   onStop: ((reason: GatewayError) => void) | undefined;
+  /** What the upstream calls the response that it made. */
+  responseId: string | undefined;
   /** The service tier the upstream says it used. */
   serviceTier: string | undefined;
   /** Whether the operator has been told of a usage that cannot be so. */
@@ -207,6 +209,7 @@ export class Exchange {
     this.upstream = undefined;
     this.usage = undefined;
     this.serviceTier = undefined;
+    this.responseId = undefined;
     this.hasDoubts = false;
   }
 
@@ -226,10 +229,11 @@ export class Exchange {
     if (!rename) return undefined;
     const { response } = asked;
     const deploymentId = target.deployment.id;
-    const nameFor = (upstreamId: string): string =>
-      upstreamId === response?.kept.upstreamId
-        ? response.id
-        : context.deps.responseIds.seal({ model, deploymentId, upstreamId }, principal);
+    const nameFor = (upstreamId: string): string => {
+      if (upstreamId === response?.kept.upstreamId) return response.id;
+      this.responseId = upstreamId;
+      return context.deps.responseIds.seal({ model, deploymentId, upstreamId }, principal);
+    };
     return (json) => rename(json, nameFor);
   }
 

@@ -49,6 +49,8 @@ function retryAfterOf(headers: Readonly<Record<string, string>>): number | undef
   if (exact >= 0) return exact;
   const given = headers['retry-after'];
   if (given === undefined) return undefined;
-  const ms = /^\d+(?:\.\d+)?$/.test(given) ? Number(given) * 1_000 : Date.parse(given) - Date.now();
+  // Or a date, with the name of its day. Date.parse would read one in `-5` too.
+  const isDate = /^[a-z]{3}/i.test(given);
+  const ms = isDate ? Date.parse(given) - Date.now() : Number(given) * 1_000;
   return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }

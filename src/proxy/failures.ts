@@ -98,7 +98,7 @@ function errorFrom(error: unknown, { status, apiKey, headers }: Refusal): Gatewa
   if (status === 401 || status === 403) {
     return new GatewayError('upstream', 'upstream_auth_error', upstreamSays('refused the gateway’s credentials', text));
   }
-  if (status < 400) return new UnfitStatus(status);
+  if (status < 400 || status > 599) return new UnfitStatus(status);
   const { type, param, code } = said;
   const made = new GatewayError(
     kindFor(status),

@@ -60,7 +60,8 @@ const everyday = new Set([
 /**
  * Fields by which LiteLLM lets a client choose the upstream, its credentials, its price or a made-up answer; without
  * case and separators, so that `apiBase` and `api-base` are meant too. Nothing here would act on them, but an upstream
- * that is a gateway itself might: CVE-2024-6587 sent the provider's key to the `api_base` of a caller's choice.
+ * that is a gateway itself might: CVE-2024-6587 sent the provider's key to the `api_base` of a caller's choice, and
+ * OpenRouter calls one of the `models`, or that of a `preset`, when the model itself fails.
  */
 const refused = new Set([
   'apibase',
@@ -91,7 +92,9 @@ const refused = new Set([
   'inputcostpertoken',
   'modelinfo',
   'modellist',
+  'models',
   'organization',
+  'preset',
   'outputcostpersecond',
   'outputcostpertoken',
   'providerspecificheader',

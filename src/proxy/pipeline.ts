@@ -125,7 +125,10 @@ async function settleWhenCounted(exchange: Exchange, tokens: Promise<number>): P
 function settleAs(exchange: Exchange, completionTokens: number): void {
   const usage = usageOf(exchange, completionTokens);
   exchange.settle({ status: 'success', httpStatus: 200, usage, firstByteAt: exchange.relay?.firstByteAt });
-  exchange.lease?.release(usage ? usage.promptTokens + usage.completionTokens : 0);
+  const tokens = usage ? usage.promptTokens + usage.completionTokens : 0;
+  exchange.lease?.release(tokens);
+  const { responseId, context } = exchange;
+  if (responseId !== undefined && tokens > 0) context.responseLengths.note(responseId, tokens);
 }
 
 export function finish(exchange: Exchange): void {

@@ -22,6 +22,7 @@ import { authenticate, modelCall, run } from './pipeline.ts';
 import { Pipelines } from './pipelines.ts';
 import { Places } from './places.ts';
 import type { Step } from './pipeline.ts';
+import { ResponseLengths } from './response-lengths.ts';
 import { createProviders } from './providers/providers.ts';
 import { countTokens as countText } from './token-counter.ts';
 import { egressWithin, Transport } from './upstream.ts';
@@ -178,6 +179,7 @@ export function createProxy(deps: ProxyDeps) {
     calls: new Places(limits.inFlight),
     forms: new Places(limits.forms),
     usageWaits: new Places(limits.usageWaits),
+    responseLengths: new ResponseLengths(),
     get isDraining() {
       return isDraining;
     },

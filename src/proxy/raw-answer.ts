@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { isRecord } from '../kernel/record.ts';
 import type { Exchange } from './exchange.ts';
-import { invalidAnswer, refuseCredential } from './failures.ts';
+import { invalidAnswer } from './failures.ts';
+import { HeldBack } from './held-back.ts';
 import { passOn } from './pass-on.ts';
 import { noteUsage } from './plain-answer.ts';
 import type { Intake } from './relay.ts';
@@ -19,6 +20,7 @@ export class RawAnswer implements Intake {
   readonly #headers: IncomingHttpHeaders;
   readonly #type: string;
   readonly #isTaken: boolean;
+  readonly #heldBack: HeldBack;
   /** Kept back until the call is settled: with it the client knows that the answer is whole. */
   #last: Buffer | undefined;
   #tail = Buffer.alloc(0);
@@ -29,6 +31,7 @@ export class RawAnswer implements Intake {
     this.#headers = headers;
     this.#type = headers['content-type'] ?? 'application/octet-stream';
     this.#isTaken = takenTypes.test(this.#type);
+    this.#heldBack = new HeldBack(exchange.target.deployment.apiKey);
   }
 
   get isOver(): boolean {
@@ -51,13 +54,16 @@ export class RawAnswer implements Intake {
 
   data(chunk: Buffer): void {
     if (!this.#isTaken) throw invalidAnswer('is of a kind that is not passed on');
-    refuseCredential(chunk, this.#exchange.target.deployment.apiKey);
+    const bytes = this.#heldBack.take(chunk);
     if (isEvents.test(this.#type)) this.#tail = Buffer.concat([this.#tail, chunk]).subarray(-tailBytes);
+    if (bytes.length === 0) return;
     if (this.#last) this.#pass(this.#last);
-    this.#last = chunk;
+    this.#last = bytes;
   }
 
   end(): void {
+    const rest = this.#heldBack.rest();
+    if (rest.length > 0) this.#last = Buffer.concat([this.#last ?? rest.subarray(0, 0), rest]);
     if (!this.#isTaken || !this.#last) throw invalidAnswer('is empty');
     this.#isWhole = true;
     const usage = usageIn(this.#tail.toString());

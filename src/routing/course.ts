@@ -42,9 +42,9 @@ export class Course {
    * How long the same deployment is left alone: what its upstream asks for, else half a second, twice as long each time,
    * and a quarter of it left to chance, so that those who failed together do not come back together.
    */
-  waitMs({ retryAfterMs }: Failure, random: () => number): number {
+  waitMs({ retryAfterMs = 0 }: Failure, random: () => number): number {
     const backOffMs = Math.min(8_000, 500 * 2 ** Math.max(0, this.#retries - 1)) * (1 - random() / 4);
-    return Math.max(retryAfterMs ?? backOffMs, this.#settings.retryAfterMs);
+    return Math.max(retryAfterMs > 0 ? retryAfterMs : backOffMs, this.#settings.retryAfterMs);
   }
 
   /** The model to try after this one has failed for good. @param names under which settings may speak of it */

@@ -95,6 +95,7 @@ describe('an endpoint of the operator’s own', () => {
       'passthrough create /x ftp://example.com',
       'passthrough create /x http://user:password@example.com',
       `passthrough create /x ${target.url} --forward-headers authorization`,
+      `passthrough create /x ${target.url} --forward-headers x-http-method-override`,
       `passthrough create /from-file ${target.url}`,
     ]) {
       assert.notEqual((await world.gateway.gatewayctl(line)).exit, 0, line);

@@ -150,6 +150,9 @@ describe('a path', () => {
 });
 
 describe('what a key may do', () => {
+  const post = (path: string, key: string, body: object, headers: Record<string, string> = {}) =>
+    world.gateway.request('POST', path, { key, body, headers });
+
   test('holds for the model in body and path, and for calls that show none', async () => {
     world.upstream.json({ usage: { prompt_tokens: 1, completion_tokens: 1 } });
     const key = await world.aKey('--models', 'gpt-4o-mini,gemini/*');
@@ -204,12 +207,93 @@ describe('what a key may do', () => {
     const key = await world.aKey('--max-budget', '0.0005');
     const small = await world.gateway.request('POST', chatPath, { key, body: { ...chat(), max_tokens: 10 } });
     assert.equal(small.status, 200, small.text);
+    const tools = [{ type: 'function', function: { name: 'f' } }];
+    assert.equal((await post(chatPath, key, { ...chat(), max_tokens: 10, tools })).status, 200);
     const large = await world.gateway.request('POST', chatPath, { key, body: chat() });
     assert.equal(large.body.error.type, 'budget_exceeded');
     const unknown = await world.gateway.request('POST', chatPath, { key, body: chat('home-made') });
     assert.equal(unknown.body.error.type, 'unpriced_call');
     assert.equal((await world.gateway.request('GET', '/openai/v1/models', { key })).status, 200);
-    assert.equal(world.upstream.received.length, soFar + 2);
+    assert.equal(world.upstream.received.length, soFar + 3);
+  });
+
+  const gemini = '/gemini/v1beta/models/gemini-2.5-pro';
+  const turn = { model: 'claude-sonnet-4-20250514', max_tokens: 10, messages: [] };
+
+  for (const [what, path, body] of [
+    ['a stream that does not tell what it used', chatPath, { ...chat(), stream: true }],
+    ['a search', '/openai/v1/responses', { model: 'gpt-4o-mini', input: 'x', tools: [{ type: 'web_search' }] }],
+    [
+      'a search by Anthropic',
+      '/anthropic/v1/messages',
+      { ...turn, tools: [{ type: 'web_search_20250305', name: 's' }] },
+    ],
+    ['a search by Google', `${gemini}:generateContent`, { tools: [{ googleSearch: {} }] }],
+    ['training', '/openai/v1/fine_tuning/jobs', { model: 'gpt-4o-mini', training_file: 'f' }],
+    ['a sound that is paid by the second', '/openai/v1/audio/transcriptions', { model: 'whisper-1' }],
+    ['a batch', `${gemini}:batchGenerateContent`, {}],
+    [
+      'a cache that is paid by the hour',
+      '/gemini/v1beta/cachedContents',
+      { model: 'models/gemini-2.5-pro', ttl: '9s' },
+    ],
+    ['a batch of messages', '/anthropic/v1/messages/batches', { ...turn, requests: [] }],
+  ] as const) {
+    test(`does not have ${what} where a budget applies: nobody would know its cost`, async () => {
+      const soFar = world.upstream.received.length;
+      const refused = await post(path, await world.aKey('--max-budget', '10'), body);
+      assert.equal(refused.body?.error?.type, 'unpriced_call', refused.text);
+      assert.equal(world.upstream.received.length, soFar);
+    });
+  }
+
+  for (const [what, path, body] of [
+    ['an answer that is made when nobody looks', '/openai/v1/responses', { model: 'gpt-4o-mini', background: true }],
+    ['a tier that is dearer', chatPath, { ...chat(), service_tier: 'priority' }],
+    ['a tier that is dearer, in another spelling', chatPath, { ...chat(), serviceTier: 'priority' }],
+    ['a speed that is dearer', '/anthropic/v1/messages', { ...turn, speed: 'fast' }],
+    ['a place that is dearer', '/anthropic/v1/messages', { ...turn, inference_geo: 'us' }],
+    ['a latency that is dearer', '/bedrock/model/m/converse', { performanceConfig: { latency: 'optimized' } }],
+    ['an answer without its usage', `${gemini}:generateContent?fields=candidates`, {}],
+    ['an answer in a form that is not read', `${gemini}:generateContent?%24alt=proto`, {}],
+    ['an answer as a script', `${gemini}:generateContent?alt=json&callback=f`, {}],
+    ['a credential of the provider’s own', '/openai/v1/realtime/client_secrets', { session: {} }],
+    ['another credential of that kind', '/openai/v1/realtime/sessions', { model: 'gpt-4o-realtime-preview' }],
+    ['one of Google’s', '/gemini/v1alpha/auth_tokens', {}],
+  ] as const) {
+    test(`does not get ${what}`, async () => {
+      const soFar = world.upstream.received.length;
+      const refused = await post(path, await world.aKey(), body);
+      assert.equal(refused.status, 400, refused.text);
+      assert.equal(world.upstream.received.length, soFar);
+    });
+  }
+
+  test('holds for the model that the upstream will read, and not for another that is shown', async () => {
+    world.upstream.json({});
+    const soFar = world.upstream.received.length;
+    const key = await world.aKey('--models', 'gpt-4o-mini');
+    for (const path of [
+      '/azure/OpenAI/Deployments/gpt-4o/chat/completions',
+      '/vertex_ai/v1/projects/acme/locations/us-central1/endpoints/77:rawPredict',
+      '/gemini/v1beta/dynamic/77:generateContent',
+    ]) {
+      assert.equal((await post(path, key, chat())).status, 403, path);
+    }
+    for (const name of [
+      "name=x; name*=utf-8''model",
+      'name="mode\\l"',
+      'name*0=mo; name*1=del',
+      'name="model"; filename=""',
+    ]) {
+      const part = (disposition: string, value: string) =>
+        `--b\r\nContent-Disposition: form-data; ${disposition}\r\n\r\n${value}\r\n`;
+      const body = `${part(name, 'whisper-1')}${part('name="model"', 'gpt-4o-mini')}--b--\r\n`;
+      const headers = { authorization: `Bearer ${key}`, 'content-type': 'multipart/form-data; boundary=b' };
+      const sent = await send('/openai/v1/audio/transcriptions', { method: 'POST', headers, body }).answer;
+      assert.ok(sent.status === 400 || sent.status === 403, `${name}: ${sent.status} ${sent.text}`);
+    }
+    assert.equal(world.upstream.received.length, soFar);
   });
 
   test('ends within a second of its being blocked, by whichever way', async () => {
@@ -256,6 +340,20 @@ describe('an answer', () => {
     world.upstream.reply = (_, answer) => answer.writeHead(302, { location: 'http://127.0.0.1:1/' }).end();
     const { status } = await send('/openai/v1/x', { headers: { authorization: `Bearer ${key}` } }).answer;
     assert.equal(status, 302);
+  });
+
+  test('never holds the operator’s credential, nor a part of it where it comes in two', async () => {
+    const secret = secretOf('openai');
+    world.upstream.reply = (_, response) => {
+      response.writeHead(200, { 'content-type': 'text/plain' });
+      response.write(`hi ${secret.slice(0, 20)}`);
+      setTimeout(() => response.end(secret.slice(20)), 50);
+    };
+    const headers = { authorization: `Bearer ${await world.aKey()}` };
+    const got = await send('/openai/v1/files/f/content', { headers }).answer;
+    assert.deepEqual([got.text, got.isWhole], ['hi ', false]);
+    world.upstream.reply = (_, response) => response.end(`hi ${secret.slice(0, 20)}`);
+    assert.equal((await send('/openai/v1/files/f/content', { headers }).answer).text, `hi ${secret.slice(0, 20)}`);
   });
 
   test('that reports nothing is booked at an estimate, of the request and of what was written', async () => {

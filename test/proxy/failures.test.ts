@@ -105,6 +105,12 @@ const table: {
     error: { type: 'upstream_error' },
   },
   {
+    what: 'a status that is none is not passed on',
+    script: { status: 799, answer: '{}' },
+    status: 502,
+    error: { type: 'upstream_invalid_response' },
+  },
+  {
     what: 'a redirect is not followed',
     script: { status: 302, headers: { location: 'http://127.0.0.1:1/' }, answer: '' },
     status: 502,

@@ -60,7 +60,12 @@ test('a form goes upstream with another model, and each file byte for byte', asy
 describe('a form is refused, and nothing of it goes upstream', () => {
   const refused: [title: string, body: Buffer, message: RegExp, type?: string][] = [
     ['that names two models', aForm([model, [named('model'), 'gpt-5'], aFile()]), /model is in the form twice/],
-    ['whose model is a file', aForm([[`${named('model')}; filename="x"`, 'gpt-4o'], aFile()]), /model is required/],
+    ['whose model is a file', aForm([[`${named('model')}; filename="x"`, 'gpt-4o'], aFile()]), /model must be a text/],
+    [
+      'with a text that some servers take for none',
+      aForm([model, [`${named('n')}; filename=""`, '9'], aFile()]),
+      /n must be/,
+    ],
     ['that says model as a list', aForm([model, [named('model[]'), 'gpt-5'], aFile()]), /model\[\] could be read as/],
     ['that says Model', aForm([model, [named('Model'), 'gpt-5'], aFile()]), /Model could be read as another/],
     ['that sets the upstream', aForm([model, [named('api_base'), 'http://x'], aFile()]), /api_base cannot be set/],
@@ -128,6 +133,16 @@ describe('a form is refused, and nothing of it goes upstream', () => {
       assert.equal(upstream.requests.length, 0);
     });
   }
+
+  test('no sooner or later because of its blanks', async () => {
+    const blanks = ' '.repeat(3_900);
+    const used = process.cpuUsage();
+    for (const header of [`${named('a[]')}\r\nx-more: x${blanks}x`, `${named('a[]')}; b=${blanks}; c=d`]) {
+      await send(gateway, aForm([model, ...Array.from({ length: 97 }, () => [header, ''] as const)]));
+    }
+    // They took 2 s each, in which nobody else was served.
+    assert.ok(process.cpuUsage(used).user < 1_500_000);
+  });
 
   test('that is no form, or larger than forms may be', async () => {
     await using narrow = await Gateway.start({ limits: { formBytes: 20_000, bodyBytes: 1_000 } });

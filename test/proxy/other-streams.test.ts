@@ -151,3 +151,21 @@ test('a stream of a message that is drained by a shutdown ends with an error in 
   );
   hold.resolve();
 });
+
+test('a response that continues a long one is reserved, and booked when its client leaves, with all that it reads', async () => {
+  const long = aResponse({ usage: { input_tokens: 90_000, output_tokens: 1_000, total_tokens: 91_000 } });
+  await using site = await startSite('openai', { answer: long });
+  const { gateway, upstream } = site;
+  const path = '/v1/responses';
+  const { json } = await gateway.send({ model, input: 'A long story' }, { path });
+  upstream.script({ firstByteMs: 60_000 });
+  const waiting = gateway
+    .open({ model, input: 'More', previous_response_id: json['id'] }, { path })
+    .catch(() => undefined);
+  await until('it is there', () => upstream.requests.length === 2);
+  gateway.hangUp();
+  await waiting;
+  await until('the call is settled', () => gateway.bookings[1]?.outcomes.length === 1);
+  assert.ok((gateway.bookings[1]?.start.promptTokens ?? 0) > 91_000);
+  assert.ok((gateway.bookings[1]?.outcomes[0]?.usage?.promptTokens ?? 0) > 91_000);
+});

@@ -9,6 +9,7 @@ const refusedFields = [
   'user_config', 'litellm_params', 'litellm_credential_name', 'extra_body', 'extra_headers', 'model_list', 'model_info',
   'endpoint', 'custom_host', 'host', 'proxy', 'aws_access_key_id', 'vertex_credentials', 'azure_ad_token',
   'input_cost_per_token', 'output_cost_per_token', 'mock_response', 'mock_testing_fallbacks', 'use_in_pass_through',
+  'models', 'preset',
 ]; // prettier-ignore
 
 test('a client cannot choose the upstream, its credentials, its price or a made-up answer', async () => {

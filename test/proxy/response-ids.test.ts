@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { renameResponse } from '../../src/proxy/endpoints/response-names.ts';
 import { readResponseId, ResponseIds } from '../../src/proxy/response-ids.ts';
 import { aPrincipal } from './gateway.ts';
 
@@ -55,4 +56,14 @@ test('a name with any character changed, added or taken away is nobody’s', () 
     assert.equal(ids.isOwn(odd, owner), false, odd.slice(0, 20));
     assert.equal(readResponseId(odd), undefined, odd.slice(0, 20));
   }
+});
+
+test('the response in an event is renamed, and none that is hidden deeper, however deep that is', () => {
+  const nested = (depth: number) =>
+    Buffer.from(`${'{"response":'.repeat(depth)}{"object":"response","id":"x"}${'}'.repeat(depth)}`);
+  const rename = (depth: number) => renameResponse(nested(depth), () => 'ours').toString();
+  assert.equal(rename(1), '{"response":{"object":"response","id":"ours"}}');
+  const used = process.cpuUsage();
+  assert.equal(rename(50_000), nested(50_000).toString());
+  assert.ok(process.cpuUsage(used).user < 2_000_000);
 });

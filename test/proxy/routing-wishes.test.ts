@@ -112,6 +112,16 @@ describe('a client says', () => {
       assert.ok(performance.now() - began < 3_000);
     }
   });
+
+  test('that it cannot wait, which is nothing a deployment is left out for', async () => {
+    await using world = await aGateway({ routing: { allowedFails: 0 } });
+    const { gateway, good } = world;
+    let calls = 0;
+    good.script(() => (++calls === 1 ? { firstByteMs: 60_000 } : {}));
+    const call = { ...hello, model: 'mini' };
+    assert.equal((await gateway.send(call, { headers: { 'x-litellm-timeout': '0.05' } })).status, 504);
+    assert.equal((await gateway.send(call)).status, 200);
+  });
 });
 
 describe('the switches for tests', () => {

@@ -132,6 +132,27 @@ describe('a call that an upstream fails', () => {
     assert.equal(gateway.outcome.status, 'failure');
   });
 
+  test('is not waited for longer than a minute, though a call may take ten: its place is for others', async () => {
+    await using upstream = await startUpstream(failing(429, {}, { 'retry-after': '61' }));
+    await using gateway = await Gateway.start({ deployments: [at('only', upstream)], routing: { retries: 2 } });
+    const { status, headers } = await gateway.send(hello);
+    assert.deepEqual([status, headers['retry-after'], upstream.requests.length], [429, '61', 1]);
+  });
+
+  for (const [what, retryAfter] of [
+    ['at once', '0'],
+    ['in the past', 'Wed, 21 Oct 2015 07:28:00 GMT'],
+    ['never, or so it seems', '-5'],
+  ] as const) {
+    test(`is left alone for a moment by an upstream that says ${what}`, async () => {
+      await using upstream = await startUpstream(failing(503, {}, { 'retry-after': retryAfter }));
+      await using gateway = await Gateway.start({ deployments: [at('only', upstream)], routing: { retries: 1 } });
+      const began = performance.now();
+      const { status } = await gateway.send(hello);
+      assert.deepEqual([status, upstream.requests.length, performance.now() - began >= 370], [503, 2, true]);
+    });
+  }
+
   test('is given up at once when its client leaves while it waits', async () => {
     await using upstream = await startUpstream(failing(503, {}, { 'retry-after': '20' }));
     await using gateway = await Gateway.start({ deployments: [at('only', upstream)], routing: { retries: 2 } });

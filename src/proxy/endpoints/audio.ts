@@ -62,7 +62,7 @@ const soundTokensPerSecond = 10;
 const textTokensPerSecond = 5;
 
 function readRecording(source: RequestSource): FormRequest {
-  const form = readForm(source);
+  const form = readForm(source, /^file$/);
   const [file, another] = form.files.filter(({ name }) => name === 'file');
   if (!file || another) throw invalid('file must be one file', 'file');
   const seconds = secondsAtMost(file.bytes);

@@ -18,13 +18,19 @@ export interface Form {
   readonly files: readonly Part[];
 }
 
-/** @throws GatewayError 400 when it is no form, says something twice, or names what is the operator's to set */
-export function readForm({ bytes, headers }: RequestSource): Form {
+/**
+ * @param fileNames of parts that may be files. One that is a file here may be a text to its upstream: Go takes a part with
+ *   `filename=""` for one
+ * @throws GatewayError 400 when it is no form, says something twice, or names what is the operator's to set
+ */
+export function readForm({ bytes, headers }: RequestSource, fileNames: RegExp): Form {
   const parts = readMultipart(bytes, headers['content-type']);
   refuseFormOverrides(parts.map(({ name }) => name));
   const fields = new Map<string, string | string[]>();
   for (const part of parts) if (part.filename === undefined) addText(fields, part);
-  return { parts, fields: Object.fromEntries(fields), files: parts.filter(({ filename }) => filename !== undefined) };
+  const files = parts.filter(({ filename }) => filename !== undefined);
+  for (const { name } of files) if (!fileNames.test(name)) throw invalid(`${name} must be a text, and no file`, name);
+  return { parts, fields: Object.fromEntries(fields), files };
 }
 
 function addText(fields: Map<string, string | string[]>, { name, bytes }: Part): void {

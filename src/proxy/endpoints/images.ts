@@ -26,7 +26,7 @@ export const imageEdits: Endpoint = {
   callType: 'image_edit',
   path: '/images/edits',
   takesForm: true,
-  read: (source) => readImageForm(source, ['image', 'image[]']),
+  read: (source) => readImageForm(source, /^image(?:\[\d*\])?$/),
 };
 
 /** Variations of an image (https://platform.openai.com/docs/api-reference/images/createVariation). */
@@ -34,7 +34,7 @@ export const imageVariations: Endpoint = {
   ...imageEdits,
   callType: 'image_variation',
   path: '/images/variations',
-  read: (source) => readImageForm(source, ['image']),
+  read: (source) => readImageForm(source, /^image$/),
 };
 
 function readGeneration(source: RequestSource): JsonRequest {
@@ -54,9 +54,9 @@ function readGeneration(source: RequestSource): JsonRequest {
 /** What an image that is looked at costs at most, in tokens: gpt-image-1 with `input_fidelity: high`. */
 const tokensOfSource = 6_500;
 
-function readImageForm(source: RequestSource, names: readonly string[]): FormRequest {
-  const form = readForm(source);
-  const images = form.files.filter(({ name }) => names.includes(name)).length;
+function readImageForm(source: RequestSource, names: RegExp): FormRequest {
+  const form = readForm(source, /^(?:image|mask)(?:\[\d*\])?$/);
+  const images = form.files.filter(({ name }) => names.test(name)).length;
   if (images === 0) throw invalid('image must be a file', 'image');
   const answers = countIn(form, 'n') ?? 1;
   return new FormRequest(form, source.parameter, {
@@ -81,10 +81,23 @@ const tokensOfOne = ({ quality }: Fields): number => tokensByQuality.get(quality
 /** Where the size is left to the upstream, it is no larger. */
 const largestOfItsOwn = 1_536 * 1_024;
 
-const unitsOf = ({ size }: Fields, images: number): Units => ({
-  images,
-  pixels: images * (pixelsOf(size) ?? largestOfItsOwn),
-});
+/** Nor than this where it is asked for in a way that cannot be read here, such as `4K`. */
+const longestSide = 4_096;
+
+const unitsOf = (fields: Fields, images: number): Units => ({ images, pixels: images * mostPixels(fields) });
+
+/** Servers that take two sides beside the size, or instead of it, heed either. */
+function mostPixels({ size, width, height }: Fields): number {
+  const isLeft = size === undefined || size === null || size === 'auto';
+  const named = isLeft ? 0 : (pixelsOf(size) ?? longestSide ** 2);
+  const hasSides = (width ?? height) != null;
+  return Math.max(named, hasSides ? sideOf(width) * sideOf(height) : 0) || largestOfItsOwn;
+}
+
+function sideOf(given: unknown): number {
+  const side = given === undefined || given === null || given === '' ? 1_024 : Number(given);
+  return side > 0 ? side : longestSide;
+}
 
 function pixelsOf(size: unknown): number | undefined {
   const [, width, height] = /^(\d{1,5})x(\d{1,5})$/.exec(typeof size === 'string' ? size : '') ?? [];

@@ -61,7 +61,7 @@ function readCountTokens(source: RequestSource): JsonRequest {
 }
 
 /** What raises the price of every token by a factor that no price list here knows: it would be served below what it costs. */
-function refuseDearer(fields: Readonly<Record<string, unknown>>): void {
+export function refuseDearer(fields: Readonly<Record<string, unknown>>): void {
   const usual: Readonly<Record<string, string>> = { speed: 'standard', inference_geo: 'global' };
   for (const [name, value] of Object.entries(usual)) {
     const given = fields[name];

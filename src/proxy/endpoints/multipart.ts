@@ -15,7 +15,8 @@ const mostHeaderBytes = 4_096;
 
 const boundaryOf =
   /^multipart\/form-data\s*;(?:.*;)?\s*boundary=(?:"([\w'()+,./:=? -]{1,70})"|([\w'()+,./:=?-]{1,70}))\s*(?:;|$)/i;
-const disposition = /^form-data\s*((?:;\s*[\w*-]+\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s";]*)\s*)*)$/i;
+// Blanks have one place each to be matched in: where they had two, a header of 4 kB took 25 ms.
+const disposition = /^form-data((?:\s*;\s*[\w*-]+\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s";]+))*)\s*$/i;
 const parameter = /;\s*([\w*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s";]*))/g;
 const partName = /^[\w.-]{1,64}(?:\[[\w.-]{0,64}\])*$/;
 const mediaType = /^[\w.+-]{1,64}\/[\w.+-]{1,64}(?:\s*;\s*[\w-]+=(?:[\w.+-]+|"[\w.+ -]*"))*$/;
@@ -82,9 +83,9 @@ function readPart(part: Buffer): Part {
 function readHeaders(text: string): ReadonlyMap<string, string> {
   const headers = new Map<string, string>();
   for (const line of text.split('\r\n')) {
-    const [, name = '', value = ''] = /^([\w-]+):[ \t]*([^\r\n\0]*?)[ \t]*$/.exec(line) ?? [];
+    const [, name = '', value = ''] = /^([\w-]+):([^\r\n\0]*)$/.exec(line) ?? [];
     if (!name || headers.has(name.toLowerCase())) throw malformed('has a part with a header that cannot be read');
-    headers.set(name.toLowerCase(), value);
+    headers.set(name.toLowerCase(), value.trim());
   }
   return headers;
 }

@@ -10,6 +10,11 @@ const named = new Set(['object', 'id', 'previous_response_id', 'response']);
  * @param nameFor the client's name for an upstream's
  */
 export function renameResponse(json: Buffer, nameFor: (upstreamId: string) => string): Buffer {
+  return renamed(json, nameFor, true);
+}
+
+/** @param mayHoldOne of an event: a response in a response in a response would be gone through as often as it is deep */
+function renamed(json: Buffer, nameFor: (upstreamId: string) => string, mayHoldOne: boolean): Buffer {
   const survey = surveyJson(json, named);
   const valueOf = (name: string): unknown => {
     const range = survey.values.get(name);
@@ -23,6 +28,8 @@ export function renameResponse(json: Buffer, nameFor: (upstreamId: string) => st
     if (typeof upstreamId === 'string') members.push([name, JSON.stringify(nameFor(upstreamId))]);
   }
   const inside = survey.values.get('response');
-  if (inside && !isResponse) members.push(['response', renameResponse(json.subarray(...inside), nameFor).toString()]);
+  if (inside && !isResponse && mayHoldOne) {
+    members.push(['response', renamed(json.subarray(...inside), nameFor, false).toString()]);
+  }
   return members.length === 0 ? json : spliceJson(json, survey, members);
 }
