@@ -28,6 +28,7 @@ import { loadDeployments } from './models/model.queries.ts';
 import { noTokens, openTokens } from './open-tokens.ts';
 import { loadPassThroughs, loadProviderCredentials } from './passthroughs/passthrough.queries.ts';
 import { PassThroughRoutes } from './passthrough/routes.ts';
+import { openResponseCache } from './response-cache/open.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { ResponseIds } from './proxy/response-ids.ts';
 import { DeploymentTable } from './proxy/routing.ts';
@@ -153,7 +154,9 @@ export async function createDataPlane(parts: DataPlaneParts) {
     for (const problem of [...problems, ...kept.problems]) log('warn', `Left out ${problem}`);
     passThrough.replace([...endpoints, ...settings.passThroughs], kept.credentials);
   });
-  const kept = { cache, payers, reload, reloadPassThroughs, metering, deployments };
+  const { responseCache: cached } = settings;
+  const responseCache = cached && opened.use(await openResponseCache(cached, { log, secret: parts.sharedSecret }));
+  const kept = { responseCache, cache, payers, reload, reloadPassThroughs, metering, deployments };
   const follow = follower(parts, kept);
   const listener = listen(parts, { ...kept, follow, outage });
   await Promise.all([reload(), reloadPassThroughs()]);
@@ -168,7 +171,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
   const authenticate = async (request: IncomingMessage, path: string) =>
     actorOf(await authenticator.authenticate(request, { mayBeStale: false }), path);
   const ownPlaces = new OwnPlaces();
-  for (const url of [database.url, settings.redisUrl]) if (url !== undefined) ownPlaces.addUrl(url);
+  for (const url of [database.url, settings.redisUrl, settings.responseCache?.redisUrl]) if (url !== undefined) ownPlaces.addUrl(url);
   const proxy = opened.use(
     createProxy({
       ownPlaces,
@@ -186,6 +189,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       now,
       log,
       version,
+      responseCache,
       responseIds: new ResponseIds(parts.sharedSecret, parts.otherSecrets),
       counter: { promptTokens: estimatePromptTokens, completionTokens: countCompletion },
       limits: {
@@ -212,6 +216,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     ownPlaces,
     proxy,
     explainer,
+    responseCache,
     tokenTest: tokens?.test ?? noTokens,
     /** What this daemon has changed itself. */
     follow: (change: Change) => {

@@ -4,6 +4,7 @@ import type { Settings } from './config/load.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { requireKnownOperations } from './known-operations.ts';
 import { configuredDeployments } from './serve.ts';
+import type { AskedCache } from './response-cache/cache.service.ts';
 import type { TokenTest } from './jwt/token-test.ts';
 import type { Explainer } from './explain/explainer.ts';
 
@@ -39,6 +40,17 @@ export const lazyTokenTest = (surroundings: Surroundings): Pick<TokenTest, 'test
     return await tokens.test.test(question);
   },
 });
+
+/** The cache beside no daemon: whether its Redis answers can be asked. That in the memory of daemons is there with them. */
+export const lazyResponseCache = ({ responseCache }: Settings): AskedCache | undefined =>
+  responseCache && {
+    settings: responseCache,
+    ping: async () => {
+      const { openResponseCache } = await import('./response-cache/open.ts');
+      await using cache = await openResponseCache(responseCache, { log: () => undefined, secret: '' });
+      await cache.ping();
+    },
+  };
 
 const now = () => new Date();
 

@@ -68,6 +68,8 @@ export interface CallOutcome {
   /** A short text without secrets and without content. */
   readonly error?: string | undefined;
   readonly firstByteAt?: Date | undefined;
+  /** Whether no upstream was asked, because the answer was there: it costs nothing. */
+  readonly isCached?: boolean | undefined;
   /** Whether the client's call goes on with another attempt: that one is the request which the limits count. */
   readonly goesOn?: boolean | undefined;
 }

@@ -38,6 +38,7 @@ export const spendColumns = {
   spend: 'bigint',
   price_source: 'text',
   attempts: 'integer',
+  cache_hit: 'boolean',
 } as const;
 
 /** Names are indexed, and an index entry of PostgreSQL has at most 2,700 bytes: a longer one would block the whole batch. */
@@ -129,6 +130,6 @@ export function finishRow({ at, outcome, usage = nothing, cost, priceSource }: B
     `"prompt_tokens":${usage.promptTokens},"completion_tokens":${usage.completionTokens},` +
     `"cache_read_tokens":${usage.cacheReadTokens},"cache_write_tokens":${usage.cacheWriteTokens},` +
     `"reasoning_tokens":${usage.reasoningTokens},"usage_estimated":${usage.estimated},` +
-    `"spend":${cost},"price_source":"${priceSource}"}`
+    `"cache_hit":${outcome.isCached === true},"spend":${cost},"price_source":"${priceSource}"}`
   );
 }

@@ -7,6 +7,7 @@ import type { Call, CallStart } from '../metering/call.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { Provider } from './providers/provider.ts';
 import type { Places } from './places.ts';
+import type { ResponseCache } from '../response-cache/response-cache.ts';
 import type { ResponseIds } from './response-ids.ts';
 import type { DeploymentTable } from './routing.ts';
 import type { Deployment } from '../models/deployment.ts';
@@ -42,6 +43,8 @@ export interface ProxyDeps {
   /** Of gatewayctl; goes into `x-litellm-version` and the user agent. */
   readonly version?: string;
   readonly counter: TokenCounter;
+  /** Without one nothing is answered twice from one answer. */
+  readonly responseCache?: ResponseCache | undefined;
   readonly responseIds: Pick<ResponseIds, 'seal' | 'isOwn'>;
   /** Routes that come behind those of the proxy itself. */
   readonly further?: FurtherRoutes | undefined;

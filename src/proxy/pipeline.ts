@@ -4,6 +4,7 @@ import { attempt, restate, takeFallback } from './attempt.ts';
 import type { Exchange } from './exchange.ts';
 import { readBody } from './read-body.ts';
 import { usageOf } from './reported-usage.ts';
+import { recall, recalledInstead, replay, keepAnswer, settleRecalled } from './recall.ts';
 import { readWishes } from './wishes.ts';
 
 export { authenticate };
@@ -25,9 +26,10 @@ export const modelCall: readonly Step[] = [
   decideAll,
   route,
   reserve,
-  attempt,
-  settle,
-  finish,
+  recall,
+  recalledInstead(attempt),
+  recalledInstead(settle, settleRecalled),
+  recalledInstead(finish, replay),
 ];
 
 /** Takes the steps one after the other. A promise is awaited only where there is one, which saves 1 µs at each of the others. */
@@ -130,4 +132,5 @@ function settleAs(exchange: Exchange, completionTokens: number): void {
 
 export function finish(exchange: Exchange): void {
   exchange.relay?.finish();
+  keepAnswer(exchange);
 }

@@ -81,6 +81,7 @@ export class PlainAnswer implements Intake {
       ],
       this.#body,
     );
+    exchange.recall?.keep(this.#type, this.#body);
   }
 
   completionTokens(): number | Promise<number> {

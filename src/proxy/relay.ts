@@ -72,6 +72,7 @@ export class Relay implements Receiver {
     this.firstByteAt = this.#exchange.context.deps.now();
     this.answer = status >= 200 && status <= 299 ? 'accepted' : 'refused';
     if (this.answer === 'accepted') this.#exchange.lease?.answered();
+    if (status !== 200) this.#exchange.recall?.stop();
     this.#intake = this.#intakeFor(this.#exchange, status, headers);
   }
 

@@ -34,6 +34,8 @@ export interface ModelRequest {
   readonly method?: 'GET' | 'DELETE' | 'POST';
   /** At the upstream, with a query, where that is not the endpoint's. */
   readonly path?: `/${string}`;
+  /** Of the files that it has, where it may have any. */
+  readonly filesDigest?: () => Buffer;
   /** Of the body that goes upstream. */
   readonly contentType: string;
   /**
