@@ -171,7 +171,8 @@ export async function createDataPlane(parts: DataPlaneParts) {
   const authenticate = async (request: IncomingMessage, path: string) =>
     actorOf(await authenticator.authenticate(request, { mayBeStale: false }), path);
   const ownPlaces = new OwnPlaces();
-  for (const url of [database.url, settings.redisUrl, settings.responseCache?.redisUrl]) if (url !== undefined) ownPlaces.addUrl(url);
+  for (const url of [database.url, settings.redisUrl, settings.responseCache?.redisUrl])
+    if (url !== undefined) ownPlaces.addUrl(url);
   const proxy = opened.use(
     createProxy({
       ownPlaces,

@@ -126,9 +126,9 @@ export function replay(exchange: Exchange): void {
 /** Behind the answer's end, so that nobody waits for it. */
 export function keepAnswer({ id, recall: kept, usage, course, context }: Exchange): void {
   if (!kept?.whole || course?.attemptedFallbacks) return;
-  const { now, log } = context.deps;
-  const answer = { ...kept.whole, storedAt: now().getTime(), usage };
+  const { deps } = context;
+  const answer = { ...kept.whole, storedAt: deps.now().getTime(), usage };
   kept.cache.set(kept.name, answer, kept.controls.ttlMs).catch((cause: unknown) => {
-    log('warn', 'An answer could not be kept in the response cache', { requestId: id, cause });
+    deps.log('warn', 'An answer could not be kept in the response cache', { requestId: id, cause });
   });
 }

@@ -26,7 +26,14 @@ export interface Wishes {
 const noWishes: Wishes = {};
 
 /** Fields of a body that are the gateway's and go nowhere else. */
-export const wishFields = ['fallbacks', 'num_retries', 'timeout', 'stream_timeout', 'disable_fallbacks', 'cache'] as const;
+export const wishFields = [
+  'fallbacks',
+  'num_retries',
+  'timeout',
+  'stream_timeout',
+  'disable_fallbacks',
+  'cache',
+] as const;
 
 /** LiteLLM's switches for tests, and what each makes of the first attempt. */
 const pretences: Readonly<Record<string, FailureKind>> = {
