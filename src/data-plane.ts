@@ -29,6 +29,7 @@ import { noTokens, openTokens } from './open-tokens.ts';
 import { loadPassThroughs, loadProviderCredentials } from './passthroughs/passthrough.queries.ts';
 import { PassThroughRoutes } from './passthrough/routes.ts';
 import { openResponseCache } from './response-cache/open.ts';
+import { keptObjectsIn } from './proxy/kept-store.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { ResponseIds } from './proxy/response-ids.ts';
 import { DeploymentTable } from './proxy/routing.ts';
@@ -191,6 +192,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       log,
       version,
       responseCache,
+      keptObjects: keptObjectsIn(database.pool),
       responseIds: new ResponseIds(parts.sharedSecret, parts.otherSecrets),
       counter: { promptTokens: estimatePromptTokens, completionTokens: countCompletion },
       limits: {

@@ -22,6 +22,7 @@ import { Migration0019FormerMembers } from './migrations/0019-former-members.ts'
 import { Migration0020PassThroughEndpoints } from './migrations/0020-pass-through-endpoints.ts';
 import { Migration0022Attempts } from './migrations/0022-attempts.ts';
 import { Migration0024CacheHits } from './migrations/0024-cache-hits.ts';
+import { Migration0025KeptObjects } from './migrations/0025-kept-objects.ts';
 import { SCHEMA } from './schema.ts';
 
 type MigrationClass = new (...args: ConstructorParameters<typeof Migration>) => Migration;
@@ -47,6 +48,7 @@ const migrations: readonly { readonly name: string; readonly class: MigrationCla
   { name: '0020-pass-through-endpoints', class: Migration0020PassThroughEndpoints },
   { name: '0022-attempts', class: Migration0022Attempts },
   { name: '0024-cache-hits', class: Migration0024CacheHits },
+  { name: '0025-kept-objects', class: Migration0025KeptObjects },
 ];
 
 export interface MigrationStatus {

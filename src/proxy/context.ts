@@ -7,6 +7,7 @@ import type { Call, CallStart } from '../metering/call.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { Provider } from './providers/provider.ts';
 import type { Places } from './places.ts';
+import type { KeptObjects } from './kept-list.ts';
 import type { ResponseCache } from '../response-cache/response-cache.ts';
 import type { ResponseIds } from './response-ids.ts';
 import type { DeploymentTable } from './routing.ts';
@@ -45,6 +46,8 @@ export interface ProxyDeps {
   readonly counter: TokenCounter;
   /** Without one nothing is answered twice from one answer. */
   readonly responseCache?: ResponseCache | undefined;
+  /** What their owners have at upstreams; without it there is no list. */
+  readonly keptObjects?: KeptObjects | undefined;
   readonly responseIds: Pick<ResponseIds, 'seal' | 'isOwn'>;
   /** Routes that come behind those of the proxy itself. */
   readonly further?: FurtherRoutes | undefined;

@@ -15,6 +15,7 @@ import { allowanceHeaders, callHeaders, courseHeaders, passedHeaders } from './h
 import type { Wishes } from './wishes.ts';
 import type { UpstreamCall } from './providers/provider.ts';
 import type { Relay } from './relay.ts';
+import type { KeptKind } from './response-ids.ts';
 import type { Recall } from './recall.ts';
 import { createRequestId } from './request-id.ts';
 import { type Routed, type Target, targetOf } from './routing.ts';
@@ -229,10 +230,10 @@ export class Exchange {
     if (!rename) return undefined;
     const { response } = asked;
     const deploymentId = target.deployment.id;
-    const nameFor = (upstreamId: string): string =>
+    const nameFor = (upstreamId: string, kind?: KeptKind): string =>
       upstreamId === response?.kept.upstreamId
         ? response.id
-        : context.deps.responseIds.seal({ model, deploymentId, upstreamId }, principal);
+        : context.deps.responseIds.seal({ model, deploymentId, upstreamId }, principal, kind);
     return (json) => rename(json, nameFor);
   }
 

@@ -32,6 +32,8 @@ export interface Intake {
   readonly tokensSoFar: number;
   /** Whether the answer is passed on byte for byte, so that nothing of ours may stand in it. */
   readonly isRaw?: boolean;
+  /** Of an answer in one piece, as the client gets it. */
+  readonly body?: Buffer;
 }
 
 export type IntakeFor = (exchange: Exchange, status: number, headers: IncomingHttpHeaders) => Intake;
@@ -100,6 +102,11 @@ export class Relay implements Receiver {
     }
     if (this.#readingOn) this.#stopReading();
     else this.#end();
+  }
+
+  /** Of an answer in one piece, as the client gets it. */
+  get body(): Buffer | undefined {
+    return this.#intake?.body;
   }
 
   get isRaw(): boolean {
@@ -192,7 +199,9 @@ export class Relay implements Receiver {
 
 function intakeFor(exchange: Exchange, status: number, headers: IncomingHttpHeaders): Intake {
   if (status < 200 || status > 299) return new ErrorAnswer(exchange, status, headers);
-  if (exchange.endpoint.isRaw?.(exchange.asked) && !isJson(headers)) return new RawAnswer(exchange, headers);
+  const { endpoint } = exchange;
+  if (endpoint.isRaw?.(exchange.asked) && (endpoint.rawType !== undefined || !isJson(headers)))
+    return new RawAnswer(exchange, headers);
   if (!exchange.asked.stream || exchange.endpoint.isRaw) return new PlainAnswer(exchange, headers);
   return new StreamAnswer(exchange, headers);
 }
