@@ -29,7 +29,7 @@ import { noTokens, openTokens } from './open-tokens.ts';
 import { loadPassThroughs, loadProviderCredentials } from './passthroughs/passthrough.queries.ts';
 import { PassThroughRoutes } from './passthrough/routes.ts';
 import { openResponseCache } from './response-cache/open.ts';
-import { keptObjectsIn } from './proxy/kept-store.ts';
+import { keptObjectsIn } from './models/kept-object.queries.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { ResponseIds } from './proxy/response-ids.ts';
 import { DeploymentTable } from './proxy/routing.ts';

@@ -128,6 +128,7 @@ export const routeGroups = {
     '/v2/tag/*',
     '/credentials*',
     '/config/pass_through_endpoint*',
+    '/cache/*',
     '/invitation/*',
     '/audit*',
     '/jwt/*',

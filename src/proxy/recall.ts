@@ -6,6 +6,10 @@ import type { Exchange } from './exchange.ts';
 import { costHeaders } from './headers.ts';
 import type { Step } from './pipeline.ts';
 import { streamHeaders } from './stream-answer.ts';
+import { wishFields } from './wishes.ts';
+
+/** Members of a body that say how it is to be answered, or for whose books, and not what. */
+const passedOver: ReadonlySet<string> = new Set([...wishFields, 'metadata', 'tags', 'model']);
 
 const eventStream = 'text/event-stream';
 
@@ -89,7 +93,7 @@ function nameOf(exchange: Exchange, cache: ResponseCache, controls: CacheControl
       controls.namespace ?? '',
       endpoint.path,
       JSON.stringify([model, ids, routedBy, asked.headers ?? []]),
-      canonicalFields(asked.fields),
+      canonicalFields(asked.fields, passedOver),
     ],
     asked.filesDigest?.(),
   );

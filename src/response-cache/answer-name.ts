@@ -1,14 +1,12 @@
 import type { Principal } from '../access/principal.ts';
-import { wishFields } from '../proxy/wishes.ts';
-
-/** Members of a body that say how it is to be answered, or for whose books, and not what. */
-const passedOver: ReadonlySet<string> = new Set([...wishFields, 'metadata', 'tags', 'model']);
 
 /**
- * The members of a body in one order, whatever the order they came in. All of them but those above: an upstream may heed
+ * The members of a body in one order, whatever the order they came in. All of them but a few: an upstream may heed
  * a member that nobody here knows, and a cache that passed it over would give one question's answer to another.
+ *
+ * @param passedOver members that say how the body is to be answered, or for whose books, and not what
  */
-export function canonicalFields(fields: Readonly<Record<string, unknown>>): string {
+export function canonicalFields(fields: Readonly<Record<string, unknown>>, passedOver: ReadonlySet<string>): string {
   return JSON.stringify(
     Object.keys(fields)
       .filter((name) => !passedOver.has(name))

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { SCHEMA } from '../db/schema.ts';
-import type { KeptObjects } from './kept-list.ts';
+import type { KeptObjects } from '../proxy/kept-list.ts';
 
 const table = `${SCHEMA}.kept_objects`;
 
