@@ -111,7 +111,7 @@ function respond(body: Body, response: ServerResponse): object | undefined {
   ];
   events(
     response,
-    list.map((each, sequence_number) => ({ ...each, sequence_number })),
+    list.map((each, sequence_number) => Object.assign(each, { sequence_number })),
     true,
   );
   return undefined;
