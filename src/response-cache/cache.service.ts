@@ -21,23 +21,22 @@ export class CacheService {
 
   /** Says where answers are kept. @throws GatewayError 503 when that does not answer, or nothing is kept */
   async ping(): Promise<'local' | 'redis'> {
-    const cache = this.#require();
+    const cache = this.#cache;
+    if (!cache) throw notCached();
     await cache.ping();
     return cache.settings.type;
   }
 
+  /** Whether answers are cached is each daemon's own to know: beside none of them this is no error. */
   async forget(names: readonly string[] | 'all'): Promise<void> {
-    this.#require();
     await announce(this.#work, { entity: 'response_cache', names });
     for (const id of names === 'all' ? [names] : names) {
       this.#audit.record({ action: 'deleted', object: 'cached_answer', id });
     }
   }
-
-  #require(): AskedCache {
-    if (this.#cache) return this.#cache;
-    throw new GatewayError('unavailable', 'cache_ping_error', 'Answers are not cached', {
-      hint: 'Set litellm_settings.cache: true, and see cache_params.',
-    });
-  }
 }
+
+const notCached = (): GatewayError =>
+  new GatewayError('unavailable', 'cache_ping_error', 'Answers are not cached', {
+    hint: 'Set litellm_settings.cache: true, and see cache_params.',
+  });
