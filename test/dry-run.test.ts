@@ -173,7 +173,7 @@ describe('a rehearsed command', () => {
     const left = operations
       .filter((operation) => operation.cli && !isReading(operation))
       .map(({ command }) => command.join(' '))
-      .filter((command) => !tried.some((line) => line.startsWith(`${command} `)));
+      .filter((command) => !tried.some((line) => `${line} `.startsWith(`${command} `)));
     assert.deepEqual(left, []);
   });
 
