@@ -91,12 +91,12 @@ describe('an endpoint of the operator’s own', () => {
     const key = await world.aKey();
     const made = await world.gateway.gatewayctl(`passthrough create /inside ${target.url} --cost-per-request 0`);
     assert.equal(made.exit, 0, made.err);
-    const before = target.received.length;
+    const heard = target.received.length;
     const call = () => world.gateway.request('POST', '/inside', { key, body: {} });
     await until(async () => (await call()).status !== 404, 1_000);
     const { status, body } = await call();
     assert.deepEqual([status, body.error.type], [502, 'upstream_address_refused']);
-    assert.equal(target.received.length, before);
+    assert.equal(target.received.length, heard);
   });
 
   test('is among the routes that call models, and no other group lets it through', async () => {
