@@ -46,6 +46,7 @@ import { Organization, OrganizationMember } from './organizations/organization.e
 import { OrganizationMemberService } from './organizations/member.service.ts';
 import { OrganizationService } from './organizations/organization.service.ts';
 import { type Caller, perform, type Request, wasMadeMeanwhile } from './perform.ts';
+import { type AskedCache, CacheService } from './response-cache/cache.service.ts';
 import type { SpendReads } from './spend/spend.operations.ts';
 import { activity } from './spend/activity.ts';
 import { spendRows, spendSums } from './spend/spend.queries.ts';
@@ -86,6 +87,7 @@ export interface Services {
   readonly spend: SpendReads;
   readonly explainer: Pick<Explainer, 'explain'>;
   readonly tokenTest: Pick<TokenTest, 'test'>;
+  readonly responseCache: CacheService;
 }
 
 export interface AppOptions {
@@ -110,6 +112,8 @@ export interface AppOptions {
   readonly explainer: Pick<Explainer, 'explain'>;
   /** Says whom tokens stand for. */
   readonly tokenTest: Pick<TokenTest, 'test'>;
+  /** Absent where answers are not cached. */
+  readonly responseCache?: AskedCache | undefined;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
   /** Knows when the database is away: nobody waits for it then. */
@@ -266,6 +270,7 @@ export class App {
       spend: { rows: spendRows, sums: spendSums, activity, tags: tagSums, scope: spendScope, requireSpender },
       explainer,
       tokenTest,
+      responseCache: new CacheService(work, audit, this.#options.responseCache),
     };
   }
 

@@ -29,6 +29,8 @@ import { loadDeployments } from './models/model.queries.ts';
 import { noTokens, openTokens } from './open-tokens.ts';
 import { loadPassThroughs, loadProviderCredentials } from './passthroughs/passthrough.queries.ts';
 import { PassThroughRoutes } from './passthrough/routes.ts';
+import { openResponseCache } from './response-cache/open.ts';
+import { keptObjectsIn } from './models/kept-object.queries.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { ResponseIds } from './proxy/response-ids.ts';
 import { DeploymentTable } from './proxy/routing.ts';
@@ -160,7 +162,9 @@ export async function createDataPlane(parts: DataPlaneParts) {
     for (const problem of [...problems, ...kept.problems]) log('warn', `Left out ${problem}`);
     passThrough.replace([...endpoints, ...settings.passThroughs], kept.credentials);
   });
-  const kept = { cache, payers, reload, reloadPassThroughs, metering, deployments };
+  const { responseCache: cached } = settings;
+  const responseCache = cached && opened.use(await openResponseCache(cached, { log, secret: parts.sharedSecret }));
+  const kept = { responseCache, cache, payers, reload, reloadPassThroughs, metering, deployments };
   const follow = follower(parts, kept);
   const listener = listen(parts, { ...kept, follow, outage });
   await Promise.all([reload(), reloadPassThroughs()]);
@@ -175,7 +179,8 @@ export async function createDataPlane(parts: DataPlaneParts) {
   const authenticate = async (request: IncomingMessage, path: string) =>
     actorOf(await authenticator.authenticate(request, { mayBeStale: false }), path);
   const ownPlaces = new OwnPlaces();
-  for (const url of [database.url, settings.redisUrl]) if (url !== undefined) ownPlaces.addUrl(url);
+  for (const url of [database.url, settings.redisUrl, settings.responseCache?.redisUrl])
+    if (url !== undefined) ownPlaces.addUrl(url);
   const proxy = opened.use(
     createProxy({
       ownPlaces,
@@ -193,6 +198,8 @@ export async function createDataPlane(parts: DataPlaneParts) {
       now,
       log,
       version,
+      responseCache,
+      keptObjects: keptObjectsIn(database.pool),
       responseIds: new ResponseIds(parts.sharedSecret, parts.otherSecrets),
       counter: { promptTokens: estimatePromptTokens, completionTokens: countCompletion },
       translate: translating({ dropParams: settings.dropParams }),
@@ -221,6 +228,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     proxy,
     explainer,
     prices: metering.gauge.prices,
+    responseCache,
     tokenTest: tokens?.test ?? noTokens,
     /** What this daemon has changed itself. */
     follow: (change: Change) => {

@@ -6,7 +6,7 @@ import { loadSettings } from './config/load.ts';
 import { openDatabase } from './database.ts';
 import { runningEmbedded } from './db/embedded.ts';
 import { migrate, requireCurrent } from './db/migrate.ts';
-import { lazyExplainer, lazyPrices, lazyTokenTest } from './lazy-explainer.ts';
+import { lazyExplainer, lazyPrices, lazyResponseCache, lazyTokenTest } from './lazy-explainer.ts';
 import { createVault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
 import type { Runtime } from './runtime.ts';
@@ -53,6 +53,7 @@ export async function openDirect(
     userDefaults: settings.userSettings,
     explainer: lazyExplainer(surroundings),
     tokenTest: lazyTokenTest(surroundings),
+    responseCache: lazyResponseCache(settings),
   });
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
   const kept = opened.move();

@@ -6,6 +6,7 @@ import type { OutageLog } from './db/outage-log.ts';
 import { tokensOf } from './keys/key.queries.ts';
 import type { Metering } from './metering/metering.ts';
 import type { DeploymentTable } from './proxy/routing.ts';
+import type { ResponseCache } from './response-cache/response-cache.ts';
 
 export type Follow = (change: Change) => Promise<void> | void;
 
@@ -17,12 +18,13 @@ export interface Kept {
   readonly reloadPassThroughs: () => Promise<void>;
   readonly metering: Metering;
   readonly deployments: DeploymentTable;
+  readonly responseCache: Pick<ResponseCache, 'delete' | 'clear'> | undefined;
 }
 
 /** Drops what a change makes untrue. */
 export function follower(
   { database, log }: DataPlaneParts,
-  { cache, payers, reload, reloadPassThroughs, metering, deployments }: Kept,
+  { cache, payers, reload, reloadPassThroughs, metering, deployments, responseCache }: Kept,
 ): Follow {
   const failed = (error: unknown): undefined => {
     log('error', 'A change could not be followed', { error });
@@ -32,6 +34,11 @@ export function follower(
     if (change.entity === 'model') return Promise.all([reload(), reloadPassThroughs()]).then(undefined, failed);
     if (change.entity === 'jwt_key_mapping') return cache.invalidateTokens();
     if (change.entity === 'pass_through_endpoint') return reloadPassThroughs().catch(failed);
+    if (change.entity === 'response_cache') {
+      const { names } = change;
+      const forgotten = names === 'all' ? responseCache?.clear() : responseCache?.delete(names);
+      return forgotten?.then(() => undefined, failed);
+    }
     const { entity, id } = change;
     // The change may be one of what it has spent: a reset budget has room from the next call on.
     if (entity !== 'budget') metering.refresh(entity, id);
@@ -46,7 +53,7 @@ export function follower(
 
 /** Whether a daemon that does not hear of it would let somebody in who is no longer. */
 export const takesAway = (change: Change): boolean =>
-  change.entity !== 'model' && !(change.entity === 'key' && change.isNew);
+  change.entity !== 'model' && change.entity !== 'response_cache' && !(change.entity === 'key' && change.isNew);
 
 /** Hears of changes, whoever made them, and says when it cannot. */
 export function listen(

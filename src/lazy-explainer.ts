@@ -4,6 +4,7 @@ import type { Settings } from './config/load.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { requireKnownOperations } from './known-operations.ts';
 import { configuredDeployments } from './serve.ts';
+import type { AskedCache } from './response-cache/cache.service.ts';
 import type { TokenTest } from './jwt/token-test.ts';
 import type { Prices } from './metering/prices.ts';
 import type { Explainer } from './explain/explainer.ts';
@@ -50,6 +51,16 @@ export function lazyPrices(settings: Settings): () => Promise<Prices> {
   };
   return () => (prices ??= load());
 }
+/** The cache beside no daemon: whether its Redis answers can be asked. That in the memory of daemons is there with them. */
+export const lazyResponseCache = ({ responseCache }: Settings): AskedCache | undefined =>
+  responseCache && {
+    settings: responseCache,
+    ping: async () => {
+      const { openResponseCache } = await import('./response-cache/open.ts');
+      await using cache = await openResponseCache(responseCache, { log: () => undefined, secret: '' });
+      await cache.ping();
+    },
+  };
 
 const now = () => new Date();
 

@@ -98,6 +98,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     userDefaults: settings.userSettings,
     explainer: plane.explainer,
     tokenTest: plane.tokenTest,
+    responseCache: plane.responseCache,
     onChange: plane.follow,
     reachability: database.reachability,
   });

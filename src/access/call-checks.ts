@@ -5,10 +5,12 @@ import type { AskedCall } from './decide.ts';
 import { lists, notListed, tokenLacks } from './model-checks.ts';
 
 /** Whether the caller may come this way at all. */
-export const routeCheck: Check<Pick<Asked, 'principal'> & { readonly call: Pick<AskedCall, 'route' | 'path'> }> = {
+export const routeCheck: Check<
+  Pick<Asked, 'principal'> & { readonly call: Pick<AskedCall, 'route' | 'path' | 'alsoRoute'> }
+> = {
   rule: 'key.routes',
-  deny: ({ principal: { allowedRoutes }, call: { route, path } }) =>
-    letsRoute(allowedRoutes, route)
+  deny: ({ principal: { allowedRoutes }, call: { route, path, alsoRoute } }) =>
+    letsRoute(allowedRoutes, route) || (alsoRoute !== undefined && letsRoute(allowedRoutes, alsoRoute))
       ? undefined
       : {
           rule: 'key.routes',
@@ -24,8 +26,8 @@ export const routeCheck: Check<Pick<Asked, 'principal'> & { readonly call: Pick<
 /** Whether the token lets its bearer come this way. */
 export const tokenRouteCheck: typeof routeCheck = {
   rule: 'token.routes',
-  deny: ({ principal: { token }, call: { route, path } }) => {
-    const limit = token && refusing(token.permits, { route });
+  deny: ({ principal: { token }, call: { route, path, alsoRoute } }) => {
+    const limit = token && refusing(token.permits, { route, alsoRoute });
     return (
       limit && {
         rule: 'token.routes',

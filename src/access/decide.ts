@@ -25,6 +25,8 @@ export interface AskedCall {
   /** The path as it was registered, such as `/models/:model`, and as it was called. */
   readonly route: string;
   readonly path: string;
+  /** What stands for it in groups of routes, where it is of an operator's making and in none. */
+  readonly alsoRoute?: string | undefined;
   /** The request's body. */
   readonly fields: Readonly<Record<string, unknown>>;
   /** The customer and the tags it names, its key's tags included. */

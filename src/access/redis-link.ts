@@ -29,18 +29,25 @@ const FIRST_PAUSE_MS = 50;
 /** How long the start of a daemon waits for the first connection: nothing depends on it. */
 const START_MS = 300;
 
+export interface RedisChannel {
+  readonly name: string;
+  /** Whoever may write to Redis may have sent it. */
+  readonly onMessage: (text: string) => void;
+}
+
 export interface RedisLinkOptions {
   readonly url: string;
   readonly log: Log;
-  readonly channel: string;
-  /** Whoever may write to Redis may have sent it. */
-  readonly onMessage: (text: string) => void;
+  /** What is listened to, if anything. */
+  readonly channel?: RedisChannel;
+  /** What becomes of what Redis is used for while it is away. For the log. */
+  readonly meanwhile: string;
   readonly onUp: (client: RedisClient) => void;
   readonly onDown: () => void;
 }
 
 /**
- * Two connections to Redis, one of which listens, and which are up or away together. They are connected and watched here,
+ * A connection to Redis, and another that listens where there is something to listen to; they are up or away together. They are connected and watched here,
  * in nobody's request: while Redis is refused, stands still, is slow or is lost behind a router it is away, and costs
  * nothing. What `@keyv/redis` does by itself is to connect in the request that comes next.
  */
@@ -72,9 +79,10 @@ export class RedisLink {
 
   /** To every daemon that listens, this one included; nobody when Redis is away. */
   publish(text: string): void {
-    if (!this.#isUp) return;
+    const { channel } = this.#options;
+    if (!this.#isUp || !channel) return;
     // PostgreSQL announces the same: what is lost here arrives there.
-    this.#clients[0]?.publish(this.#options.channel, text).catch((cause: unknown) => this.drop(cause));
+    this.#clients[0]?.publish(channel.name, text).catch((cause: unknown) => this.drop(cause));
   }
 
   async #keep(tried: () => void): Promise<void> {
@@ -100,15 +108,15 @@ export class RedisLink {
   }
 
   async #connect(): Promise<void> {
-    const { url, channel, onMessage, onUp, log } = this.#options;
+    const { url, channel, onUp, log } = this.#options;
     const client = clientOf(url);
-    const listening = client.duplicate();
-    this.#clients = [client, listening];
+    const listening = channel && client.duplicate();
+    this.#clients = listening ? [client, listening] : [client];
     const end = this.#end;
     for (const each of this.#clients) each.on('error', (cause) => end.reject(cause));
     const connected = Promise.all(this.#clients.map(async (each) => each.connect()));
     await this.#within(CONNECT_MS, connected);
-    await this.#within(CONNECT_MS, listening.subscribe(channel, onMessage));
+    if (listening) await this.#within(CONNECT_MS, listening.subscribe(channel.name, channel.onMessage));
     await this.#beat(REDIS_DEADLINE_MS);
     this.#isUp = true;
     onUp(client);
@@ -128,14 +136,14 @@ export class RedisLink {
   }
 
   #lost(cause: unknown): void {
-    const { onDown, log } = this.#options;
+    const { onDown, log, meanwhile } = this.#options;
     this.#isUp = false;
     onDown();
     for (const each of this.#clients) if (each.isOpen) each.destroy();
     this.#clients = [];
     if (this.#isTold || this.#closing.signal.aborted) return;
     this.#isTold = true;
-    log('warn', 'Redis does not answer; keys are read from PostgreSQL', { cause: String(cause) });
+    log('warn', `Redis does not answer; ${meanwhile}`, { cause: String(cause) });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -17,6 +17,7 @@ export const auditObjects = [
   'invitation',
   'jwt_key_mapping',
   'pass_through_endpoint',
+  'cached_answer',
   'encryption_key',
   /** Something somebody asked for and was refused. */
   'operation',

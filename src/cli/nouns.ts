@@ -58,7 +58,7 @@ const nouns: Readonly<Record<string, Noun>> = {
     group: 'Routing',
     aliases: ['passthroughs', 'pass-through'],
   },
-  cache: { summary: 'What the daemon keeps in memory', group: 'Daemon' },
+  cache: { summary: 'Answers that are kept and given again', group: 'Daemon', row: 'answer', plural: 'answers' },
   daemon: { summary: 'Steer a running daemon', group: 'Daemon' },
   config: { summary: 'Check and show the configuration', group: 'Daemon' },
   crypto: { summary: 'Look after the encryption of credentials', group: 'Daemon' },

@@ -40,7 +40,7 @@ export const unserved: Readonly<Record<string, ReadonlySet<string>>> = {
   litellm_settings: words(`
     success_callback failure_callback callbacks service_callback service_callbacks turn_off_message_logging
     modify_params enable_preview_features LITELLM_DISABLE_STOP_SEQUENCE_LIMIT redact_user_api_key_info mcp_aliases
-    langfuse_default_tags set_verbose json_logs force_ipv4 cache cache_params disable_end_user_cost_tracking
+    langfuse_default_tags set_verbose json_logs force_ipv4 disable_end_user_cost_tracking
     disable_end_user_cost_tracking_prometheus_only disable_add_transform_inline_image_block
     use_chat_completions_url_for_anthropic_messages disable_hf_tokenizer_download enable_json_schema_validation
     disable_copilot_system_to_assistant max_budget budget_duration max_end_user_budget
@@ -55,6 +55,17 @@ export const unserved: Readonly<Record<string, ReadonlySet<string>>> = {
     tag_routing_prefix num_retries_per_request guardrails anthropic_beta_headers suppress_debug_info
     log_raw_request_response logging_callback_manager enable_loadbalancing_on_batch_endpoints
     responses_api_session_ttl priority_reservation priority_reservation_settings max_user_budget
+  `),
+  // Other stores, and a Redis that is more than one server.
+  'litellm_settings.cache_params': words(`
+    similarity_threshold default_in_memory_ttl default_in_redis_ttl default_in_memory_max_size max_size_in_memory
+    redis_semantic_cache_embedding_model redis_semantic_cache_index_name redis_flush_size redis_startup_nodes
+    startup_nodes sentinel_nodes sentinel_password service_name gcp_service_account gcp_ssl_ca_certs max_connections
+    db ssl_check_hostname ssl_cert_reqs ssl_ca_certs ssl_certfile ssl_keyfile socket_timeout health_check_interval
+    qdrant_api_base qdrant_api_key qdrant_collection_name qdrant_quantization_config qdrant_semantic_cache_embedding_model
+    qdrant_semantic_cache_vector_size s3_bucket_name s3_region_name s3_api_version s3_path s3_use_ssl s3_verify
+    s3_endpoint_url s3_aws_access_key_id s3_aws_secret_access_key s3_aws_session_token s3_config gcs_bucket_name
+    gcs_path_service_account gcs_path disk_cache_dir azure_account_url azure_blob_container
   `),
   router_settings: words(`
     routing_groups redis_host redis_port redis_password redis_db enable_pre_call_check enable_pre_call_checks

@@ -6,6 +6,7 @@ import { type PassThroughEndpoint, providerVariables } from '../kernel/pass-thro
 import { noKeySettings, type KeySettings } from './key-settings.ts';
 import { readLitellmConfig, type ConfigWarning, type FileSetting, type LitellmConfig } from './litellm.ts';
 import { Problems, type Place } from './problems.ts';
+import { responseCacheOf, type ResponseCacheConfig } from './response-cache.ts';
 import { noRouting, routingOf } from './routing.ts';
 import type { RoutingSettings } from '../routing/routing-settings.ts';
 import { isReference, variable, type Environment } from './resolver.ts';
@@ -55,6 +56,8 @@ export interface Settings extends SettingValues {
   /** Undefined while JWTs are off. */
   readonly jwt: JwtSettings | undefined;
   readonly routing: RoutingSettings;
+  /** Undefined where answers are not cached. */
+  readonly responseCache: ResponseCacheConfig | undefined;
   readonly warnings: readonly ConfigWarning[];
   /** Every secret that was read, for the logger's `redact`. */
   readonly secrets: readonly string[];
@@ -78,6 +81,7 @@ export function loadSettings(surroundings: Surroundings): Settings {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each value has passed the schema of its name
   const read = values as SettingValues;
   const jwt = resolveJwt(config?.jwt, read, problems);
+  const responseCache = responseCacheOf(read, (message) => problems.add('litellm_settings.cache_params.type', message));
   problems.throwIfAny();
   const ofProviders = [...providerVariables].flatMap((name) => {
     const value = config?.resolver.variable(name) ?? variable(env, name);
@@ -94,6 +98,7 @@ export function loadSettings(surroundings: Surroundings): Settings {
     userSettings: config?.userSettings ?? {},
     passThroughs: config?.passThroughs ?? [],
     jwt,
+    responseCache,
     routing: routingOf(config?.routing ?? noRouting, read),
     warnings: [...(config?.warnings ?? []), ...jwtWarnings(config?.jwt, jwt)],
     secrets: [...loader.secrets, ...(config?.secrets ?? []), ...ofProviders.flatMap(secretIn)],

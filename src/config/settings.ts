@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { accessSettings } from './access-settings.ts';
+import { cacheSettings } from './cache-settings.ts';
 import { callSettings } from './call-settings.ts';
 import { daemonSettings } from './daemon-settings.ts';
 import { routerSettings } from './router-settings.ts';
@@ -7,7 +8,13 @@ import type { Setting } from './setting.ts';
 import * as value from './values.ts';
 
 /** Every setting of the gateway. To add one, add it to the room it belongs to and read it from `Settings`. */
-export const settings = { ...daemonSettings, ...accessSettings, ...callSettings, ...routerSettings } as const;
+export const settings = {
+  ...daemonSettings,
+  ...accessSettings,
+  ...callSettings,
+  ...routerSettings,
+  ...cacheSettings,
+} as const;
 
 export type SettingName = keyof typeof settings;
 

@@ -32,6 +32,13 @@ export const list = value('a text, or several with commas between them', (given)
   return items.includes('') ? undefined : items;
 });
 
+/** Some of a set of names. */
+export const listOf = (names: readonly string[]): Value<readonly string[]> =>
+  value(`one or several of ${names.join(', ')}, with commas between them`, (given) => {
+    const items = given.split(',').map((item) => item.trim());
+    return items.every((item) => names.includes(item)) ? items : undefined;
+  });
+
 export const path = matching('a path', /^[^\0]+$/);
 
 export const host = matching('an address or a host name, without a port', /^[\w.:%-]+$/);

@@ -1,11 +1,16 @@
 import { z } from 'zod';
 import { label, metadata, stampInfo } from '../kernel/fields.ts';
 import { answer } from '../kernel/wire.ts';
+import { namesOwnVariable, ownVariableMessage } from '../kernel/own-variables.ts';
 import { reachOfHost } from '../kernel/reach.ts';
 import { environmentName } from '../models/deployment.ts';
 import type { Credential } from './credential.entity.ts';
 
-const secret = z.string().min(1, 'must not be empty').max(16_384);
+const secret = z
+  .string()
+  .min(1, 'must not be empty')
+  .max(16_384)
+  .refine((value) => !namesOwnVariable(value), ownVariableMessage);
 const isMetadata = (value: string): boolean =>
   URL.canParse(value) && reachOfHost(new URL(value).hostname) === 'forbidden';
 const address = secret

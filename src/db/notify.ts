@@ -23,6 +23,8 @@ const Change = z.discriminatedUnion('entity', [
   z.object({ entity: z.literal('model') }),
   z.object({ entity: z.literal('jwt_key_mapping') }),
   z.object({ entity: z.literal('pass_through_endpoint') }),
+  // At most 100 names, which fit.
+  z.object({ entity: z.literal('response_cache'), names: z.union([z.array(text).readonly(), z.literal('all')]) }),
 ]);
 export type Change = Readonly<z.output<typeof Change>>;
 

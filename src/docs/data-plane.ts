@@ -1,3 +1,4 @@
+import { filePaths } from './data-plane-files.ts';
 import { protocolPaths } from './data-plane-protocols.ts';
 import { callPaths, modelInPath } from './data-plane-calls.ts';
 import { errorsOf } from './openapi-errors.ts';
@@ -221,6 +222,7 @@ export const dataPlanePaths: Readonly<Record<string, Readonly<Record<string, unk
   '/v1/models/{model}': show('model'),
   '/models/{model}': show('model__unversioned'),
   ...protocolPaths,
+  ...filePaths,
   '/{provider}/{path}': Object.fromEntries(
     ['get', 'post', 'put', 'patch', 'delete'].map((method) => [method, passThrough(method)]),
   ),

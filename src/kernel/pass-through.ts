@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { namesOwnVariable, ownVariableMessage } from './own-variables.ts';
 
 /** An operator's own way through: requests to a path go to a target, with headers of the operator's. */
 export interface PassThroughEndpoint {
@@ -71,13 +72,11 @@ const headerName = z
   .string()
   .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be names of headers')
   .refine((name) => !ofConnection.has(name.toLowerCase()), 'must not hold headers that belong to the connection');
-/** Secrets of the gateway itself: to name one in a header would send it to a target of the caller's choice. */
-const ofGateway = /^os\.environ\/(?:GATEWAYCTL_|LITELLM_(?:MASTER|SALT)_KEY|DATABASE_URL|REDIS_)/i;
 const headerValue = z
   .string()
   .max(4_096)
   .regex(printable, 'must hold values that fit into a header')
-  .refine((value) => !ofGateway.test(value), 'must not name a variable of the gateway’s own');
+  .refine((value) => !namesOwnVariable(value), ownVariableMessage);
 
 /**
  * Never a client's to send on, whoever lists them: credentials, what is for the next hop alone, what names clients, and

@@ -16,6 +16,8 @@ export interface Permits {
 export interface Wish {
   /** As it was registered; absent where any route will do. */
   readonly route?: string | undefined;
+  /** What stands for it in groups of routes. */
+  readonly alsoRoute?: string | undefined;
   readonly model?: string | undefined;
   /** Names that stand for the model in lists. */
   readonly groups?: ReadonlySet<string> | undefined;
@@ -25,8 +27,10 @@ export interface Wish {
 export const refusing = (limits: readonly Permits[], wish: Wish): Permits | undefined =>
   limits.find(({ anyOf }) => !anyOf.some((permit) => lets(permit, wish)));
 
-const lets = ({ routes, models }: Permit, { route, model, groups }: Wish): boolean =>
-  (route === undefined || !routes || routes.some((entry) => letsRoute([entry], route))) &&
+const lets = ({ routes, models }: Permit, { route, alsoRoute = route, model, groups }: Wish): boolean =>
+  (route === undefined ||
+    !routes ||
+    routes.some((entry) => letsRoute([entry], route) || letsRoute([entry], alsoRoute ?? route))) &&
   (model === undefined || !models || models.some((entry) => means(entry, model, groups)));
 
 const means = (entry: string, model: string, groups: ReadonlySet<string> | undefined): boolean =>

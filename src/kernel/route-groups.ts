@@ -47,6 +47,18 @@ export const routeGroups = {
     '/rerank',
     '/v2/rerank',
     '/utils/token_counter',
+    '/v1/files',
+    '/files',
+    '/v1/files/:file_id',
+    '/files/:file_id',
+    '/v1/files/:file_id/content',
+    '/files/:file_id/content',
+    '/v1/batches',
+    '/batches',
+    '/v1/batches/:batch_id',
+    '/batches/:batch_id',
+    '/v1/batches/:batch_id/cancel',
+    '/batches/:batch_id/cancel',
     '/v1/models',
     '/models',
     '/v1/models/:model',
@@ -116,6 +128,7 @@ export const routeGroups = {
     '/v2/tag/*',
     '/credentials*',
     '/config/pass_through_endpoint*',
+    '/cache/*',
     '/invitation/*',
     '/audit*',
     '/jwt/*',
@@ -134,12 +147,15 @@ export const routeGroups = {
   global_spend_tracking_routes: ['/global/*'],
 } as const satisfies Record<string, readonly `/${string}`[]>;
 
-/** What `llm_api_routes` stands for: every route that calls a model. */
+/** What stands for every path that an operator has made a pass-through endpoint of; none of them is known beforehand. */
+export const operatorsRoute = '/:pass_through_endpoint';
+
+/** What `llm_api_routes` stands for: every route that calls a model, and the operators' own ways to others. */
 const llmGroups = ['openai_routes', 'anthropic_routes', 'mapped_pass_through_routes'] as const;
 
 const groupsOf: Readonly<Record<string, readonly string[]>> = {
   ...routeGroups,
-  llm_api_routes: llmGroups.flatMap((group) => routeGroups[group]),
+  llm_api_routes: [...llmGroups.flatMap((group): readonly string[] => routeGroups[group]), operatorsRoute],
 };
 
 export const routeGroupNames: readonly string[] = Object.keys(groupsOf);

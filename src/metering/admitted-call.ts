@@ -70,9 +70,10 @@ export class AdmittedCall implements Call {
     const price = this.#priceFor(outcome.serviceTier);
 
     const usage = outcome.usage && clampUsage(outcome.usage);
-    const counted = usage ? costOf(price.bands, usage) : 0n;
+    const isCached = outcome.isCached === true;
+    const counted = usage && !isCached ? costOf(price.bands, usage) : 0n;
     // An answer that says nothing of what the price goes by, such as an image without its tokens, is not free for it.
-    const isUncounted = counted === 0n && unitNames.some((name) => (usage?.units?.[name] ?? 0) > 0);
+    const isUncounted = !isCached && counted === 0n && unitNames.some((name) => (usage?.units?.[name] ?? 0) > 0);
     const cost = isUncounted ? reservation.amount : counted;
     const rest = finishRow({
       at: now(),
@@ -83,7 +84,7 @@ export class AdmittedCall implements Call {
       serviceTier: outcome.serviceTier ?? tier,
     });
     this.#settlement = { cost, priceSource: price.source, keySpend: counters.settle(reservation, cost) };
-    const used = usage ? usage.promptTokens + usage.completionTokens : 0;
+    const used = usage && !isCached ? usage.promptTokens + usage.completionTokens : 0;
     if (admittance) limiter.settle(admittance, used, { isCounted: outcome.goesOn !== true });
     onSettled(journal.settle(seq, rest));
     return this.#settlement;

@@ -17,6 +17,13 @@ export type CallType =
   | 'delete_responses'
   | 'cancel_responses'
   | 'list_input_items'
+  | 'create_file'
+  | 'retrieve_file'
+  | 'delete_file'
+  | 'file_content'
+  | 'create_batch'
+  | 'retrieve_batch'
+  | 'cancel_batch'
   | 'image_generation'
   | 'image_edit'
   | 'image_variation'
@@ -68,6 +75,8 @@ export interface CallOutcome {
   /** A short text without secrets and without content. */
   readonly error?: string | undefined;
   readonly firstByteAt?: Date | undefined;
+  /** Whether no upstream was asked, because the answer was there: it costs nothing. */
+  readonly isCached?: boolean | undefined;
   /** Whether the client's call goes on with another attempt: that one is the request which the limits count. */
   readonly goesOn?: boolean | undefined;
 }

@@ -42,6 +42,7 @@ export const spendColumns = {
   price_version: 'text',
   service_tier: 'text',
   usage_details: 'jsonb',
+  cache_hit: 'boolean',
 } as const;
 
 /** Names are indexed, and an index entry of PostgreSQL has at most 2,700 bytes: a longer one would block the whole batch. */
@@ -162,7 +163,7 @@ export function finishRow({ at, outcome, usage = nothing, cost, price, serviceTi
     `"prompt_tokens":${usage.promptTokens},"completion_tokens":${usage.completionTokens},` +
     `"cache_read_tokens":${usage.cacheReadTokens},"cache_write_tokens":${usage.cacheWriteTokens},` +
     `"reasoning_tokens":${usage.reasoningTokens},"usage_estimated":${usage.estimated},` +
-    `"spend":${cost},"price_source":"${price.source}","price_version":${price.version === null ? 'null' : `"${price.version}"`},` +
+    `"cache_hit":${outcome.isCached === true},"spend":${cost},"price_source":"${price.source}","price_version":${price.version === null ? 'null' : `"${price.version}"`},` +
     `"service_tier":${quoteOrNull(serviceTier)},"usage_details":${detailsOf(usage)}}`
   );
 }

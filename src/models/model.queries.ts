@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { asDatabaseTrouble } from '../db/errors.ts';
 import { SCHEMA } from '../db/schema.ts';
 import type { SealedPlace, Vault } from '../kernel/encryption.ts';
+import { namesOwnVariable } from '../kernel/own-variables.ts';
 import { type Deployment, environmentName, secretParams } from './deployment.ts';
 import type { Model } from './model.entity.ts';
 import { deploymentOf } from './model.wire.ts';
@@ -80,6 +81,8 @@ export const credentialPlace = (id: string, name: string): SealedPlace => ({
 export function openKept(kept: string, place: SealedPlace, { vault, env }: { vault: Vault; env: Environment }): string {
   const name = environmentName(kept);
   if (name === undefined) return vault.open(kept, place);
+  // Refused when it is given; a row may be older than that.
+  if (namesOwnVariable(kept)) throw new Error(`${kept} is a variable of the gateway's own`);
   const value = env[name];
   if (!value) throw new Error(`the variable ${name} is not set in the daemon's environment`);
   return value;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { label } from '../kernel/fields.ts';
+import { namesOwnVariable, ownVariableMessage } from '../kernel/own-variables.ts';
 import { answer } from '../kernel/wire.ts';
 import {
   accessGroupsOf,
@@ -22,6 +23,10 @@ const isServed = (model: string): boolean => splitModel(model) !== undefined;
 
 const upstream = z.string().min(1).refine(isServed, notServed);
 
+const upstreamKey = z
+  .string()
+  .min(1)
+  .refine((value) => !namesOwnVariable(value), ownVariableMessage);
 const apiBase = z
   .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
   // It is stored and shown as it is.
@@ -68,7 +73,7 @@ const paramsShape = {
   model: z.string().min(1),
   custom_llm_provider: z.enum(providers, notServed).nullable(),
   api_base: apiBase.nullable(),
-  api_key: z.string().min(1).nullable(),
+  api_key: upstreamKey.nullable(),
   litellm_credential_name: label.nullable(),
   allow_private_network: z.boolean().nullable(),
   timeout: seconds.nullable(),
@@ -150,9 +155,7 @@ export const flatParams = {
     .nullable()
     .optional()
     .describe('Whether the upstream may be at an address that is not public; in litellm_params too'),
-  apiKey: z
-    .string()
-    .min(1)
+  apiKey: upstreamKey
     .nullable()
     .optional()
     .describe(

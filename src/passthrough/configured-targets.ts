@@ -33,6 +33,7 @@ export function configuredTarget(endpoint: PassThroughEndpoint): Target {
   const deployment = deploymentOf(priced);
   return {
     name,
+    isOperators: true,
     grantedAs: provider,
     baseFor: () => base,
     dialect: dialect && dialects[dialect],

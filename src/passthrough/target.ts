@@ -16,6 +16,8 @@ export interface Unsigned {
 export interface Target {
   /** As it stands in the log and in errors: a provider's prefix, or a path an operator chose. */
   readonly name: string;
+  /** Whether an operator chose the path. */
+  readonly isOperators?: true;
   /** Where a call goes. @param path the rest of the client's path */
   baseFor(path: string): Base;
   /** What is spoken there; undefined where no model is called. */

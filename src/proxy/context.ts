@@ -8,6 +8,8 @@ import type { ProxyLimits } from './limits.ts';
 import type { Provider } from './providers/provider.ts';
 import type { Places } from './places.ts';
 import type { ResponseLengths } from './response-lengths.ts';
+import type { KeptObjects } from './kept-list.ts';
+import type { ResponseCache } from '../response-cache/response-cache.ts';
 import type { ResponseIds } from './response-ids.ts';
 import type { DeploymentTable } from './routing.ts';
 import type { Deployment } from '../models/deployment.ts';
@@ -45,6 +47,10 @@ export interface ProxyDeps {
   /** Of gatewayctl; goes into `x-litellm-version` and the user agent. */
   readonly version?: string;
   readonly counter: TokenCounter;
+  /** Without one nothing is answered twice from one answer. */
+  readonly responseCache?: ResponseCache | undefined;
+  /** What their owners have at upstreams; without it there is no list. */
+  readonly keptObjects?: KeptObjects | undefined;
   readonly responseIds: Pick<ResponseIds, 'seal' | 'isOwn'>;
   /** Routes that come behind those of the proxy itself. */
   readonly further?: FurtherRoutes | undefined;

@@ -15,6 +15,8 @@ import { allowanceHeaders, callHeaders, courseHeaders, passedHeaders } from './h
 import type { Wishes } from './wishes.ts';
 import type { UpstreamCall } from './providers/provider.ts';
 import type { Relay } from './relay.ts';
+import type { KeptKind } from './response-ids.ts';
+import type { Recall } from './recall.ts';
 import { createRequestId } from './request-id.ts';
 import { type Routed, type Target, targetOf } from './routing.ts';
 
@@ -123,6 +125,8 @@ export class Exchange {
   upstream: UpstreamCall | undefined;
   relay: Relay | undefined;
   usage: Usage | undefined;
+  /** What the response cache has to do with it; only where there is one, and it has. */
+  recall: Recall | undefined;
   settlement = free;
   /** Set when the exchange must end early; the steps after the current one are not taken. */
   stopped: GatewayError | undefined;
@@ -229,10 +233,10 @@ export class Exchange {
     if (!rename) return undefined;
     const { response } = asked;
     const deploymentId = target.deployment.id;
-    const nameFor = (upstreamId: string): string => {
+    const nameFor = (upstreamId: string, kind?: KeptKind): string => {
       if (upstreamId === response?.kept.upstreamId) return response.id;
       this.responseId = upstreamId;
-      return context.deps.responseIds.seal({ model, deploymentId, upstreamId }, principal);
+      return context.deps.responseIds.seal({ model, deploymentId, upstreamId }, principal, kind);
     };
     return (json) => rename(json, nameFor);
   }
@@ -266,6 +270,7 @@ export class Exchange {
     // Where Anthropic's clients look for it.
     if (this.endpoint.protocol === 'anthropic') list.push('request-id', id);
     if (this.sentMs > 0) list.push(...this.#courseHeaders());
+    if (this.recall) list.push(...this.recall.headers);
     if (this.#call?.allowance) list.push(...allowanceHeaders(this.#call.allowance));
     if (context.isDraining) list.push('connection', 'close');
     return list;

@@ -4,6 +4,7 @@ import { attempt, restate, takeFallback } from './attempt.ts';
 import type { Exchange } from './exchange.ts';
 import { readBody } from './read-body.ts';
 import { usageOf } from './reported-usage.ts';
+import { recall, recalledInstead, replay, keepAnswer, settleRecalled } from './recall.ts';
 import { readWishes } from './wishes.ts';
 
 export { authenticate };
@@ -15,20 +16,31 @@ export type Step = (exchange: Exchange) => Promise<void> | undefined | void;
  * A call of a model. The credential comes first: a stranger's body is not even read. The route is found before the
  * reservation, because what a call can cost at most depends on where it goes.
  */
-export const modelCall: readonly Step[] = [
-  authenticate,
-  takePlace,
-  readBody,
-  authenticateAgain,
-  parseBody,
-  findPayers,
-  decideAll,
-  route,
-  reserve,
-  attempt,
-  settle,
-  finish,
-];
+export const modelCall = stepsOf();
+
+/** The same with steps of a kind of call's own: one before its money is reserved, one before its answer is ended. */
+export function stepsOf({
+  admitted,
+  settled,
+}: { readonly admitted?: Step; readonly settled?: Step } = {}): readonly Step[] {
+  return [
+    authenticate,
+    takePlace,
+    readBody,
+    authenticateAgain,
+    parseBody,
+    findPayers,
+    decideAll,
+    ...(admitted ? [admitted] : []),
+    route,
+    reserve,
+    recall,
+    recalledInstead(attempt),
+    recalledInstead(settle, settleRecalled),
+    ...(settled ? [settled] : []),
+    recalledInstead(finish, replay),
+  ];
+}
 
 /** Takes the steps one after the other. A promise is awaited only where there is one, which saves 1 µs at each of the others. */
 export async function run(steps: readonly Step[], exchange: Exchange): Promise<void> {
@@ -133,4 +145,5 @@ function settleAs(exchange: Exchange, completionTokens: number): void {
 
 export function finish(exchange: Exchange): void {
   exchange.relay?.finish();
+  keepAnswer(exchange);
 }

@@ -49,6 +49,10 @@ export class PlainAnswer implements Intake {
     return Math.ceil((this.#isWhole ? this.#written().length : this.#length) / 4);
   }
 
+  get body(): Buffer {
+    return this.#body;
+  }
+
   data(chunk: Buffer): void {
     this.#length += chunk.length;
     if (this.#length > this.#exchange.context.limits.responseBytes) throw invalidAnswer('is too large');
@@ -81,6 +85,7 @@ export class PlainAnswer implements Intake {
       ],
       this.#body,
     );
+    exchange.recall?.keep(this.#type, this.#body);
   }
 
   completionTokens(): number | Promise<number> {

@@ -14,11 +14,14 @@ import { cancelResponse, deleteResponse, getResponse, listInputItems } from './e
 import { countTokens, messages } from './endpoints/messages.ts';
 import { responses } from './endpoints/responses.ts';
 import { imageEdits, imageGenerations, imageVariations } from './endpoints/images.ts';
+import { cancelBatch, createBatch, getBatch, refuseBudgeted } from './endpoints/batches.ts';
+import { createFile, deleteFile, getFile, getFileContent } from './endpoints/files.ts';
 import { rerank } from './endpoints/rerank.ts';
 import { defaultLimits } from './limits.ts';
 import type { ProxyLimits } from './limits.ts';
+import { listBatches, listFiles, remember } from './kept-list.ts';
 import { listModels, showModel } from './models.ts';
-import { authenticate, modelCall, run } from './pipeline.ts';
+import { authenticate, modelCall, run, stepsOf } from './pipeline.ts';
 import { Pipelines } from './pipelines.ts';
 import { Places } from './places.ts';
 import type { Step } from './pipeline.ts';
@@ -39,6 +42,11 @@ export interface Handler extends Called {
 type Routed = Omit<Handler, 'parameter' | 'route' | 'path'>;
 
 const calls = (endpoint: Endpoint): Routed => ({ name: endpoint.callType, steps: modelCall, endpoint });
+const keeps = (endpoint: Endpoint): Routed => ({
+  name: endpoint.callType,
+  steps: stepsOf({ settled: remember, ...(endpoint === createBatch && { admitted: refuseBudgeted }) }),
+  endpoint,
+});
 const list: Routed = { name: 'list_models', steps: listModels };
 const counts: Routed = { name: 'count_tokens', steps: countText };
 const show: Routed = { name: 'show_model', steps: showModel };
@@ -61,10 +69,19 @@ const exact: ReadonlyMap<string, ReadonlyMap<string, Handler>> = new Map([
       ...routes(['/v1/audio/transcriptions', '/audio/transcriptions'], calls(transcriptions)),
       ...routes(['/v1/audio/translations', '/audio/translations'], calls(translations)),
       ...routes(['/utils/token_counter'], counts),
+      ...routes(['/v1/files', '/files'], keeps(createFile)),
+      ...routes(['/v1/batches', '/batches'], keeps(createBatch)),
       ...routes(['/v1/rerank', '/rerank', '/v2/rerank'], calls(rerank)),
     ]),
   ],
-  ['GET', routes(['/v1/models', '/models'], list)],
+  [
+    'GET',
+    new Map([
+      ...routes(['/v1/models', '/models'], list),
+      ...routes(['/v1/files', '/files'], { name: 'list_files', steps: listFiles }),
+      ...routes(['/v1/batches', '/batches'], { name: 'list_batches', steps: listBatches }),
+    ]),
+  ],
 ]);
 
 function routes(paths: readonly string[], handler: Routed): ReadonlyMap<string, Handler> {
@@ -84,12 +101,25 @@ const behind = (head: string, endpoint: Endpoint): Pattern => [
 ];
 
 /** What is done with a response that an upstream keeps. */
-function kept(method: string, tail: string, endpoint: Endpoint): Pattern[] {
-  return ['/v1/responses', '/responses'].map((head) => [
+const kept = (method: string, tail: string, endpoint: Endpoint): Pattern[] =>
+  behindNoun(['responses', 'response_id'], [method, tail], calls(endpoint));
+
+/** The same of a file, or of a batch. */
+const ofFile = (method: string, tail: string, endpoint: Endpoint): Pattern[] =>
+  behindNoun(['files', 'file_id'], [method, tail], tail === '' ? keeps(endpoint) : calls(endpoint));
+const ofBatch = (method: string, tail: string, endpoint: Endpoint): Pattern[] =>
+  behindNoun(['batches', 'batch_id'], [method, tail], keeps(endpoint));
+
+function behindNoun(
+  [noun, parameter]: readonly [string, string],
+  [method, tail]: readonly [string, string],
+  handler: Routed,
+): Pattern[] {
+  return [`/v1/${noun}`, `/${noun}`].map((head) => [
     method,
     new RegExp(`^${head}/([^/]+)${tail}$`),
-    `${head}/:response_id${tail}`,
-    calls(endpoint),
+    `${head}/:${parameter}${tail}`,
+    handler,
   ]);
 }
 
@@ -104,6 +134,11 @@ const patterns: readonly Pattern[] = [
   ...kept('DELETE', '', deleteResponse),
   ...kept('POST', '/cancel', cancelResponse),
   ...kept('GET', '/input_items', listInputItems),
+  ...ofFile('GET', '', getFile),
+  ...ofFile('GET', '/content', getFileContent),
+  ...ofFile('DELETE', '', deleteFile),
+  ...ofBatch('GET', '', getBatch),
+  ...ofBatch('POST', '/cancel', cancelBatch),
   ...[imageGenerations, imageEdits, speech, transcriptions, translations].map(inDeployment),
   ['GET', /^\/v1\/models\/(.+)$/, '/v1/models/:model', show],
   ['GET', /^\/models\/(.+)$/, '/models/:model', show],

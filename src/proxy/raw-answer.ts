@@ -29,7 +29,8 @@ export class RawAnswer implements Intake {
   constructor(exchange: Exchange, headers: IncomingHttpHeaders) {
     this.#exchange = exchange;
     this.#headers = headers;
-    this.#type = headers['content-type'] ?? 'application/octet-stream';
+    const { rawType } = exchange.endpoint;
+    this.#type = rawType ?? headers['content-type'] ?? 'application/octet-stream';
     this.#isTaken = takenTypes.test(this.#type);
     this.#heldBack = new HeldBack(exchange.target.deployment.apiKey);
   }

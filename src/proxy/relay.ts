@@ -32,6 +32,8 @@ export interface Intake {
   readonly tokensSoFar: number;
   /** Whether the answer is passed on byte for byte, so that nothing of ours may stand in it. */
   readonly isRaw?: boolean;
+  /** Of an answer in one piece, as the client gets it. */
+  readonly body?: Buffer;
 }
 
 export type IntakeFor = (exchange: Exchange, status: number, headers: IncomingHttpHeaders) => Intake;
@@ -72,6 +74,7 @@ export class Relay implements Receiver {
     this.firstByteAt = this.#exchange.context.deps.now();
     this.answer = status >= 200 && status <= 299 ? 'accepted' : 'refused';
     if (this.answer === 'accepted') this.#exchange.lease?.answered();
+    if (status !== 200) this.#exchange.recall?.stop();
     this.#intake = this.#intakeFor(this.#exchange, status, headers);
   }
 
@@ -99,6 +102,11 @@ export class Relay implements Receiver {
     }
     if (this.#readingOn) this.#stopReading();
     else this.#end();
+  }
+
+  /** Of an answer in one piece, as the client gets it. */
+  get body(): Buffer | undefined {
+    return this.#intake?.body;
   }
 
   get isRaw(): boolean {
@@ -191,7 +199,9 @@ export class Relay implements Receiver {
 
 function intakeFor(exchange: Exchange, status: number, headers: IncomingHttpHeaders): Intake {
   if (status < 200 || status > 299) return new ErrorAnswer(exchange, status, headers);
-  if (exchange.endpoint.isRaw?.(exchange.asked) && !isJson(headers)) return new RawAnswer(exchange, headers);
+  const { endpoint } = exchange;
+  if (endpoint.isRaw?.(exchange.asked) && (endpoint.rawType !== undefined || !isJson(headers)))
+    return new RawAnswer(exchange, headers);
   if (!exchange.asked.stream || exchange.endpoint.isRaw) return new PlainAnswer(exchange, headers);
   return new StreamAnswer(exchange, headers);
 }

@@ -13,7 +13,16 @@ export interface KeptResponse {
 
 type Owner = Pick<Principal, 'kind' | 'keyId' | 'hash' | 'userId' | 'teamId'>;
 
-const prefix = 'resp_';
+/** What upstreams keep, with how the names of its kind begin, and what the key of their MACs is derived for. */
+const kinds = {
+  response: ['resp_', 'gatewayctl response-id'],
+  /** A file whose lines were looked at, so that they can be calls. Its names begin as those of other files do. */
+  batchInput: ['file-batch-', 'gatewayctl batch-input-id'],
+  file: ['file-', 'gatewayctl file-id'],
+  batch: ['batch_', 'gatewayctl batch-id'],
+} as const;
+export type KeptKind = keyof typeof kinds;
+
 const macBytes = 16;
 const longestId = 2_048;
 
@@ -23,35 +32,48 @@ const longestId = 2_048;
  * response would read it. Every daemon with the same secret makes the same name of the same response.
  */
 export class ResponseIds {
-  readonly #key: Buffer;
-  readonly #keys: readonly Buffer[];
+  /** Of each kind, the one that seals first: a file's name is none of a batch. */
+  readonly #keys: Readonly<Record<KeptKind, readonly Buffer[]>>;
 
   /**
    * @param secret known to every daemon of one database and to nobody else
    * @param others what some of those daemons may have in its place, while it is being changed
    */
   constructor(secret: Buffer | string, others: readonly (Buffer | string)[] = []) {
-    this.#key = keyFrom(secret);
-    this.#keys = [this.#key, ...others.map(keyFrom)];
+    const secrets = [secret, ...others];
+    const keysOf = (kind: KeptKind): Buffer[] => secrets.map((each) => keyFrom(each, kinds[kind][1]));
+    this.#keys = {
+      response: keysOf('response'),
+      batchInput: keysOf('batchInput'),
+      file: keysOf('file'),
+      batch: keysOf('batch'),
+    };
   }
 
-  seal({ model, deploymentId, upstreamId }: KeptResponse, owner: Owner): string {
+  seal({ model, deploymentId, upstreamId }: KeptResponse, owner: Owner, kind: KeptKind = 'response'): string {
     const content = Buffer.from(JSON.stringify([deploymentId, model, upstreamId]));
-    return prefix + Buffer.concat([macOf(this.#key, content, owner), content]).toString('base64url');
+    const [key = noKey] = this.#keys[kind];
+    return kinds[kind][0] + Buffer.concat([macOf(key, content, owner), content]).toString('base64url');
   }
 
   /** Whether it was made here, for this owner: for others it is as unknown as one that never was. */
   isOwn(id: string, owner: Owner): boolean {
+    const kind = kindOf(id);
     const bytes = bytesOf(id);
-    if (!bytes) return false;
+    if (!kind || !bytes) return false;
     const mac = bytes.subarray(0, macBytes);
     const content = bytes.subarray(macBytes);
-    return this.#keys.some((key) => timingSafeEqual(mac, macOf(key, content, owner)));
+    return this.#keys[kind].some((key) => timingSafeEqual(mac, macOf(key, content, owner)));
   }
 }
 
-const keyFrom = (secret: Buffer | string): Buffer =>
-  Buffer.from(hkdfSync('sha256', secret, '', 'gatewayctl response-id', 32));
+const noKey = Buffer.alloc(0);
+
+const keyFrom = (secret: Buffer | string, purpose: string): Buffer =>
+  Buffer.from(hkdfSync('sha256', secret, '', purpose, 32));
+
+const kindOf = (id: string): KeptKind | undefined =>
+  (['response', 'batchInput', 'file', 'batch'] as const).find((kind) => id.startsWith(kinds[kind][0]));
 
 function macOf(key: Buffer, content: Buffer, owner: Owner): Buffer {
   const whose = Buffer.from(ownerName(owner));
@@ -61,22 +83,23 @@ function macOf(key: Buffer, content: Buffer, owner: Owner): Buffer {
 }
 
 /** A user in a team; a key's own where it has neither, so that two keys of nobody are two tenants. */
-function ownerName({ kind, keyId, hash, userId, teamId }: Owner): string {
+export function ownerName({ kind, keyId, hash, userId, teamId }: Owner): string {
   const isNobody = userId === null && teamId === null;
   return JSON.stringify(isNobody ? [kind, kind === 'jwt' ? hash : keyId] : ['member', userId, teamId]);
 }
 
 function bytesOf(id: string): Buffer | undefined {
-  if (!id.startsWith(prefix) || id.length > longestId) return undefined;
-  const text = id.slice(prefix.length);
+  const kind = kindOf(id);
+  if (!kind || id.length > longestId) return undefined;
+  const text = id.slice(kinds[kind][0].length);
   const bytes = Buffer.from(text, 'base64url');
   // What the decoder skips over would make many names of one.
   return bytes.length > macBytes && bytes.toString('base64url') === text ? bytes : undefined;
 }
 
-/** What a name says. To be believed only once it `isOwn`. */
-export function readResponseId(id: string): KeptResponse | undefined {
-  const bytes = bytesOf(id);
+/** What a name of a kind says. To be believed only once it `isOwn`. */
+export function readResponseId(id: string, kind: KeptKind = 'response'): KeptResponse | undefined {
+  const bytes = kindOf(id) === kind ? bytesOf(id) : undefined;
   if (!bytes) return undefined;
   let content: unknown;
   try {
@@ -90,6 +113,15 @@ export function readResponseId(id: string): KeptResponse | undefined {
   const isWhole = typeof deploymentId === 'string' && typeof model === 'string' && typeof upstreamId === 'string';
   return isWhole ? { deploymentId, model, upstreamId } : undefined;
 }
+
+/** OpenAI's answer to somebody who names a file or a batch that is not there. */
+export const unknownKept =
+  (param: string) =>
+  (id: string): GatewayError =>
+    new GatewayError('notFound', 'not_found_error', `No such ${param.split('_').at(-2) ?? 'object'}: '${shown(id)}'`, {
+      param,
+      hint: 'A file or a batch is known to the key, user or team it was made for, by the id that this gateway gave it.',
+    });
 
 const shown = (id: string): string => (id.length > 200 ? `${id.slice(0, 200)}…` : id);
 

@@ -125,7 +125,7 @@ export class DeploymentTable {
     model: string,
     { teamId, isExact }: { readonly teamId: string | null; readonly isExact: boolean },
   ): Routed | undefined {
-    const keeper = this.#byId.get(deploymentId);
+    const keeper = isExact ? this.#deployments.find(({ id }) => id === deploymentId) : this.#byId.get(deploymentId);
     if (!keeper) return undefined;
     if (isExact) return { name: publicNameOf(keeper), group: groupOf([keeper]) };
     const routed = this.resolve(model, teamId);

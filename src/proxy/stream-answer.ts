@@ -9,6 +9,16 @@ import { chatEvents } from './events/chat-events.ts';
 import type { StreamDialect } from './events/dialect.ts';
 import { SseScanner } from './sse.ts';
 
+export const streamHeaders: readonly string[] = [
+  'content-type',
+  'text/event-stream; charset=utf-8',
+  'cache-control',
+  'no-cache',
+  // nginx would otherwise gather events until its buffer is full.
+  'x-accel-buffering',
+  'no',
+];
+
 /** An answer in events, passed on as they come. Its end is kept back until the call is settled. */
 export class StreamAnswer implements Intake {
   readonly #exchange: Exchange;
@@ -66,6 +76,8 @@ export class StreamAnswer implements Intake {
   finish(): void {
     if (!this.#exchange.isAnswering) this.#begin();
     // Where the upstream ended without it, it is not ours to add.
+    this.#exchange.recall?.add(this.#scanner.last);
+    this.#exchange.recall?.keepAdded();
     this.#exchange.end(this.#scanner.last);
   }
 
@@ -107,19 +119,14 @@ export class StreamAnswer implements Intake {
     // Read on for the usage alone: nobody is there, and a closed response never drains.
     if (this.#exchange.response.destroyed) return;
     if (!this.#exchange.isAnswering) this.#begin();
+    this.#exchange.recall?.add(events);
     passOn(this.#exchange, events);
   }
 
   #begin(): void {
     const { response } = this.#exchange;
     response.writeHead(200, [
-      'content-type',
-      'text/event-stream; charset=utf-8',
-      'cache-control',
-      'no-cache',
-      // nginx would otherwise gather events until its buffer is full.
-      'x-accel-buffering',
-      'no',
+      ...streamHeaders,
       ...this.#exchange.passedHeaders(this.#headers),
       ...this.#exchange.headers(),
     ]);

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../kernel/errors.ts';
 import { isRecord } from '../kernel/record.ts';
 import type { FailureKind } from '../routing/failure.ts';
+import { type CacheControls, readCacheControls } from '../response-cache/cache-controls.ts';
 import { mostFallbacks, mostRetries } from '../routing/routing-settings.ts';
 
 /** What a client says of how its call is to be routed: LiteLLM's fields and headers. Bounded by what the operator allows. */
@@ -18,12 +19,21 @@ export interface Wishes {
   readonly pretends?: FailureKind | undefined;
   /** An answer that is made up. */
   readonly mockResponse?: string | undefined;
+  /** What it says of the response cache. */
+  readonly cache?: CacheControls | undefined;
 }
 
 const noWishes: Wishes = {};
 
 /** Fields of a body that are the gateway's and go nowhere else. */
-export const wishFields = ['fallbacks', 'num_retries', 'timeout', 'stream_timeout', 'disable_fallbacks'] as const;
+export const wishFields = [
+  'fallbacks',
+  'num_retries',
+  'timeout',
+  'stream_timeout',
+  'disable_fallbacks',
+  'cache',
+] as const;
 
 /** LiteLLM's switches for tests, and what each makes of the first attempt. */
 const pretences: Readonly<Record<string, FailureKind>> = {
@@ -98,6 +108,7 @@ function readFields(fields: Fields): Wishes {
     ...readFallbacks(fields['fallbacks']),
     hasNoFallbacks: disabled === true,
     mockResponse: mock ?? undefined,
+    ...(fields['cache'] !== undefined && { cache: readCacheControls(fields['cache']) }),
     pretends: Object.keys(pretences).flatMap((name) => (fields[name] === true ? (pretences[name] ?? []) : []))[0],
   };
 }

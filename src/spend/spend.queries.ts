@@ -33,6 +33,7 @@ export interface SpendRow {
   readonly stream: boolean;
   /** Null in rows of versions that made one only. */
   readonly attempts: number | null;
+  readonly cache_hit: boolean | null;
   readonly status: string;
   readonly http_status: number;
   readonly error: string | null;

@@ -1,7 +1,7 @@
 import type { LanguageModelV4CallOptions } from '@ai-sdk/provider';
 import { GatewayError } from '../kernel/errors.ts';
 import { isRecord } from '../kernel/record.ts';
-import { defaultMaxCompletionTokens } from '../metering/prices.ts';
+import { defaultMaxCompletionTokens } from '../metering/worst-case.ts';
 import type { Deployment } from '../models/deployment.ts';
 import type { Receiver, UpstreamCall } from '../proxy/providers/provider.ts';
 import type { Outgoing } from './upstream-fetch.ts';

@@ -92,7 +92,9 @@ const arrows: Readonly<Record<string, (to: string, from: string) => boolean>> = 
   metering: (to) => ['kernel', 'db', 'access'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
   routing: (to) => roomOf(to) === 'kernel' || to === 'metering/sliding-count.ts',
   proxy: (to) =>
-    ['kernel', 'egress', 'metering', 'access', 'routing'].includes(roomOf(to)) || to === 'models/deployment.ts',
+    ['kernel', 'egress', 'metering', 'access', 'routing', 'response-cache'].includes(roomOf(to)) ||
+    to === 'models/deployment.ts',
+  'response-cache': (to) => ['kernel', 'db', 'access', 'metering'].includes(roomOf(to)),
   passthrough: (to) => ['kernel', 'metering', 'access', 'proxy'].includes(roomOf(to)) || to === 'models/deployment.ts',
   translation: (to) =>
     ['kernel', 'metering', 'proxy'].includes(roomOf(to)) ||

@@ -72,7 +72,7 @@ for (const operation of operations) {
 
     test('changes nothing by GET, and says so where it reads by another method', () => {
       const isReading =
-        /^(get|list|show|verify|explain|available|settings|activity|aliases|logs|report|roles|status|summary)\b|^list-/.test(
+        /^(get|list|show|verify|explain|available|settings|activity|aliases|logs|report|roles|status|summary|ping)\b|^list-/.test(
           operation.command.at(-1)!,
         );
       for (const [method] of routesOf(operation)) {

@@ -87,6 +87,47 @@ describe('an endpoint of the operator’s own', () => {
     });
   }
 
+  test('leads to nothing private that it does not say so of', async () => {
+    const key = await world.aKey();
+    const made = await world.gateway.gatewayctl(`passthrough create /inside ${target.url} --cost-per-request 0`);
+    assert.equal(made.exit, 0, made.err);
+    const heard = target.received.length;
+    const call = () => world.gateway.request('POST', '/inside', { key, body: {} });
+    await until(async () => (await call()).status !== 404, 1_000);
+    const { status, body } = await call();
+    assert.deepEqual([status, body.error.type], [502, 'upstream_address_refused']);
+    assert.equal(target.received.length, heard);
+  });
+
+  test('is among the routes that call models, and no other group lets it through', async () => {
+    const call = (key: string) => world.gateway.request('POST', '/from-file', { key, body: {} });
+    assert.equal((await call(await world.aKey('--routes', 'llm_api_routes'))).status, 200);
+    assert.equal((await call(await world.aKey('--routes', '/from-file'))).status, 200);
+    for (const routes of ['openai_routes,mapped_pass_through_routes', 'management_routes', '/from']) {
+      const { status, body } = await call(await world.aKey('--routes', routes));
+      assert.deepEqual([status, body.error.type], [403, 'route_not_allowed'], routes);
+    }
+  });
+
+  test('nothing that is given over the API names what the gateway itself is opened with', async () => {
+    for (const name of ['GATEWAYCTL_MASTER_KEY', 'GATEWAYCTL_ENCRYPTION_KEY', 'LITELLM_SALT_KEY', 'DATABASE_URL']) {
+      const secret = `os.environ/${name}`;
+      const attempts: [path: string, body: object][] = [
+        ['/config/pass_through_endpoint', { path: '/leak', target: target.url, headers: { authorization: secret } }],
+        [
+          '/model/new',
+          { model_name: 'leak', litellm_params: { model: 'openai/x', api_base: target.url, api_key: secret } },
+        ],
+        ['/credentials', { credential_name: `leak-${name}`, credential_values: { api_key: secret } }],
+      ];
+      for (const [path, body] of attempts) {
+        const answer = await world.gateway.request('POST', path, { body });
+        assert.equal(answer.status, 400, `${path} ${name}: ${answer.text}`);
+        assert.match(answer.body.error.message, /gateway’s own/);
+      }
+    }
+  });
+
   test('is refused where it would take the place of the gateway itself, or needs no credential', async () => {
     for (const line of [
       `passthrough create /key ${target.url}`,

@@ -5,7 +5,7 @@ import type { Usage } from '../../metering/usage.ts';
 import type { GatewayError } from '../../kernel/errors.ts';
 import type { StreamDialect } from '../events/dialect.ts';
 import type { ProxyLimits } from '../limits.ts';
-import type { KeptResponse } from '../response-ids.ts';
+import type { KeptKind, KeptResponse } from '../response-ids.ts';
 
 /** What a client asked for, as far as the gateway needs to know. */
 export interface ModelRequest {
@@ -34,6 +34,8 @@ export interface ModelRequest {
   readonly method?: 'GET' | 'DELETE' | 'POST';
   /** At the upstream, with a query, where that is not the endpoint's. */
   readonly path?: `/${string}`;
+  /** Of the files that it has, where it may have any. */
+  readonly filesDigest?: () => Buffer;
   /** Of the body that goes upstream. */
   readonly contentType: string;
   /**
@@ -87,7 +89,7 @@ export interface Endpoint {
   /** Whether no upstream takes money for it. It is checked and counted as any call, and booked without tokens. */
   readonly isFree?: boolean;
   /** Puts the client's names in the place of the upstream's, in an answer or in the data of an event. */
-  readonly rename?: (json: Buffer, nameFor: (upstreamId: string) => string) => Buffer;
+  readonly rename?: (json: Buffer, nameFor: (upstreamId: string, kind?: KeptKind) => string) => Buffer;
   /** How its streams tell what the gateway has to know; as chat completions do where it does not say. */
   readonly events?: StreamDialect;
   /** An error as its clients read it, where they do not read OpenAI's. */
@@ -104,6 +106,8 @@ export interface Endpoint {
   readonly readText?: (text: string) => PlainReading;
   /** Whether an answer is passed on as it comes, without being read: sound, or events of a kind that is not a chat's. */
   readonly isRaw?: (asked: ModelRequest) => boolean;
+  /** What is raw is this to the client, whatever its upstream says: nothing that a browser would run. */
+  readonly rawType?: string;
   /** Undefined where nothing, or nothing sensible, is reported. Zero stays zero. */
   readUsage(reported: unknown): Usage | undefined;
 }

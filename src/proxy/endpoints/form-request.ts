@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { Units } from '../../metering/units.ts';
 import { refuseFormOverrides } from '../overrides.ts';
 import type { ModelRequest, RequestSource } from './endpoint.ts';
@@ -95,6 +95,15 @@ export class FormRequest implements ModelRequest {
     this.endUser = (user && storable(user)) || undefined;
     this.contentType = `multipart/form-data; boundary=${this.#boundary}`;
     this.#parts = form.parts;
+  }
+
+  filesDigest(): Buffer {
+    const sum = createHash('sha256');
+    for (const { name, filename, contentType, bytes } of this.#parts) {
+      if (filename === undefined) continue;
+      sum.update(JSON.stringify([name, filename, contentType, bytes.length])).update(bytes);
+    }
+    return sum.digest();
   }
 
   bodyFor(upstreamModel: string): Buffer {

@@ -89,15 +89,18 @@ export class JsonRequest implements ModelRequest {
   }
 }
 
-/** @throws GatewayError 400 when it is no JSON object, nested too deep, or names what is the operator's to set */
-export function readJson({
-  bytes,
-  limits,
-  mayTry = false,
-}: Pick<RequestSource, 'bytes' | 'limits' | 'mayTry'>): JsonBody {
+/**
+ * @param own members that mean something harmless at this endpoint, whatever they do elsewhere
+ * @throws GatewayError 400 when it is no JSON object, nested too deep, or names what is the operator's to set
+ */
+export function readJson(
+  { bytes, limits, mayTry = false }: Pick<RequestSource, 'bytes' | 'limits' | 'mayTry'>,
+  own?: ReadonlySet<string>,
+): JsonBody {
   const survey = surveyWithin(bytes, limits);
   const fields = parse(bytes);
-  refuseOverrides(Object.keys(fields), { mayTry });
+  const names = Object.keys(fields);
+  refuseOverrides(own ? names.filter((name) => !own.has(name)) : names, { mayTry });
   return { bytes, survey, fields };
 }
 

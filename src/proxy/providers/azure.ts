@@ -26,8 +26,8 @@ export const azure: Dialect = {
     const { deployment, upstreamModel } = request;
     const path = pathOf(request);
     if (path === undefined || isUnversioned(deployment)) return path;
-    // Responses are kept by the resource, and name their deployment in the body.
-    if (path.startsWith('/responses'))
+    // Responses, files and batches are kept by the resource, and name their deployment inside.
+    if (/^\/(?:responses|files|batches)/.test(path))
       return isBelowDeployment(deployment) ? undefined : `${resourceOf(deployment)}${path}`;
     return `${headOf(deployment, upstreamModel)}${path}`;
   },

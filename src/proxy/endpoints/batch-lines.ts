@@ -1,0 +1,79 @@
+import { isUtf8 } from 'node:buffer';
+import { isRecord } from '../../kernel/record.ts';
+import { refuseOverrides } from '../overrides.ts';
+import { invalid } from './json-request.ts';
+
+/** As many as OpenAI takes. */
+const mostLines = 50_000;
+
+/** Calls that can be in a batch. */
+export const batchEndpoints: ReadonlySet<string> = new Set([
+  '/v1/chat/completions',
+  '/v1/completions',
+  '/v1/embeddings',
+  '/v1/responses',
+]);
+
+interface Line {
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * The model that all calls of a batch are for. Each is looked at, because each goes to the upstream as it stands: a model
+ * nobody allowed, or an `api_base`, must not get there in a file.
+ *
+ * @throws GatewayError 400 that names the line
+ */
+export function modelOfLines(file: Buffer): string {
+  let model: string | undefined;
+  for (const [number, { body }] of linesOf(file)) {
+    const named = body['model'];
+    if (typeof named !== 'string' || named === '') throw broken(number, 'has no model in its body');
+    if (model !== undefined && named !== model) throw broken(number, 'is for another model than those before it');
+    model = named;
+    refuseOverrides(Object.keys(body));
+  }
+  if (model === undefined) throw invalid('The file has no line', 'file');
+  return model;
+}
+
+/** The same calls under the upstream's name of their model. */
+export function linesFor(file: Buffer, upstreamModel: string): Buffer {
+  const lines: string[] = [];
+  for (const [, { fields, body }] of linesOf(file)) {
+    lines.push(JSON.stringify({ ...fields, body: { ...body, model: upstreamModel } }));
+  }
+  return Buffer.from(`${lines.join('\n')}\n`);
+}
+
+function* linesOf(file: Buffer): Generator<readonly [number: number, line: Line]> {
+  if (!isUtf8(file)) throw invalid('The file is not valid UTF-8', 'file');
+  let number = 0;
+  for (let from = 0; from < file.length;) {
+    const end = file.indexOf(0x0a, from);
+    const text = file.toString('utf8', from, end < 0 ? file.length : end).trim();
+    from = end < 0 ? file.length : end + 1;
+    number++;
+    if (text === '') continue;
+    if (number > mostLines) throw invalid(`The file has more than ${mostLines} lines`, 'file');
+    yield [number, readLine(text, number)];
+  }
+}
+
+function readLine(text: string, number: number): Line {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(text);
+  } catch {
+    throw broken(number, 'is not JSON');
+  }
+  if (!isRecord(fields) || !isRecord(fields['body'])) throw broken(number, 'is no object with a body');
+  const { method, url, body } = fields;
+  if (method !== 'POST' || typeof url !== 'string' || !batchEndpoints.has(url)) {
+    throw broken(number, `must be a POST to one of ${[...batchEndpoints].join(', ')}`);
+  }
+  return { fields, body };
+}
+
+const broken = (number: number, what: string) => invalid(`Line ${number} of the file ${what}`, 'file');
