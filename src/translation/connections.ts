@@ -105,18 +105,25 @@ async function vertex(deployment: Deployment, ways: Ways): Promise<Connection> {
   };
 }
 
+const vertexUrls = { '*': [/^https?:\/\/.*$/, /^gs:\/\/.*$/] };
+
 /** Google's own package for Vertex AI adds to these a way of its own to fetch tokens, past the gateway's. */
 async function vertexGoogle({ baseURL }: Vertex): Promise<Connection['model']> {
   const { GoogleLanguageModel } = await import('@ai-sdk/google/internal');
-  const supportedUrls = () => ({ '*': [/^https?:\/\/.*$/, /^gs:\/\/.*$/] });
   return (name, fetch) =>
     new GoogleLanguageModel(name, {
       provider: 'google.vertex.chat',
       baseURL: `${baseURL}/publishers/google`,
       fetch,
       generateId: () => crypto.randomUUID(),
-      supportedUrls,
+      supportedUrls: () => vertexUrls,
     });
+}
+
+/** The model is in the path there, and the edition of the protocol in the body. */
+function forVertex(body: Record<string, unknown>): Record<string, unknown> {
+  const { model: _, ...rest } = body;
+  return { ...rest, anthropic_version: 'vertex-2023-10-16' };
 }
 
 async function vertexClaude({ baseURL }: Vertex): Promise<Connection['model']> {
@@ -127,7 +134,7 @@ async function vertexClaude({ baseURL }: Vertex): Promise<Connection['model']> {
       baseURL: `${baseURL}/publishers/anthropic/models`,
       fetch,
       buildRequestUrl: (base, isStream) => `${base}/${name}:${isStream ? 'streamRawPredict' : 'rawPredict'}`,
-      transformRequestBody: ({ model: _, ...body }) => ({ ...body, anthropic_version: 'vertex-2023-10-16' }),
+      transformRequestBody: forVertex,
       supportedUrls: () => ({}),
       supportsNativeStructuredOutput: false,
       supportsStrictTools: false,

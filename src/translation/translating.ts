@@ -45,7 +45,7 @@ const translated = (native: Provider, connections: Connections, dropParams: bool
     const protocol = protocolFor(request);
     if (!protocol) return native.send(request, receiver);
     requireSafeName(request);
-    const connect = () => connections.to(request.deployment);
-    return new TranslatedCall({ request, receiver, protocol, dropParams, connect });
+    const connected = () => connections.to(request.deployment);
+    return new TranslatedCall({ request, receiver, protocol, dropParams, connect: connected });
   },
 });

@@ -5,7 +5,7 @@ import { type Answer, aDeployment, eventsOf, Gateway } from '../proxy/gateway.ts
 import { startUpstream, type Upstream, type UpstreamScript } from '../proxy/upstream.ts';
 import { pretended, type Pretended } from './pretended.ts';
 
-const thinking = { ...{ model: 'it', messages: [{ role: 'user' as const, content: 'Hi' }] } };
+const hi = { model: 'it', messages: [{ role: 'user' as const, content: 'Hi' }] };
 
 let upstream: Upstream;
 before(async () => {
@@ -63,7 +63,7 @@ for (const one of pretended) {
     test('is answered as OpenAI answers, and booked as its provider counts', async () => {
       upstream.script(plainScript(one));
       upstream.requests.length = 0;
-      const { choices, model } = await gateway.client.chat.completions.create({ ...thinking });
+      const { choices, model } = await gateway.client.chat.completions.create(hi);
       assert.equal(choices[0]?.message.content, 'Hello there');
       assert.equal(choices[0].finish_reason, 'stop');
       assert.equal((choices[0].message as { reasoning_content?: string }).reasoning_content, 'A greeting.');
@@ -80,7 +80,7 @@ for (const one of pretended) {
     test('is streamed, with its usage last', async () => {
       upstream.script(streamScript(one));
       upstream.requests.length = 0;
-      const answer = await gateway.send({ ...thinking, stream: true, stream_options: { include_usage: true } });
+      const answer = await gateway.send({ ...hi, stream: true, stream_options: { include_usage: true } });
       const chunks = deltasOf(answer);
       const told = (name: string) => chunks.map(({ choices: [choice] }) => choice?.delta[name] ?? '').join('');
       assert.equal(told('content'), 'Hello there');
@@ -95,7 +95,7 @@ for (const one of pretended) {
     test('is never told as finished where its provider did not finish', async () => {
       for (let count = 0; count < one.events.length - (one.provider === 'bedrock' ? 1 : 0); count++) {
         upstream.script(streamScript(one, count));
-        const answer = await gateway.send({ ...thinking, stream: true });
+        const answer = await gateway.send({ ...hi, stream: true });
         const isBare = answer.status !== 200;
         assert.ok(isBare || answer.text.includes('upstream_'), `cut after ${count}: ${answer.text}`);
         assert.doesNotMatch(answer.text, /"finish_reason":"/, `cut after ${count}`);

@@ -58,8 +58,8 @@ test('a translated call costs what its provider counted, caches of five minutes 
   const answer = await ask('claude', { logit_bias: { 1: 1 } });
   assert.equal(answer.status, 200, answer.text);
   assert.equal(answer.headers.get('x-litellm-dropped-params'), 'logit_bias', 'as litellm_settings say');
-  // 10 read anew, 5 from the cache, 20 written for five minutes and 10 for an hour; 7 written.
-  const cost = 0.1505; // 0.01 + 0.0005 + 0.04 + 0.03 + 0.07
+  // 10 read anew, 5 from the cache, 20 written for five minutes and 10 for an hour; 7 written: 0.01 + 0.0005 + 0.04 + 0.03 + 0.07.
+  const cost = 0.1505;
   assert.equal(Number(answer.headers.get('x-litellm-response-cost')), cost);
   let rows: { spend: string; prompt_tokens: number; completion_tokens: number; status: string }[] = [];
   await until(async () => {
@@ -70,7 +70,7 @@ test('a translated call costs what its provider counted, caches of five minutes 
     return rows.length === 1;
   });
   assert.deepEqual(
-    rows.map((row) => [Number(row.spend), row.prompt_tokens, row.completion_tokens, row.status]),
+    rows.map((row) => [Number(row.spend) / 1e9, row.prompt_tokens, row.completion_tokens, row.status]),
     [[cost, 45, 7, 'success']],
   );
 });

@@ -170,14 +170,14 @@ test('a client that does not read stops the upstream, whose answer is not piled 
   });
   const response = await gateway.open({ ...hi, model: 'anthropic', stream: true });
   response.pause();
-  let before = -1;
+  let seen = -1;
   // It goes on until everything between the two is full, which is known by nothing moving any more.
   for (let quiet = 0; quiet < 10;) {
     await new Promise((resolve) => {
       setTimeout(resolve, 20);
     });
-    quiet = gateway.buffered === before ? quiet + 1 : 0;
-    before = gateway.buffered;
+    quiet = gateway.buffered === seen ? quiet + 1 : 0;
+    seen = gateway.buffered;
   }
   assert.ok(gateway.buffered < 256 * 1024, `${gateway.buffered} bytes wait`);
   assert.equal(upstream.requests[0]?.answered, false);

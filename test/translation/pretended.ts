@@ -20,7 +20,7 @@ export interface Pretended {
 
 const sse = (data: object, name?: string): string =>
   `${name ? `event: ${name}\n` : ''}data: ${JSON.stringify(data)}\n\n`;
-const named = (data: { readonly type: string }): string => sse(data, data.type);
+const named = (type: string, data: object = {}): string => sse({ type, ...data }, type);
 
 const anthropicUsage = {
   input_tokens: 10,
@@ -49,37 +49,28 @@ export const anthropic: Pretended = {
     usage: anthropicUsage,
   },
   events: [
-    named({
-      type: 'message_start',
-      ...{
-        message: {
-          id: 'msg_01',
-          type: 'message',
-          role: 'assistant',
-          model: 'claude-sonnet-4-5-20250929',
-          content: [],
-          stop_reason: null,
-          stop_sequence: null,
-          usage: { ...anthropicUsage, output_tokens: 1 },
-        },
+    named('message_start', {
+      message: {
+        id: 'msg_01',
+        type: 'message',
+        role: 'assistant',
+        model: 'claude-sonnet-4-5-20250929',
+        content: [],
+        stop_reason: null,
+        stop_sequence: null,
+        usage: { ...anthropicUsage, output_tokens: 1 },
       },
     }),
-    named({
-      type: 'content_block_start',
-      ...{ index: 0, content_block: { type: 'thinking', thinking: '', signature: '' } },
-    }),
-    named({ type: 'content_block_delta', ...{ index: 0, delta: { type: 'thinking_delta', thinking: 'A greeting.' } } }),
-    named({ type: 'content_block_delta', ...{ index: 0, delta: { type: 'signature_delta', signature: 'c2lnbmVk' } } }),
-    named({ type: 'content_block_stop', ...{ index: 0 } }),
-    named({ type: 'content_block_start', ...{ index: 1, content_block: { type: 'text', text: '' } } }),
-    named({ type: 'content_block_delta', ...{ index: 1, delta: { type: 'text_delta', text: 'Hello' } } }),
-    named({ type: 'content_block_delta', ...{ index: 1, delta: { type: 'text_delta', text: ' there' } } }),
-    named({ type: 'content_block_stop', ...{ index: 1 } }),
-    named({
-      type: 'message_delta',
-      ...{ delta: { stop_reason: 'end_turn', stop_sequence: null }, usage: { output_tokens: 7 } },
-    }),
-    named({ type: 'message_stop' }),
+    named('content_block_start', { index: 0, content_block: { type: 'thinking', thinking: '', signature: '' } }),
+    named('content_block_delta', { index: 0, delta: { type: 'thinking_delta', thinking: 'A greeting.' } }),
+    named('content_block_delta', { index: 0, delta: { type: 'signature_delta', signature: 'c2lnbmVk' } }),
+    named('content_block_stop', { index: 0 }),
+    named('content_block_start', { index: 1, content_block: { type: 'text', text: '' } }),
+    named('content_block_delta', { index: 1, delta: { type: 'text_delta', text: 'Hello' } }),
+    named('content_block_delta', { index: 1, delta: { type: 'text_delta', text: ' there' } }),
+    named('content_block_stop', { index: 1 }),
+    named('message_delta', { delta: { stop_reason: 'end_turn', stop_sequence: null }, usage: { output_tokens: 7 } }),
+    named('message_stop'),
   ],
   streamType: 'text/event-stream',
   credential: ['x-api-key', /^sk-provider-secret-0123456789$/],

@@ -124,20 +124,19 @@ describe('a conversation with tools', () => {
     upstream.script({ answer });
     const request = { model: 'anthropic', messages: [hi], tools: [weather] };
     const whole = await gateway.client.chat.completions.create(request);
-    const event = (data: { readonly type: string }) => `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
+    const event = (type: string, data: object = {}) => `event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`;
+    const pieces = content.flatMap(({ id, name, input }, index) => {
+      const json = JSON.stringify(input).match(/.{1,7}/g) ?? [];
+      const deltas = json.map((partial_json) => ({ index, delta: { type: 'input_json_delta', partial_json } }));
+      const begun = event('content_block_start', { index, content_block: { type: 'tool_use', id, name, input: {} } });
+      const told = deltas.map((delta) => event('content_block_delta', delta));
+      return [begun].concat(told, event('content_block_stop', { index }));
+    });
     const streamed = [
-      event({ type: 'message_start', ...{ message: { ...answer, content: [], stop_reason: null } } }),
-      ...content.flatMap(({ input, ...block }, index) => [
-        event({ type: 'content_block_start', ...{ index, content_block: { ...block, input: {} } } }),
-        ...JSON.stringify(input)
-          .match(/.{1,7}/g)!
-          .map((partial_json) =>
-            event({ type: 'content_block_delta', ...{ index, delta: { type: 'input_json_delta', partial_json } } }),
-          ),
-        event({ type: 'content_block_stop', ...{ index } }),
-      ]),
-      event({ type: 'message_delta', ...{ delta: { stop_reason: 'tool_use' }, usage: { output_tokens: 7 } } }),
-      event({ type: 'message_stop' }),
+      event('message_start', { message: { ...answer, content: [], stop_reason: null } }),
+      ...pieces,
+      event('message_delta', { delta: { stop_reason: 'tool_use' }, usage: { output_tokens: 7 } }),
+      event('message_stop'),
     ].join('');
     upstream.script({ answer: streamed, headers: { 'content-type': 'text/event-stream' } });
     const stream = await gateway.client.chat.completions.stream(request).finalChatCompletion();

@@ -22,24 +22,15 @@ export class ChatEvents implements EventWriter {
   }
 
   next(part: LanguageModelV4StreamPart): string {
-    switch (part.type) {
-      case 'text-delta':
-        return this.#delta({ content: part.delta });
-      case 'reasoning-start':
-      case 'reasoning-delta':
-      case 'reasoning-end':
-        return this.#reasoning(part);
-      case 'tool-input-start':
-        return this.#callBegins(part.id, part.toolName, part.providerExecuted);
-      case 'tool-input-delta':
-        return this.#argumentsOf(part.id, part.delta);
-      case 'tool-call':
-        return this.#call(part);
-      case 'finish':
-        return this.#finish(part);
-      default:
-        return '';
+    const { type } = part;
+    if (type === 'text-delta') return this.#delta({ content: part.delta });
+    if (type === 'reasoning-start' || type === 'reasoning-delta' || type === 'reasoning-end') {
+      return this.#reasoning(part);
     }
+    if (type === 'tool-input-start') return this.#callBegins(part.id, part.toolName, part.providerExecuted);
+    if (type === 'tool-input-delta') return this.#argumentsOf(part.id, part.delta);
+    if (type === 'tool-call') return this.#call(part);
+    return type === 'finish' ? this.#finish(part) : '';
   }
 
   end(): string {

@@ -57,8 +57,8 @@ const readers: Readonly<Record<string, Read>> = {
 /** A chat completion as every provider's package takes it. */
 export function readChat(fields: Fields, rules: ReadingRules): ReadCall {
   const reading = new Reading(rules);
-  let options: LanguageModelV4CallOptions = { prompt: readMessages(reading, fields['messages']) };
-  let own: JSONObject = {};
+  const options: LanguageModelV4CallOptions = { prompt: readMessages(reading, fields['messages']) };
+  const own: JSONObject = {};
   for (const [name, value] of Object.entries(fields)) {
     if (value === null || value === undefined) continue;
     const read = Object.hasOwn(readers, name) ? readers[name] : undefined;
@@ -67,8 +67,8 @@ export function readChat(fields: Fields, rules: ReadingRules): ReadCall {
       continue;
     }
     const { own: more, ...draft } = read(value, reading, fields) ?? {};
-    options = { ...options, ...draft };
-    own = { ...own, ...more };
+    Object.assign(options, draft);
+    Object.assign(own, more);
   }
   if (Object.keys(own).length > 0) options.providerOptions = reading.own(own);
   return { options, dropped: reading.dropped };

@@ -1,7 +1,7 @@
 import type { JSONSchema7, LanguageModelV4CallOptions, LanguageModelV4FunctionTool } from '@ai-sdk/provider';
 import { isRecord } from '../../kernel/record.ts';
 import { marked } from './caching.ts';
-import { invalid, listOf, type Reading, recordOf, textOf } from './reading.ts';
+import { type Fields, invalid, listOf, type Reading, recordOf, textOf } from './reading.ts';
 
 export const isSchema = (value: unknown): value is JSONSchema7 => isRecord(value);
 
@@ -9,28 +9,28 @@ const toolMembers = new Set(['type', 'function', 'cache_control']);
 const functionMembers = new Set(['name', 'description', 'parameters', 'strict']);
 
 export function readTools(reading: Reading, tools: unknown): LanguageModelV4FunctionTool[] {
-  return listOf(tools, 'tools').flatMap((given) => {
-    const tool = recordOf(given, 'tools');
-    if (tool['type'] !== 'function') {
-      reading.leaveOut(typeof tool['type'] === 'string' ? `tools.${tool['type']}` : 'tools.type');
-      return [];
-    }
-    reading.leaveOthersOut(tool, toolMembers, 'tools.');
-    const named = recordOf(tool['function'], 'tools.function');
-    reading.leaveOthersOut(named, functionMembers, 'tools.function.');
-    const { name, description, parameters, strict } = named;
-    const inputSchema = parameters ?? { type: 'object', properties: {} };
-    if (!isSchema(inputSchema))
-      throw invalid('parameters of a tool must be a JSON schema', 'tools.function.parameters');
-    return {
-      type: 'function' as const,
-      name: textOf(name, 'tools.function.name'),
-      inputSchema,
-      ...(description != null && { description: textOf(description, 'tools.function.description') }),
-      ...(strict === true && { strict }),
-      ...marked(reading, tool),
-    };
-  });
+  return listOf(tools, 'tools').flatMap((given) => readTool(reading, recordOf(given, 'tools')) ?? []);
+}
+
+function readTool(reading: Reading, tool: Fields): LanguageModelV4FunctionTool | undefined {
+  if (tool['type'] !== 'function') {
+    reading.leaveOut(typeof tool['type'] === 'string' ? `tools.${tool['type']}` : 'tools.type');
+    return undefined;
+  }
+  reading.leaveOthersOut(tool, toolMembers, 'tools.');
+  const named = recordOf(tool['function'], 'tools.function');
+  reading.leaveOthersOut(named, functionMembers, 'tools.function.');
+  const { name, description, parameters, strict } = named;
+  const inputSchema = parameters ?? { type: 'object', properties: {} };
+  if (!isSchema(inputSchema)) throw invalid('parameters of a tool must be a JSON schema', 'tools.function.parameters');
+  return {
+    type: 'function',
+    name: textOf(name, 'tools.function.name'),
+    inputSchema,
+    ...(description != null && { description: textOf(description, 'tools.function.description') }),
+    ...(strict === true && { strict }),
+    ...marked(reading, tool),
+  };
 }
 
 export function readToolChoice(choice: unknown): NonNullable<LanguageModelV4CallOptions['toolChoice']> {

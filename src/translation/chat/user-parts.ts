@@ -29,12 +29,13 @@ function userPart(reading: Reading, part: Fields): UserPart[] {
 /** The texts of a message that may hold nothing else, each with its mark. */
 export function textParts(reading: Reading, content: unknown, name: string): LanguageModelV4TextPart[] {
   if (typeof content === 'string') return [{ type: 'text', text: content }];
-  return listOf(content, name).map((each) => {
-    const part = recordOf(each, name);
-    if (part['type'] !== 'text') throw invalid(`${name} may hold texts alone`, name);
-    reading.leaveOthersOut(part, partMembers.text, `${name}.`);
-    return { type: 'text', text: textOf(part['text'], `${name}.text`), ...marked(reading, part) };
-  });
+  return listOf(content, name).map((each) => textPart(reading, recordOf(each, name), name));
+}
+
+function textPart(reading: Reading, part: Fields, name: string): LanguageModelV4TextPart {
+  if (part['type'] !== 'text') throw invalid(`${name} may hold texts alone`, name);
+  reading.leaveOthersOut(part, partMembers.text, `${name}.`);
+  return { type: 'text', text: textOf(part['text'], `${name}.text`), ...marked(reading, part) };
 }
 
 const readText = (_: Reading, { text }: Fields): UserPart => ({
