@@ -13,6 +13,7 @@ import { Budget } from './budgets/budget.entity.ts';
 import { BudgetService } from './budgets/budget.service.ts';
 import { Customer } from './customers/customer.entity.ts';
 import { CustomerService } from './customers/customer.service.ts';
+import type { Reloaded } from './daemon/reload.operations.ts';
 import type { UserSettings } from './config/user-settings.ts';
 import { untilThrough } from './db/again.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
@@ -86,16 +87,12 @@ export interface Services {
   readonly spend: SpendReads;
   readonly explainer: Pick<Explainer, 'explain'>;
   readonly tokenTest: Pick<TokenTest, 'test'>;
+  /** Reads the configuration again; absent beside no daemon. */
+  readonly reload: (() => Promise<Reloaded>) | undefined;
 }
 
-export interface AppOptions {
-  readonly orm: MikroORM;
-  /** Connections of its pool: operations get half of them. */
-  readonly poolSize: number;
-  readonly now: () => Date;
-  readonly vault: Vault;
-  /** Opens the keys that the rows of the audit log are chained with. */
-  readonly auditVault: Vault;
+/** What the configuration says: a reload may put something else in its place. */
+export interface Configured {
   /** Deployments that are set up outside the database, so that lists show them too. */
   readonly configured: readonly Deployment[];
   /** The same of pass-through endpoints. */
@@ -104,10 +101,21 @@ export interface AppOptions {
   readonly keyRules: KeyRuleSettings;
   /** What a new user has where its maker says nothing, and may join. */
   readonly userDefaults: UserSettings;
+}
+
+export interface AppOptions extends Configured {
+  readonly orm: MikroORM;
+  /** Connections of its pool: operations get half of them. */
+  readonly poolSize: number;
+  readonly now: () => Date;
+  readonly vault: Vault;
+  /** Opens the keys that the rows of the audit log are chained with. */
+  readonly auditVault: Vault;
   /** Says how calls would be decided: by the counters of a daemon, or without any. */
   readonly explainer: Pick<Explainer, 'explain'>;
   /** Says whom tokens stand for. */
   readonly tokenTest: Pick<TokenTest, 'test'>;
+  readonly reload?: (() => Promise<Reloaded>) | undefined;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
   /** Knows when the database is away: nobody waits for it then. */
@@ -136,9 +144,9 @@ export function openGatewayOrm(options: GatewayOrmOptions): Promise<MikroORM> {
  * else is a service made.
  */
 export class App {
-  readonly #options: AppOptions;
+  #options: AppOptions;
   readonly #chains: Chains;
-  readonly #groups: readonly string[];
+  #groups: readonly string[];
   readonly #admission: Admission;
 
   constructor(options: AppOptions) {
@@ -146,6 +154,12 @@ export class App {
     this.#groups = options.configured.flatMap(accessGroupsOf);
     this.#admission = new Admission(options.poolSize);
     this.#chains = new Chains(new AuditKeys(options.auditVault));
+  }
+
+  /** From the next operation on this is what the configuration says. */
+  reconfigure(configured: Configured): void {
+    this.#options = { ...this.#options, ...configured };
+    this.#groups = configured.configured.flatMap(accessGroupsOf);
   }
 
   /**
@@ -261,6 +275,7 @@ export class App {
       spend: { rows: spendRows, sums: spendSums, activity, tags: tagSums, scope: spendScope, requireSpender },
       explainer,
       tokenTest,
+      reload: this.#options.reload,
     };
   }
 

@@ -119,6 +119,7 @@ export const routeGroups = {
     '/invitation/*',
     '/audit*',
     '/jwt/*',
+    '/daemon/*',
   ],
   spend_tracking_routes: [
     '/spend/*',

@@ -50,13 +50,18 @@ export interface RawRequest {
 /** The connections to all upstreams: one pool in a process. Never follows a redirect, never inflates, never retries. */
 export class Transport {
   readonly #egress: Egress;
-  readonly #limits: ProxyLimits;
+  #limits: ProxyLimits;
   readonly #userAgent: string;
 
   constructor(limits: ProxyLimits, version: string, egress: Egress = egressWithin(limits)) {
     this.#limits = limits;
     this.#userAgent = `gatewayctl/${version}`;
     this.#egress = egress;
+  }
+
+  /** From the next call on; what is under way keeps what it began with. */
+  limit(limits: ProxyLimits): void {
+    this.#limits = limits;
   }
 
   provider(dialect: Dialect): Provider {
