@@ -175,12 +175,12 @@ general_settings:
     // As Kubernetes lays out a ConfigMap.
     await version('..v1', saying('mounted'));
     await symlink('..v1', join(directory, '..data'));
-    await symlink('..data/config.yaml', join(directory, 'config.yaml'));
-    const path = join(directory, 'config.yaml');
+    const link = join(directory, 'config.yaml');
+    await symlink('..data/config.yaml', link);
     const daemon: Daemon = await startDaemon({
       stateDir: directory,
       databaseUrl: gateway.databaseUrl,
-      args: ['--config', path],
+      args: ['--config', link],
       env: { GATEWAYCTL_MASTER_KEY: 'sk-9f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c' },
     });
     try {
@@ -195,7 +195,7 @@ general_settings:
       await writeFile(join(directory, '..v2', 'config.yaml'), saying('written over', `include: [${include}]\n`));
       await isSaid('written over');
       await writeFile(join(directory, '.edited'), saying('renamed', `include: [${include}]\n`));
-      await rename(join(directory, '.edited'), path);
+      await rename(join(directory, '.edited'), link);
       await isSaid('renamed');
       await writeFile(include, 'gatewayctl: {log_levle: info}\n');
       const refusals = () => daemon.log.filter((line) => line.includes('The configuration was not reloaded'));

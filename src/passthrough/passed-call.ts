@@ -2,6 +2,7 @@ import { chargeOf } from '../access/charge.ts';
 import { readCredential } from '../access/credential.ts';
 import type { PassedCall } from '../access/pass-through.ts';
 import type { Principal } from '../access/principal.ts';
+import { refuseElsewhere, regionOf } from '../access/region.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Deployment } from '../models/deployment.ts';
 import type { Exchange } from '../proxy/exchange.ts';
@@ -117,6 +118,7 @@ export class PassedCallSteps {
     const models = this.#names();
     const { route, path } = handler;
     this.#deps.decide(principal, { models, route, path, fields: asked.fields, payers });
+    refuseElsewhere(regionOf(payers));
     exchange.model = this.#use.model ?? this.#target.name;
     exchange.charge = chargeOf(principal, { models: models.length > 0 ? models : [exchange.model], payers, tags });
     const deployment = this.#isFree ? this.#target.free : this.#target.deployment;

@@ -63,6 +63,7 @@ const everyday = new Set([
  * that is a gateway itself might: CVE-2024-6587 sent the provider's key to the `api_base` of a caller's choice.
  */
 const refused = new Set([
+  'allowedmodelregion',
   'apibase',
   'apikey',
   'apitype',
