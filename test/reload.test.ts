@@ -166,19 +166,19 @@ general_settings:
   });
 
   test('is told nothing where it watches the file: however that is replaced, it is read once for each change', async () => {
-    const directory = await aStateDir();
-    const include = join(directory, 'included.yaml');
+    const mount = await aStateDir();
+    const include = join(mount, 'included.yaml');
     const version = async (name: string, text: string) => {
-      await mkdir(join(directory, name));
-      await writeFile(join(directory, name, 'config.yaml'), text);
+      await mkdir(join(mount, name));
+      await writeFile(join(mount, name, 'config.yaml'), text);
     };
     // As Kubernetes lays out a ConfigMap.
     await version('..v1', saying('mounted'));
-    await symlink('..v1', join(directory, '..data'));
-    const link = join(directory, 'config.yaml');
+    await symlink('..v1', join(mount, '..data'));
+    const link = join(mount, 'config.yaml');
     await symlink('..data/config.yaml', link);
     const daemon: Daemon = await startDaemon({
-      stateDir: directory,
+      stateDir: mount,
       databaseUrl: gateway.databaseUrl,
       args: ['--config', link],
       env: { GATEWAYCTL_MASTER_KEY: 'sk-9f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c' },
@@ -189,13 +189,13 @@ general_settings:
       await isSaid('mounted');
       await version('..v2', saying('swapped', `include: [${include}]\n`));
       await writeFile(include, 'gatewayctl: {log_level: info}\n');
-      await symlink('..v2', join(directory, '..new'));
-      await rename(join(directory, '..new'), join(directory, '..data'));
+      await symlink('..v2', join(mount, '..new'));
+      await rename(join(mount, '..new'), join(mount, '..data'));
       await isSaid('swapped');
-      await writeFile(join(directory, '..v2', 'config.yaml'), saying('written over', `include: [${include}]\n`));
+      await writeFile(join(mount, '..v2', 'config.yaml'), saying('written over', `include: [${include}]\n`));
       await isSaid('written over');
-      await writeFile(join(directory, '.edited'), saying('renamed', `include: [${include}]\n`));
-      await rename(join(directory, '.edited'), link);
+      await writeFile(join(mount, '.edited'), saying('renamed', `include: [${include}]\n`));
+      await rename(join(mount, '.edited'), link);
       await isSaid('renamed');
       await writeFile(include, 'gatewayctl: {log_levle: info}\n');
       const refusals = () => daemon.log.filter((line) => line.includes('The configuration was not reloaded'));
@@ -207,7 +207,7 @@ general_settings:
       assert.equal(daemon.log.filter((line) => line.includes('The configuration was reloaded')).length, 4);
     } finally {
       await daemon.stop();
-      await rm(directory, { recursive: true, force: true });
+      await rm(mount, { recursive: true, force: true });
     }
   });
 });

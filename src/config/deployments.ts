@@ -12,12 +12,12 @@ const servedProviders: ReadonlySet<string> = new Set(providers);
 /** Read here by name; everything else of `litellm_params` that is served goes to the deployment as it is. */
 const ownParams = ['model', 'api_key', 'api_base', 'custom_llm_provider'] as const;
 const numbers: ReadonlySet<string> = new Set(['timeout', 'stream_timeout', 'mock_timeout', ...routingNumbers]);
-/** Whether the upstream may be at an address that is not public; see `mayBePrivate`. */
-const privateParam = 'allow_private_network';
+/** Yes or no: whether the upstream may be at an address that is not public, and whether it is read on without a client. */
+const flags = ['allow_private_network', 'drain_on_disconnect'] as const;
 const isPrice = (name: string): boolean => name.includes('_cost_per_');
 const isServedParam = (name: string): boolean =>
   numbers.has(name) ||
-  ['base_model', 'api_version', 'tags', 'region_name', privateParam].includes(name) ||
+  ['base_model', 'api_version', 'tags', 'region_name', ...flags].includes(name) ||
   name.startsWith('mock_') ||
   isPrice(name);
 
@@ -82,9 +82,7 @@ class ModelListReader {
       return;
     }
     const own =
-      section === 'model_list'
-        ? ['model_name', 'litellm_params', 'model_info']
-        : [...ownParams, ...numbers, privateParam];
+      section === 'model_list' ? ['model_name', 'litellm_params', 'model_info'] : [...ownParams, ...numbers, ...flags];
     this.#context.problems.add(at, unknownKey(name, [...own, ...(unserved[section] ?? [])]));
   }
 
@@ -159,9 +157,11 @@ class ModelListReader {
   #params({ entries }: MapTree): Record<string, unknown> {
     const served = [...entries].filter(([name]) => isServedParam(name) && !isPrice(name));
     const values = this.#values(served);
-    const said = entries.get(privateParam);
-    if (said && !['boolean', 'undefined'].includes(typeof values[privateParam])) {
-      this.#refuse(said.value.at, `${privateParam} must be true or false`);
+    for (const flag of flags) {
+      const said = entries.get(flag);
+      if (said && !['boolean', 'undefined'].includes(typeof values[flag])) {
+        this.#refuse(said.value.at, `${flag} must be true or false`);
+      }
     }
     return values;
   }

@@ -71,6 +71,7 @@ const paramsShape = {
   api_key: z.string().min(1).nullable(),
   litellm_credential_name: label.nullable(),
   allow_private_network: z.boolean().nullable(),
+  drain_on_disconnect: z.boolean().nullable(),
   timeout: seconds.nullable(),
   stream_timeout: seconds.nullable(),
   ...routing,

@@ -84,4 +84,6 @@ export interface ProxyContext {
   readonly forms: Places;
   /** For streams that are read on without a client. */
   readonly usageWaits: Places;
+  /** For answers that are read to their end without a client. */
+  readonly drains: Places;
 }

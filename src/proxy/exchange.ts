@@ -155,7 +155,11 @@ export class Exchange {
 
   /** Ends the exchange early, whatever it is waiting for. Only the first reason counts. */
   stop(reason: GatewayError): void {
-    if (this.stopped) return;
+    if (this.stopped) {
+      // Nobody is there any more, and now nobody waits either.
+      if (reason !== clientGone) this.relay?.stopReading();
+      return;
+    }
     this.stopped = reason;
     if (reason === clientGone && this.relay?.readOn()) return;
     this.upstream?.abort();

@@ -176,6 +176,7 @@ export function createProxy(deps: ProxyDeps) {
     calls: new Places(limits.inFlight),
     forms: new Places(limits.forms),
     usageWaits: new Places(limits.usageWaits),
+    drains: new Places(limits.drains),
   };
   const contextWith = (router: Router): ProxyContext => ({
     ...shared,
