@@ -23,19 +23,22 @@ export type Kind = 'plain' | 'stream';
 export interface Credentials {
   readonly key: string;
   readonly upstreamPort: number;
+  /** The field of that name in the body. */
+  readonly user?: string;
 }
 
 /**
  * The bytes of one request. All servers get the same ones: the headers that tell Portkey where to go are there for the
  * others too, which pass them over.
  */
-export function requestBytes(kind: Kind, { key, upstreamPort }: Credentials): Buffer {
+export function requestBytes(kind: Kind, { key, upstreamPort, user }: Credentials): Buffer {
   const body = JSON.stringify({
     model,
     messages,
     temperature: 0.2,
     max_tokens: 200,
     ...(kind === 'stream' && { stream: true }),
+    ...(user !== undefined && { user }),
   });
   const head = [
     'POST /v1/chat/completions HTTP/1.1',

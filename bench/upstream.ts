@@ -110,10 +110,13 @@ const server = createServer({ noDelay: true }, (socket) => {
     const length = requestLength(pending);
     if (length === 0) return;
     const isStream = pending.subarray(0, length).includes('"stream":true');
+    // Says one word, and falls silent.
+    const isIdle = pending.subarray(0, length).includes('"user":"idle"');
     pending = pending.subarray(length);
     if (isStream) {
       socket.write(streamHead);
-      streams.set(socket, 0);
+      if (isIdle && pieces[0]) socket.write(pieces[0]);
+      else streams.set(socket, 0);
     } else socket.write(plain);
   });
 });

@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Gateway, aDeployment, eventsOf, hello, readAnswer, until } from './gateway.ts';
 import { aCompletion, aStream, startUpstream } from './upstream.ts';
 
@@ -283,6 +288,66 @@ test('a slow reader holds the upstream back instead of filling our memory', asyn
   const { text } = await readAnswer(response);
   assert.equal(text.length, event.length * count + aStream('').slice(1, 2).join('').length + 'data: [DONE]\n\n'.length);
   assert.equal(gateway.outcome.status, 'success');
+});
+
+/** An upstream that talks without end, as fast as it is listened to. */
+async function startEndless() {
+  const piece = Buffer.from(
+    `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: 'x'.repeat(16_000) }, finish_reason: null }] })}\n\n`,
+  );
+  let written = 0;
+  let streams = 0;
+  const server = createServer((request, response) => {
+    const talk = () => {
+      do written++;
+      while (response.write(piece));
+    };
+    response.on('drain', talk).writeHead(200, { 'content-type': 'text/event-stream' });
+    request.resume().on('end', talk);
+    streams++;
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    written: () => written,
+    streams: () => streams,
+    [Symbol.dispose]: () => void server.close().closeAllConnections(),
+  };
+}
+
+test('fifty clients that do not read take 256 KiB each at most', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  using upstream = await startEndless();
+  await using gateway = await Gateway.start(through(upstream.url));
+  collect();
+  const before = process.memoryUsage().arrayBuffers;
+  const body = JSON.stringify(streamed);
+  const head = `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`;
+  const clients = Array.from({ length: 50 }, () => {
+    const client = connect(gateway.port, '127.0.0.1').pause();
+    client.write(`${head}\r\n\r\n${body}`);
+    return client.on('error', () => {});
+  });
+  await until('all are answered', () => upstream.streams() === 50);
+  let last = -1;
+  let heldSince = performance.now();
+  await until(
+    'the upstreams are held back',
+    () => {
+      if (upstream.written() !== last) heldSince = performance.now();
+      last = upstream.written();
+      return performance.now() - heldSince > 200;
+    },
+    20_000,
+  );
+  collect();
+  // The upstream's own buffers are among them.
+  const grown = process.memoryUsage().arrayBuffers - before;
+  assert.ok(grown <= 50 * 256 * 1_024, `${Math.round(grown / 50 / 1_024)} KiB each`);
+  assert.ok(gateway.buffered <= 50 * 256 * 1_024, `${gateway.buffered} bytes wait for clients`);
+  for (const client of clients) client.destroy();
 });
 
 test('a client that stops reading is given up', async () => {
