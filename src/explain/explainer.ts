@@ -230,8 +230,9 @@ function costOf(gauge: Gauge, charge: Charge, sized: Sized): Priced {
   }
 }
 
-const ofEndpoint = ({ callType, unitsOf }: Endpoint, fields: Question['body']) => ({
+const ofEndpoint = ({ callType, unitsOf, toolUsesOf }: Endpoint, fields: Question['body']) => ({
   callType,
+  toolUses: toolUsesOf?.(fields ?? {}),
   units: unitsOf?.(fields ?? {}),
 });
 

@@ -1,9 +1,18 @@
 import type { ConditionalPrice, ModelPrice, PriceCalculationResult } from '@pydantic/genai-prices';
 import { GatewayError } from '../kernel/errors.ts';
+import { isRecord } from '../kernel/record.ts';
 import type { Deployment } from '../models/deployment.ts';
 import type { KnownModel } from '../models/model.wire.ts';
 import type { CallType, Settlement } from './call.ts';
-import { catalogueFields, catalogueRate, invalidPrice, ownFields, partsOf, withRate } from './price-fields.ts';
+import {
+  catalogueFields,
+  catalogueRate,
+  invalidPrice,
+  ownFields,
+  partsOf,
+  toolFields,
+  withRate,
+} from './price-fields.ts';
 import {
   ATTO_DIGITS,
   type Band,
@@ -128,14 +137,15 @@ export class Prices {
   }
 
   #resolve(deployment: Deployment, upstreamModel: string, at: Date): Resolved {
+    const tools = toolComponents(deployment);
     const own = ownComponents(deployment);
-    if (own) return { price: withTiers(own, deployment), untilMs: Number.POSITIVE_INFINITY };
+    if (own) return { price: withTiers({ ...own, ...tools }, deployment), untilMs: Number.POSITIVE_INFINITY };
 
     const listed = this.#lookUp(deployment, upstreamModel, at);
     if (!listed) return { price: toPrice('unpriced', {}), untilMs: Number.POSITIVE_INFINITY };
     const prices: ConditionalPrice[] | ModelPrice = listed.model.prices;
     return {
-      price: toPrice('catalogue', catalogueComponents(listed.model_price)),
+      price: toPrice('catalogue', { ...catalogueComponents(listed.model_price), ...tools }),
       untilMs: Array.isArray(prices) ? at.getTime() + minuteMs : Number.POSITIVE_INFINITY,
     };
   }
@@ -166,13 +176,15 @@ export interface Size {
   readonly answers?: number | undefined;
   /** Present for calls that may be paid for by something else than tokens. */
   readonly units?: Units | undefined;
+  /** Of tools that the provider runs, at most. */
+  readonly toolUses?: Units | undefined;
 }
 
 /** What to reserve for a call, in nano-dollars. */
 export function worstCase(
   bands: readonly Band[],
   { info }: Deployment,
-  { promptTokens, maxCompletionTokens, answers = 1, units }: Size,
+  { promptTokens, maxCompletionTokens, answers = 1, units, toolUses }: Size,
 ): bigint {
   const ofModel = info['max_output_tokens'] ?? info['max_tokens'];
   const most = typeof ofModel === 'number' && ofModel > 0 ? ofModel : undefined;
@@ -181,6 +193,7 @@ export function worstCase(
     promptTokens: clampTokens(promptTokens),
     completionTokens: clampTokens(answers * each),
     units: units && clampUnits(units),
+    toolUses: toolUses && clampUnits(toolUses),
   });
 }
 
@@ -284,6 +297,21 @@ function ownComponents({ name, info, params }: Deployment, tier?: string): Compo
     components[bucket] = withRate(components[bucket], rate, thousands);
   }
   return Object.values(components).some(({ base }) => base !== undefined) ? components : undefined;
+}
+
+/** What an operator says of tools that the provider runs. It stands beside the price of tokens, whoever that is from. */
+function toolComponents({ name, info, params }: Deployment): Components {
+  const components: Components = {};
+  for (const [field, value] of Object.entries({ ...params, ...withoutNulls(info) })) {
+    const found = Object.hasOwn(toolFields, field) ? toolFields[field] : undefined;
+    if (!found || value === null || value === undefined) continue;
+    for (const amount of isRecord(value) ? Object.values(value) : [value]) {
+      const rate = parseRate(amount, ATTO_DIGITS - found.powerOfTen);
+      if (rate === undefined) throw invalidPrice(name, field);
+      components[found.bucket] = withRate(components[found.bucket], rate);
+    }
+  }
+  return components;
 }
 
 /** A tier is priced when its input and its output are; what else it does not price costs what it costs otherwise. */

@@ -6,6 +6,7 @@ import { messageEvents } from '../events/message-events.ts';
 import type { Endpoint, PlainReading, RequestSource } from './endpoint.ts';
 import { countOf, invalid, JsonRequest, modelOf, readJson } from './json-request.ts';
 import { messagesError, servedTier } from './messages-protocol.ts';
+import { searchesAllowed, searchesIn } from './server-tools.ts';
 
 /** Anthropic's messages (https://docs.anthropic.com/en/api/messages). */
 export const messages: Endpoint = {
@@ -15,6 +16,7 @@ export const messages: Endpoint = {
   events: messageEvents,
   errorBody: messagesError,
   read: readMessages,
+  toolUsesOf: searchesAllowed,
   readAnswer,
   readUsage,
 };
@@ -45,6 +47,7 @@ function readMessages(source: RequestSource): JsonRequest {
   return new JsonRequest(body, model, {
     stream: stream === true,
     maxCompletionTokens,
+    toolUses: searchesAllowed(fields),
     endUser: isRecord(metadata) ? metadata['user_id'] : undefined,
     serviceTier: askedTier(fields['service_tier']),
     headers: versionHeaders(source.headers),
@@ -119,6 +122,7 @@ function readUsage(reported: unknown): Usage | undefined {
   if (!isRecord(reported)) return undefined;
   const { input_tokens: input, output_tokens: completionTokens, cache_creation: creation } = reported;
   if (typeof input !== 'number' || typeof completionTokens !== 'number') return undefined;
+  const units = searchesIn(reported);
   const cacheReadTokens = count(reported['cache_read_input_tokens']);
   const cacheWriteTokens = count(reported['cache_creation_input_tokens']);
   return clampUsage({
@@ -131,5 +135,6 @@ function readUsage(reported: unknown): Usage | undefined {
     audioInputTokens: 0,
     audioOutputTokens: 0,
     estimated: false,
+    ...(units && { units }),
   });
 }
