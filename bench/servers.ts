@@ -150,6 +150,7 @@ export async function startGateway(
   cores: Cores,
   upstream: Server,
   settings: Readonly<Record<string, string>> = { shared_preload_libraries: 'pg_stat_statements' },
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Gateway> {
   await using opened = new AsyncDisposableStack();
   const stateDir = await mkdtemp(join(tmpdir(), 'gatewayctl-bench-'));
@@ -166,7 +167,7 @@ export async function startGateway(
 
   const args = [bin, 'serve', '--port', '0', '--state-dir', stateDir, '--config', config, '--log-format', 'text'];
   const ready = /listens on http:\/\/[^\s:]+:(\d+)/;
-  const server = opened.use(await launch({ name: 'gatewayctl', before: cores.server, args, ready }));
+  const server = opened.use(await launch({ name: 'gatewayctl', before: cores.server, args, env, ready }));
   const masterKey = (await readFile(join(stateDir, 'master-key'), 'utf8')).trim();
   const key = await generateKey(server, masterKey);
   const postmaster = await postmasterOf(pool);

@@ -28,19 +28,22 @@ export interface Credentials {
   readonly key: string;
   readonly upstreamPort: number;
   readonly asked?: string;
+  /** The field of that name in the body. */
+  readonly user?: string;
 }
 
 /**
  * The bytes of one request. All servers get the same ones: the headers that tell Portkey where to go are there for the
  * others too, which pass them over.
  */
-export function requestBytes(kind: Kind, { key, upstreamPort, asked = model }: Credentials): Buffer {
+export function requestBytes(kind: Kind, { key, upstreamPort, asked = model, user }: Credentials): Buffer {
   const body = JSON.stringify({
     model: asked,
     messages,
     temperature: 0.2,
     max_tokens: 200,
     ...(kind === 'stream' && { stream: true }),
+    ...(user !== undefined && { user }),
   });
   const head = [
     'POST /v1/chat/completions HTTP/1.1',

@@ -145,10 +145,13 @@ const server = createServer({ noDelay: true }, (socket) => {
     if (length === 0) return;
     const isStream = pending.subarray(0, length).includes('"stream":true');
     const isMessage = pending.subarray(0, 20).includes('/v1/messages');
+    // Says one word, and falls silent.
+    const isIdle = pending.subarray(0, length).includes('"user":"idle"');
     pending = pending.subarray(length);
     if (isStream) {
       socket.write(streamHead);
-      streams.set(socket, { of: isMessage ? messagePieces : pieces, next: 0 });
+      if (isIdle && pieces[0]) socket.write(pieces[0]);
+      else streams.set(socket, { of: isMessage ? messagePieces : pieces, next: 0 });
     } else socket.write(isMessage ? plainMessage : plain);
   });
 });

@@ -13,6 +13,7 @@ import { Budget } from './budgets/budget.entity.ts';
 import { BudgetService } from './budgets/budget.service.ts';
 import { Customer } from './customers/customer.entity.ts';
 import { CustomerService } from './customers/customer.service.ts';
+import type { Reloaded } from './daemon/reload.operations.ts';
 import type { UserSettings } from './config/user-settings.ts';
 import { untilThrough } from './db/again.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
@@ -88,32 +89,39 @@ export interface Services {
   readonly explainer: Pick<Explainer, 'explain'>;
   readonly tokenTest: Pick<TokenTest, 'test'>;
   readonly responseCache: CacheService;
+  /** Reads the configuration again; absent beside no daemon. */
+  readonly reload: (() => Promise<Reloaded>) | undefined;
 }
 
-export interface AppOptions {
+/** What the configuration says: a reload may put something else in its place. */
+export interface Configured {
+  /** Deployments that are set up outside the database, so that lists show them too. */
+  readonly configured: readonly Deployment[];
+  /** The same of pass-through endpoints. */
+  readonly passThroughs: readonly PassThroughEndpoint[];
+  /** What the configuration says of keys. */
+  readonly keyRules: KeyRuleSettings;
+  /** What a new user has where its maker says nothing, and may join. */
+  readonly userDefaults: UserSettings;
+}
+
+export interface AppOptions extends Configured {
   readonly orm: MikroORM;
+  /** What calls are booked by; asked for by the first operation that shows models. */
+  readonly prices: () => Promise<Pick<Prices, 'known'>>;
   /** Connections of its pool: operations get half of them. */
   readonly poolSize: number;
   readonly now: () => Date;
   readonly vault: Vault;
   /** Opens the keys that the rows of the audit log are chained with. */
   readonly auditVault: Vault;
-  /** Deployments that are set up outside the database, so that lists show them too. */
-  readonly configured: readonly Deployment[];
-  /** The same of pass-through endpoints. */
-  readonly passThroughs: readonly PassThroughEndpoint[];
-  /** What calls are booked by; asked for by the first operation that shows models. */
-  readonly prices: () => Promise<Pick<Prices, 'known'>>;
-  /** What the configuration says of keys. */
-  readonly keyRules: KeyRuleSettings;
-  /** What a new user has where its maker says nothing, and may join. */
-  readonly userDefaults: UserSettings;
   /** Says how calls would be decided: by the counters of a daemon, or without any. */
   readonly explainer: Pick<Explainer, 'explain'>;
   /** Says whom tokens stand for. */
   readonly tokenTest: Pick<TokenTest, 'test'>;
   /** Absent where answers are not cached. */
   readonly responseCache?: AskedCache | undefined;
+  readonly reload?: (() => Promise<Reloaded>) | undefined;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
   /** Knows when the database is away: nobody waits for it then. */
@@ -142,9 +150,9 @@ export function openGatewayOrm(options: GatewayOrmOptions): Promise<MikroORM> {
  * else is a service made.
  */
 export class App {
-  readonly #options: AppOptions;
+  #options: AppOptions;
   readonly #chains: Chains;
-  readonly #groups: readonly string[];
+  #groups: readonly string[];
   readonly #admission: Admission;
 
   constructor(options: AppOptions) {
@@ -152,6 +160,12 @@ export class App {
     this.#groups = options.configured.flatMap(accessGroupsOf);
     this.#admission = new Admission(options.poolSize);
     this.#chains = new Chains(new AuditKeys(options.auditVault));
+  }
+
+  /** From the next operation on this is what the configuration says. */
+  reconfigure(configured: Configured): void {
+    this.#options = { ...this.#options, ...configured };
+    this.#groups = configured.configured.flatMap(accessGroupsOf);
   }
 
   /**
@@ -271,6 +285,7 @@ export class App {
       explainer,
       tokenTest,
       responseCache: new CacheService(work, audit, this.#options.responseCache),
+      reload: this.#options.reload,
     };
   }
 

@@ -10,6 +10,7 @@ import { KeyCache } from './access/key-cache.ts';
 import { Payers } from './access/payers.ts';
 import type { Principal } from './access/principal.ts';
 import type { Seed } from './access/principal-of.ts';
+import type { Settings } from './config/load.ts';
 import type { Database } from './database.ts';
 import type { Provisioning } from './jwt/provisioning.ts';
 import type { Change } from './db/notify.ts';
@@ -21,6 +22,7 @@ import { follower, listen, takesAway } from './following.ts';
 import { toMilliseconds } from './kernel/duration.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
+import { oneAtATime } from './kernel/one-at-a-time.ts';
 import { countCompletion, estimatePromptTokens } from './metering/estimate.ts';
 import { priceFileOf } from './metering/filed-prices.ts';
 import { Metering } from './metering/metering.ts';
@@ -31,7 +33,7 @@ import { loadPassThroughs, loadProviderCredentials } from './passthroughs/passth
 import { PassThroughRoutes } from './passthrough/routes.ts';
 import { openResponseCache } from './response-cache/open.ts';
 import { keptObjectsIn } from './models/kept-object.queries.ts';
-import { createProxy } from './proxy/proxy.ts';
+import { createProxy, type Times } from './proxy/proxy.ts';
 import { ResponseIds } from './proxy/response-ids.ts';
 import { DeploymentTable } from './proxy/routing.ts';
 import type { ServeParts } from './serve.ts';
@@ -136,22 +138,30 @@ export async function createDataPlane(parts: DataPlaneParts) {
     now,
     seed,
   });
+  let configuration: Configuration = { settings, configured };
+  let inDatabase: readonly Deployment[] = [];
+  const showDeployments = () =>
+    deployments.replace([...configuration.configured, ...inDatabase], configuration.settings.routing.aliases);
   const reload = oneAtATime(async () => {
     const { deployments: found, problems } = await loadDeployments(database.pool, vault, runtime.env);
     for (const { apiKey, secrets = {} } of found) {
       for (const secret of [apiKey, ...Object.values(secrets)]) if (secret !== undefined) parts.redact(secret);
     }
     for (const problem of problems) log('warn', `Left out ${problem}`);
-    deployments.replace([...configured, ...found]);
+    inDatabase = found;
+    showDeployments();
   });
   const passThrough = new PassThroughRoutes({
-    variable: (name) => settings.providerVariables[name],
+    variable: (name) => configuration.settings.providerVariables[name],
     decide: (principal, call) => requirePassed(principal, call, settings.modelAccessStatus),
     isPriced: (deployment, model) =>
       metering.gauge.prices.forCall(deployment, model, { at: now(), callType: 'pass_through_endpoint' }).source !==
       'unpriced',
     keyHeader: settings.keyHeaderName,
   });
+  let ways: Pick<Loaded, 'endpoints' | 'credentials'> = { endpoints: [], credentials: new Map() };
+  const showPassThroughs = () =>
+    passThrough.replace([...ways.endpoints, ...configuration.settings.passThroughs], ways.credentials);
   const reloadPassThroughs = oneAtATime(async () => {
     const [{ endpoints, problems }, kept] = await Promise.all([
       loadPassThroughs(database.pool, vault, runtime.env),
@@ -160,7 +170,8 @@ export async function createDataPlane(parts: DataPlaneParts) {
     for (const { headers } of endpoints) for (const value of Object.values(headers)) parts.redact(value);
     for (const { apiKey } of kept.credentials.values()) if (apiKey !== undefined) parts.redact(apiKey);
     for (const problem of [...problems, ...kept.problems]) log('warn', `Left out ${problem}`);
-    passThrough.replace([...endpoints, ...settings.passThroughs], kept.credentials);
+    ways = { endpoints, credentials: kept.credentials };
+    showPassThroughs();
   });
   const { responseCache: cached } = settings;
   const responseCache = cached && opened.use(await openResponseCache(cached, { log, secret: parts.sharedSecret }));
@@ -208,10 +219,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
         bodyBytes: settings.bodyLimit,
         formBytes: settings.formLimit,
         connectMs: toMilliseconds(settings.connectTimeout),
-        firstByteMs: toMilliseconds(settings.firstByteTimeout),
-        streamFirstByteMs: settings.streamTimeout && toMilliseconds(settings.streamTimeout),
-        idleMs: toMilliseconds(settings.idleTimeout),
-        totalMs: toMilliseconds(settings.totalTimeout),
+        ...timesOf(settings),
       },
     }),
   );
@@ -230,6 +238,14 @@ export async function createDataPlane(parts: DataPlaneParts) {
     prices: metering.gauge.prices,
     responseCache,
     tokenTest: tokens?.test ?? noTokens,
+    /** From the next call on this is the configuration. Nothing of it waits, so that no call sees half of it. */
+    reconfigure: (next: Configuration) => {
+      configuration = next;
+      showPassThroughs();
+      showDeployments();
+      proxy.reconfigure(next.settings.routing, timesOf(next.settings));
+    },
+    models: () => deployments.all.length,
     /** What this daemon has changed itself. */
     follow: (change: Change) => {
       if (takesAway(change)) redis?.announce(change);
@@ -239,6 +255,20 @@ export async function createDataPlane(parts: DataPlaneParts) {
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }
+
+interface Configuration {
+  readonly settings: Settings;
+  readonly configured: readonly Deployment[];
+}
+
+type Loaded = Awaited<ReturnType<typeof loadPassThroughs>> & Awaited<ReturnType<typeof loadProviderCredentials>>;
+
+const timesOf = ({ firstByteTimeout, streamTimeout, idleTimeout, totalTimeout }: Settings): Times => ({
+  firstByteMs: toMilliseconds(firstByteTimeout),
+  streamFirstByteMs: streamTimeout && toMilliseconds(streamTimeout),
+  idleMs: toMilliseconds(idleTimeout),
+  totalMs: toMilliseconds(totalTimeout),
+});
 
 /** Money refused in the status the operator's clients know; what a budget is, is none of HTTP's business. */
 function refusingWith(metering: Metering, status: number): Pick<Metering, 'prepare' | 'begin'> {
@@ -254,23 +284,6 @@ function refusingWith(metering: Metering, status: number): Pick<Metering, 'prepa
         throw new GatewayError(kind, type, message, { hint, param, headers, status, cause: thrown });
       }
     },
-  };
-}
-
-/**
- * Runs that were asked for while one is under way become one more after it, so that what was read first can never
- * overwrite what was read last.
- */
-function oneAtATime(run: () => Promise<void>): () => Promise<void> {
-  let last = Promise.resolve();
-  let waiting: Promise<void> | undefined;
-  const begin = () => {
-    waiting = undefined;
-    return run();
-  };
-  return () => {
-    if (!waiting) last = waiting = last.then(begin, begin);
-    return waiting;
   };
 }
 

@@ -6,7 +6,8 @@ import { pipeline } from 'node:stream/promises';
 import type { LocalContext } from './cli/local-command.ts';
 import { clientVersion } from './cli/version.ts';
 import { settingFlags } from './commands.ts';
-import { loadSettings, type Settings } from './config/load.ts';
+import type { Settings } from './config/load.ts';
+import { SettingsSource } from './config/source.ts';
 import { type Database, openDatabase } from './database.ts';
 import { dump, rehearse, restore } from './db/dump.ts';
 import { runningEmbedded } from './db/embedded.ts';
@@ -18,13 +19,17 @@ import type { Runtime } from './runtime.ts';
 import { serve } from './serve.ts';
 
 /** Settings as a local command sees them: its own flags, then those of the whole program, then everything else. */
-export async function settingsOf({ options, global, target }: LocalContext, runtime: Runtime): Promise<Settings> {
+export async function settingsOf(context: LocalContext, runtime: Runtime): Promise<Settings> {
+  return (await sourceOf(context, runtime)).read();
+}
+
+async function sourceOf({ options, global, target }: LocalContext, runtime: Runtime): Promise<SettingsSource> {
   const chosen = global.databaseUrl === undefined ? undefined : await target();
   const resolvedFlags = {
     'state-dir': global.stateDir,
     'database-url': chosen?.mode === 'direct' ? chosen.databaseUrl : undefined,
   };
-  return loadSettings({
+  return new SettingsSource({
     ...runtime,
     argvFlags: settingFlags(options),
     resolvedFlags,
@@ -45,15 +50,16 @@ const statusAtStart: Partial<Record<ErrorKind, number>> = {
 };
 
 export async function runServe(context: LocalContext, runtime: Runtime): Promise<number> {
-  const settings = await settingsOf(context, runtime);
-  const { log, redact } = createLogger({
+  const source = await sourceOf(context, runtime);
+  const settings = source.read();
+  const { log, redact, setLevel } = createLogger({
     level: settings.logLevel,
     format: settings.logFormat,
     journalStream: runtime.env['JOURNAL_STREAM'],
   });
   for (const secret of settings.secrets) redact(secret);
   try {
-    await serve({ settings, runtime, log, redact, version: clientVersion() });
+    await serve({ settings, source, runtime, log, redact, setLevel, version: clientVersion() });
     return Exit.ok;
   } catch (thrown) {
     // systemd tells a lost database (restart) from a wrong setting (do not) by the status.

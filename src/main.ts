@@ -39,6 +39,7 @@ function runtimeOf(process: NodeJS.Process, checkout: string | undefined): Runti
     onSignal: (listener) => {
       for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, listener);
     },
+    onHangup: (listener) => void process.on('SIGHUP', listener),
     onFault: (listener) => {
       for (const event of ['uncaughtException', 'unhandledRejection'] as const) process.on(event, listener);
     },

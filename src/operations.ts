@@ -3,6 +3,7 @@ import { auditOperations } from './audit/audit.operations.ts';
 import { credentialOperations } from './credentials/credential.operations.ts';
 import { budgetOperations } from './budgets/budget.operations.ts';
 import { customerOperations } from './customers/customer.operations.ts';
+import { reloadDaemon } from './daemon/reload.operations.ts';
 import { invitationOperations } from './invitations/invitation.operations.ts';
 import { explain } from './explain/explain.operations.ts';
 import { testToken } from './explain/token.operations.ts';
@@ -57,4 +58,5 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...auditOperations,
   explain,
   testToken,
+  reloadDaemon,
 ];

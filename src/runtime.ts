@@ -11,6 +11,8 @@ export interface Runtime extends Required<Pick<Surroundings, 'env' | 'home' | 'c
   readonly operator: string;
   /** Calls back for each signal that asks the daemon to stop. */
   readonly onSignal: (listener: (signal: string) => void) => void;
+  /** Calls back for each SIGHUP, which then ends nothing. */
+  readonly onHangup: (listener: () => void) => void;
   /** Calls back with whatever was thrown and not caught anywhere; without a listener Node ends the process on the spot. */
   readonly onFault: (listener: (error: unknown) => void) => void;
   /** Does something synchronous under another umask. */

@@ -1,10 +1,11 @@
 import type { Server } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { App } from './app.ts';
+import { App, type Configured } from './app.ts';
 import { Refusals } from './audit/refusals.ts';
 import { refuseMasterKey, resolveKeyRing } from './config/encryption-key.ts';
 import type { Settings } from './config/load.ts';
+import type { SettingsSource } from './config/source.ts';
 import { builtinMock } from './config/litellm.ts';
 import { resolveMasterKey } from './config/master-key.ts';
 import { prepareStateDir } from './config/state-dir.ts';
@@ -18,18 +19,22 @@ import { toMilliseconds } from './kernel/duration.ts';
 import { createVault } from './kernel/encryption.ts';
 import { Exit, GatewayError } from './kernel/errors.ts';
 import { requireKnownOperations } from './known-operations.ts';
-import type { Log } from './kernel/log.ts';
+import type { Log, LogLevel } from './kernel/log.ts';
 import { findForRotation, nextRotationDue } from './keys/key.queries.ts';
 import { KeyRotation } from './keys/key.rotation.ts';
 import type { Deployment } from './models/deployment.ts';
 import { operations } from './operations.ts';
 import { provision } from './provision.ts';
+import { Reloader } from './reload.ts';
 import { readPackaged, type Runtime } from './runtime.ts';
 
 export interface ServeParts {
   readonly settings: Settings;
   readonly runtime: Runtime;
   readonly log: Log;
+  /** Where the settings come from. */
+  readonly source: SettingsSource;
+  readonly setLevel: (level: LogLevel) => void;
   /** Blots a secret out of whatever is logged from now on. */
   readonly redact: (secret: string) => void;
   readonly version: string;
@@ -48,6 +53,14 @@ export const keyRules = ({ keySettings, keyAliasFormat, rotationSecretsDir, rota
   rotationGrace,
 });
 
+/** What operations go by that the configuration says. */
+const configuredOf = (settings: Settings): Configured => ({
+  configured: configuredDeployments(settings),
+  passThroughs: settings.passThroughs,
+  keyRules: keyRules(settings),
+  userDefaults: settings.userSettings,
+});
+
 const clock = () => new Date();
 
 /**
@@ -60,6 +73,8 @@ export async function serve(parts: ServeParts): Promise<void> {
   const stopped = Promise.withResolvers<string>();
   watchSignals(runtime, log, stopped.resolve);
   const faults = watchFaults(runtime, log, stopped.resolve);
+  const reloads = watchHangups(runtime);
+  const print = await parts.source.print();
 
   await using opened = new AsyncDisposableStack();
   prepareStateDir(settings.stateDir);
@@ -91,11 +106,9 @@ export async function serve(parts: ServeParts): Promise<void> {
     now: clock,
     vault,
     auditVault,
-    configured,
-    passThroughs: settings.passThroughs,
     prices: () => Promise.resolve(plane.prices),
-    keyRules: keyRules(settings),
-    userDefaults: settings.userSettings,
+    ...configuredOf(settings),
+    reload: () => reloader.reload(),
     explainer: plane.explainer,
     tokenTest: plane.tokenTest,
     responseCache: plane.responseCache,
@@ -113,6 +126,13 @@ export async function serve(parts: ServeParts): Promise<void> {
       onError: (error) => plane.log('warn', 'A refusal is missing in the audit log', { error }),
     }),
   );
+  const apply = (next: Settings): void => {
+    parts.setLevel(next.logLevel);
+    plane.reconfigure({ settings: next, configured: configuredDeployments(next) });
+    app.reconfigure(configuredOf(next));
+  };
+  const reloader = opened.use(new Reloader({ ...parts, apply, log: plane.log, models: plane.models }, print));
+  reloads(reloader.request);
   let isDraining = false;
   const daemon = createDaemon({
     app,
@@ -189,6 +209,19 @@ function watchSignals({ onSignal, abort }: Runtime, log: Log, stop: (signal: str
     log('warn', `${signal} again: ending at once`, {});
     abort(128 + (signal === 'SIGINT' ? 2 : 15));
   });
+}
+
+/** Without somebody who listens SIGHUP ends a process. One that comes before the daemon is made is kept for it. */
+function watchHangups({ onHangup }: Runtime): (reload: () => void) => void {
+  let isAsked = false;
+  let tell = (): void => {
+    isAsked = true;
+  };
+  onHangup(() => tell());
+  return (reload) => {
+    tell = reload;
+    if (isAsked) reload();
+  };
 }
 
 /** After a fault nobody knows what state calls are in: they get a moment, and the process a little longer to end in order. */

@@ -176,3 +176,90 @@ describe('a call whose kind the price says nothing of', () => {
     assert.deepEqual([row?.spend, row?.price_source], ['0', 'unpriced']);
   });
 });
+
+describe('tools that a provider runs', () => {
+  const fees = {
+    input_cost_per_token: 0.000001,
+    output_cost_per_token: 0.000001,
+    search_context_cost_per_query: { search_context_size_low: 0.01, search_context_size_high: 0.03 },
+    file_search_cost_per_1k_calls: 2.5,
+    code_interpreter_cost_per_session: 0.05,
+  };
+  const tools = [{ type: 'web_search' }, { type: 'file_search' }, { type: 'code_interpreter' }];
+  const search = { type: 'web_search_20250305', name: 'web_search', max_uses: 4 };
+  const response = {
+    id: 'resp_1',
+    object: 'response',
+    status: 'completed',
+    output: [
+      { type: 'web_search_call', action: { type: 'search' } },
+      { type: 'web_search_call', action: { type: 'open_page' } },
+      { type: 'file_search_call' },
+      { type: 'code_interpreter_call', container_id: 'c1' },
+      { type: 'code_interpreter_call', container_id: 'c1' },
+    ],
+    usage: { input_tokens: 10, output_tokens: 10 },
+  };
+  const used = { input_tokens: 10, output_tokens: 10, server_tool_use: { web_search_requests: 3 } };
+  const sse = (...events: { type: string }[]): string[] =>
+    events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
+
+  before(async () => {
+    await aModel('tooled', fees);
+    await admin('/model/new', {
+      model_name: 'searcher',
+      litellm_params: {
+        model: 'anthropic/claude-upstream',
+        allow_private_network: true,
+        api_base: upstream.url,
+        api_key: 'sk-provider-secret-1',
+      },
+      model_info: fees,
+    });
+  });
+
+  /** What the only row of a key is booked at, in US dollars. */
+  async function booked(alias: string, path: string, body: object): Promise<number> {
+    const key = await aKey({ key_alias: alias });
+    const answer = await gateway.request('POST', path, { key, body });
+    assert.equal(answer.status, 200, answer.text);
+    const [row] = await rowsOf(alias, 1);
+    return Number(row?.spend) / 1e9;
+  }
+
+  test('are booked by their use, in plain answers and in streams', async () => {
+    const asked = { model: 'tooled', input: 'Hi', tools };
+    upstream.script({ answer: response });
+    assert.equal(await booked('tools-plain', '/v1/responses', asked), 0.08252);
+    upstream.script({ chunks: sse({ type: 'response.completed', response } as { type: string }) });
+    assert.equal(await booked('tools-stream', '/v1/responses', { ...asked, stream: true }), 0.08252);
+
+    const message = { model: 'searcher', max_tokens: 10, messages: [{ role: 'user', content: 'Hi' }], tools: [search] };
+    upstream.script({ answer: { type: 'message', content: [], usage: used } });
+    assert.equal(await booked('search-plain', '/v1/messages', message), 0.09002);
+    const events = [
+      { type: 'message_start', message: { usage: { input_tokens: 10, output_tokens: 1 } } },
+      { type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: used },
+      { type: 'message_stop' },
+    ];
+    upstream.script({ chunks: sse(...events) });
+    assert.equal(await booked('search-stream', '/v1/messages', { ...message, stream: true }), 0.09002);
+    upstream.script({ answer: { type: 'message', content: [], usage: { input_tokens: 10, output_tokens: 10 } } });
+    assert.equal(await booked('search-unused', '/v1/messages', message), 0.00002);
+
+    upstream.script({});
+    const chat = { model: 'tooled', messages: [{ role: 'user', content: 'Hi' }], web_search_options: {} };
+    assert.equal(await booked('search-chat', '/v1/chat/completions', chat), 0.030012);
+  });
+
+  test('are reserved as often as a request allows them', async () => {
+    upstream.script({ answer: { type: 'message', content: [], usage: used } });
+    const key = await aKey({ max_budget: 0.1 });
+    const message = { model: 'searcher', max_tokens: 10, messages: [{ role: 'user', content: 'Hi' }], tools: [search] };
+    assert.equal((await gateway.request('POST', '/v1/messages', { key, body: message })).status, 429);
+    const fewer = { ...message, tools: [{ ...search, max_uses: 3 }] };
+    assert.equal((await gateway.request('POST', '/v1/messages', { key, body: fewer })).status, 200);
+    const body = { model: 'searcher', route: '/v1/messages', tokens: 10, max_tokens: 10, body: message };
+    assert.equal((await gateway.request('POST', '/explain', { key, body })).body.max_cost, 0.12002);
+  });
+});

@@ -13,8 +13,12 @@ model_list:
   - {model_name: flaky, litellm_params: {model: openai/f, api_base: "${bad}", api_key: sk-upstream-0123456789, ${prices(0.000001)}}, model_info: {id: flaky}}
   - {model_name: cheap, litellm_params: {model: openai/c, api_base: "${good}", api_key: sk-upstream-0123456789, ${prices(0.000001)}}, model_info: {id: cheap}}
   - {model_name: dear, litellm_params: {model: openai/d, api_base: "${good}", api_key: sk-upstream-0123456789, ${prices(0.01)}}, model_info: {id: dear}}
-  - {model_name: tagged, litellm_params: {model: openai/t, api_base: "${good}", api_key: sk-upstream-0123456789, tags: [gold]}, model_info: {id: gold}}
+  - {model_name: tagged, litellm_params: {model: openai/t, api_base: "${good}", api_key: sk-upstream-0123456789, tags: [gold], region_name: us-east-1}, model_info: {id: gold}}
   - {model_name: tagged, litellm_params: {model: openai/t, api_base: "${good}", api_key: sk-upstream-0123456789, tags: [default]}, model_info: {id: plain}}
+  - {model_name: placed, litellm_params: {model: openai/p, api_base: "${good}", api_key: sk-upstream-0123456789, region_name: eu-west-1}, model_info: {id: placed-eu}}
+  - {model_name: placed, litellm_params: {model: openai/p, api_base: "${good}", api_key: sk-upstream-0123456789, region_name: us}, model_info: {id: placed-us}}
+  - {model_name: mixed, litellm_params: {model: anthropic/m, api_base: "${good}", api_key: sk-upstream-0123456789}, model_info: {id: messages, ${prices(0.002)}}}
+  - {model_name: mixed, litellm_params: {model: openai/m, api_base: "${good}", api_key: sk-upstream-0123456789}, model_info: {id: chats, ${prices(0.001)}}}
 router_settings:
   num_retries: 1
   fallbacks: [{flaky: [dear, cheap]}]
@@ -90,6 +94,59 @@ describe('routing', () => {
     const plain = await aKey();
     assert.equal(modelId(await gateway.chat(plain, 'tagged')), 'plain');
     assert.equal(modelId(await gateway.chat(plain, 'tagged', { metadata: { tags: ['gold'] } })), 'gold');
+  });
+
+  test('a call goes to the deployments that serve its endpoint, and is refused where none does', async () => {
+    const key = await aKey();
+    const answers = await Promise.all(Array.from({ length: 6 }, () => gateway.chat(key, 'mixed')));
+    assert.deepEqual(new Set(answers.map(modelId)), new Set(['chats']));
+    good.script({
+      answer: {
+        type: 'message',
+        content: [{ type: 'text', text: 'Hi' }],
+        usage: { input_tokens: 3, output_tokens: 2 },
+      },
+    });
+    const messages = { model: 'mixed', max_tokens: 5, messages: [{ role: 'user', content: 'Hi' }] };
+    for (let call = 0; call < 6; call++) {
+      const answer = await gateway.request('POST', '/v1/messages', { key, body: messages });
+      assert.deepEqual([answer.status, modelId(answer)], [200, 'messages']);
+    }
+    good.script({});
+    const speech = { model: 'messages', input: 'Hi', voice: 'alloy' };
+    const refused = await gateway.request('POST', '/v1/audio/speech', { key, body: speech });
+    assert.deepEqual([refused.status, refused.body.error.type], [400, 'unsupported_endpoint']);
+    const explained = async (model: string, route: string) =>
+      (await gateway.request('POST', '/explain', { key, body: { model, route, tokens: 1, max_tokens: 1 } })).body;
+    assert.equal((await explained('mixed', '/v1/chat/completions')).max_cost, 0.002);
+    assert.equal((await explained('mixed', '/v1/messages')).max_cost, 0.004);
+    const why = await explained('messages', '/v1/audio/speech');
+    assert.deepEqual([why.allowed, why.rule, why.error.type], [false, 'model.deployment', 'unsupported_endpoint']);
+    const listed = await gateway.request('GET', '/v1/models', { key });
+    assert.equal((listed.body.data as { id: string }[]).filter(({ id }) => id === 'mixed').length, 1);
+  });
+
+  test('a customer held to a region is served there alone', async () => {
+    const run = await gateway.gatewayctl('customer create berlin --region eu -o json');
+    assert.equal(JSON.parse(run.out).allowed_model_region, 'eu');
+    const key = await aKey();
+    const call = (model: string, more: object = {}) => gateway.chat(key, model, { user: 'berlin', ...more });
+    const answers = await Promise.all(Array.from({ length: 6 }, () => call('placed')));
+    assert.deepEqual(new Set(answers.map(modelId)), new Set(['placed-eu']));
+    for (const refused of [await call('cheap'), await call('tagged', { tags: ['gold'] })]) {
+      assert.deepEqual([refused.status, refused.body.error.type], [403, 'no_deployments_in_region']);
+    }
+    assert.equal(modelId(await call('cheap', { fallbacks: ['placed'] })), 'placed-eu');
+    assert.equal((await call('cheap', { allowed_model_region: 'us' })).body.error.type, 'unsupported_field');
+    const passed = await gateway.request('POST', '/openai/v1/chat/completions', {
+      key,
+      body: { model: 'gpt-4o', messages: [], user: 'berlin' },
+    });
+    assert.deepEqual([passed.status, passed.body.error.type], [403, 'no_deployments_in_region']);
+    const asked = { key, body: { model: 'cheap', user: 'berlin', tokens: 1 } };
+    assert.equal((await gateway.request('POST', '/explain', asked)).body.error.type, 'no_deployments_in_region');
+    await gateway.gatewayctl('customer update berlin --region none');
+    assert.equal((await call('cheap')).status, 200);
   });
 
   test('an alias is allowed and limited as what it stands for', async () => {

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { asDatabaseTrouble } from '../db/errors.ts';
 import type { Reachability } from '../db/reachability.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import type { Region } from '../kernel/region.ts';
 import { BoundedMap } from './bounded-map.ts';
 import { readHeld } from './held.ts';
 import { findPayerRows, type PayerRow } from './payer.queries.ts';
@@ -14,6 +15,8 @@ export interface Payer extends Holder, Held {
   readonly blocked: boolean;
   /** Of a tag: the models it may be used with; empty is all. */
   readonly models: readonly string[];
+  /** Of a customer: where its calls may be worked on; anywhere when absent. */
+  readonly region?: Region | undefined;
 }
 
 export interface PayersOptions {
@@ -132,9 +135,9 @@ export class Payers {
 
 const nameOf = (entity: Payer['entity'], id: string): string => `${entity} ${id}`;
 
-function payerOf({ entity, id, label, blocked, models, limits }: PayerRow, seed: Seed): Payer {
+function payerOf({ entity, id, label, blocked, models, region, limits }: PayerRow, seed: Seed): Payer {
   const holder = { entity, id, label };
   const { held, spent } = readHeld(holder, limits);
   if (held.budgets.some(({ duration }) => duration === undefined)) seed(entity, id, spent);
-  return Object.freeze({ ...holder, entity, ...held, blocked, models });
+  return Object.freeze({ ...holder, entity, ...held, blocked, models, ...(region !== null && { region }) });
 }

@@ -101,6 +101,13 @@ export const daemonSettings = {
     file: ['gatewayctl.log_format'],
     description: 'Log lines as json or text; auto is text on a terminal and under journald',
   },
+  watchConfig: {
+    type: value.yesNo,
+    default: 'true',
+    env: ['GATEWAYCTL_WATCH_CONFIG'],
+    file: ['gatewayctl.watch_config'],
+    description: 'Read the configuration file again when it changes; SIGHUP and `daemon reload` do so in any case',
+  },
   drainTimeout: {
     type: value.time,
     default: '90s',

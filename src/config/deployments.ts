@@ -20,8 +20,8 @@ const servedProviders: ReadonlySet<string> = new Set(providers);
 /** Read here by name; everything else of `litellm_params` that is served goes to the deployment as it is. */
 const ownParams = ['model', 'api_key', 'api_base', 'custom_llm_provider'] as const;
 const numbers: ReadonlySet<string> = new Set(['timeout', 'stream_timeout', 'mock_timeout', ...routingNumbers]);
-/** Whether the upstream may be at an address that is not public; see `mayBePrivate`. */
-const privateParam = 'allow_private_network';
+/** Yes or no: whether the upstream may be at an address that is not public, and whether it is read on without a client. */
+const flags = ['allow_private_network', 'drain_on_disconnect'] as const;
 const isPrice = (name: string): boolean => name.includes('_cost_per_');
 const places: ReadonlySet<string> = new Set(placeParams);
 const isSecretParam = (name: string): name is SecretParam => secretParams.some((secret) => secret === name);
@@ -32,7 +32,7 @@ const isServedParam = (name: string): boolean =>
   places.has(name) ||
   name === dropParams.one ||
   name === dropParams.several ||
-  ['base_model', 'api_version', 'tags', 'region_name', privateParam].includes(name) ||
+  ['base_model', 'api_version', 'tags', 'region_name', ...flags].includes(name) ||
   name.startsWith('mock_') ||
   isPrice(name);
 
@@ -108,9 +108,7 @@ class ModelListReader {
       return;
     }
     const own =
-      section === 'model_list'
-        ? ['model_name', 'litellm_params', 'model_info']
-        : [...ownParams, ...numbers, privateParam];
+      section === 'model_list' ? ['model_name', 'litellm_params', 'model_info'] : [...ownParams, ...numbers, ...flags];
     this.#context.problems.add(at, unknownKey(name, [...own, ...(unserved[section] ?? [])]));
   }
 
@@ -195,10 +193,10 @@ class ModelListReader {
   #params({ entries }: MapTree): Record<string, unknown> {
     const served = [...entries].filter(([name]) => isServedParam(name) && !isPrice(name) && !isSecretParam(name));
     const values = this.#values(served);
-    for (const name of [privateParam, dropParams.one]) {
-      const said = entries.get(name);
-      if (said && !['boolean', 'undefined'].includes(typeof values[name])) {
-        this.#refuse(said.value.at, `${name} must be true or false`);
+    for (const flag of [...flags, dropParams.one]) {
+      const said = entries.get(flag);
+      if (said && !['boolean', 'undefined'].includes(typeof values[flag])) {
+        this.#refuse(said.value.at, `${flag} must be true or false`);
       }
     }
     for (const name of placeParams) {

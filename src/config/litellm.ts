@@ -71,8 +71,15 @@ const structures: ReadonlySet<string> = new Set([
 const mostFiles = 20;
 
 /** Reads a configuration file of LiteLLM, and the files it includes. What is wrong goes to `problems`. */
-export function readLitellmConfig(path: string, env: Environment, problems: Problems): LitellmConfig {
-  return new Reader(env, problems).read(path);
+export function readLitellmConfig(path: string, reading: Reading): LitellmConfig {
+  return new Reader(reading).read(path);
+}
+
+export interface Reading {
+  readonly env: Environment;
+  readonly problems: Problems;
+  /** Told of each file before it is read. */
+  readonly onFile?: ((path: string) => void) | undefined;
 }
 
 class Reader {
@@ -85,11 +92,13 @@ class Reader {
   /** Settings that are more than one value, by path. */
   readonly #structures = new Map<string, Tree>();
   readonly #warnings: ConfigWarning[] = [];
+  readonly #onFile: (path: string) => void;
   #files = 0;
 
-  constructor(env: Environment, problems: Problems) {
+  constructor({ env, problems, onFile }: Reading) {
     this.#env = env;
     this.#problems = problems;
+    this.#onFile = onFile ?? (() => undefined);
   }
 
   read(path: string): LitellmConfig {
@@ -133,6 +142,7 @@ class Reader {
       this.#problems.add(path, `more than ${mostFiles} files are included`);
       return;
     }
+    this.#onFile(path);
     const tree = readYaml(path, this.#problems);
     if (!tree || (tree.kind === 'scalar' && tree.value === null)) return;
     if (tree.kind !== 'map') {

@@ -36,6 +36,8 @@ export interface Surroundings {
   /** The package root when the program runs from a source checkout. */
   readonly checkout?: string | undefined;
   readonly cwd?: string;
+  /** Told of each configuration file before it is read. */
+  readonly onFile?: (path: string) => void;
 }
 
 /** `default`, `file config.yaml:12`, `environment PORT`, `credential master-key` or `flag --port`. */
@@ -72,7 +74,10 @@ export function loadSettings(surroundings: Surroundings): Settings {
   const problems = new Problems();
   const named = surroundings.file ?? configFileVariables.map((name) => variable(env, name)).find(Boolean);
   const configFile = named === undefined ? undefined : join(isAbsolute(named) ? '' : cwd, named);
-  const config = configFile === undefined ? undefined : readLitellmConfig(configFile, env, problems);
+  const config =
+    configFile === undefined
+      ? undefined
+      : readLitellmConfig(configFile, { env, problems, onFile: surroundings.onFile });
 
   const loader = new Loader(surroundings, config, problems);
   const values: Record<string, unknown> = {};

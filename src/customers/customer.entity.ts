@@ -8,6 +8,7 @@ const CustomerSchema = defineEntity({
     id: p.text().primary(),
     alias: p.text().nullable(),
     blocked: p.boolean(),
+    allowedModelRegion: p.text().nullable(),
     budgetId: p.text().nullable(),
     maxBudget: p.bigint().nullable(),
     spend: p.bigint(),

@@ -17,14 +17,16 @@ const ROWS_AT_MOST = 1_000;
 const reference = id.describe('The customer, by id');
 const references = z.array(reference).min(1).max(100).describe('The customers, by id');
 
-const unserved = ['allowed_model_region', 'default_model', 'object_permission', 'spend'] as const;
+const unserved = ['default_model', 'object_permission', 'spend'] as const;
 
 const shown: Partial<CommandLine> = {
   columns: ['user_id', 'alias', 'spend', 'max_budget', 'blocked'],
-  wide: ['budget_id', ...limitColumnNames, 'created_at', 'created_by'],
-  headings: { user_id: 'ID', max_budget: 'BUDGET', ...limitHeadings },
+  wide: ['allowed_model_region', 'budget_id', ...limitColumnNames, 'created_at', 'created_by'],
+  headings: { user_id: 'ID', max_budget: 'BUDGET', allowed_model_region: 'REGION', ...limitHeadings },
   id: 'user_id',
 };
+
+const flags = { ...limitFlags, allowed_model_region: { name: 'region', placeholder: 'eu|us' } };
 
 const named = (ids: unknown): string => (Array.isArray(ids) ? ids.map(text).join(', ') : '');
 
@@ -49,7 +51,7 @@ export const createCustomer = operation({
   cli: {
     ...shown,
     args: ['user_id'],
-    flags: limitFlags,
+    flags,
     done: ({ user_id: customer }) => `Customer ${text(customer)} created`,
     examples: [['With a budget', 'gatewayctl customer create acme-42 --max-budget 20 --budget-duration 1mo']],
   },
@@ -123,7 +125,7 @@ export const updateCustomer = operation({
     ...shown,
     args: ['user_id'],
     completes: { user_id: 'customer' },
-    flags: limitFlags,
+    flags,
     done: ({ user_id: customer }) => `Customer ${text(customer)} updated`,
     examples: [
       ['A shared budget in place of its own', 'gatewayctl customer update acme-42 --max-budget none --budget free'],

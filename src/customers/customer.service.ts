@@ -10,6 +10,7 @@ import { GatewayError } from '../kernel/errors.ts';
 import { requireChange } from '../kernel/fields.ts';
 import { type LimitChanges, limitChanges, newLimits } from '../kernel/limits.ts';
 import { offsetOf, type Page } from '../kernel/page.ts';
+import type { Region } from '../kernel/region.ts';
 import { Customer } from './customer.entity.ts';
 import { describeCustomer, encodeCustomer } from './customer.wire.ts';
 
@@ -18,6 +19,7 @@ interface Fields extends LimitChanges {
   maxBudget?: bigint | null | undefined;
   budgetId?: string | null | undefined;
   blocked?: boolean | undefined;
+  allowedModelRegion?: Region | null | undefined;
 }
 
 const bothBudgets = () =>
@@ -48,11 +50,12 @@ export class CustomerService {
   /** @throws GatewayError 400 when the customer is there, 404 when the budget is not, 422 for two budgets */
   async create({ userId, ...fields }: Fields & { userId: string }): Promise<Customer> {
     await this.#requireOneBudget(fields);
-    const { alias, maxBudget, budgetId, blocked = false, ...limits } = fields;
+    const { alias, maxBudget, budgetId, blocked = false, allowedModelRegion, ...limits } = fields;
     const customer = this.#work.em.create(Customer, {
       id: userId,
       alias: alias ?? null,
       blocked,
+      allowedModelRegion: allowedModelRegion ?? null,
       budgetId: budgetId ?? null,
       maxBudget: maxBudget ?? null,
       spend: 0n,
@@ -81,8 +84,8 @@ export class CustomerService {
     await this.#requireOneBudget(fields);
     const [customer] = await this.#lockAll([id], 'user_id');
     if (!customer) throw unknownCustomers([id], 'user_id');
-    const { alias, maxBudget, budgetId, blocked, ...limits } = fields;
-    const changes = { ...given({ alias, maxBudget, budgetId, blocked }), ...limitChanges(limits) };
+    const { alias, maxBudget, budgetId, blocked, allowedModelRegion, ...limits } = fields;
+    const changes = { ...given({ alias, maxBudget, budgetId, blocked, allowedModelRegion }), ...limitChanges(limits) };
     await this.#apply(customer, 'updated', changes);
     return customer;
   }

@@ -4,6 +4,7 @@ import { allows, type AskedCall, askedOf, type ScopeOf } from '../access/decide.
 import type { Payers } from '../access/payers.ts';
 import { principalOf, type Seed } from '../access/principal-of.ts';
 import { type Charge, type Principal, standingsOf } from '../access/principal.ts';
+import { regionOf, withinRegion } from '../access/region.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { findKeyRows } from '../keys/key.queries.ts';
 import { estimatePromptTokens } from '../metering/estimate.ts';
@@ -12,7 +13,9 @@ import type { Endpoint } from '../proxy/endpoints/endpoint.ts';
 import { unknownModel } from '../proxy/endpoints/json-request.ts';
 import { match } from '../proxy/proxy.ts';
 import { tooLarge } from '../proxy/read-body.ts';
-import type { DeploymentTable, Target } from '../proxy/routing.ts';
+import { notServed } from '../proxy/providers/not-served.ts';
+import { servable } from '../proxy/providers/serves.ts';
+import { type DeploymentTable, type Routed, type Target, targetOf } from '../proxy/routing.ts';
 import { type Step, traceDecision, traceHeadroom } from './trace.ts';
 
 /** A call that nobody makes: whether it would be let through is asked. */
@@ -48,8 +51,8 @@ export interface ExplainerOptions {
   readonly seed: Seed;
   readonly payers: Pick<Payers, 'find'>;
   readonly deployments: () =>
-    | Promise<Pick<DeploymentTable, 'find' | 'resolve' | 'scopeOf'>>
-    | Pick<DeploymentTable, 'find' | 'resolve' | 'scopeOf'>;
+    | Promise<Pick<DeploymentTable, 'resolve' | 'scopeOf'>>
+    | Pick<DeploymentTable, 'resolve' | 'scopeOf'>;
   readonly gauge: () => Promise<Gauge> | Gauge;
   /** Whether the calls of this moment are counted in this process. */
   readonly isLive: boolean;
@@ -115,16 +118,17 @@ export class Explainer {
       hasBody: question.body !== undefined,
       address: question.address,
     });
-    const target = deployments.find(asked.model, principal.teamId);
+    const routed = deployments.resolve(asked.model, principal.teamId);
     // Limits of a model hold for its aliases.
-    const served = deployments.resolve(asked.model, principal.teamId)?.name ?? asked.model;
+    const served = routed?.name ?? asked.model;
     const charge = chargeOf(principal, { models: [asked.model, call.model, served], payers: named, tags });
     const { worst, steps } = await this.#measure({
       question,
       endpoint: handler.endpoint,
       charge,
       model: asked.model,
-      target,
+      call,
+      routed,
     });
     return {
       model: asked.model,
@@ -139,15 +143,17 @@ export class Explainer {
     endpoint,
     charge,
     model,
-    target,
+    call,
+    routed,
   }: Measured): Promise<Omit<Explanation, 'model' | 'principal'>> {
     const { isLive, now } = this.#options;
     const gauge = await this.#options.gauge();
     const at = now();
     const size = { promptTokens: promptTokensOf(question), maxCompletionTokens: question.maxTokens };
-    const found = target
+    const target = targetFor({ model, endpoint, call, routed, question });
+    const found = !(target instanceof GatewayError)
       ? costOf(gauge, charge, { ...target, ...size, ...ofEndpoint(endpoint, question.body), model, startedAt: at })
-      : unserved(question.model, endpoint.path);
+      : denied(target);
     const room = await headroom(gauge, charge, {
       amount: found.worst ?? 0n,
       tokens: countedTokens(size),
@@ -186,7 +192,22 @@ interface Measured {
   readonly endpoint: Endpoint;
   readonly charge: Charge;
   readonly model: string;
-  readonly target: Target | undefined;
+  /** What stands behind the model; undefined where nothing does. */
+  readonly routed: Routed | undefined;
+  readonly call: AskedCall;
+}
+
+/** One of the deployments that could answer, or why there is none. */
+function targetFor({ routed, endpoint, call, model, question }: Omit<Measured, 'charge'>): Target | GatewayError {
+  if (!routed) return unknownModel(question.model, endpoint.path);
+  const able = servable(routed, { endpoint, asked: { fields: call.fields } });
+  if (able.length === 0) return notServed(endpoint, routed.group.deployments);
+  try {
+    const [first] = withinRegion(able, { model, region: regionOf(call.payers) });
+    return first ? targetOf(routed, first) : notServed(endpoint, routed.group.deployments);
+  } catch (thrown) {
+    return GatewayError.from(thrown);
+  }
 }
 
 interface Priced {
@@ -209,13 +230,13 @@ function costOf(gauge: Gauge, charge: Charge, sized: Sized): Priced {
   }
 }
 
-const ofEndpoint = ({ callType, unitsOf }: Endpoint, fields: Question['body']) => ({
+const ofEndpoint = ({ callType, unitsOf, toolUsesOf }: Endpoint, fields: Question['body']) => ({
   callType,
+  toolUses: toolUsesOf?.(fields ?? {}),
   units: unitsOf?.(fields ?? {}),
 });
 
-function unserved(model: string, path: string): Priced {
-  const error = unknownModel(model, path);
+function denied(error: GatewayError): Priced {
   return { worst: undefined, step: { check, outcome: 'deny', detail: error.message, error } };
 }
 

@@ -132,6 +132,7 @@ export const routeGroups = {
     '/invitation/*',
     '/audit*',
     '/jwt/*',
+    '/daemon/*',
   ],
   spend_tracking_routes: [
     '/spend/*',

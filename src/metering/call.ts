@@ -55,6 +55,8 @@ export interface CallStart {
   readonly answers?: number;
   /** What it asks for that is not counted in tokens; present for every call whose kind may be paid for like that. */
   readonly units?: Units | undefined;
+  /** Of tools that the provider runs, as many as there may be. What was used is told by the answer. */
+  readonly toolUses?: Units | undefined;
   /** As the request names it. */
   readonly serviceTier?: string | undefined;
   /** The client's `user` field, if any. */

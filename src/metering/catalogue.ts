@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
 import type { ConditionalPrice, ModelPrice, PriceCalculationResult, Provider } from '@pydantic/genai-prices';
 import type { Deployment } from '../models/deployment.ts';
+import { toolComponents } from './own-price.ts';
 import { type Price, toPrice } from './price.ts';
 import { catalogueFields, catalogueRate, withRate } from './price-fields.ts';
 import type { Components } from './rates.ts';
@@ -64,7 +65,7 @@ export class Catalogue {
     return {
       id: found.model.id,
       contextWindow: found.model.context_window,
-      price: toPrice({ source, version }, componentsOf(found.model_price)),
+      price: toPrice({ source, version }, { ...componentsOf(found.model_price), ...toolComponents(deployment) }),
       untilMs: Array.isArray(prices) ? at.getTime() + minuteMs : Number.POSITIVE_INFINITY,
     };
   }

@@ -29,6 +29,7 @@ export type Sized = Pick<
   | 'serviceTier'
   | 'callType'
   | 'units'
+  | 'toolUses'
 >;
 
 /** Room for a call in everything that it is charged to. */

@@ -1,7 +1,8 @@
+import { isRecord } from '../kernel/record.ts';
 import type { Deployment } from '../models/deployment.ts';
 import { type Origin, type Price, toPrice } from './price.ts';
-import { invalidPrice, ownFields, withRate } from './price-fields.ts';
-import { type Components, parseRate } from './rates.ts';
+import { invalidPrice, ownFields, toolFields, withRate } from './price-fields.ts';
+import { ATTO_DIGITS, type Components, parseRate } from './rates.ts';
 
 /** Service tiers with fields of their own: `input_cost_per_token_priority`. */
 const tierNames = ['priority', 'flex'] as const;
@@ -14,11 +15,13 @@ export type Pricing = Pick<Deployment, 'name' | 'info' | 'params'>;
  *
  * A tier is priced when its input and its output are; what else it does not price costs what it costs otherwise.
  *
+ * @param beside what somebody else says of further parts
  * @throws GatewayError `invalid_price`
  */
-export function ownPrice(pricing: Pricing, origin: Origin): Price | undefined {
-  const own = componentsOf(pricing);
-  if (!own) return undefined;
+export function ownPrice(pricing: Pricing, origin: Origin, beside: Components = {}): Price | undefined {
+  const components = componentsOf(pricing);
+  if (!components) return undefined;
+  const own = { ...components, ...toolComponents(pricing), ...beside };
   const tiers = new Map<string, Price>();
   for (const tier of tierNames) {
     const found = componentsOf(pricing, tier);
@@ -43,6 +46,21 @@ function componentsOf({ name, info, params }: Pricing, tier?: string): Component
     components[bucket] = withRate(components[bucket], rate, thousands);
   }
   return Object.values(components).some(({ base }) => base !== undefined) ? components : undefined;
+}
+
+/** What an operator says of tools that the provider runs. It stands beside the price of tokens, whoever that is from. */
+export function toolComponents({ name, info, params }: Pricing): Components {
+  const components: Components = {};
+  for (const [field, value] of Object.entries({ ...params, ...withoutNulls(info) })) {
+    const found = Object.hasOwn(toolFields, field) ? toolFields[field] : undefined;
+    if (!found || value === null || value === undefined) continue;
+    for (const amount of isRecord(value) ? Object.values(value) : [value]) {
+      const rate = parseRate(amount, ATTO_DIGITS - found.powerOfTen);
+      if (rate === undefined) throw invalidPrice(name, field);
+      components[found.bucket] = withRate(components[found.bucket], rate);
+    }
+  }
+  return components;
 }
 
 const withoutNulls = (info: Readonly<Record<string, unknown>>) =>

@@ -28,6 +28,16 @@ export const ownFields: Readonly<Record<string, keyof Rates>> = {
   input_cost_per_query: 'query',
 };
 
+/**
+ * Prices of tools that a provider runs, in LiteLLM's spelling. That of searches is by the size of what they may read
+ * (`search_context_size_low`, `_medium`, `_high`); which one a search was made with no answer says, so the dearest counts.
+ */
+export const toolFields: Readonly<Record<string, Omit<CatalogueField, 'seconds'>>> = {
+  search_context_cost_per_query: { bucket: 'webSearch', powerOfTen: 0 },
+  file_search_cost_per_1k_calls: { bucket: 'fileSearch', powerOfTen: 3 },
+  code_interpreter_cost_per_session: { bucket: 'codeSession', powerOfTen: 0 },
+};
+
 /** How many tokens, requests or units a price of the catalogue is for. */
 interface CatalogueField {
   readonly bucket: keyof Rates;

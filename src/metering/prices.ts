@@ -3,10 +3,10 @@ import type { Deployment } from '../models/deployment.ts';
 import type { KnownModel } from '../models/model.wire.ts';
 import type { CallType } from './call.ts';
 import { Catalogue } from './catalogue.ts';
-import { ownPrice } from './own-price.ts';
+import { ownPrice, toolComponents } from './own-price.ts';
 import { nothingKnown, type Price } from './price.ts';
 import { entryOf, type PriceFile } from './price-file.ts';
-import { ATTO_DIGITS, type Rates } from './rates.ts';
+import { ATTO_DIGITS } from './rates.ts';
 import { priced } from './units.ts';
 
 /** Clients choose the upstream model of a wildcard deployment; more names than this are looked up again. */
@@ -68,25 +68,16 @@ export class Prices {
 
   /** What can be told of a deployment to people: its price as calls are booked, and what the catalogue knows of the model. */
   known(deployment: Deployment, at: Date): KnownModel {
-    const listed = this.#catalogue.find(deployment, deployment.upstreamModel, at);
-    const rates = this.#ratesOf(deployment, at);
+    const { upstreamModel } = deployment;
+    const listed = unlessInvalid(() => this.#catalogue.find(deployment, upstreamModel, at));
+    const price = unlessInvalid(() => this.of(deployment, upstreamModel, at));
+    const rates = price?.source === 'unpriced' ? undefined : price?.bands[0]?.rates;
     return {
       key: listed?.id ?? null,
       maxInputTokens: listed?.contextWindow ?? null,
-      inputCostPerToken: rates && dollars(rates.input),
-      outputCostPerToken: rates && dollars(rates.output),
+      inputCostPerToken: rates ? dollars(rates.input) : null,
+      outputCostPerToken: rates ? dollars(rates.output) : null,
     };
-  }
-
-  #ratesOf(deployment: Deployment, at: Date): Rates | null {
-    try {
-      const { source, bands } = this.of(deployment, deployment.upstreamModel, at);
-      return source === 'unpriced' ? null : (bands[0]?.rates ?? null);
-    } catch (thrown) {
-      // A price that is none refuses calls, with its reason; a list of models is shown all the same.
-      if (thrown instanceof GatewayError && thrown.type === 'invalid_price') return null;
-      throw thrown;
-    }
   }
 
   #resolve(deployment: Deployment, upstreamModel: string, at: Date): Resolved {
@@ -100,13 +91,15 @@ export class Prices {
     );
   }
 
-  #filed({ provider, info, params }: Deployment, upstreamModel: string): Price | undefined {
+  #filed(deployment: Deployment, upstreamModel: string): Price | undefined {
     if (!this.#file) return undefined;
+    const { provider, info, params } = deployment;
     const base = info['base_model'] ?? params['base_model'];
     for (const name of [base, upstreamModel]) {
       const entry = typeof name === 'string' && name !== '' ? entryOf(this.#file, provider, name) : undefined;
       const origin = { source: 'price_file', version: this.#file.version } as const;
-      const price = entry && ownPrice({ name: String(name), info: entry, params: {} }, origin);
+      const filed = entry && { name: String(name), info: entry, params: {} };
+      const price = filed && ownPrice(filed, origin, toolComponents(deployment));
       if (price) return price;
     }
     return undefined;
@@ -115,3 +108,13 @@ export class Prices {
 
 /** Atto-dollars as the decimal number they are. */
 const dollars = (rate: bigint): number => Number(`${rate}e-${ATTO_DIGITS}`);
+
+/** A price that is none refuses calls, with its reason; a list of models is shown all the same. */
+function unlessInvalid<T>(find: () => T): T | undefined {
+  try {
+    return find();
+  } catch (thrown) {
+    if (thrown instanceof GatewayError && thrown.type === 'invalid_price') return undefined;
+    throw thrown;
+  }
+}

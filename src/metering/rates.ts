@@ -31,6 +31,9 @@ export interface Rates {
   readonly character: bigint;
   readonly second: bigint;
   readonly query: bigint;
+  readonly webSearch: bigint;
+  readonly fileSearch: bigint;
+  readonly codeSession: bigint;
 }
 
 /** Rates that hold for the whole call once its input is longer than so many tokens: how Anthropic, Google and LiteLLM tier. */
@@ -101,6 +104,9 @@ function ratesAt(components: Components, above: number): Rates {
     character: at('character'),
     second: at('second'),
     query: at('query'),
+    webSearch: at('webSearch'),
+    fileSearch: at('fileSearch'),
+    codeSession: at('codeSession'),
   };
 }
 
@@ -149,13 +155,18 @@ export interface Most {
   readonly completionTokens: number;
   /** Present for calls that are about images or sound. */
   readonly units?: Units | undefined;
+  /** Of tools that the provider runs. */
+  readonly toolUses?: Units | undefined;
 }
 
 /**
  * The most a call can cost, in nano-dollars: every token in the dearest bucket it may fall into. Of calls of a chat, sound
  * and images are left out: few carry any, and reserving for them would refuse text calls their budget has room for.
  */
-export function highestCostOf(bands: readonly Band[], { promptTokens, completionTokens, units }: Most): bigint {
+export function highestCostOf(
+  bands: readonly Band[],
+  { promptTokens, completionTokens, units, toolUses }: Most,
+): bigint {
   const rates = ratesFor(bands, promptTokens);
   let input = dearer(dearer(rates.cacheWrite, rates.cacheWriteHour), rates.input);
   let output = dearer(rates.reasoning, rates.output);
@@ -165,6 +176,7 @@ export function highestCostOf(bands: readonly Band[], { promptTokens, completion
     output = dearer(output, dearer(rates.imageOutput, rates.audioOutput));
     atto += costOfUnits(rates, units);
   }
+  if (toolUses) atto += costOfUnits(rates, toolUses);
   return toNanoDollars(atto + BigInt(promptTokens) * input + BigInt(completionTokens) * output);
 }
 

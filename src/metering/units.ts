@@ -13,6 +13,12 @@ export interface Units {
   readonly seconds?: number | undefined;
   /** Searches of a reranker: Cohere's search units. */
   readonly queries?: number | undefined;
+  /** Searches of the web that a provider makes for a model. */
+  readonly webSearches?: number | undefined;
+  /** The same of files that it keeps. */
+  readonly fileSearches?: number | undefined;
+  /** Containers in which a provider runs a model's code. */
+  readonly codeSessions?: number | undefined;
 }
 
 const rateOf = {
@@ -21,6 +27,9 @@ const rateOf = {
   characters: 'character',
   seconds: 'second',
   queries: 'query',
+  webSearches: 'webSearch',
+  fileSearches: 'fileSearch',
+  codeSessions: 'codeSession',
 } as const satisfies Record<keyof Units, keyof Rates>;
 
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of a literal are exactly its names

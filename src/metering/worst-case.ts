@@ -16,13 +16,15 @@ export interface Size {
   readonly answers?: number | undefined;
   /** Present for calls that may be paid for by something else than tokens. */
   readonly units?: Units | undefined;
+  /** Of tools that the provider runs, at most. */
+  readonly toolUses?: Units | undefined;
 }
 
 /** What to reserve for a call, in nano-dollars. */
 export function worstCase(
   bands: readonly Band[],
   { info }: Deployment,
-  { promptTokens, maxCompletionTokens, answers = 1, units }: Size,
+  { promptTokens, maxCompletionTokens, answers = 1, units, toolUses }: Size,
 ): bigint {
   const ofModel = info['max_output_tokens'] ?? info['max_tokens'];
   const most = typeof ofModel === 'number' && ofModel > 0 ? ofModel : undefined;
@@ -31,6 +33,7 @@ export function worstCase(
     promptTokens: clampTokens(promptTokens),
     completionTokens: clampTokens(answers * each),
     units: units && clampUnits(units),
+    toolUses: toolUses && clampUnits(toolUses),
   });
 }
 

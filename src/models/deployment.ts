@@ -61,6 +61,10 @@ export const mayBePrivate = ({ source, params }: Pick<Deployment, 'source' | 'pa
   return typeof said === 'boolean' ? said : source === 'config' && isOwn;
 };
 
+/** Whether its answers are read to their end when the client has gone, so that what they cost is the upstream's own count. */
+export const drainsOnDisconnect = ({ params }: Pick<Deployment, 'params'>): boolean =>
+  params['drain_on_disconnect'] === true;
+
 const textIn = (info: Deployment['info'], name: string): string | undefined => {
   const value = info[name];
   return typeof value === 'string' && value !== '' ? value : undefined;

@@ -76,6 +76,7 @@ const paramsShape = {
   api_key: upstreamKey.nullable(),
   litellm_credential_name: label.nullable(),
   allow_private_network: z.boolean().nullable(),
+  drain_on_disconnect: z.boolean().nullable(),
   timeout: seconds.nullable(),
   stream_timeout: seconds.nullable(),
   ...routing,

@@ -2,6 +2,7 @@ import { chargeOf } from '../access/charge.ts';
 import { readCredential } from '../access/credential.ts';
 import type { PassedCall } from '../access/pass-through.ts';
 import type { Principal } from '../access/principal.ts';
+import { refuseElsewhere, regionOf } from '../access/region.ts';
 import { operatorsRoute } from '../kernel/route-groups.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Deployment } from '../models/deployment.ts';
@@ -133,6 +134,7 @@ export class PassedCallSteps {
       payers,
       ...(this.#target.isOperators && { alsoRoute: operatorsRoute }),
     });
+    refuseElsewhere(regionOf(payers));
     exchange.model = this.#use.model ?? this.#target.name;
     exchange.charge = chargeOf(principal, { models: models.length > 0 ? models : [exchange.model], payers, tags });
     const deployment = this.#isFree ? this.#target.free : this.#target.deployment;

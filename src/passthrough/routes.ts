@@ -52,10 +52,10 @@ export class PassThroughRoutes implements FurtherRoutes {
 
   /** From the next request on these are the operators' own ways, and these the database's credentials, by provider. */
   replace(endpoints: readonly PassThroughEndpoint[], kept: ReadonlyMap<string, KeptCredential>): void {
-    this.#providers = this.#providersWith(kept);
     const found = endpoints.map(
       (endpoint) => [endpoint.path, { endpoint, target: configuredTarget(endpoint) }] as const,
     );
+    this.#providers = this.#providersWith(kept);
     this.#configured = new Map(found);
   }
 

@@ -111,6 +111,7 @@ export function startOf(exchange: Exchange): CallStart {
     maxCompletionTokens: asked.maxCompletionTokens,
     answers: asked.answers,
     units: asked.units,
+    toolUses: asked.toolUses,
     serviceTier: asked.serviceTier,
     endUser: exchange.customer,
     attempts: exchange.attempts,

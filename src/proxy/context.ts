@@ -97,4 +97,6 @@ export interface ProxyContext {
   /** For streams that are read on without a client. */
   readonly usageWaits: Places;
   readonly responseLengths: ResponseLengths;
+  /** For answers that are read to their end without a client. */
+  readonly drains: Places;
 }

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Payer } from '../access/payers.ts';
+import { regionOf, withinRegion } from '../access/region.ts';
 import { type Charge, type Principal, unlimited } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Call, CallOutcome, CallStart, Settlement } from '../metering/call.ts';
@@ -13,7 +14,9 @@ import { chatCompletions } from './endpoints/chat-completions.ts';
 import type { Endpoint, ModelRequest } from './endpoints/endpoint.ts';
 import { allowanceHeaders, callHeaders, courseHeaders, passedHeaders } from './headers.ts';
 import type { Wishes } from './wishes.ts';
+import { notServed } from './providers/not-served.ts';
 import type { UpstreamCall } from './providers/provider.ts';
+import { servable } from './providers/serves.ts';
 import type { Relay } from './relay.ts';
 import type { KeptKind } from './response-ids.ts';
 import type { Recall } from './recall.ts';
@@ -158,7 +161,11 @@ export class Exchange {
 
   /** Ends the exchange early, whatever it is waiting for. Only the first reason counts. */
   stop(reason: GatewayError): void {
-    if (this.stopped) return;
+    if (this.stopped) {
+      // Nobody is there any more, and now nobody waits either.
+      if (reason !== clientGone) this.relay?.stopReading();
+      return;
+    }
     this.stopped = reason;
     if (reason === clientGone && this.relay?.readOn()) return;
     this.upstream?.abort();
@@ -192,14 +199,23 @@ export class Exchange {
   /**
    * Takes a deployment for the next attempt.
    *
-   * @throws GatewayError 429 when none of the model's can be called now; 401 when none is for the call's tags
+   * @throws GatewayError 400 when none of the model's serves such calls; 403 when none is in the customer's region; 429 when none can be called now; 401 when none is
+   *   for the call's tags
    */
   take(routed: Routed): void {
     const { asked, promptTokens, tags, tried, model } = this;
     const { maxCompletionTokens, answers } = asked;
     const tokens = countedTokens({ promptTokens, answers, maxCompletionTokens });
-    this.lease = this.context.router.take(routed.group.deployments, { model, tokens, tags, tried });
+    this.lease = this.context.router.take(this.#able(routed), { model, tokens, tags, tried });
     this.target = targetOf(routed, this.lease.state.deployment);
+  }
+
+  /** Those that could answer. What an administrator wants to be answered needs no provider that could. */
+  #able(routed: Routed): readonly Deployment[] {
+    const { deployments } = routed.group;
+    const able = this.wishes.mockResponse === undefined ? servable(routed, this) : deployments;
+    if (able.length === 0) throw notServed(this.endpoint, deployments);
+    return withinRegion(able, { model: this.model, region: regionOf(this.payers) });
   }
 
   /** Whether the present attempt is one that an administrator wants to fail. */

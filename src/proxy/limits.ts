@@ -34,6 +34,10 @@ export interface ProxyLimits {
   readonly usageMs: number;
   /** How many streams may be read on like that at once. */
   readonly usageWaits: number;
+  /** How long an answer whose client has left is read on, where its deployment is drained. */
+  readonly drainMs: number;
+  /** How many answers may be read on like that at once. */
+  readonly drains: number;
   /** A credential is read again when a request's body took longer than this. */
   readonly trustMs: number;
 }
@@ -59,5 +63,7 @@ export const defaultLimits: ProxyLimits = {
   commentMs: 15_000,
   usageMs: 2_000,
   usageWaits: 64,
+  drainMs: 120_000,
+  drains: 64,
   trustMs: 500,
 };

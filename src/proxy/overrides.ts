@@ -64,6 +64,7 @@ const everyday = new Set([
  * OpenRouter calls one of the `models`, or that of a `preset`, when the model itself fails.
  */
 const refused = new Set([
+  'allowedmodelregion',
   'apibase',
   'apikey',
   'apitype',

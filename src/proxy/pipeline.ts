@@ -2,6 +2,7 @@ import { GatewayError } from '../kernel/errors.ts';
 import { authenticate, decide, findPayers, notThere, promptTokensOf, readRequest, startOf } from './admission.ts';
 import { attempt, restate, takeFallback } from './attempt.ts';
 import type { Exchange } from './exchange.ts';
+import { failureOf } from './failure-of.ts';
 import { readBody } from './read-body.ts';
 import { usageOf } from './reported-usage.ts';
 import { recall, recalledInstead, replay, keepAnswer, settleRecalled } from './recall.ts';
@@ -90,8 +91,9 @@ function route(exchange: Exchange): void {
   try {
     exchange.take(exchange.routed);
   } catch (thrown) {
-    // Nothing of it can be called now, which is one more way to fail.
-    if (!takeFallback(exchange, { kind: 'rate_limit' })) throw thrown;
+    // Nothing of it can be called, or not now, which is one more way to fail.
+    const failure = failureOf(GatewayError.from(thrown)) ?? { kind: 'rate_limit' };
+    if (!takeFallback(exchange, failure)) throw thrown;
     exchange.course?.fallBack();
   }
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../kernel/errors.ts';
 import type { RegisteredRoute } from '../kernel/route-policy.ts';
 import { Router } from '../routing/router.ts';
-import { plainRouting } from '../routing/routing-settings.ts';
+import { plainRouting, type RoutingSettings } from '../routing/routing-settings.ts';
 import type { ProxyContext, ProxyDeps } from './context.ts';
 import { type Called, Exchange, clientGone } from './exchange.ts';
 import { fail } from './failing.ts';
@@ -168,6 +168,9 @@ const tooManyAtOnce = (): GatewayError =>
     headers: { 'retry-after': '1', connection: 'close' },
   });
 
+/** Limits that can change while calls are under way. */
+export type Times = Pick<ProxyLimits, 'firstByteMs' | 'streamFirstByteMs' | 'idleMs' | 'totalMs'>;
+
 export type Proxy = ReturnType<typeof createProxy>;
 
 function decode(path: string): string | undefined {
@@ -193,7 +196,7 @@ export function match(method: string, path: string): Handler | undefined {
 
 /** The data plane: answers calls of models and lists of them. */
 export function createProxy(deps: ProxyDeps) {
-  const limits: ProxyLimits = { ...defaultLimits, ...deps.limits };
+  let limits: ProxyLimits = { ...defaultLimits, ...deps.limits };
   const version = deps.version ?? '0.0.0';
   const transport = new Transport(limits, version, egressWithin(limits, deps.ownPlaces));
   const watch = new Watch(limits);
@@ -201,24 +204,35 @@ export function createProxy(deps: ProxyDeps) {
   let isDraining = false;
   let hasEnded = false;
 
-  const context: ProxyContext = {
+  const shared = {
     deps,
-    limits,
     version,
     providers: createProviders(transport, deps.translate),
-    router: new Router({
-      settings: deps.routing ?? plainRouting,
-      ...(deps.tokenCost && { costOf: deps.tokenCost }),
-    }),
     transport,
     calls: new Places(limits.inFlight),
     forms: new Places(limits.forms),
     usageWaits: new Places(limits.usageWaits),
     responseLengths: new ResponseLengths(),
+    drains: new Places(limits.drains),
+  };
+  const contextWith = (router: Router): ProxyContext => ({
+    ...shared,
+    router,
+    limits,
     get isDraining() {
       return isDraining;
     },
-  };
+  });
+  let context = contextWith(
+    new Router({ settings: deps.routing ?? plainRouting, ...(deps.tokenCost && { costOf: deps.tokenCost }) }),
+  );
+
+  /** Calls under way go on as they began. */
+  function reconfigure(routing: RoutingSettings, times: Partial<Times>): void {
+    limits = { ...limits, ...times };
+    transport.limit(limits);
+    context = contextWith(context.router.with(routing));
+  }
 
   /** Answers a request. Never rejects; an exchange counts as in flight until its answer has left. */
   async function handle(handler: Handler, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -280,6 +294,7 @@ export function createProxy(deps: ProxyDeps) {
     match: (method: string, path: string) => match(method, path) ?? deps.further?.match(method, path),
     handle,
     drain,
+    reconfigure,
     get inFlight() {
       return watch.size;
     },

@@ -81,6 +81,8 @@ export class RawAnswer implements Intake {
   }
 
   #pass(bytes: Buffer): void {
+    // Read on without a client: a closed response never drains.
+    if (this.#exchange.response.destroyed) return;
     if (!this.#exchange.isAnswering) this.#begin();
     passOn(this.#exchange, bytes);
   }

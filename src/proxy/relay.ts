@@ -3,6 +3,8 @@ import { GatewayError } from '../kernel/errors.ts';
 import { clientGone } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { connectionFailure, invalidAnswer, refusedByUpstream } from './failures.ts';
+import { drainsOnDisconnect } from '../models/deployment.ts';
+import type { Places } from './places.ts';
 import type { Receiver } from './providers/provider.ts';
 import { isJson, PlainAnswer } from './plain-answer.ts';
 import { RawAnswer } from './raw-answer.ts';
@@ -38,6 +40,14 @@ export interface Intake {
 
 export type IntakeFor = (exchange: Exchange, status: number, headers: IncomingHttpHeaders) => Intake;
 
+/** An answer that is read without a client. */
+interface ReadingOn {
+  /** Whether all of it is, and not only up to its usage. */
+  readonly isToEnd: boolean;
+  readonly places: Places;
+  readonly timer: NodeJS.Timeout;
+}
+
 /** Brings one upstream's answer to one client. */
 export class Relay implements Receiver {
   readonly #exchange: Exchange;
@@ -53,7 +63,7 @@ export class Relay implements Receiver {
   isPaused = false;
   /** How the upstream's answer began, if it did. */
   answer: 'none' | 'accepted' | 'refused' = 'none';
-  #readingOn: NodeJS.Timeout | undefined;
+  #readingOn: ReadingOn | undefined;
 
   constructor(exchange: Exchange, intake: IntakeFor = intakeFor) {
     this.#exchange = exchange;
@@ -89,7 +99,7 @@ export class Relay implements Receiver {
     } catch (thrown) {
       this.#giveUp(thrown);
     }
-    if (this.#readingOn && !intake.awaitsUsage) this.#stopReading();
+    if (this.#readingOn?.isToEnd ? intake.isOver : this.#readingOn && !intake.awaitsUsage) this.stopReading();
     else if (intake.isOver) this.#end();
   }
 
@@ -100,7 +110,7 @@ export class Relay implements Receiver {
     } catch (thrown) {
       this.#giveUp(thrown);
     }
-    if (this.#readingOn) this.#stopReading();
+    if (this.#readingOn) this.stopReading();
     else this.#end();
   }
 
@@ -126,19 +136,30 @@ export class Relay implements Receiver {
   }
 
   /**
-   * The client has left. Of a stream that has finished all but the usage is known, so it is read on for that, for a while
-   * and not by many at once. False when there is nothing to wait for: then the upstream is to be hung up on.
+   * The client has left. Where its deployment is set to be drained the answer is read to its end; else, of a stream that has
+   * finished, all but the usage is known, and it is read on for that. For a while, and not by many at once. False when
+   * there is nothing to wait for: then the upstream is to be hung up on.
    */
   readOn(): boolean {
-    const { limits, usageWaits } = this.#exchange.context;
-    if (this.#isOver || !this.#intake?.awaitsUsage || !usageWaits.take()) return false;
-    this.#readingOn = setTimeout(() => this.#stopReading(), limits.usageMs);
-    if (this.isPaused) this.#exchange.upstream?.resume();
-    this.isPaused = false;
-    return true;
+    if (this.#isOver) return false;
+    const { context, target } = this.#exchange;
+    const { limits, usageWaits, drains } = context;
+    const isDrained = drainsOnDisconnect(target.deployment) && this.wasSent && this.answer !== 'refused';
+    if (isDrained && drains.take()) this.#beginReading({ isToEnd: true, places: drains, ms: limits.drainMs });
+    else if (this.#intake?.awaitsUsage && usageWaits.take())
+      this.#beginReading({ isToEnd: false, places: usageWaits, ms: limits.usageMs });
+    return this.#readingOn !== undefined;
   }
 
-  #stopReading(): void {
+  #beginReading({ ms, ...how }: Omit<ReadingOn, 'timer'> & { readonly ms: number }): void {
+    this.#readingOn = { ...how, timer: setTimeout(() => this.stopReading(), ms) };
+    if (this.isPaused) this.#exchange.upstream?.resume();
+    this.isPaused = false;
+  }
+
+  /** Ends what is read on without a client. */
+  stopReading(): void {
+    if (!this.#readingOn) return;
     this.#fail(clientGone);
     this.#exchange.upstream?.abort();
   }
@@ -187,9 +208,9 @@ export class Relay implements Receiver {
 
   #fail(error: GatewayError): void {
     if (this.#readingOn) {
-      clearTimeout(this.#readingOn);
+      clearTimeout(this.#readingOn.timer);
+      this.#readingOn.places.release();
       this.#readingOn = undefined;
-      this.#exchange.context.usageWaits.release();
     }
     if (this.#isOver) return;
     this.#isOver = true;

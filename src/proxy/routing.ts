@@ -45,7 +45,7 @@ export class DeploymentTable {
   #shared: Names = none;
   #teams: ReadonlyMap<string, Names> = new Map();
   #byId: ReadonlyMap<string, Deployment> = new Map();
-  readonly #aliases: ReadonlyMap<string, GroupAlias>;
+  #aliases: ReadonlyMap<string, GroupAlias>;
 
   /** @param aliases further names of models, which everybody may use for what they may call */
   constructor(deployments: readonly Deployment[] = [], aliases: ReadonlyMap<string, GroupAlias> = new Map()) {
@@ -53,7 +53,8 @@ export class DeploymentTable {
     this.replace(deployments);
   }
 
-  replace(deployments: readonly Deployment[]): void {
+  replace(deployments: readonly Deployment[], aliases = this.#aliases): void {
+    this.#aliases = aliases;
     const byTeam = Map.groupBy(deployments, (deployment) => teamOf(deployment));
     this.#deployments = Object.freeze([...deployments]);
     // One behind a pattern serves many names, so its id alone does not say which.

@@ -5,14 +5,15 @@ import { GatewayError } from '../kernel/errors.ts';
 import { type Deployment, mayBePrivate } from '../models/deployment.ts';
 import type { Fit } from './endpoints/endpoint.ts';
 import type { ProxyLimits } from './limits.ts';
-import type { Provider, Receiver, UpstreamCall, UpstreamRequest } from './providers/provider.ts';
+import { notServed } from './providers/not-served.ts';
+import type { Destination, Provider, Receiver, UpstreamCall, UpstreamRequest } from './providers/provider.ts';
 
 /** What distinguishes one HTTP provider from another. */
 export interface Dialect {
   /** Where the provider is when the deployment does not say; absent where only that can. */
   readonly apiBase?: string | undefined;
   /** Where a call goes below that; undefined where the provider does not serve its kind. */
-  readonly pathOf: (request: UpstreamRequest) => `/${string}` | undefined;
+  readonly pathOf: (destination: Destination) => `/${string}` | undefined;
   /** For who refuses some of OpenAI's members. */
   readonly fit?: Fit;
   /** What every call has in its query, where the api_base has no such parameter. */
@@ -50,13 +51,18 @@ export interface RawRequest {
 /** The connections to all upstreams: one pool in a process. Never follows a redirect, never inflates, never retries. */
 export class Transport {
   readonly #egress: Egress;
-  readonly #limits: ProxyLimits;
+  #limits: ProxyLimits;
   readonly #userAgent: string;
 
   constructor(limits: ProxyLimits, version: string, egress: Egress = egressWithin(limits)) {
     this.#limits = limits;
     this.#userAgent = `gatewayctl/${version}`;
     this.#egress = egress;
+  }
+
+  /** From the next call on; what is under way keeps what it began with. */
+  limit(limits: ProxyLimits): void {
+    this.#limits = limits;
   }
 
   provider(dialect: Dialect): Provider {
@@ -69,7 +75,7 @@ export class Transport {
     return {
       send: (request, receiver) => {
         const path = dialect.pathOf(request);
-        if (path === undefined) throw notServed(request);
+        if (path === undefined) throw notServed(request.endpoint, [request.deployment]);
         const address = addressOf(request.deployment);
         const headers = dialect.headers?.(request) ?? [];
         return this.#send(address, { ...request, path, headers, fit: dialect.fit }, receiver);
@@ -165,12 +171,6 @@ function acceptOf({ endpoint, asked }: UpstreamRequest): string {
   if (endpoint.isRaw?.(asked) || endpoint.readText) return '*/*';
   return asked.stream ? 'text/event-stream' : 'application/json';
 }
-
-export const notServed = ({ endpoint, deployment }: UpstreamRequest): GatewayError =>
-  new GatewayError('invalid', 'unsupported_endpoint', `Model ${deployment.name} does not serve ${endpoint.path}`, {
-    param: 'model',
-    hint: `Its provider, ${deployment.provider}, has no such endpoint. Ask for another model.`,
-  });
 
 /** @param own where nothing leads, whatever a deployment says */
 export const egressWithin = (limits: ProxyLimits, own?: OwnPlaces): Egress =>

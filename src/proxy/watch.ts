@@ -9,12 +9,10 @@ const tooLong = (): GatewayError =>
 /** All exchanges under way, and the one clock that looks after their deadlines, so that none of them needs a timer. */
 export class Watch {
   readonly #exchanges = new Set<Exchange>();
-  readonly #limits: ProxyLimits;
   readonly #timer: NodeJS.Timeout;
   #onEmpty: (() => void) | undefined;
 
   constructor(limits: ProxyLimits) {
-    this.#limits = limits;
     const shortest = Math.min(limits.bodyMs, limits.totalMs, limits.commentMs);
     this.#timer = setInterval(() => this.#tick(performance.now()), Math.min(1_000, Math.ceil(shortest / 4))).unref();
   }
@@ -60,14 +58,14 @@ export class Watch {
         continue;
       }
       if (exchange.bodyDeadlineMs > 0 && nowMs > exchange.bodyDeadlineMs) exchange.stop(tooSlow());
-      else if (nowMs - startedMs > this.#limits.totalMs) exchange.stop(tooLong());
+      else if (nowMs - startedMs > exchange.context.limits.totalMs) exchange.stop(tooLong());
       else exchange.relay?.tick(nowMs);
     }
   }
 
   /** Whoever takes an answer a byte at a time holds its memory, but not for longer than any call may take. */
-  #endTaking({ response, startedMs, stopped }: Exchange, nowMs: number): void {
-    const { totalMs, stalledClientMs } = this.#limits;
+  #endTaking({ response, startedMs, stopped, context }: Exchange, nowMs: number): void {
+    const { totalMs, stalledClientMs } = context.limits;
     // What is ended at that very time still has an error to say.
     const mostMs = stopped ? totalMs + stalledClientMs : totalMs;
     if (nowMs - startedMs > mostMs && response.writableEnded && !response.writableFinished) response.destroy();

@@ -50,15 +50,24 @@ export class Router {
   readonly #costOf: (deployment: Deployment) => number;
   readonly #most: number;
   /** Keyed by the deployment as it is, so that what was replaced is forgotten with it. */
-  readonly #states = new WeakMap<Deployment, DeploymentState>();
-  readonly #byId = new Map<string, DeploymentState>();
+  readonly #states: WeakMap<Deployment, DeploymentState>;
+  readonly #byId: Map<string, DeploymentState>;
 
-  constructor({ settings, now, random, costOf, most = 10_000 }: RouterOptions) {
+  /** @param before whose memory of deployments it shares */
+  constructor({ settings, now, random, costOf, most = 10_000 }: RouterOptions, before?: Router) {
     this.settings = settings;
     this.now = now ?? (() => performance.now());
     this.random = random ?? Math.random;
     this.#costOf = costOf ?? (() => 0);
     this.#most = most;
+    this.#states = before ? before.#states : new WeakMap();
+    this.#byId = before ? before.#byId : new Map();
+  }
+
+  /** One that goes by other settings, and knows what this one knows: also what becomes of the leases it has given out. */
+  with(settings: RoutingSettings): Router {
+    const { now, random } = this;
+    return new Router({ settings, now, random, costOf: this.#costOf, most: this.#most }, this);
   }
 
   /**

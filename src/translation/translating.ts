@@ -1,10 +1,11 @@
 import type { Deployment } from '../models/deployment.ts';
 import type { Translate } from '../proxy/context.ts';
 import type { Provider, UpstreamCall } from '../proxy/providers/provider.ts';
+import { isCountedHere } from '../proxy/providers/translated.ts';
 import { connect, type Connection, type Ways } from './connections.ts';
 import { Expressible } from './ignored.ts';
 import { CountedCall } from './messages/count-tokens.ts';
-import { isCountedHere, protocolFor } from './protocols.ts';
+import { protocolFor } from './protocols.ts';
 import { requireSafeName } from './reachable.ts';
 import { TranslatedCall } from './translated-call.ts';
 

@@ -149,7 +149,7 @@ test('a kind of call that a provider does not have is refused, and costs nothing
   });
   const { status, json } = await gateway.send({ ...input }, { path: '/v1/moderations' });
   assert.deepEqual([status, json.error['type'], json.error['param']], [400, 'unsupported_endpoint', 'model']);
-  assert.equal(gateway.outcome.usage, undefined);
+  assert.equal(gateway.bookings.length, 0, 'nothing was reserved for it');
 });
 
 test('a deployment without an address, of a provider that has none, says so', async () => {

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Gateway, aDeployment, eventsOf, hello, readAnswer, until } from './gateway.ts';
-import { aStream, startUpstream } from './upstream.ts';
+import { aCompletion, aStream, startUpstream } from './upstream.ts';
 
 const through = (url: string) => ({ deployments: [aDeployment({ apiBase: url })] });
 const streamed = { ...hello, stream: true };
@@ -108,6 +113,77 @@ test('a client that leaves after the model has finished pays for all of it, thou
   assert.deepEqual([usage?.promptTokens, usage?.completionTokens, usage?.reasoningTokens], [200_000, 12_000, 11_900]);
 });
 
+const drained = (url: string) => ({
+  deployments: [aDeployment({ apiBase: url, params: { drain_on_disconnect: true } })],
+});
+
+test('a client that leaves at any chunk of a deployment that is drained is charged what the upstream counted', async () => {
+  const words = 'one two three four';
+  const total = aStream(words).length;
+  for (let leaveAt = 1; leaveAt < total - 1; leaveAt++) {
+    const left = Promise.withResolvers<void>();
+    await using upstream = await startUpstream({
+      text: words,
+      usage: thoughtful,
+      beforeChunk: (index) => (index === leaveAt ? left.promise : Promise.resolve()),
+    });
+    await using gateway = await Gateway.start(drained(upstream.url));
+    const opened = gateway.open(streamed, { headers: { connection: 'close' } });
+    let text = '';
+    opened.then(
+      (response) => response.on('data', (chunk: Buffer) => (text += chunk.toString())).on('error', () => {}),
+      () => {},
+    );
+    await until('the upstream is at work', () => upstream.requests.length === 1);
+    await until(`${leaveAt} events came`, () => eventsOf(text).length >= Math.min(leaveAt, total - 2));
+    gateway.hangUp();
+    await until('it has been noticed', () => gateway.clients === 0);
+    assert.equal(gateway.proxy.inFlight, 1);
+    left.resolve();
+    await until('nothing is in flight', () => gateway.proxy.inFlight === 0);
+    const { status, error, usage } = gateway.outcome;
+    assert.deepEqual([status, error, usage?.estimated], ['interrupted', 'client_disconnected', false]);
+    assert.deepEqual([usage?.promptTokens, usage?.completionTokens], [200_000, 12_000], `at ${leaveAt}`);
+  }
+});
+
+test('a plain answer is drained too; none is for ever, nor by many at once, nor beyond a shutdown', async () => {
+  const left = Promise.withResolvers<void>();
+  await using upstream = await startUpstream({ beforeChunk: () => left.promise, usage: thoughtful, text: 'a' });
+  await using gateway = await Gateway.start({ ...drained(upstream.url), limits: { drains: 1 } });
+  const leave = async (count: number) => {
+    gateway.open(streamed, { headers: { connection: 'close' } }).catch(() => {});
+    await until('the upstream is at work', () => upstream.requests.length === count);
+    gateway.hangUp();
+    await until('it has been noticed', () => gateway.clients === 0);
+  };
+  await leave(1);
+  assert.equal(gateway.proxy.inFlight, 1, 'it is read on');
+  await leave(2);
+  await until('there is room for one only', () => upstream.requests[1]?.hungUp === true, 1_000);
+  await gateway.proxy.drain(0);
+  await until('the upstream is hung up on', () => upstream.requests[0]?.hungUp === true, 1_000);
+  assert.deepEqual(
+    gateway.bookings.map(({ outcomes }) => outcomes.map(({ status }) => status)),
+    [['interrupted'], ['interrupted']],
+  );
+
+  await using silent = await startUpstream({ firstByteMs: 60_000 });
+  await using bounded = await Gateway.start({ ...drained(silent.url), limits: { drainMs: 50 } });
+  bounded.open(hello, { headers: { connection: 'close' } }).catch(() => {});
+  await until('the upstream is at work', () => silent.requests.length === 1);
+  bounded.hangUp();
+  await until('its time is over', () => silent.requests[0]?.hungUp === true, 1_000);
+
+  await using slow = await startUpstream({ firstByteMs: 100, answer: aCompletion('Hi', thoughtful) });
+  await using plain = await Gateway.start(drained(slow.url));
+  plain.open(hello, { headers: { connection: 'close' } }).catch(() => {});
+  await until('the upstream is at work', () => slow.requests.length === 1);
+  plain.hangUp();
+  await until('nothing is in flight', () => plain.proxy.inFlight === 0);
+  assert.deepEqual([plain.outcome.usage?.completionTokens, plain.outcome.usage?.estimated], [12_000, false]);
+});
+
 test('a finished stream is not read on for ever, and not by many at once', async () => {
   for (const limits of [{ usageMs: 30 }, { usageWaits: 0, usageMs: 60_000 }]) {
     const words = aStream('one two', { usage: null, done: false });
@@ -212,6 +288,66 @@ test('a slow reader holds the upstream back instead of filling our memory', asyn
   const { text } = await readAnswer(response);
   assert.equal(text.length, event.length * count + aStream('').slice(1, 2).join('').length + 'data: [DONE]\n\n'.length);
   assert.equal(gateway.outcome.status, 'success');
+});
+
+/** An upstream that talks without end, as fast as it is listened to. */
+async function startEndless() {
+  const piece = Buffer.from(
+    `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: 'x'.repeat(16_000) }, finish_reason: null }] })}\n\n`,
+  );
+  let written = 0;
+  let streams = 0;
+  const server = createServer((request, response) => {
+    const talk = () => {
+      do written++;
+      while (response.write(piece));
+    };
+    response.on('drain', talk).writeHead(200, { 'content-type': 'text/event-stream' });
+    request.resume().on('end', talk);
+    streams++;
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    written: () => written,
+    streams: () => streams,
+    [Symbol.dispose]: () => void server.close().closeAllConnections(),
+  };
+}
+
+test('fifty clients that do not read take 256 KiB each at most', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  using upstream = await startEndless();
+  await using gateway = await Gateway.start(through(upstream.url));
+  collect();
+  const before = process.memoryUsage().arrayBuffers;
+  const body = JSON.stringify(streamed);
+  const head = `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`;
+  const clients = Array.from({ length: 50 }, () => {
+    const client = connect(gateway.port, '127.0.0.1').pause();
+    client.write(`${head}\r\n\r\n${body}`);
+    return client.on('error', () => {});
+  });
+  await until('all are answered', () => upstream.streams() === 50);
+  let last = -1;
+  let heldSince = performance.now();
+  await until(
+    'the upstreams are held back',
+    () => {
+      if (upstream.written() !== last) heldSince = performance.now();
+      last = upstream.written();
+      return performance.now() - heldSince > 200;
+    },
+    20_000,
+  );
+  collect();
+  // The upstream's own buffers are among them.
+  const grown = process.memoryUsage().arrayBuffers - before;
+  assert.ok(grown <= 50 * 256 * 1_024, `${Math.round(grown / 50 / 1_024)} KiB each`);
+  assert.ok(gateway.buffered <= 50 * 256 * 1_024, `${gateway.buffered} bytes wait for clients`);
+  for (const client of clients) client.destroy();
 });
 
 test('a client that stops reading is given up', async () => {

@@ -80,6 +80,7 @@ export async function gatewayctl(
     checkout: undefined,
     operator: 'tester@host',
     onSignal: () => {},
+    onHangup: () => {},
     onFault: () => {},
     withUmask: (_, action) => action(),
     abort: () => {},

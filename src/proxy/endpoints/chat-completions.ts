@@ -2,6 +2,7 @@ import { isRecord } from '../../kernel/record.ts';
 import { refuseHiddenUsage } from '../overrides.ts';
 import type { Endpoint, PlainReading, RequestSource } from './endpoint.ts';
 import { countOf, invalid, JsonRequest, modelOf, readJson } from './json-request.ts';
+import { searchesOfChat } from './server-tools.ts';
 import { readTokens } from './token-usage.ts';
 
 /** OpenAI's chat completions (https://platform.openai.com/docs/api-reference/chat). */
@@ -33,11 +34,13 @@ function readCompletion(source: RequestSource): JsonRequest {
   }
   if (streamOptions) refuseHiddenUsage(Object.keys(streamOptions));
   const isStream = stream === true;
+  const answers = answersOf(fields);
   return new JsonRequest(body, model, {
     stream: isStream,
     hidesUsage: streamOptions?.['include_usage'] !== true,
     maxCompletionTokens: mostTokens(fields),
-    answers: answersOf(fields),
+    answers,
+    units: searchesOfChat(fields, answers),
     ...(isStream && { members: [['stream_options', streamOptionsFor(streamOptions)]] }),
   });
 }

@@ -21,6 +21,8 @@ export interface ModelRequest {
   readonly answers: number;
   /** What is asked for that is not counted in tokens; present where the kind of call may be paid for like that. */
   readonly units?: Units | undefined;
+  /** Of tools that the provider runs, as many as there may be. */
+  readonly toolUses?: Units | undefined;
   /** Of the prompt, where the body's length says nothing of it: a recording is no text. */
   readonly promptTokens?: number | undefined;
   readonly serviceTier: string | undefined;
@@ -100,6 +102,8 @@ export interface Endpoint {
   read(source: RequestSource): ModelRequest;
   /** What a request with such fields asks for that is not counted in tokens. */
   readonly unitsOf?: (fields: Readonly<Record<string, unknown>>) => Units;
+  /** How often tools that the provider runs may be used by a request with such fields. */
+  readonly toolUsesOf?: (fields: Readonly<Record<string, unknown>>) => Units | undefined;
   /** Undefined for what is no answer of this kind. */
   readAnswer(answer: Readonly<Record<string, unknown>>): PlainReading | undefined;
   /** The same of an answer that is no JSON, where there is such a thing; `written` and `usage` are of the text. */

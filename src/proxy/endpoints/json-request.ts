@@ -35,7 +35,8 @@ export interface Asked {
   /** Headers of the client's that go upstream, names and values in turn. */
   readonly headers?: readonly string[];
   readonly response?: NamedResponse | undefined;
-  readonly units?: Units;
+  readonly units?: Units | undefined;
+  readonly toolUses?: Units | undefined;
   /** Members that go upstream in the place of the client's, besides the model. */
   readonly members?: Members;
 }
@@ -49,6 +50,7 @@ export class JsonRequest implements ModelRequest {
   readonly maxCompletionTokens: number | undefined;
   readonly answers: number;
   readonly units: Units | undefined;
+  readonly toolUses: Units | undefined;
   readonly serviceTier: string | undefined;
   readonly endUser: string | undefined;
   readonly tags: readonly string[];
@@ -70,6 +72,7 @@ export class JsonRequest implements ModelRequest {
     this.maxCompletionTokens = asked.maxCompletionTokens;
     this.answers = asked.answers ?? 1;
     this.units = asked.units;
+    this.toolUses = asked.toolUses;
     this.serviceTier = 'serviceTier' in asked ? asked.serviceTier : textOf(fields, 'service_tier');
     this.headers = asked.headers ?? [];
     this.response = asked.response;

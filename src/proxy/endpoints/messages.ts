@@ -6,6 +6,7 @@ import { messageEvents } from '../events/message-events.ts';
 import type { Endpoint, PlainReading, RequestSource } from './endpoint.ts';
 import { countOf, invalid, JsonRequest, modelOf, readJson } from './json-request.ts';
 import { messagesError, servedTier } from './messages-protocol.ts';
+import { searchesAllowed, searchesIn } from './server-tools.ts';
 
 /** Anthropic's messages (https://docs.anthropic.com/en/api/messages). */
 export const messages: Endpoint = {
@@ -15,6 +16,7 @@ export const messages: Endpoint = {
   events: messageEvents,
   errorBody: messagesError,
   read: readMessages,
+  toolUsesOf: searchesAllowed,
   readAnswer,
   readUsage,
 };
@@ -45,6 +47,7 @@ function readMessages(source: RequestSource): JsonRequest {
   return new JsonRequest(body, model, {
     stream: stream === true,
     maxCompletionTokens,
+    toolUses: searchesAllowed(fields),
     endUser: isRecord(metadata) ? metadata['user_id'] : undefined,
     serviceTier: askedTier(fields['service_tier']),
     headers: versionHeaders(source.headers),
@@ -124,6 +127,7 @@ function readUsage(reported: unknown): Usage | undefined {
     output_tokens_details: details,
   } = reported;
   if (typeof input !== 'number' || typeof completionTokens !== 'number') return undefined;
+  const units = searchesIn(reported);
   const cacheReadTokens = count(reported['cache_read_input_tokens']);
   const cacheWriteTokens = count(reported['cache_creation_input_tokens']);
   const promptTokens = input + cacheReadTokens + cacheWriteTokens;
@@ -139,5 +143,6 @@ function readUsage(reported: unknown): Usage | undefined {
     audioInputTokens: 0,
     audioOutputTokens: 0,
     estimated: false,
+    ...(units && { units }),
   });
 }

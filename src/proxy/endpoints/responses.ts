@@ -6,6 +6,7 @@ import { readResponseId, unknownPrevious } from '../response-ids.ts';
 import type { Endpoint, NamedResponse, PlainReading, RequestSource } from './endpoint.ts';
 import { countOf, invalid, JsonRequest, modelOf, readJson } from './json-request.ts';
 import { renameResponse } from './response-names.ts';
+import { toolsAllowed, toolUsesIn, withToolUses } from './server-tools.ts';
 
 /** OpenAI's responses (https://platform.openai.com/docs/api-reference/responses). */
 export const responses: Endpoint = {
@@ -16,6 +17,7 @@ export const responses: Endpoint = {
   read: readResponses,
   readAnswer,
   readUsage,
+  toolUsesOf: toolsAllowed,
 };
 
 function readResponses(source: RequestSource): JsonRequest {
@@ -29,6 +31,7 @@ function readResponses(source: RequestSource): JsonRequest {
   return new JsonRequest(body, model, {
     stream: stream === true,
     maxCompletionTokens: countOf(fields, 'max_output_tokens'),
+    toolUses: toolsAllowed(fields),
     response,
     ...(response && { members: [['previous_response_id', JSON.stringify(response.kept.upstreamId)]] }),
   });
@@ -68,7 +71,11 @@ function previousIn({ previous_response_id: id }: Readonly<Record<string, unknow
 function readAnswer(answer: Readonly<Record<string, unknown>>): PlainReading | undefined {
   const { object, output, usage, service_tier: serviceTier } = answer;
   if (object !== 'response' || !Array.isArray(output)) return undefined;
-  return { usage, serviceTier, written: () => output.filter(isRecord).map(writtenIn).join('') };
+  return {
+    usage: withToolUses({ output, usage }),
+    serviceTier,
+    written: () => output.filter(isRecord).map(writtenIn).join(''),
+  };
 }
 
 /** Everything a model wrote in an item: text, refusals, summaries of its reasoning, the arguments of tools. */
@@ -86,6 +93,7 @@ function readUsage(reported: unknown): Usage | undefined {
   if (!isRecord(reported)) return undefined;
   const { input_tokens: promptTokens, output_tokens: completionTokens } = reported;
   if (typeof promptTokens !== 'number' || typeof completionTokens !== 'number') return undefined;
+  const units = toolUsesIn(reported);
   return clampUsage({
     promptTokens,
     completionTokens,
@@ -95,5 +103,6 @@ function readUsage(reported: unknown): Usage | undefined {
     audioInputTokens: 0,
     audioOutputTokens: 0,
     estimated: false,
+    ...(units && { units }),
   });
 }

@@ -1,4 +1,6 @@
 import type { GatewayError } from '../../kernel/errors.ts';
+import { isRecord } from '../../kernel/record.ts';
+import { withToolUses } from '../endpoints/server-tools.ts';
 import { type EventReading, eventText, nothing, recordIn, type SseEvent, type StreamDialect } from './dialect.ts';
 
 const sequenceNumber = /"sequence_number"\s*:\s*(\d{1,15})/g;
@@ -21,8 +23,12 @@ function read({ name, data }: SseEvent): EventReading | undefined {
     return { error: recordIn(data, 'error') ?? { ...data, type: data['code'] } };
   const response = recordIn(data, 'response');
   if (!response) return nothing;
-  const usage = recordIn(response, 'usage');
-  const reading = { isNamed: true, tier: response['service_tier'], ...(usage && { usage, isUsageFinal: true }) };
+  const usage = withToolUses(response);
+  const reading = {
+    isNamed: true,
+    tier: response['service_tier'],
+    ...(isRecord(usage) && { usage, isUsageFinal: true }),
+  };
   switch (type) {
     case 'response.completed':
     case 'response.incomplete':

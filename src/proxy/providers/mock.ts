@@ -1,16 +1,18 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { isRecord } from '../../kernel/record.ts';
 import type { CallType } from '../../metering/call.ts';
-import { notServed } from '../upstream.ts';
-import type { Provider, Receiver, UpstreamCall, UpstreamRequest } from './provider.ts';
+import { notServed } from './not-served.ts';
+import type { Destination, Provider, Receiver, UpstreamCall, UpstreamRequest } from './provider.ts';
 
 /** The kinds of calls that it has answers for. */
 const played: ReadonlySet<CallType> = new Set(['chat_completion', 'text_completion']);
 
+export const plays = ({ endpoint }: Pick<Destination, 'endpoint'>): boolean => played.has(endpoint.callType);
+
 /** An upstream that is not there: it makes its answers up, so that the gateway can be tried without an account. */
 export const mock: Provider = {
   send(request, receiver) {
-    if (!played.has(request.endpoint.callType)) throw notServed(request);
+    if (!plays(request)) throw notServed(request.endpoint, [request.deployment]);
     const call = new MockCall(request, receiver);
     call.begin();
     return call;

@@ -2,6 +2,11 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Deployment } from '../../models/deployment.ts';
 import type { Endpoint, ModelRequest } from '../endpoints/endpoint.ts';
 
+/** What is called, and where: enough to say whether it is served there. */
+export interface Destination extends Pick<UpstreamRequest, 'deployment' | 'upstreamModel' | 'endpoint'> {
+  readonly asked: Pick<ModelRequest, 'fields' | 'path'>;
+}
+
 /** A call as a provider gets it. Nothing of the client's is in it but the body. */
 export interface UpstreamRequest {
   /** The gateway's id of the call. */

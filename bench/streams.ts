@@ -1,0 +1,131 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { takeCores } from './cores.ts';
+import { percentile } from './numbers.ts';
+import { cpuOf, residentOf } from './proc.ts';
+import { type Gateway, startGateway, startUpstream } from './servers.ts';
+import { requestBytes } from './shape.ts';
+
+/**
+ * What streams cost that are open and say nothing: each has a connection of its client and one to its upstream. Meanwhile
+ * plain calls are made, which must not be slower for it.
+ */
+
+const { values: flags } = parseArgs({ options: { streams: { type: 'string', default: '10000' } } });
+
+/** Descriptors that a process may have, and that the daemon needs beside those of streams. */
+const descriptors = Number(execFileSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' }));
+const otherDescriptors = 200;
+const wanted = Number(flags.streams);
+const count = Math.min(wanted, Math.floor((descriptors - otherDescriptors) / 2));
+
+const openingAtOnce = 64;
+const plainCalls = 500;
+const idleMs = 30_000;
+
+interface Stream {
+  readonly socket: Socket;
+  comments: number;
+}
+
+async function open({ port, key }: Gateway, upstreamPort: number): Promise<Stream> {
+  const socket = connect(port, '127.0.0.1');
+  const stream: Stream = { socket, comments: 0 };
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  socket.on('error', reject).on('close', () => reject(new Error('A stream was closed')));
+  socket.on('data', (bytes) => {
+    const text = bytes.toString('latin1');
+    if (text.startsWith('HTTP/1.1') && !text.startsWith('HTTP/1.1 200')) reject(new Error(text));
+    if (text.includes('data: ')) resolve();
+    if (text.includes(': keep-alive')) stream.comments++;
+  });
+  socket.write(requestBytes('stream', { key, upstreamPort, user: 'idle' }));
+  await promise;
+  return stream;
+}
+
+async function openAll(gateway: Gateway, upstreamPort: number): Promise<Stream[]> {
+  const streams: Stream[] = [];
+  let left = count;
+  const opener = async () => {
+    while (left-- > 0) streams.push(await open(gateway, upstreamPort));
+  };
+  await Promise.all(Array.from({ length: openingAtOnce }, opener));
+  return streams;
+}
+
+/** Milliseconds of each, one after the other on one connection; sorted. */
+async function timesOfPlain({ port, key }: Gateway, upstreamPort: number): Promise<number[]> {
+  const socket = connect(port, '127.0.0.1');
+  const request = requestBytes('plain', { key, upstreamPort });
+  const times: number[] = [];
+  for (let call = 0; call < plainCalls; call++) {
+    const start = performance.now();
+    socket.write(request);
+    const [bytes]: Buffer[] = await once(socket, 'data');
+    if (!bytes?.toString('latin1', 0, 15).includes(' 200')) throw new Error(String(bytes));
+    times.push(performance.now() - start);
+    await wait(2);
+  }
+  socket.destroy();
+  return times.toSorted((one, other) => one - other);
+}
+
+const descriptorsOf = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
+const mib = (bytes: number): string => `${(bytes / 1_024 ** 2).toFixed(0)} MiB`;
+const shown = (times: readonly number[]): string =>
+  `p50 ${percentile(times, 0.5).toFixed(2)} ms, p99 ${percentile(times, 0.99).toFixed(2)} ms`;
+const say = (what: string, figure: string): void => void process.stdout.write(`${what.padEnd(44)} ${figure}\n`);
+
+await using upstream = await startUpstream();
+await using gateway = await startGateway(
+  takeCores(),
+  upstream,
+  {},
+  {
+    GATEWAYCTL_MAX_CALLS: String(count + 1_000),
+    GATEWAYCTL_MAX_CONNECTIONS: String(count + 1_000),
+    // Connections of one address are bounded, those of a proxy are not.
+    GATEWAYCTL_TRUSTED_PROXIES: '127.0.0.1',
+    GATEWAYCTL_UPSTREAM_IDLE_TIMEOUT: '600s',
+  },
+);
+const { pid } = gateway;
+if (count < wanted) say(`Of ${wanted} streams the descriptors allow`, String(count));
+await timesOfPlain(gateway, upstream.port);
+const before = await timesOfPlain(gateway, upstream.port);
+const [memory, files] = [residentOf(pid), descriptorsOf(pid)];
+
+const began = performance.now();
+const streams = await openAll(gateway, upstream.port);
+say('Streams open', `${streams.length}, in ${((performance.now() - began) / 1_000).toFixed(1)} s`);
+const cpu = cpuOf(pid);
+await wait(idleMs);
+const used = (cpuOf(pid) - cpu) / (idleMs * 1_000);
+say('Streams that were sent a comment in 30 s', String(streams.filter(({ comments }) => comments > 0).length));
+say('Core used while they are idle', `${(used * 100).toFixed(1)} %`);
+const grown = residentOf(pid) - memory;
+say('Resident memory', `${mib(memory)} before, ${mib(memory + grown)} with them`);
+say('  of which a stream has', `${(grown / streams.length / 1_024).toFixed(1)} KiB`);
+say('Descriptors', `${files} before, ${descriptorsOf(pid)} with them`);
+say('A plain call before', shown(before));
+say('A plain call beside them', shown(await timesOfPlain(gateway, upstream.port)));
+
+const left = performance.now();
+for (const { socket } of streams) socket.removeAllListeners('close').destroy();
+while (descriptorsOf(pid) > files + 50) await wait(20);
+say('All clients gone, all upstreams hung up on in', `${((performance.now() - left) / 1_000).toFixed(1)} s`);
+await gateway.pool.query('select 1');
+const deadline = performance.now() + 60_000;
+const booked = async (): Promise<number> => {
+  const { rows } = await gateway.pool.query<{ count: number }>(
+    `select count(*)::int as count from gatewayctl.spend_logs where status = 'interrupted'`,
+  );
+  return rows[0]?.count ?? 0;
+};
+while ((await booked()) < streams.length && performance.now() < deadline) await wait(250);
+say('Rows of the spend log', String(await booked()));
