@@ -13,6 +13,10 @@ import { Budget } from './budgets/budget.entity.ts';
 import { BudgetService } from './budgets/budget.service.ts';
 import { Customer } from './customers/customer.entity.ts';
 import { CustomerService } from './customers/customer.service.ts';
+import { BodyService } from './callbacks/body.service.ts';
+import type { CallbackReport } from './callbacks/callback-settings.ts';
+import { DisabledLogging, TeamCallback } from './callbacks/team-callback.entity.ts';
+import { TeamCallbackService } from './callbacks/team-callback.service.ts';
 import type { UserSettings } from './config/user-settings.ts';
 import { untilThrough } from './db/again.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
@@ -83,6 +87,9 @@ export interface Services {
   readonly accessGroups: AccessGroupService;
   readonly credentials: CredentialService;
   readonly passThroughs: PassThroughService;
+  readonly teamCallbacks: TeamCallbackService;
+  readonly bodies: BodyService;
+  readonly callbacks: () => readonly CallbackReport[];
   readonly spend: SpendReads;
   readonly explainer: Pick<Explainer, 'explain'>;
   readonly tokenTest: Pick<TokenTest, 'test'>;
@@ -100,6 +107,11 @@ export interface AppOptions {
   readonly configured: readonly Deployment[];
   /** The same of pass-through endpoints. */
   readonly passThroughs: readonly PassThroughEndpoint[];
+  /** What was given to callbacks of teams, and what was asked and answered, is sealed with these. */
+  readonly callbackVault: Vault;
+  readonly bodyVault: Vault;
+  /** Where calls are reported; with counts in a daemon. */
+  readonly callbacks: () => readonly CallbackReport[];
   /** What the configuration says of keys. */
   readonly keyRules: KeyRuleSettings;
   /** What a new user has where its maker says nothing, and may join. */
@@ -125,7 +137,8 @@ export interface GatewayOrmOptions {
 export function openGatewayOrm(options: GatewayOrmOptions): Promise<MikroORM> {
   const owners = [Budget, Customer, Tag, Organization, OrganizationMember, User, Invitation];
   const teams = [Team, TeamMember, FormerMember, DeletedTeam, Key, RetiredToken, DeletedKey];
-  const entities = [...owners, ...teams, KeyMapping, Model, Credential, PassThrough, AuditEntry];
+  const logging = [TeamCallback, DisabledLogging];
+  const entities = [...owners, ...teams, ...logging, KeyMapping, Model, Credential, PassThrough, AuditEntry];
   return openOrm({ ...options, entities });
 }
 
@@ -258,6 +271,9 @@ export class App {
       accessGroups: new AccessGroupService(models),
       credentials: new CredentialService(work, audit, vault),
       passThroughs: new PassThroughService(work, { audit, vault, configured: this.#options.passThroughs }),
+      teamCallbacks: new TeamCallbackService(work, { audit, vault: this.#options.callbackVault, teams }),
+      bodies: new BodyService(work, { audit, vault: this.#options.bodyVault }),
+      callbacks: this.#options.callbacks,
       spend: { rows: spendRows, sums: spendSums, activity, tags: tagSums, scope: spendScope, requireSpender },
       explainer,
       tokenTest,

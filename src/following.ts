@@ -15,6 +15,7 @@ export interface Kept {
   readonly payers: Payers;
   readonly reload: () => Promise<void>;
   readonly reloadPassThroughs: () => Promise<void>;
+  readonly reloadCallbacks: () => Promise<void>;
   readonly metering: Metering;
   readonly deployments: DeploymentTable;
 }
@@ -22,7 +23,7 @@ export interface Kept {
 /** Drops what a change makes untrue. */
 export function follower(
   { database, log }: DataPlaneParts,
-  { cache, payers, reload, reloadPassThroughs, metering, deployments }: Kept,
+  { cache, payers, reload, reloadPassThroughs, reloadCallbacks, metering, deployments }: Kept,
 ): Follow {
   const failed = (error: unknown): undefined => {
     log('error', 'A change could not be followed', { error });
@@ -32,6 +33,7 @@ export function follower(
     if (change.entity === 'model') return Promise.all([reload(), reloadPassThroughs()]).then(undefined, failed);
     if (change.entity === 'jwt_key_mapping') return cache.invalidateTokens();
     if (change.entity === 'pass_through_endpoint') return reloadPassThroughs().catch(failed);
+    if (change.entity === 'callback') return reloadCallbacks().catch(failed);
     const { entity, id } = change;
     // The change may be one of what it has spent: a reset budget has room from the next call on.
     if (entity !== 'budget') metering.refresh(entity, id);
@@ -46,7 +48,7 @@ export function follower(
 
 /** Whether a daemon that does not hear of it would let somebody in who is no longer. */
 export const takesAway = (change: Change): boolean =>
-  change.entity !== 'model' && !(change.entity === 'key' && change.isNew);
+  change.entity !== 'model' && change.entity !== 'callback' && !(change.entity === 'key' && change.isNew);
 
 /** Hears of changes, whoever made them, and says when it cannot. */
 export function listen(
@@ -56,6 +58,7 @@ export function listen(
     payers,
     reload,
     reloadPassThroughs,
+    reloadCallbacks,
     follow,
     outage,
   }: Kept & { readonly follow: Follow; readonly outage: OutageLog },
@@ -73,6 +76,9 @@ export function listen(
       reload().catch((error: unknown) => outage.log('error', 'Models could not be read', { error }));
       reloadPassThroughs().catch((error: unknown) => {
         outage.log('error', 'Pass-through endpoints could not be read', { error });
+      });
+      reloadCallbacks().catch((error: unknown) => {
+        outage.log('error', 'Callbacks of teams could not be read', { error });
       });
     },
     onDown: (error) => {

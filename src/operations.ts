@@ -1,6 +1,9 @@
 import type { Services } from './app.ts';
 import { auditOperations } from './audit/audit.operations.ts';
 import { credentialOperations } from './credentials/credential.operations.ts';
+import { bodyOperations } from './callbacks/body.operations.ts';
+import { listCallbacks } from './callbacks/callback.operations.ts';
+import { teamCallbackOperations } from './callbacks/team-callback.operations.ts';
 import { budgetOperations } from './budgets/budget.operations.ts';
 import { customerOperations } from './customers/customer.operations.ts';
 import { invitationOperations } from './invitations/invitation.operations.ts';
@@ -33,6 +36,7 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...teamOperations,
   ...teamListOperations,
   ...teamSettingsOperations,
+  ...teamCallbackOperations,
   ...memberOperations,
   ...userOperations,
   ...userListOperations,
@@ -49,7 +53,9 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...accessGroupOperations,
   ...credentialOperations,
   ...passThroughOperations,
+  listCallbacks,
   ...spendOperations,
+  ...bodyOperations,
   ...activityOperations,
   ...labelActivityOperations,
   ...auditOperations,

@@ -18,6 +18,8 @@ export const auditObjects = [
   'jwt_key_mapping',
   'pass_through_endpoint',
   'encryption_key',
+  'team_logging',
+  'spend_log_body',
   /** Something somebody asked for and was refused. */
   'operation',
 ] as const;

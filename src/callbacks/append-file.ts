@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 
 export interface AppendFileOptions {
   readonly path: string;
@@ -13,14 +13,13 @@ export interface AppendFileOptions {
 const flags = constants.O_APPEND | constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW;
 
 /**
- * A file that lines are added to. Opened anew after `reopen`, so that logrotate can move it away, and moved away by itself
- * where a size is set. Nobody but its owner may read it.
+ * A file that lines are added to. Opened anew when somebody has moved it away, as logrotate does, without being told so; and
+ * moved away by itself where a size is set. Nobody but its owner may read it.
  */
 export class AppendFile {
   readonly #options: AppendFileOptions;
   #handle: FileHandle | undefined;
   #bytes = 0;
-  #isStale = false;
 
   constructor(options: AppendFileOptions) {
     this.#options = options;
@@ -30,7 +29,7 @@ export class AppendFile {
   async append(text: string): Promise<void> {
     const { maxBytes } = this.#options;
     const bytes = Buffer.byteLength(text);
-    if (this.#isStale) await this.close();
+    if (this.#handle && !(await isStillAt(this.#options.path, this.#handle))) await this.close();
     let handle = await this.#open();
     if (maxBytes !== undefined && this.#bytes > 0 && this.#bytes + bytes > maxBytes) {
       await this.#rotate();
@@ -40,14 +39,9 @@ export class AppendFile {
     this.#bytes += bytes;
   }
 
-  reopen(): void {
-    this.#isStale = true;
-  }
-
   async close(): Promise<void> {
     const handle = this.#handle;
     this.#handle = undefined;
-    this.#isStale = false;
     await handle?.close();
   }
 
@@ -65,6 +59,11 @@ export class AppendFile {
     for (let number = maxFiles - 1; number >= 1; number--) await move(`${path}.${number}`, `${path}.${number + 1}`);
     await (maxFiles > 0 ? move(path, `${path}.1`) : rm(path, { force: true }));
   }
+}
+
+async function isStillAt(path: string, handle: FileHandle): Promise<boolean> {
+  const [found, held] = await Promise.all([stat(path).catch(() => undefined), handle.stat()]);
+  return found?.ino === held.ino && found.dev === held.dev;
 }
 
 /** There may be fewer of them than are kept. */

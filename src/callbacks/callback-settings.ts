@@ -44,6 +44,8 @@ export interface CallbackSetup {
 export interface CallbackSettings {
   readonly callbacks: readonly CallbackSetup[];
   readonly queue: QueueSettings;
+  /** Where callbacks of teams may lead: on the internet, unless the operator says otherwise. */
+  readonly teamsAllowed: Allowed;
   /** Where events are kept that nobody took. */
   readonly deadLetterFile: string | undefined;
 }
@@ -51,3 +53,16 @@ export interface CallbackSettings {
 /** Of a team's own: `success`, `failure`, or both. LiteLLM's words. */
 export const callbackTypes = ['success', 'failure', 'success_and_failure'] as const;
 export type CallbackType = (typeof callbackTypes)[number];
+
+/** A destination, and what became of what was reported to it. */
+export interface CallbackReport {
+  readonly name: string;
+  /** Of the configuration's; absent for those of teams, and for what keeps bodies. */
+  readonly setup: Pick<CallbackSetup, 'onSuccess' | 'onFailure'> | undefined;
+  /** Undefined where no daemon was asked. */
+  readonly counts: { readonly queued: number; readonly delivered: number; readonly deadLetters: number } | undefined;
+}
+
+/** What there is to say without a daemon. */
+export const reportsOf = ({ callbacks }: Pick<CallbackSettings, 'callbacks'>): readonly CallbackReport[] =>
+  callbacks.map((setup) => ({ name: setup.name, setup, counts: undefined }));

@@ -22,8 +22,6 @@ export interface Destination {
   readonly batchSize?: number;
   /** Never rejects for what the other side does. */
   readonly deliver: (batch: readonly CallEvent[], signal: AbortSignal) => Promise<Delivery>;
-  /** What it is configured with was moved away: files are opened anew. */
-  readonly reopen?: () => void;
   readonly close?: () => Promise<void> | void;
 }
 

@@ -15,7 +15,6 @@ export function jsonlFile({ name, wants, hasBodies, ...options }: JsonlSettings)
       await file.append(batch.map((event) => `${JSON.stringify(payloadOf(event, { hasBodies }))}\n`).join(''));
       return { outcome: 'delivered' };
     },
-    reopen: () => file.reopen(),
     close: () => file.close(),
   };
 }

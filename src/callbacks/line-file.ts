@@ -27,10 +27,6 @@ export class LineFile {
     this.#round ??= this.#drain().finally(() => (this.#round = undefined));
   }
 
-  reopen(): void {
-    this.#file.reopen();
-  }
-
   async close(): Promise<void> {
     await this.#round;
     await this.#file.close();

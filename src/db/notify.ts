@@ -23,6 +23,7 @@ const Change = z.discriminatedUnion('entity', [
   z.object({ entity: z.literal('model') }),
   z.object({ entity: z.literal('jwt_key_mapping') }),
   z.object({ entity: z.literal('pass_through_endpoint') }),
+  z.object({ entity: z.literal('callback') }),
 ]);
 export type Change = Readonly<z.output<typeof Change>>;
 
