@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { SpanKind, SpanStatusCode, TraceFlags } from '@opentelemetry/api';
 import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { isSuccess, type CallEvent } from './call-event.ts';
@@ -15,12 +16,6 @@ export interface OtelSettings extends Target, Pick<Destination, 'name' | 'wants'
 }
 
 type Span = Parameters<typeof ProtobufTraceSerializer.serializeRequest>[0][number];
-
-/** OpenTelemetry's own numbers: `SpanKind.CLIENT`, `SpanStatusCode.UNSET` and `.ERROR`, `TraceFlags.SAMPLED`. */
-const client = 2;
-const unset = 0;
-const failed = 2;
-const sampled = 1;
 
 /** Spans by OpenTelemetry's conventions for generative AI, as OTLP over HTTP (protobuf). */
 export function otel(settings: OtelSettings, post: Post): Destination {
@@ -50,15 +45,15 @@ function spanOf(event: CallEvent, hasBodies: boolean): Omit<Span, 'resource' | '
   const model = event.upstreamModel || event.model;
   return {
     name: `${operationOf(event.callType)} ${model}`,
-    kind: client,
-    spanContext: () => ({ traceId, spanId: digest.slice(32, 48), traceFlags: sampled }),
+    kind: SpanKind.CLIENT,
+    spanContext: () => ({ traceId, spanId: digest.slice(32, 48), traceFlags: TraceFlags.SAMPLED }),
     ...(parentSpan !== undefined && {
-      parentSpanContext: { traceId, spanId: parentSpan, traceFlags: sampled, isRemote: true },
+      parentSpanContext: { traceId, spanId: parentSpan, traceFlags: TraceFlags.SAMPLED, isRemote: true },
     }),
     startTime: hrTime(startedAt),
     endTime: hrTime(endedAt),
     duration: hrTime(endedAt - startedAt),
-    status: isSuccess(event) ? { code: unset } : { code: failed },
+    status: isSuccess(event) ? { code: SpanStatusCode.UNSET } : { code: SpanStatusCode.ERROR },
     attributes: attributesOf(event, hasBodies),
     links: [],
     events: [],

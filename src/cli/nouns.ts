@@ -17,6 +17,7 @@ const nouns: Readonly<Record<string, Noun>> = {
   key: { summary: 'Virtual keys: issue, limit, rotate, block', group: 'Access', aliases: ['keys'] },
   team: { summary: 'Teams, their members and limits', group: 'Access', aliases: ['teams'] },
   'team member': { summary: 'Who is in a team', group: 'Access', aliases: ['members'] },
+  'team callback': { summary: 'Where the calls of a team are reported', group: 'Access', aliases: ['callbacks'] },
   user: { summary: 'People and their roles', group: 'Access', aliases: ['users'] },
   org: {
     summary: 'Organizations that own teams',
@@ -51,6 +52,7 @@ const nouns: Readonly<Record<string, Noun>> = {
     group: 'Routing',
     aliases: ['passthroughs', 'pass-through'],
   },
+  callback: { summary: 'Where calls are reported', group: 'Daemon', aliases: ['callbacks'] },
   cache: { summary: 'What the daemon keeps in memory', group: 'Daemon' },
   daemon: { summary: 'Steer a running daemon', group: 'Daemon' },
   config: { summary: 'Check and show the configuration', group: 'Daemon' },
