@@ -19,6 +19,7 @@ const longestAskedMs = 60_000;
 /** Counts of one destination, since the daemon started. */
 export interface QueueCounts {
   readonly name: string;
+  /** What is under way included. */
   readonly queued: number;
   readonly delivered: number;
   readonly deadLetters: number;
@@ -40,6 +41,7 @@ export class DeliveryQueue {
   readonly #abort = new AbortController();
   /** Wakes what pauses before its next attempt. */
   #hurry = new AbortController();
+  #underWay = 0;
   #isClosing = false;
   #delivered = 0;
   #deadLetters = 0;
@@ -51,7 +53,7 @@ export class DeliveryQueue {
 
   get counts(): QueueCounts {
     const { name } = this.destination;
-    return { name, queued: this.#length, delivered: this.#delivered, deadLetters: this.#deadLetters };
+    return { name, queued: this.#length + this.#underWay, delivered: this.#delivered, deadLetters: this.#deadLetters };
   }
 
   get #length(): number {
@@ -98,8 +100,10 @@ export class DeliveryQueue {
   async #drain(): Promise<void> {
     while (this.#length > 0) {
       const batch = this.#take();
+      this.#underWay = batch.length;
       const delivery = this.#abort.signal.aborted ? givenUp : await this.#deliver(batch);
       for (const event of batch) this.#parts.memory.giveBack(sizeOf(event));
+      this.#underWay = 0;
       this.#settle(batch, delivery);
     }
   }
