@@ -31,7 +31,7 @@ const shown: Partial<CommandLine> = {
 };
 
 export const showBody = operation({
-  command: ['spend', 'body'],
+  command: ['spend', 'body', 'get'],
   route: ['GET', '/spend/logs/body'],
   summary: 'Show what was asked and answered in a call',
   description: 'Where that is kept: log_bodies. What looks like a credential was blotted out before.',
@@ -41,14 +41,14 @@ export const showBody = operation({
   cli: {
     ...shown,
     examples: [
-      ['By the id in the headers of its answer', 'gatewayctl spend body 0199f0c4-7a1c-7d52-9f0e-2b1c4d5e6f70'],
+      ['By the id in the headers of its answer', 'gatewayctl spend body get 0199f0c4-7a1c-7d52-9f0e-2b1c4d5e6f70'],
     ],
   },
   run: ({ bodies }: Needs, { requestId }) => bodies.get(requestId),
 });
 
 export const redactBody = operation({
-  command: ['spend', 'redact'],
+  command: ['spend', 'body', 'redact'],
   route: ['POST', '/spend/logs/redact'],
   summary: 'Take away what was asked and answered in a call',
   description: 'For good. What the call cost stays in the books.',
@@ -59,7 +59,7 @@ export const redactBody = operation({
     ...shown,
     confirm: 'moderate',
     done: ({ request_id: id }) => `Request and answer of call ${text(id)} are gone`,
-    examples: [['In a script', 'gatewayctl spend redact 0199f0c4-7a1c-7d52-9f0e-2b1c4d5e6f70 --yes']],
+    examples: [['In a script', 'gatewayctl spend body redact 0199f0c4-7a1c-7d52-9f0e-2b1c4d5e6f70 --yes']],
   },
   run: ({ bodies }: Needs, { requestId }) => bodies.redact(requestId),
 });

@@ -15,6 +15,7 @@ export const newTeamCallback = {
     .describe('Calls that are reported: those that succeed, those that fail, or both, which is usual'),
   callbackVars: z
     .record(z.string().max(64), z.union([z.boolean(), variable], 'must be a text'))
+    .default({})
     .describe('Where it is and what it takes, such as langfuse_secret_key; stored encrypted and never shown again'),
 };
 

@@ -38,6 +38,7 @@ const nouns: Readonly<Record<string, Noun>> = {
   budget: { summary: 'Budgets to share between keys, users and customers', group: 'Money', aliases: ['budgets'] },
   tag: { summary: 'Labels of calls, with budgets of their own', group: 'Money', aliases: ['tags'] },
   spend: { summary: 'What was spent, by whom and on what', group: 'Money', row: 'row', plural: 'rows' },
+  'spend body': { summary: 'What was asked and answered in calls', group: 'Money', aliases: ['bodies'] },
   audit: { summary: 'Who changed what, and when', group: 'Money', plural: 'audit entries' },
   model: { summary: 'Models and the deployments behind them', group: 'Routing', aliases: ['models'] },
   'model group': { summary: 'Public names, whatever stands behind them', group: 'Routing', aliases: ['groups'] },

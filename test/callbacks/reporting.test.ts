@@ -233,7 +233,7 @@ describe('callbacks', () => {
 
   test('requests and answers are kept encrypted, shown to administrators, and redacted for good', async () => {
     const id = idOf(await chat('priced', { padding: 'x'.repeat(3_000) }));
-    const show = () => gateway.gatewayctl(['spend', 'body', id, '-o', 'json']);
+    const show = () => gateway.gatewayctl(['spend', 'body', 'get', id, '-o', 'json']);
     await until(async () => (await show()).exit === 0);
     const kept = JSON.parse((await show()).out) as Record<string, string>;
     assert.ok(kept['request']?.includes(canary) && kept['request'].endsWith('…[truncated]'));
@@ -243,7 +243,7 @@ describe('callbacks', () => {
       JSON.stringify((await gateway.pool.query('select * from gatewayctl.spend_log_bodies')).rows);
     assert.ok((await rows()).includes(id) && !(await rows()).includes(canary));
 
-    const redacted = await gateway.gatewayctl(['spend', 'redact', id, '--yes'], 'database-url');
+    const redacted = await gateway.gatewayctl(['spend', 'body', 'redact', id, '--yes'], 'database-url');
     assert.equal(redacted.exit, 0, redacted.err);
     const after = JSON.parse((await show()).out) as Record<string, unknown>;
     assert.deepEqual([after['request'], after['response']], [null, null]);

@@ -94,6 +94,8 @@ const arrows: Readonly<Record<string, (to: string, from: string) => boolean>> = 
   proxy: (to) =>
     ['kernel', 'egress', 'metering', 'access', 'routing'].includes(roomOf(to)) || to === 'models/deployment.ts',
   passthrough: (to) => ['kernel', 'metering', 'access', 'proxy'].includes(roomOf(to)) || to === 'models/deployment.ts',
+  callbacks: (to) =>
+    ['kernel', 'db', 'egress', 'audit', 'credentials'].includes(roomOf(to)) || to === 'metering/usage.ts',
   explain: (to) => ['kernel', 'access', 'metering', 'proxy'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
   daemon: (to) => roomOf(to) === 'kernel' || to === 'operations.ts',
   cli: (to) => ['kernel', 'docs'].includes(roomOf(to)) || to === 'operations.ts',
