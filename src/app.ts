@@ -15,8 +15,8 @@ import { Customer } from './customers/customer.entity.ts';
 import { CustomerService } from './customers/customer.service.ts';
 import { BodyService } from './callbacks/body.service.ts';
 import type { CallbackReport } from './callbacks/callback-settings.ts';
-import { DisabledLogging, TeamCallback } from './callbacks/team-callback.entity.ts';
-import { TeamCallbackService } from './callbacks/team-callback.service.ts';
+import { DisabledLogging, OwnerCallback } from './callbacks/owner-callback.entity.ts';
+import { OwnerCallbackService } from './callbacks/owner-callback.service.ts';
 import type { UserSettings } from './config/user-settings.ts';
 import { untilThrough } from './db/again.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
@@ -87,7 +87,7 @@ export interface Services {
   readonly accessGroups: AccessGroupService;
   readonly credentials: CredentialService;
   readonly passThroughs: PassThroughService;
-  readonly teamCallbacks: TeamCallbackService;
+  readonly ownerCallbacks: OwnerCallbackService;
   readonly bodies: BodyService;
   readonly callbacks: () => readonly CallbackReport[];
   readonly spend: SpendReads;
@@ -137,7 +137,7 @@ export interface GatewayOrmOptions {
 export function openGatewayOrm(options: GatewayOrmOptions): Promise<MikroORM> {
   const owners = [Budget, Customer, Tag, Organization, OrganizationMember, User, Invitation];
   const teams = [Team, TeamMember, FormerMember, DeletedTeam, Key, RetiredToken, DeletedKey];
-  const logging = [TeamCallback, DisabledLogging];
+  const logging = [OwnerCallback, DisabledLogging];
   const entities = [...owners, ...teams, ...logging, KeyMapping, Model, Credential, PassThrough, AuditEntry];
   return openOrm({ ...options, entities });
 }
@@ -271,7 +271,7 @@ export class App {
       accessGroups: new AccessGroupService(models),
       credentials: new CredentialService(work, audit, vault),
       passThroughs: new PassThroughService(work, { audit, vault, configured: this.#options.passThroughs }),
-      teamCallbacks: new TeamCallbackService(work, { audit, vault: this.#options.callbackVault, teams }),
+      ownerCallbacks: new OwnerCallbackService(work, { audit, vault: this.#options.callbackVault, teams, keys }),
       bodies: new BodyService(work, { audit, vault: this.#options.bodyVault }),
       callbacks: this.#options.callbacks,
       spend: { rows: spendRows, sums: spendSums, activity, tags: tagSums, scope: spendScope, requireSpender },

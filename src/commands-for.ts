@@ -17,14 +17,20 @@ const labelActivityOf = async (noun: string): Promise<readonly AnyOperation<Serv
 
 /** The operations of each noun. One that is not here is a command all the same, and only starts more slowly. */
 export const loaders: Readonly<Record<string, Load>> = {
-  key: async () => (await import('./keys/key.operations.ts')).keyOperations,
+  key: async () => {
+    const [{ keyOperations }, { keyCallbackOperations }] = await Promise.all([
+      import('./keys/key.operations.ts'),
+      import('./callbacks/owner-callback.operations.ts'),
+    ]);
+    return [...keyOperations, ...keyCallbackOperations];
+  },
   team: async () => {
     const [team, list, settings, member, callback, activity] = await Promise.all([
       import('./teams/team.operations.ts'),
       import('./teams/team-list.operations.ts'),
       import('./teams/team-settings.operations.ts'),
       import('./teams/member.operations.ts'),
-      import('./callbacks/team-callback.operations.ts'),
+      import('./callbacks/owner-callback.operations.ts'),
       activityOf('team'),
     ]);
     return [

@@ -1,7 +1,7 @@
 import { bodyStore, dropBodies } from './callbacks/body-store.ts';
 import type { CallbackReport } from './callbacks/callback-settings.ts';
 import { Callbacks } from './callbacks/callbacks.ts';
-import { loadTeamLogging } from './callbacks/team-callback.queries.ts';
+import { loadOwnerLogging } from './callbacks/owner-callback.queries.ts';
 import type { DataPlaneParts } from './data-plane.ts';
 import { Egress } from './egress/egress.ts';
 import type { OwnPlaces } from './egress/own-places.ts';
@@ -52,16 +52,12 @@ export async function openCallbacks(
       callbacks.counts.map(({ name, ...counts }) => {
         return { name, setup: settings.callbacks.callbacks.find((setup) => setup.name === name), counts };
       }),
-    /** Reads again what teams want. */
+    /** Reads again what teams and keys have said. */
     async reload(): Promise<void> {
-      const { teams, secrets, problems } = await loadTeamLogging(
-        database.pool,
-        callbackVault,
-        settings.callbacks.teamsAllowed,
-      );
-      for (const secret of secrets) if (secret.length >= 12) redact(secret);
-      for (const problem of problems) log('warn', `Left out ${problem}`);
-      await callbacks.replaceTeams(teams);
+      const loaded = await loadOwnerLogging(database.pool, callbackVault, settings.callbacks.ownersAllowed);
+      for (const secret of loaded.secrets) if (secret.length >= 12) redact(secret);
+      for (const problem of loaded.problems) log('warn', `Left out ${problem}`);
+      await callbacks.replaceOwners(loaded);
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };

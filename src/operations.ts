@@ -3,7 +3,7 @@ import { auditOperations } from './audit/audit.operations.ts';
 import { credentialOperations } from './credentials/credential.operations.ts';
 import { bodyOperations } from './callbacks/body.operations.ts';
 import { listCallbacks } from './callbacks/callback.operations.ts';
-import { teamCallbackOperations } from './callbacks/team-callback.operations.ts';
+import { keyCallbackOperations, teamCallbackOperations } from './callbacks/owner-callback.operations.ts';
 import { budgetOperations } from './budgets/budget.operations.ts';
 import { customerOperations } from './customers/customer.operations.ts';
 import { invitationOperations } from './invitations/invitation.operations.ts';
@@ -33,6 +33,7 @@ import { userOperations } from './users/user.operations.ts';
 /** Everything the gateway can be asked to do. A line here is a route, a command and a manual page. */
 export const operations: readonly AnyOperation<Services>[] = [
   ...keyOperations,
+  ...keyCallbackOperations,
   ...teamOperations,
   ...teamListOperations,
   ...teamSettingsOperations,

@@ -19,6 +19,7 @@ export const auditObjects = [
   'pass_through_endpoint',
   'encryption_key',
   'team_logging',
+  'key_logging',
   'spend_log_body',
   /** Something somebody asked for and was refused. */
   'operation',

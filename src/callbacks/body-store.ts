@@ -3,7 +3,7 @@ import { SCHEMA } from '../db/schema.ts';
 import type { SealedPlace, Vault } from '../kernel/encryption.ts';
 import type { CallEvent } from './call-event.ts';
 import type { Destination } from './destination.ts';
-import { shownRequest, shownResponse } from './payload.ts';
+import { shownBodies } from './payload.ts';
 
 /** Where a body is sealed: that of one call must not open as that of another, nor a request as an answer. */
 export const bodyPlace = (requestId: string, column: 'request' | 'response'): SealedPlace => ({
@@ -32,8 +32,8 @@ export function bodyStore(pool: pg.Pool, vault: Vault): Destination {
         batch.map(({ requestId }) => requestId),
         batch.map(({ principal }) => principal.keyId),
         batch.map(({ principal }) => principal.teamId),
-        batch.map(({ requestId, bodies }) => seal(requestId, 'request', bodies && shownRequest(bodies))),
-        batch.map(({ requestId, bodies }) => seal(requestId, 'response', bodies && shownResponse(bodies))),
+        batch.map(({ requestId, bodies }) => seal(requestId, 'request', bodies && shownBodies(bodies).request)),
+        batch.map(({ requestId, bodies }) => seal(requestId, 'response', bodies && shownBodies(bodies).response)),
       ]);
       return { outcome: 'delivered' };
     },

@@ -45,7 +45,7 @@ export interface CallbackSettings {
   readonly callbacks: readonly CallbackSetup[];
   readonly queue: QueueSettings;
   /** Where callbacks of teams may lead: on the internet, unless the operator says otherwise. */
-  readonly teamsAllowed: Allowed;
+  readonly ownersAllowed: Allowed;
   /** Where events are kept that nobody took. */
   readonly deadLetterFile: string | undefined;
 }

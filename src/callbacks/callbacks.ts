@@ -2,7 +2,7 @@ import type { Egress } from '../egress/egress.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Exchange } from '../proxy/exchange.ts';
 import type { CallEvent } from './call-event.ts';
-import type { CallbackSettings } from './callback-settings.ts';
+import type { CallbackSettings, CallbackSetup } from './callback-settings.ts';
 import { capture } from './capture.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { DeliveryQueue, type QueueCounts, type QueueParts } from './delivery-queue.ts';
@@ -11,8 +11,8 @@ import { destinationFor } from './destinations.ts';
 import { LineFile } from './line-file.ts';
 import { Memory } from './memory.ts';
 import { type Post, postThrough } from './post.ts';
-import { TeamQueues } from './team-queues.ts';
-import type { TeamLogging } from './team-callback.queries.ts';
+import { OwnerQueues } from './owner-queues.ts';
+import type { LoadedOwnerLogging } from './owner-callback.queries.ts';
 
 export interface CallbacksOptions {
   readonly settings: CallbackSettings;
@@ -34,7 +34,8 @@ const partingMs = 10_000;
 export class Callbacks {
   readonly #options: CallbacksOptions;
   readonly #queues: readonly DeliveryQueue[];
-  readonly #teams: TeamQueues;
+  readonly #teams: OwnerQueues;
+  readonly #keys: OwnerQueues;
   readonly #dead: DeadLetters;
 
   private constructor(options: CallbacksOptions, destinations: readonly Destination[], post: Post) {
@@ -44,11 +45,9 @@ export class Callbacks {
     this.#dead = new DeadLetters(log, deadLetterFile === undefined ? undefined : new LineFile(deadLetterFile, log));
     const parts: QueueParts = { ...settings.queue, memory: new Memory(mostBytes), dead: this.#dead };
     this.#queues = destinations.map((destination) => new DeliveryQueue(destination, parts));
-    this.#teams = new TeamQueues({
-      parts,
-      partingMs,
-      make: (setup, name) => destinationFor(setup, { post, version, name }),
-    });
+    const make = (setup: CallbackSetup, name: string) => destinationFor(setup, { post, version, name });
+    this.#teams = new OwnerQueues({ kind: 'team', parts, partingMs, make });
+    this.#keys = new OwnerQueues({ kind: 'key', parts, partingMs, make });
   }
 
   static async open(options: CallbacksOptions): Promise<Callbacks> {
@@ -60,30 +59,34 @@ export class Callbacks {
 
   /** What became of what was reported, by destination. */
   get counts(): readonly QueueCounts[] {
-    return [...this.#queues, ...this.#teams.queues].map(({ counts }) => counts);
+    return [...this.#queues, ...this.#teams.queues, ...this.#keys.queues].map(({ counts }) => counts);
   }
 
-  /** From the next call on these are what teams want of their own calls. */
-  replaceTeams(teams: ReadonlyMap<string, TeamLogging>): Promise<void> {
-    return this.#teams.replace(teams);
+  /** From the next call on this is what teams and keys have said of their own calls. */
+  async replaceOwners({ teams, keys }: Pick<LoadedOwnerLogging, 'teams' | 'keys'>): Promise<void> {
+    await this.#teams.replace(teams);
+    await this.#keys.replace(keys);
   }
 
   tell(exchange: Exchange): void {
-    if (this.#queues.length === 0 && this.#teams.isEmpty) return;
-    const { teamId } = exchange.principal;
+    if (this.#queues.length === 0 && this.#teams.isEmpty && this.#keys.isEmpty) return;
+    const { teamId, keyId } = exchange.principal;
     const team = teamId === null ? undefined : this.#teams.of(teamId);
-    if (team?.isDisabled) return;
-    const wantsBodies =
-      this.#options.bodyStore !== undefined && team?.turnsOffMessages !== true && !isRedacted(exchange);
+    const key = this.#keys.of(keyId);
+    if (team?.isDisabled || key?.isDisabled) return;
+    const turnsOff = team?.turnsOffMessages === true || key?.turnsOffMessages === true || isRedacted(exchange);
+    const wantsBodies = this.#options.bodyStore !== undefined && !turnsOff;
     const event = capture(exchange, wantsBodies ? this.#options.bodyBytes : undefined);
     if (!event) return;
     hand(event, this.#queues);
     if (team) hand(event, team.queues);
+    if (key) hand(event, key.queues);
   }
 
   /** Delivers what waits; what is left when the time is over is a dead letter. */
   async close(deadlineMs: number): Promise<void> {
-    await Promise.all([...this.#queues.map((queue) => queue.close(deadlineMs)), this.#teams.close(deadlineMs)]);
+    const own = this.#queues.map((queue) => queue.close(deadlineMs));
+    await Promise.all([...own, this.#teams.close(deadlineMs), this.#keys.close(deadlineMs)]);
     await this.#dead.close();
   }
 }

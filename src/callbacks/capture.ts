@@ -18,7 +18,8 @@ const parameters = [
 /** @param bytes of each body at most; undefined where none is wanted */
 export function capture(exchange: Exchange, bytes: number | undefined): CallEvent | undefined {
   const { booked, endpoint, handler, asked, target, principal, course, relay, context } = exchange;
-  if (!booked) return undefined;
+  // What is sent to Langfuse through us is a report itself.
+  if (!booked || target.deployment.provider === 'langfuse') return undefined;
   const { outcome } = booked;
   const { cost, priceSource } = exchange.settlement;
   const { startedMs, sentMs, answeredMs } = exchange;

@@ -137,10 +137,17 @@ export class DeliveryQueue {
 
   async #attempt(batch: readonly CallEvent[], timeoutMs: number): Promise<Delivery> {
     const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), this.#abort.signal]);
-    try {
-      return await this.destination.deliver(batch, signal);
-    } catch (thrown) {
+    const { promise, resolve } = Promise.withResolvers<Delivery>();
+    const give = () => resolve({ outcome: 'failed', reason: reasonOf(signal.reason) });
+    signal.addEventListener('abort', give, { once: true });
+    // A disk or a database that hangs does not listen to signals.
+    const delivery = this.destination.deliver(batch, signal).catch((thrown: unknown): Delivery => {
       return { outcome: 'failed', reason: reasonOf(thrown) };
+    });
+    try {
+      return await Promise.race([delivery, promise]);
+    } finally {
+      signal.removeEventListener('abort', give);
     }
   }
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { toDollars } from '../kernel/money.ts';
 import { type CallEvent, isSuccess } from './call-event.ts';
 import type { Delivery, Destination } from './destination.ts';
-import { shownRequest, shownResponse, tokensOf } from './payload.ts';
+import { shownBodies, tokensOf } from './payload.ts';
 import { deliveryOf, type Post, type Posted, type Target } from './post.ts';
 
 export interface LangfuseSettings extends Pick<Target, 'allowed'>, Pick<Destination, 'name' | 'wants' | 'hasBodies'> {
@@ -69,7 +69,8 @@ const traceIdOf = ({ trace, requestId }: CallEvent): string => trace.existingTra
 
 function contentOf({ bodies }: CallEvent, hasBodies: boolean) {
   if (!hasBodies || !bodies) return {};
-  return { input: shownRequest(bodies), output: shownResponse(bodies) };
+  const { request, response } = shownBodies(bodies);
+  return { input: request, output: response };
 }
 
 function traceOf(event: CallEvent, hasBodies: boolean) {

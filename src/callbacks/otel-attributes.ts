@@ -1,7 +1,7 @@
 import { toDollars } from '../kernel/money.ts';
 import type { CallType } from '../metering/call.ts';
 import type { CallEvent } from './call-event.ts';
-import { shownRequest, shownResponse } from './payload.ts';
+import { shownBodies } from './payload.ts';
 
 /** Well-known names of operations; a kind of call that has none keeps its own. */
 const operations: Partial<Record<CallType, string>> = {
@@ -79,10 +79,10 @@ export function attributesOf(event: CallEvent, hasBodies: boolean): Record<strin
   });
 }
 
-const content = (bodies: NonNullable<CallEvent['bodies']>) => ({
-  'gatewayctl.request.body': shownRequest(bodies),
-  'gatewayctl.response.body': shownResponse(bodies),
-});
+function content(bodies: NonNullable<CallEvent['bodies']>) {
+  const { request, response } = shownBodies(bodies);
+  return { 'gatewayctl.request.body': request, 'gatewayctl.response.body': response };
+}
 
 function present(values: Readonly<Record<string, Value | null | undefined>>): Record<string, Value> {
   const attributes: Record<string, Value> = {};

@@ -6,17 +6,31 @@ import { type CallBodies, type CallEvent, isSuccess } from './call-event.ts';
 /** Put where a body was cut. */
 export const cutMark = '…[truncated]';
 
-/** A body as it may be seen: what looks like a credential is blotted out. */
-export function shownBody(text: string | undefined, isCut: boolean): string | undefined {
+/** What looks like a credential is blotted out. */
+function shownBody(text: string | undefined, isCut: boolean): string | undefined {
   if (text === undefined) return undefined;
   return redactLooks(text) + (isCut ? cutMark : '');
 }
 
-export const shownRequest = ({ request, isRequestCut }: CallBodies): string | undefined =>
-  shownBody(request, isRequestCut);
+/** Made once, however many are told: 64 KiB take a millisecond. */
+const shown = new WeakMap<
+  CallBodies,
+  { readonly request: string | undefined; readonly response: string | undefined }
+>();
 
-export const shownResponse = ({ response, isResponseCut }: CallBodies): string | undefined =>
-  shownBody(response, isResponseCut);
+/** What was asked and answered, as it may be seen. */
+export function shownBodies(bodies: CallBodies): {
+  readonly request: string | undefined;
+  readonly response: string | undefined;
+} {
+  let made = shown.get(bodies);
+  if (!made) {
+    const { request, isRequestCut, response, isResponseCut } = bodies;
+    made = { request: shownBody(request, isRequestCut), response: shownBody(response, isResponseCut) };
+    shown.set(bodies, made);
+  }
+  return made;
+}
 
 /** Tokens by bucket, without those that are not there. */
 export function tokensOf(usage: Usage): Record<string, number> {
@@ -38,7 +52,7 @@ const rounded = (ms: number | undefined): number | null => (ms === undefined ? n
 /** A call as webhooks and files have it: LiteLLM's StandardLoggingPayload, as far as there is such a thing here. */
 export function payloadOf(event: CallEvent, { hasBodies }: { readonly hasBodies: boolean }): Record<string, unknown> {
   const { usage, principal, bodies, trace, startedAt, endedAt, firstByteAt } = event;
-  const shown = hasBodies ? bodies : undefined;
+  const content = hasBodies && bodies ? shownBodies(bodies) : undefined;
   return {
     id: event.requestId,
     trace_id: trace.traceId ?? trace.existingTraceId ?? event.requestId,
@@ -83,7 +97,7 @@ export function payloadOf(event: CallEvent, { hasBodies }: { readonly hasBodies:
       user_api_key_user_id: principal.userId,
       user_api_key_org_id: principal.organizationId,
     },
-    messages: shown ? (shownRequest(shown) ?? null) : null,
-    response: shown ? (shownResponse(shown) ?? null) : null,
+    messages: content?.request ?? null,
+    response: content?.response ?? null,
   };
 }

@@ -15,6 +15,7 @@ export interface Noun {
 /** What commands are about. The one place of the command line that knows the product's nouns, in the order of the help. */
 const nouns: Readonly<Record<string, Noun>> = {
   key: { summary: 'Virtual keys: issue, limit, rotate, block', group: 'Access', aliases: ['keys'] },
+  'key callback': { summary: 'Where the calls of a key are reported', group: 'Access', aliases: ['callbacks'] },
   team: { summary: 'Teams, their members and limits', group: 'Access', aliases: ['teams'] },
   'team member': { summary: 'Who is in a team', group: 'Access', aliases: ['members'] },
   'team callback': { summary: 'Where the calls of a team are reported', group: 'Access', aliases: ['callbacks'] },

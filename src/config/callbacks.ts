@@ -73,7 +73,7 @@ const queueFields = {
 export const noCallbacks: CallbackSettings = {
   callbacks: [],
   queue: { queueSize: 10_000, batchSize: 100, flushIntervalMs: 5_000, timeoutMs: 10_000, maxAttempts: 5 },
-  teamsAllowed: 'public',
+  ownersAllowed: 'public',
   deadLetterFile: undefined,
 };
 
@@ -90,7 +90,7 @@ export function readCallbacks(trees: ReadonlyMap<string, Tree>, context: Callbac
       timeoutMs: given.timeout ?? queue.timeoutMs,
       maxAttempts: given.max_attempts ?? queue.maxAttempts,
     },
-    teamsAllowed: given.team_private_network === true ? 'private' : 'public',
+    ownersAllowed: given.team_private_network === true ? 'private' : 'public',
     deadLetterFile: given.dead_letter_file && pathBeside(trees.get(queuePath), given.dead_letter_file),
   };
 }

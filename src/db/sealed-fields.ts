@@ -46,11 +46,11 @@ const fields: readonly SealedField[] = [
   },
   {
     purpose: 'callback',
-    table: 'team_callbacks',
+    table: 'owner_callbacks',
     read: `select c.id, v.key as name, v.value ->> 'sealed' as sealed
-           from ${SCHEMA}.team_callbacks c, jsonb_each(c.callback_vars) v
+           from ${SCHEMA}.owner_callbacks c, jsonb_each(c.callback_vars) v
            where v.value ->> 'sealed' like 'gwenc:%' and (c.id, v.key) > ($1, $2) order by c.id, v.key limit $3`,
-    write: `update ${SCHEMA}.team_callbacks
+    write: `update ${SCHEMA}.owner_callbacks
             set callback_vars = jsonb_set(callback_vars, array[$2::text, 'sealed'], to_jsonb($4::text))
             where id = $1 and callback_vars -> $2 ->> 'sealed' = $3`,
     column: (name) => `callback_vars.${name}`,

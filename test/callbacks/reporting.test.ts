@@ -204,7 +204,7 @@ describe('callbacks', () => {
       failure_callbacks: ['webhook'],
       callback_vars: { webhook_signing_secret: '…6789' },
     });
-    const { rows } = await gateway.pool.query('select callback_vars::text as kept from gatewayctl.team_callbacks');
+    const { rows } = await gateway.pool.query('select callback_vars::text as kept from gatewayctl.owner_callbacks');
     const audit = await gateway.pool.query('select * from gatewayctl.audit_log');
     for (const text of [shown.text, JSON.stringify(rows), JSON.stringify(audit.rows), gateway.daemon.log.join('\n')])
       assert.ok(!text.includes(secret));
@@ -213,6 +213,35 @@ describe('callbacks', () => {
     const hidden = idOf(await gateway.request('POST', '/v1/chat/completions', { key: ofTeam, body }));
     await toldAt('/signed', idOf(await chat('priced')));
     assert.ok(!receiver.received.some(({ body: text }) => text.includes(hidden)));
+  });
+
+  test('a key’s own callback gets its calls alone, with what is in them where it says so', async () => {
+    const own = await aKey({ key_alias: 'green' });
+    const vars = { webhook_url: `${receiver.url}/green`, turn_off_message_logging: 'false' };
+    const set = await gateway.gatewayctl(
+      ['key', 'callback', 'set', 'green', 'webhook', '--vars', '-'],
+      'database-url',
+      {
+        stdin: JSON.stringify(vars),
+      },
+    );
+    assert.equal(set.exit, 0, set.err);
+    const call = () => gateway.chat(own, 'priced', { messages: [{ role: 'user', content: canary }] });
+    // A change in direct mode reaches the daemon a moment after the command.
+    await until(async () => {
+      await call();
+      return receiver.events('/green').length > 0;
+    });
+    const other = idOf(await chat('priced'));
+    const id = idOf(await call());
+    const event = await toldAt('/green', id);
+    assert.ok(String(event['messages']).includes(canary));
+    await toldAt('/signed', other);
+    assert.ok(receiver.events('/green').every(({ metadata }) => metadata['user_api_key_alias'] === 'green'));
+    assert.equal((await gateway.gatewayctl('key callback disable green --yes')).exit, 0);
+    const hidden = idOf(await call());
+    await toldAt('/signed', idOf(await chat('priced')));
+    assert.ok(!receiver.received.some(({ body }) => body.includes(hidden)));
   });
 
   test('a team’s callback takes no variable of the daemon and no address with a user in it', async () => {
@@ -237,7 +266,7 @@ describe('callbacks', () => {
     await until(async () => (await show()).exit === 0);
     const kept = JSON.parse((await show()).out) as Record<string, string>;
     assert.ok(kept['request']?.includes(canary) && kept['request'].endsWith('…[truncated]'));
-    assert.ok(kept['request'].length < 2_200 && !kept['request'].includes(credential));
+    assert.ok((kept['request']?.length ?? 0) < 2_200 && !kept['request']?.includes(credential));
     assert.ok(kept['response']?.includes('A mock answer'));
     const rows = async () =>
       JSON.stringify((await gateway.pool.query('select * from gatewayctl.spend_log_bodies')).rows);

@@ -1,13 +1,14 @@
 import { Migration } from '@mikro-orm/migrations';
 import { SCHEMA } from '../schema.ts';
 
-/** Where teams want their calls reported, each variable sealed for itself; and what was asked and answered, sealed too. */
+/** Where teams and keys have their calls reported, each variable sealed for itself; and what was asked and answered, sealed too. */
 export class Migration0023Callbacks extends Migration {
   override up(): void {
     this.addSql(`set local search_path to ${SCHEMA}`);
-    this.addSql(`create table team_callbacks (
+    this.addSql(`create table owner_callbacks (
       id text primary key,
-      team_id text not null references teams on delete cascade,
+      team_id text references teams on delete cascade,
+      key_id text references keys on delete cascade,
       callback_name text not null,
       callback_type text not null check (callback_type in ('success', 'failure', 'success_and_failure')),
       callback_vars jsonb not null,
@@ -16,11 +17,16 @@ export class Migration0023Callbacks extends Migration {
       created_by text not null,
       updated_at timestamptz not null,
       updated_by text not null,
-      unique (team_id, callback_name))`);
-    this.addSql(`create table team_logging_disabled (
-      team_id text primary key references teams on delete cascade,
+      unique (team_id, callback_name),
+      unique (key_id, callback_name),
+      check (num_nonnulls(team_id, key_id) = 1))`);
+    this.addSql(`create table logging_disabled (
+      id text primary key,
+      team_id text unique references teams on delete cascade,
+      key_id text unique references keys on delete cascade,
       created_at timestamptz not null,
-      created_by text not null)`);
+      created_by text not null,
+      check (num_nonnulls(team_id, key_id) = 1))`);
     // No partitions: rows are few days old, and go in small portions.
     this.addSql(`create table spend_log_bodies (
       request_id text primary key,

@@ -1,9 +1,9 @@
 import type { CallbackSetup } from './callback-settings.ts';
 import { DeliveryQueue, type QueueParts } from './delivery-queue.ts';
 import type { Destination } from './destination.ts';
-import type { TeamLogging } from './team-callback.queries.ts';
+import type { OwnerLogging } from './owner-callback.queries.ts';
 
-interface Team {
+interface Owner {
   readonly isDisabled: boolean;
   readonly turnsOffMessages: boolean;
   readonly queues: readonly DeliveryQueue[];
@@ -15,61 +15,62 @@ interface Kept {
   readonly queue: DeliveryQueue;
 }
 
-export interface TeamQueuesOptions {
+export interface OwnerQueuesOptions {
+  readonly kind: 'team' | 'key';
   readonly parts: QueueParts;
   readonly make: (setup: CallbackSetup, name: string) => Promise<Destination>;
   readonly partingMs: number;
 }
 
-/** A team's events that wait: there may be many teams. */
+/** Events that wait for one of these: there may be many. */
 const queueSize = 1_000;
 
-/** What teams want of their own calls, beside what the operator wants of all. */
-export class TeamQueues {
-  readonly #options: TeamQueuesOptions;
-  #teams: ReadonlyMap<string, Team> = new Map();
+/** What teams, or keys, have said of their own calls, beside what the operator wants of all. */
+export class OwnerQueues {
+  readonly #options: OwnerQueuesOptions;
+  #owners: ReadonlyMap<string, Owner> = new Map();
   /** By the id of the row. */
   #kept: ReadonlyMap<string, Kept> = new Map();
   readonly #parting = new Set<Promise<void>>();
 
-  constructor(options: TeamQueuesOptions) {
+  constructor(options: OwnerQueuesOptions) {
     this.#options = options;
   }
 
   get isEmpty(): boolean {
-    return this.#teams.size === 0;
+    return this.#owners.size === 0;
   }
 
   get queues(): readonly DeliveryQueue[] {
     return [...this.#kept.values()].map(({ queue }) => queue);
   }
 
-  of(teamId: string): Team | undefined {
-    return this.#teams.get(teamId);
+  of(id: string): Owner | undefined {
+    return this.#owners.get(id);
   }
 
-  async replace(wanted: ReadonlyMap<string, TeamLogging>): Promise<void> {
-    const { parts, make } = this.#options;
+  async replace(wanted: ReadonlyMap<string, OwnerLogging>): Promise<void> {
+    const { kind, parts, make } = this.#options;
     const kept = new Map<string, Kept>();
-    const teams = new Map<string, Team>();
-    for (const [teamId, { isDisabled, turnsOffMessages, callbacks }] of wanted) {
+    const owners = new Map<string, Owner>();
+    for (const [owner, { isDisabled, turnsOffMessages, callbacks }] of wanted) {
       const queues: DeliveryQueue[] = [];
       for (const { id, version, setup } of callbacks) {
         const before = this.#kept.get(id);
         const queue =
           before?.version === version
             ? before.queue
-            : new DeliveryQueue(await make(setup, `team ${teamId}/${setup.name}`), {
+            : new DeliveryQueue(await make(setup, `${kind} ${owner}/${setup.name}`), {
                 ...parts,
                 queueSize: Math.min(parts.queueSize, queueSize),
               });
         kept.set(id, { version, queue });
         queues.push(queue);
       }
-      teams.set(teamId, { isDisabled, turnsOffMessages, queues });
+      owners.set(owner, { isDisabled, turnsOffMessages, queues });
     }
     const gone = [...this.#kept].filter(([id, { queue }]) => kept.get(id)?.queue !== queue);
-    this.#teams = teams;
+    this.#owners = owners;
     this.#kept = kept;
     for (const [, { queue }] of gone) this.#part(queue);
   }

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { answer } from '../kernel/wire.ts';
 import { callbackTypes } from './callback-settings.ts';
-import type { TeamCallback } from './team-callback.entity.ts';
-import { teamCallbackNames } from './team-callback.target.ts';
+import type { OwnerCallback } from './owner-callback.entity.ts';
+import { ownerCallbackNames } from './owner-callback.target.ts';
 
 const variable = z.string().min(1, 'must not be empty').max(4_096, 'must be at most 4,096 characters');
 
-export const newTeamCallback = {
-  callbackName: z.enum(teamCallbackNames).describe('What is reported to'),
+export const newOwnerCallback = {
+  callbackName: z.enum(ownerCallbackNames).describe('What is reported to'),
   callbackType: z
     .enum(callbackTypes)
     .nullable()
@@ -29,25 +29,26 @@ const callbackInfo = {
     .describe('False reports what is in calls, true keeps it from everybody, null reports calls without it'),
 };
 
-/** What a team wants of its calls, in LiteLLM's shape and in ours. No value of a variable ever. */
-export const teamLoggingInfo = {
-  teamId: z.string().describe('The team'),
-  successCallbacks: z.array(z.string()).describe('Names of what its successful calls are reported to'),
-  failureCallbacks: z.array(z.string()).describe('Names of what its failed calls are reported to'),
+/** What a team, or a key, has said of its calls, in LiteLLM's shape and in ours. No value of a variable ever. */
+export const ownerLoggingInfo = {
+  teamId: z.string().nullable().describe('The team; null where it is a key'),
+  keyId: z.string().nullable().describe('The key; null where it is a team'),
+  successCallbacks: z.array(z.string()).describe('Names of what successful calls are reported to'),
+  failureCallbacks: z.array(z.string()).describe('Names of what failed calls are reported to'),
   callbackVars: z.record(z.string(), z.string()).describe('The variables of all of them'),
   callbacks: z.array(answer(callbackInfo)).describe('Each of them'),
   isLoggingDisabled: z.boolean().describe('Whether nobody is told of its calls'),
 };
 
-const row = answer(teamLoggingInfo);
-export type TeamLoggingInfo = z.output<typeof row>;
+const row = answer(ownerLoggingInfo);
+export type OwnerLoggingInfo = z.output<typeof row>;
 
-export const encodeTeamLogging = (info: TeamLoggingInfo) => row.encode(info);
+export const encodeOwnerLogging = (info: OwnerLoggingInfo) => row.encode(info);
 
-export function describeTeamLogging(
-  teamId: string,
-  { callbacks, isDisabled }: { readonly callbacks: readonly TeamCallback[]; readonly isDisabled: boolean },
-): TeamLoggingInfo {
+export function describeOwnerLogging(
+  { teamId, keyId }: { readonly teamId: string | null; readonly keyId: string | null },
+  { callbacks, isDisabled }: { readonly callbacks: readonly OwnerCallback[]; readonly isDisabled: boolean },
+): OwnerLoggingInfo {
   const described = callbacks.map(({ callbackName, callbackType, callbackVars, turnOffMessageLogging }) => ({
     callbackName,
     callbackType,
@@ -58,6 +59,7 @@ export function describeTeamLogging(
     described.filter(({ callbackType }) => callbackType !== other).map(({ callbackName }) => callbackName);
   return {
     teamId,
+    keyId,
     successCallbacks: namesBut('failure'),
     failureCallbacks: namesBut('success'),
     callbackVars: Object.assign({}, ...described.map(({ callbackVars }) => callbackVars)),

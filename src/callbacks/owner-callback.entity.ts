@@ -2,12 +2,14 @@ import { defineEntity, p } from '@mikro-orm/core';
 import type { KeptValue } from '../credentials/credential.entity.ts';
 import type { CallbackType } from './callback-settings.ts';
 
-const TeamCallbackSchema = defineEntity({
-  name: 'TeamCallback',
-  tableName: 'team_callbacks',
+const OwnerCallbackSchema = defineEntity({
+  name: 'OwnerCallback',
+  tableName: 'owner_callbacks',
   properties: {
     id: p.text().primary(),
-    teamId: p.text(),
+    /** Of one of the two it is. */
+    teamId: p.text().nullable(),
+    keyId: p.text().nullable(),
     callbackName: p.text(),
     callbackType: p.text().$type<CallbackType>(),
     callbackVars: p.json<Record<string, KeptValue>>(),
@@ -20,20 +22,22 @@ const TeamCallbackSchema = defineEntity({
   },
 });
 
-/** Where a team wants its own calls reported. */
-export class TeamCallback extends TeamCallbackSchema.class {}
-TeamCallbackSchema.setClass(TeamCallback);
+/** Where a team, or a key, has its own calls reported. */
+export class OwnerCallback extends OwnerCallbackSchema.class {}
+OwnerCallbackSchema.setClass(OwnerCallback);
 
 const DisabledLoggingSchema = defineEntity({
   name: 'DisabledLogging',
-  tableName: 'team_logging_disabled',
+  tableName: 'logging_disabled',
   properties: {
-    teamId: p.text().primary(),
+    id: p.text().primary(),
+    teamId: p.text().nullable(),
+    keyId: p.text().nullable(),
     createdAt: p.datetime(),
     createdBy: p.text(),
   },
 });
 
-/** A team whose calls nobody is told of. */
+/** A team, or a key, whose calls nobody is told of. */
 export class DisabledLogging extends DisabledLoggingSchema.class {}
 DisabledLoggingSchema.setClass(DisabledLogging);

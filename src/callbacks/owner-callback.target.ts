@@ -24,14 +24,14 @@ const variables: Readonly<Record<string, Readonly<Record<string, boolean>>>> = {
 };
 
 /** Callbacks that a team may have: files are on the operator's machines, and no team's. */
-export const teamCallbackNames = ['langfuse', 'otel', 'webhook', 'generic_api'] as const;
+export const ownerCallbackNames = ['langfuse', 'otel', 'webhook', 'generic_api'] as const;
 
 /**
  * Where a team's callback leads.
  *
  * @throws GatewayError 400 for a variable that is missing, unknown, or not what it should be
  */
-export function teamTarget(name: string, given: Variables): CallbackTarget {
+export function ownerTarget(name: string, given: Variables): CallbackTarget {
   const kind = callbackKinds[name] ?? '';
   const values = { ...given };
   // LiteLLM's older name for it.
