@@ -67,7 +67,7 @@ const queueFields = {
   timeout: wait,
   max_attempts: z.int('must be a whole number').min(1).max(100),
   dead_letter_file: text,
-  team_private_network: z.boolean('must be true or false'),
+  private_network: z.boolean('must be true or false'),
 };
 
 export const noCallbacks: CallbackSettings = {
@@ -90,7 +90,7 @@ export function readCallbacks(trees: ReadonlyMap<string, Tree>, context: Callbac
       timeoutMs: given.timeout ?? queue.timeoutMs,
       maxAttempts: given.max_attempts ?? queue.maxAttempts,
     },
-    ownersAllowed: given.team_private_network === true ? 'private' : 'public',
+    ownersAllowed: given.private_network === true ? 'private' : 'public',
     deadLetterFile: given.dead_letter_file && pathBeside(trees.get(queuePath), given.dead_letter_file),
   };
 }

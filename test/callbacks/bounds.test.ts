@@ -87,7 +87,7 @@ describe('callbacks that do not take what they are told', () => {
   });
 
   test('5,000 calls are as quick as any while a destination is dead, and take no more memory than is set', async () => {
-    const before = await countsOf('dead');
+    const told = await countsOf('dead');
     const used = await memory();
     let left = 5_000;
     const worker = async () => {
@@ -95,7 +95,7 @@ describe('callbacks that do not take what they are told', () => {
     };
     await Promise.all(Array.from({ length: 32 }, worker));
     const { queued, delivered, dead_letters: dead } = await countsOf('dead');
-    assert.equal(queued + dead, before.queued + before.dead_letters + 5_000, 'each is accounted for');
+    assert.equal(queued + dead, told.queued + told.dead_letters + 5_000, 'each is accounted for');
     assert.ok(queued <= 450 && delivered === 0, `${queued} wait`);
     assert.ok((await memory()) - used < 200, 'MiB');
     const lines = gateway.daemon.log.filter((line) => line.includes('could not be reported'));

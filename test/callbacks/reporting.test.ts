@@ -28,7 +28,7 @@ callback_settings:
 gatewayctl:
   log_bodies: true
   body_log_limit: 2KiB
-  callbacks: {flush_interval: 0s, team_private_network: true, dead_letter_file: "${directory}/dead.jsonl"}
+  callbacks: {flush_interval: 0s, private_network: true, dead_letter_file: "${directory}/dead.jsonl"}
 `;
 
 describe('callbacks', () => {
@@ -256,6 +256,11 @@ describe('callbacks', () => {
     assert.equal(await refused({ webhook_url: 'http://user:password@example.com' }), 400);
     assert.equal(await refused({ webhook_url: 'http://example.com', path: '/etc/passwd' }), 400);
     assert.equal(await refused({}), 400);
+    const inMetadata = await gateway.request('POST', '/key/generate', {
+      body: { metadata: { logging: [{ callback_name: 'langfuse', callback_vars: { langfuse_secret: 'sk-lf-1' } }] } },
+    });
+    assert.equal(inMetadata.status, 400, 'metadata is shown to whoever sees the key');
+    assert.match(inMetadata.body.error.message, /gatewayctl key callback set/);
     const asUser = await gateway.request('GET', `/team/${team}/callback`, { key });
     assert.equal(asUser.status, 403);
   });
@@ -274,9 +279,9 @@ describe('callbacks', () => {
 
     const redacted = await gateway.gatewayctl(['spend', 'body', 'redact', id, '--yes'], 'database-url');
     assert.equal(redacted.exit, 0, redacted.err);
-    const after = JSON.parse((await show()).out) as Record<string, unknown>;
-    assert.deepEqual([after['request'], after['response']], [null, null]);
-    assert.ok(after['redacted_at']);
+    const left = JSON.parse((await show()).out) as Record<string, unknown>;
+    assert.deepEqual([left['request'], left['response']], [null, null]);
+    assert.ok(left['redacted_at']);
   });
 
   test('a client may keep what is in its call from everybody', async () => {
