@@ -68,7 +68,8 @@ const first = (fields: Fields, number: number): Buffer => {
   const [value] = fields.get(number) ?? [];
   return Buffer.isBuffer(value) ? value : Buffer.alloc(0);
 };
-const all = (fields: Fields, number: number): Buffer[] => (fields.get(number) ?? []).filter((value) => Buffer.isBuffer(value));
+const all = (fields: Fields, number: number): Buffer[] =>
+  (fields.get(number) ?? []).filter((value) => Buffer.isBuffer(value));
 
 export interface Span {
   readonly traceId: string;
