@@ -14,6 +14,10 @@ import { BudgetService } from './budgets/budget.service.ts';
 import { Customer } from './customers/customer.entity.ts';
 import { CustomerService } from './customers/customer.service.ts';
 import type { Reloaded } from './daemon/reload.operations.ts';
+import { BodyService } from './callbacks/body.service.ts';
+import type { CallbackReport } from './callbacks/callback-settings.ts';
+import { DisabledLogging, OwnerCallback } from './callbacks/owner-callback.entity.ts';
+import { OwnerCallbackService } from './callbacks/owner-callback.service.ts';
 import type { UserSettings } from './config/user-settings.ts';
 import { untilThrough } from './db/again.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
@@ -85,6 +89,9 @@ export interface Services {
   readonly accessGroups: AccessGroupService;
   readonly credentials: CredentialService;
   readonly passThroughs: PassThroughService;
+  readonly ownerCallbacks: OwnerCallbackService;
+  readonly bodies: BodyService;
+  readonly callbacks: () => readonly CallbackReport[];
   readonly spend: SpendReads;
   readonly explainer: Pick<Explainer, 'explain'>;
   readonly tokenTest: Pick<TokenTest, 'test'>;
@@ -115,6 +122,11 @@ export interface AppOptions extends Configured {
   readonly vault: Vault;
   /** Opens the keys that the rows of the audit log are chained with. */
   readonly auditVault: Vault;
+  /** What was given to callbacks of teams, and what was asked and answered, is sealed with these. */
+  readonly callbackVault: Vault;
+  readonly bodyVault: Vault;
+  /** Where calls are reported; with counts in a daemon. */
+  readonly callbacks: () => readonly CallbackReport[];
   /** Says how calls would be decided: by the counters of a daemon, or without any. */
   readonly explainer: Pick<Explainer, 'explain'>;
   /** Says whom tokens stand for. */
@@ -139,7 +151,8 @@ export interface GatewayOrmOptions {
 export function openGatewayOrm(options: GatewayOrmOptions): Promise<MikroORM> {
   const owners = [Budget, Customer, Tag, Organization, OrganizationMember, User, Invitation];
   const teams = [Team, TeamMember, FormerMember, DeletedTeam, Key, RetiredToken, DeletedKey];
-  const entities = [...owners, ...teams, KeyMapping, Model, Credential, PassThrough, AuditEntry];
+  const logging = [OwnerCallback, DisabledLogging];
+  const entities = [...owners, ...teams, ...logging, KeyMapping, Model, Credential, PassThrough, AuditEntry];
   return openOrm({ ...options, entities });
 }
 
@@ -281,6 +294,9 @@ export class App {
       accessGroups: new AccessGroupService(models),
       credentials: new CredentialService(work, audit, vault),
       passThroughs: new PassThroughService(work, { audit, vault, configured: this.#options.passThroughs }),
+      ownerCallbacks: new OwnerCallbackService(work, { audit, vault: this.#options.callbackVault, teams, keys }),
+      bodies: new BodyService(work, { audit, vault: this.#options.bodyVault }),
+      callbacks: this.#options.callbacks,
       spend: { rows: spendRows, sums: spendSums, activity, tags: tagSums, scope: spendScope, requireSpender },
       explainer,
       tokenTest,

@@ -17,17 +17,30 @@ const labelActivityOf = async (noun: string): Promise<readonly AnyOperation<Serv
 
 /** The operations of each noun. One that is not here is a command all the same, and only starts more slowly. */
 export const loaders: Readonly<Record<string, Load>> = {
-  key: async () => (await import('./keys/key.operations.ts')).keyOperations,
+  key: async () => {
+    const [{ keyOperations }, { keyCallbackOperations }] = await Promise.all([
+      import('./keys/key.operations.ts'),
+      import('./callbacks/owner-callback.operations.ts'),
+    ]);
+    return [...keyOperations, ...keyCallbackOperations];
+  },
   team: async () => {
-    const [{ teamOperations }, { teamListOperations }, { teamSettingsOperations }, { memberOperations }, activity] =
-      await Promise.all([
-        import('./teams/team.operations.ts'),
-        import('./teams/team-list.operations.ts'),
-        import('./teams/team-settings.operations.ts'),
-        import('./teams/member.operations.ts'),
-        activityOf('team'),
-      ]);
-    return [...teamOperations, ...teamListOperations, ...teamSettingsOperations, ...memberOperations, ...activity];
+    const [team, list, settings, member, callback, activity] = await Promise.all([
+      import('./teams/team.operations.ts'),
+      import('./teams/team-list.operations.ts'),
+      import('./teams/team-settings.operations.ts'),
+      import('./teams/member.operations.ts'),
+      import('./callbacks/owner-callback.operations.ts'),
+      activityOf('team'),
+    ]);
+    return [
+      ...team.teamOperations,
+      ...list.teamListOperations,
+      ...settings.teamSettingsOperations,
+      ...member.memberOperations,
+      ...callback.teamCallbackOperations,
+      ...activity,
+    ];
   },
   user: async () => {
     const [{ userOperations }, { userListOperations }, { userStateOperations }, { updateUsers }, activity] =
@@ -67,7 +80,14 @@ export const loaders: Readonly<Record<string, Load>> = {
   model: async () => (await import('./models/model.operations.ts')).modelOperations,
   'access-group': async () => (await import('./models/access-group.operations.ts')).accessGroupOperations,
   credential: async () => (await import('./credentials/credential.operations.ts')).credentialOperations,
-  spend: async () => (await import('./spend/spend.operations.ts')).spendOperations,
+  spend: async () => {
+    const [{ spendOperations }, { bodyOperations }] = await Promise.all([
+      import('./spend/spend.operations.ts'),
+      import('./callbacks/body.operations.ts'),
+    ]);
+    return [...spendOperations, ...bodyOperations];
+  },
+  callback: async () => [(await import('./callbacks/callback.operations.ts')).listCallbacks],
   explain: async () => [(await import('./explain/explain.operations.ts')).explain],
   audit: async () => (await import('./audit/audit.operations.ts')).auditOperations,
 };

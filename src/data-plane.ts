@@ -15,6 +15,7 @@ import type { Database } from './database.ts';
 import type { Provisioning } from './jwt/provisioning.ts';
 import type { Change } from './db/notify.ts';
 import { OutageLog } from './db/outage-log.ts';
+import { openCallbacks } from './open-callbacks.ts';
 import { OwnPlaces } from './egress/own-places.ts';
 import { proxyVariables } from './egress/proxy-variables.ts';
 import { Explainer } from './explain/explainer.ts';
@@ -47,6 +48,9 @@ export interface DataPlaneParts extends ServeParts {
   /** What other daemons may have in its place, while the encryption key is being changed. */
   readonly otherSecrets: readonly Buffer[];
   readonly vault: Vault;
+  /** Seals what teams' callbacks are given, and what was asked and answered. */
+  readonly callbackVault: Vault;
+  readonly bodyVault: Vault;
   readonly configured: readonly Deployment[];
   /** Makes what the settings want to be there for the bearer of a token. */
   readonly provision: (wanted: Provisioning) => Promise<void>;
@@ -175,10 +179,15 @@ export async function createDataPlane(parts: DataPlaneParts) {
   });
   const { responseCache: cached } = settings;
   const responseCache = cached && opened.use(await openResponseCache(cached, { log, secret: parts.sharedSecret }));
-  const kept = { responseCache, cache, payers, reload, reloadPassThroughs, metering, deployments };
+  const ownPlaces = new OwnPlaces();
+  for (const url of [database.url, settings.redisUrl, settings.responseCache?.redisUrl])
+    if (url !== undefined) ownPlaces.addUrl(url);
+  const callbacks = opened.use(await openCallbacks(parts, { log, ownPlaces }));
+  const reloadCallbacks = oneAtATime(() => callbacks.reload());
+  const kept = { responseCache, cache, payers, reload, reloadPassThroughs, reloadCallbacks, metering, deployments };
   const follow = follower(parts, kept);
   const listener = listen(parts, { ...kept, follow, outage });
-  await Promise.all([reload(), reloadPassThroughs()]);
+  await Promise.all([reload(), reloadPassThroughs(), reloadCallbacks()]);
   opened.use(listener);
   redis?.follow(follow);
   await listener.start();
@@ -189,13 +198,11 @@ export async function createDataPlane(parts: DataPlaneParts) {
       deployments.scopeOf(model, teamId);
   const authenticate = async (request: IncomingMessage, path: string) =>
     actorOf(await authenticator.authenticate(request, { mayBeStale: false }), path);
-  const ownPlaces = new OwnPlaces();
-  for (const url of [database.url, settings.redisUrl, settings.responseCache?.redisUrl])
-    if (url !== undefined) ownPlaces.addUrl(url);
   const proxy = opened.use(
     createProxy({
       ownPlaces,
       further: passThrough,
+      onBooked: callbacks.tell,
       addressOf: whereFrom,
       authenticate: (request) => authenticator.authenticate(request, { mayBeStale: true }),
       payers: (named) => payers.find(named),
@@ -234,6 +241,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     /** Where no model may be: the listeners are still to be added. */
     ownPlaces,
     proxy,
+    callbacks,
     explainer,
     prices: metering.gauge.prices,
     responseCache,

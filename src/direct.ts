@@ -1,3 +1,4 @@
+import { reportsOf } from './callbacks/callback-settings.ts';
 import { App, type Services } from './app.ts';
 import type { Connection, ConnectOptions } from './cli/connection.ts';
 import { describeTarget, type Target } from './cli/target.ts';
@@ -46,6 +47,9 @@ export async function openDirect(
     now: () => new Date(),
     vault,
     auditVault: createVault(encryptionKeys, 'audit-mac'),
+    callbackVault: createVault(encryptionKeys, 'callback'),
+    bodyVault: createVault(encryptionKeys, 'logged-body'),
+    callbacks: () => reportsOf(settings.callbacks),
     configured: configuredDeployments(settings),
     passThroughs: settings.passThroughs,
     prices: lazyPrices(settings),

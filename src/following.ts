@@ -16,6 +16,7 @@ export interface Kept {
   readonly payers: Payers;
   readonly reload: () => Promise<void>;
   readonly reloadPassThroughs: () => Promise<void>;
+  readonly reloadCallbacks: () => Promise<void>;
   readonly metering: Metering;
   readonly deployments: DeploymentTable;
   readonly responseCache: Pick<ResponseCache, 'delete' | 'clear'> | undefined;
@@ -24,7 +25,7 @@ export interface Kept {
 /** Drops what a change makes untrue. */
 export function follower(
   { database, log }: DataPlaneParts,
-  { cache, payers, reload, reloadPassThroughs, metering, deployments, responseCache }: Kept,
+  { cache, payers, reload, reloadPassThroughs, reloadCallbacks, metering, deployments, responseCache }: Kept,
 ): Follow {
   const failed = (error: unknown): undefined => {
     log('error', 'A change could not be followed', { error });
@@ -39,6 +40,7 @@ export function follower(
       const forgotten = names === 'all' ? responseCache?.clear() : responseCache?.delete(names);
       return forgotten?.then(() => undefined, failed);
     }
+    if (change.entity === 'callback') return reloadCallbacks().catch(failed);
     const { entity, id } = change;
     // The change may be one of what it has spent: a reset budget has room from the next call on.
     if (entity !== 'budget') metering.refresh(entity, id);
@@ -53,7 +55,10 @@ export function follower(
 
 /** Whether a daemon that does not hear of it would let somebody in who is no longer. */
 export const takesAway = (change: Change): boolean =>
-  change.entity !== 'model' && change.entity !== 'response_cache' && !(change.entity === 'key' && change.isNew);
+  change.entity !== 'model' &&
+  change.entity !== 'response_cache' &&
+  change.entity !== 'callback' &&
+  !(change.entity === 'key' && change.isNew);
 
 /** Hears of changes, whoever made them, and says when it cannot. */
 export function listen(
@@ -63,6 +68,7 @@ export function listen(
     payers,
     reload,
     reloadPassThroughs,
+    reloadCallbacks,
     follow,
     outage,
   }: Kept & { readonly follow: Follow; readonly outage: OutageLog },
@@ -80,6 +86,9 @@ export function listen(
       reload().catch((error: unknown) => outage.log('error', 'Models could not be read', { error }));
       reloadPassThroughs().catch((error: unknown) => {
         outage.log('error', 'Pass-through endpoints could not be read', { error });
+      });
+      reloadCallbacks().catch((error: unknown) => {
+        outage.log('error', 'Callbacks of teams could not be read', { error });
       });
     },
     onDown: (error) => {

@@ -1,6 +1,9 @@
 import type { Services } from './app.ts';
 import { auditOperations } from './audit/audit.operations.ts';
 import { credentialOperations } from './credentials/credential.operations.ts';
+import { bodyOperations } from './callbacks/body.operations.ts';
+import { listCallbacks } from './callbacks/callback.operations.ts';
+import { keyCallbackOperations, teamCallbackOperations } from './callbacks/owner-callback.operations.ts';
 import { budgetOperations } from './budgets/budget.operations.ts';
 import { customerOperations } from './customers/customer.operations.ts';
 import { reloadDaemon } from './daemon/reload.operations.ts';
@@ -32,10 +35,12 @@ import { userOperations } from './users/user.operations.ts';
 /** Everything the gateway can be asked to do. A line here is a route, a command and a manual page. */
 export const operations: readonly AnyOperation<Services>[] = [
   ...keyOperations,
+  ...keyCallbackOperations,
   ...teamOperations,
   ...teamListOperations,
   ...teamSettingsOperations,
   ...memberOperations,
+  ...teamCallbackOperations,
   ...userOperations,
   ...userListOperations,
   ...userStateOperations,
@@ -52,7 +57,9 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...credentialOperations,
   ...passThroughOperations,
   ...cacheOperations,
+  listCallbacks,
   ...spendOperations,
+  ...bodyOperations,
   ...activityOperations,
   ...labelActivityOperations,
   ...auditOperations,

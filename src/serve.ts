@@ -84,6 +84,10 @@ export async function serve(parts: ServeParts): Promise<void> {
   const encryptionKeys = resolveKeyRing(settings, place);
   if (encryptionKeys) refuseMasterKey(encryptionKeys, masterKey.secret);
   const vault = createVault(encryptionKeys);
+  const logging = {
+    callbackVault: createVault(encryptionKeys, 'callback'),
+    bodyVault: createVault(encryptionKeys, 'logged-body'),
+  };
   await prepareSchema(database, settings, log);
 
   const configured = configuredDeployments(settings);
@@ -95,6 +99,7 @@ export async function serve(parts: ServeParts): Promise<void> {
       sharedSecret: encryptionKeys?.current ?? masterKey.secret,
       otherSecrets: encryptionKeys?.others ?? [],
       vault,
+      ...logging,
       configured,
       provision: (wanted) => provision(app, wanted),
     }),
@@ -106,6 +111,8 @@ export async function serve(parts: ServeParts): Promise<void> {
     now: clock,
     vault,
     auditVault,
+    ...logging,
+    callbacks: plane.callbacks.reports,
     prices: () => Promise.resolve(plane.prices),
     ...configuredOf(settings),
     reload: () => reloader.reload(),

@@ -19,6 +19,9 @@ export const auditObjects = [
   'pass_through_endpoint',
   'cached_answer',
   'encryption_key',
+  'team_logging',
+  'key_logging',
+  'spend_log_body',
   /** Something somebody asked for and was refused. */
   'operation',
 ] as const;

@@ -15,8 +15,10 @@ export interface Noun {
 /** What commands are about. The one place of the command line that knows the product's nouns, in the order of the help. */
 const nouns: Readonly<Record<string, Noun>> = {
   key: { summary: 'Virtual keys: issue, limit, rotate, block', group: 'Access', aliases: ['keys'] },
+  'key callback': { summary: 'Where the calls of a key are reported', group: 'Access', aliases: ['callbacks'] },
   team: { summary: 'Teams, their members and limits', group: 'Access', aliases: ['teams'] },
   'team member': { summary: 'Who is in a team', group: 'Access', aliases: ['members'] },
+  'team callback': { summary: 'Where the calls of a team are reported', group: 'Access', aliases: ['callbacks'] },
   user: { summary: 'People and their roles', group: 'Access', aliases: ['users'] },
   org: {
     summary: 'Organizations that own teams',
@@ -44,6 +46,7 @@ const nouns: Readonly<Record<string, Noun>> = {
     row: 'price',
     plural: 'prices',
   },
+  'spend body': { summary: 'What was asked and answered in calls', group: 'Money', aliases: ['bodies'] },
   audit: { summary: 'Who changed what, and when', group: 'Money', plural: 'audit entries' },
   model: { summary: 'Models and the deployments behind them', group: 'Routing', aliases: ['models'] },
   'model group': { summary: 'Public names, whatever stands behind them', group: 'Routing', aliases: ['groups'] },
@@ -58,6 +61,7 @@ const nouns: Readonly<Record<string, Noun>> = {
     group: 'Routing',
     aliases: ['passthroughs', 'pass-through'],
   },
+  callback: { summary: 'Where calls are reported', group: 'Daemon', aliases: ['callbacks'] },
   cache: { summary: 'Answers that are kept and given again', group: 'Daemon', row: 'answer', plural: 'answers' },
   daemon: { summary: 'Steer a running daemon', group: 'Daemon' },
   config: { summary: 'Check and show the configuration', group: 'Daemon' },

@@ -8,7 +8,7 @@ import { unservedInfo } from '../models/deployment.ts';
 const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/));
 
 export const unservedSections = words(`
-  guardrails mcp_servers mcp_tools callback_settings credential_list vector_store_registry vector_store_index
+  guardrails mcp_servers mcp_tools credential_list vector_store_registry vector_store_index
   finetune_settings files_settings search_tools prompts assistant_settings litellm_license default_vertex_config
   agents cache_params
 `);
@@ -25,7 +25,7 @@ export const unserved: Readonly<Record<string, ReadonlySet<string>>> = {
     alert_types alert_to_webhook_url use_client_credentials_pass_through_routes public_routes enforced_params
     enable_oauth2_auth enable_oauth2_proxy_auth oauth2_config_mappings use_x_forwarded_for service_account_settings
     image_generation_model embedding_model moderation_model store_model_in_db supported_db_objects
-    user_mcp_management_mode store_prompts_in_spend_logs max_response_size_mb proxy_budget_rescheduler_min_time
+    user_mcp_management_mode max_response_size_mb proxy_budget_rescheduler_min_time
     proxy_budget_rescheduler_max_time proxy_batch_write_at proxy_batch_polling_interval
     proxy_config_reload_interval_seconds custom_key_generate custom_key_update custom_sso custom_ui_sso_sign_in_handler
     default_team_disabled allow_user_auth disable_prisma_schema_update allow_client_side_credentials
@@ -38,7 +38,7 @@ export const unserved: Readonly<Record<string, ReadonlySet<string>>> = {
     allowed_model_region dynamodb_args token_rate_limit_type
   `),
   litellm_settings: words(`
-    success_callback failure_callback callbacks service_callback service_callbacks turn_off_message_logging
+    service_callback service_callbacks
     modify_params enable_preview_features LITELLM_DISABLE_STOP_SEQUENCE_LIMIT redact_user_api_key_info mcp_aliases
     langfuse_default_tags set_verbose json_logs force_ipv4 disable_end_user_cost_tracking
     disable_end_user_cost_tracking_prometheus_only disable_add_transform_inline_image_block
@@ -90,6 +90,18 @@ export const unserved: Readonly<Record<string, ReadonlySet<string>>> = {
   model_info: new Set(unservedInfo),
 };
 
+/** Callbacks of LiteLLM's that are not served: a list that names one is warned of, and others are taken for mistakes. */
+export const unservedCallbacks = words(`
+  agentops argilla arize arize_phoenix athina azure_sentinel azure_storage bitbucket braintrust cloudzero custom_callback_api
+  custom_prompt_management datadog datadog_cost_management datadog_llm_observability deepeval dotprompt dynamic_rate_limiter
+  dynamic_rate_limiter_v3 dynamodb email focus galileo gcs_bucket gcs_pubsub gitlab greenscale helicone humanloop lago
+  langfuse_otel langfuse_prompt_management langsmith langtrace levo literalai llmonitor logfire lunary mlflow openmeter opik
+  pagerduty posthog prometheus prompt_layer promptlayer resend s3 s3_v2 sendgrid sentry slack smtp_email sqs supabase
+  traceloop vantage vector_store_pre_call_hook wandb weave weave_otel
+  detect_prompt_injection hide_secrets lakera_prompt_injection llamaguard_moderations presidio google_text_moderation
+  openai_moderations anthropic_cache_control_hook
+`);
+
 /** Parameters of providers that are not served; whole families of names. */
 export const providerParams =
   /^(?:azure|aws|s3|gcs|vertex|watsonx|milvus|valkey|auto_router|complexity_router|adaptive_router|quality_router|oci|sap|bedrock)_/;
@@ -100,6 +112,6 @@ export const protective = words(`
   enable_oauth2_auth enforced_params enforce_user_param default_team_disabled max_parallel_requests
   global_max_parallel_requests reject_clientside_metadata_tags max_budget max_end_user_budget
   provider_budget_config tag_budget_config
-  turn_off_message_logging require_auth_for_metrics_endpoint access_windows blocked default_team_params
+  require_auth_for_metrics_endpoint access_windows blocked default_team_params
   default_api_key_tpm_limit default_api_key_rpm_limit
 `);

@@ -1,5 +1,7 @@
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Deployment } from '../models/deployment.ts';
+import type { CallbackSettings } from '../callbacks/callback-settings.ts';
+import { callbackPaths, callbackSection, readCallbacks } from './callbacks.ts';
 import { readModelList, unknownKey } from './deployments.ts';
 import { type JwtFile, jwtPaths, readJwt } from './jwt.ts';
 import { keySettingPaths, readKeySettings, type KeySettings } from './key-settings.ts';
@@ -40,6 +42,7 @@ export interface LitellmConfig {
   readonly jwt: JwtFile;
   readonly routing: RoutingFile;
   readonly passThroughs: readonly PassThroughEndpoint[];
+  readonly callbacks: CallbackSettings;
   readonly warnings: readonly ConfigWarning[];
   /** Values that must never be shown. */
   readonly secrets: readonly string[];
@@ -47,7 +50,7 @@ export interface LitellmConfig {
 }
 
 const sections = ['general_settings', 'litellm_settings', 'router_settings', 'gatewayctl'] as const;
-const topLevel: readonly string[] = [...sections, 'model_list', 'environment_variables', 'include'];
+const topLevel: readonly string[] = [...sections, callbackSection, 'model_list', 'environment_variables', 'include'];
 
 /** Where in a file each setting may stand: path -> setting, its rank among the setting's places, unit. */
 const places = new Map(
@@ -66,6 +69,7 @@ const structures: ReadonlySet<string> = new Set([
   ...jwtPaths,
   ...routingPaths,
   ...passThroughPaths,
+  ...callbackPaths,
 ]);
 
 const mostFiles = 20;
@@ -121,9 +125,11 @@ class Reader {
     const routing = readRouting(this.#structures, context);
     warnOfStrangers(routing, this.#structures, { deployments, warn: context.warn });
     const passThroughs = readPassThroughs(this.#structures, context);
+    const callbacks = readCallbacks(this.#structures, context);
     this.#warnOfIdleVariables(resolver);
     return {
       passThroughs,
+      callbacks,
       settings: this.#settings,
       variables: this.#variables,
       warnings: this.#warnings,
@@ -158,6 +164,7 @@ class Reader {
     if (name === 'model_list') this.#modelList(value);
     else if (name === 'include') this.#include(value, path);
     else if (name === 'environment_variables') this.#environment(value);
+    else if (name === callbackSection) this.#once(name, at, () => this.#structures.set(name, value));
     else if (sections.some((section) => section === name)) this.#section(name, value);
     else if (unservedSections.has(name)) this.#warn(at, name);
     else this.#problems.add(at, unknownKey(name, [...topLevel, ...unservedSections]));

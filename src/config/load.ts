@@ -1,5 +1,7 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path';
+import type { CallbackSettings } from '../callbacks/callback-settings.ts';
 import type { Deployment } from '../models/deployment.ts';
+import { noCallbacks } from './callbacks.ts';
 import { jwtWarnings, resolveJwt } from './jwt.ts';
 import type { JwtSettings } from './jwt-settings.ts';
 import { type PassThroughEndpoint, providerVariables } from '../kernel/pass-through.ts';
@@ -53,6 +55,8 @@ export interface Settings extends SettingValues {
   readonly userSettings: UserSettings;
   /** The file's `pass_through_endpoints`. */
   readonly passThroughs: readonly PassThroughEndpoint[];
+  /** Where calls are reported to. */
+  readonly callbacks: CallbackSettings;
   /** Where providers are and what they are called with, by the names of the variables that say so. */
   readonly providerVariables: Readonly<Record<string, string>>;
   /** Undefined while JWTs are off. */
@@ -102,6 +106,7 @@ export function loadSettings(surroundings: Surroundings): Settings {
     keySettings: config?.keySettings ?? noKeySettings,
     userSettings: config?.userSettings ?? {},
     passThroughs: config?.passThroughs ?? [],
+    callbacks: config?.callbacks ?? noCallbacks,
     jwt,
     responseCache,
     routing: routingOf(config?.routing ?? noRouting, read),

@@ -23,6 +23,8 @@ const tables = [
   'deleted_teams',
   'credentials',
   'models',
+  'owner_callbacks',
+  'logging_disabled',
   'audit_keys',
   'audit_log',
   'audit_heads',

@@ -25,6 +25,7 @@ const Change = z.discriminatedUnion('entity', [
   z.object({ entity: z.literal('pass_through_endpoint') }),
   // At most 100 names, which fit.
   z.object({ entity: z.literal('response_cache'), names: z.union([z.array(text).readonly(), z.literal('all')]) }),
+  z.object({ entity: z.literal('callback') }),
 ]);
 export type Change = Readonly<z.output<typeof Change>>;
 

@@ -45,6 +45,33 @@ const fields: readonly SealedField[] = [
     column: (name) => `headers.${name}`,
   },
   {
+    purpose: 'callback',
+    table: 'owner_callbacks',
+    read: `select c.id, v.key as name, v.value ->> 'sealed' as sealed
+           from ${SCHEMA}.owner_callbacks c, jsonb_each(c.callback_vars) v
+           where v.value ->> 'sealed' like 'gwenc:%' and (c.id, v.key) > ($1, $2) order by c.id, v.key limit $3`,
+    write: `update ${SCHEMA}.owner_callbacks
+            set callback_vars = jsonb_set(callback_vars, array[$2::text, 'sealed'], to_jsonb($4::text))
+            where id = $1 and callback_vars -> $2 ->> 'sealed' = $3`,
+    column: (name) => `callback_vars.${name}`,
+  },
+  {
+    purpose: 'logged-body',
+    table: 'spend_log_bodies',
+    read: `select request_id as id, '' as name, request as sealed from ${SCHEMA}.spend_log_bodies
+           where request like 'gwenc:%' and (request_id, '') > ($1, $2) order by request_id limit $3`,
+    write: `update ${SCHEMA}.spend_log_bodies set request = $4 where request_id = $1 and $2 = '' and request = $3`,
+    column: () => 'request',
+  },
+  {
+    purpose: 'logged-body',
+    table: 'spend_log_bodies',
+    read: `select request_id as id, '' as name, response as sealed from ${SCHEMA}.spend_log_bodies
+           where response like 'gwenc:%' and (request_id, '') > ($1, $2) order by request_id limit $3`,
+    write: `update ${SCHEMA}.spend_log_bodies set response = $4 where request_id = $1 and $2 = '' and response = $3`,
+    column: () => 'response',
+  },
+  {
     purpose: 'audit-mac',
     table: 'audit_keys',
     read: `select id, '' as name, sealed from ${SCHEMA}.audit_keys

@@ -9,7 +9,7 @@ export interface SealedPlace {
 }
 
 /** What a vault is for. Each purpose has a key of its own, so that no feature can be made to open another's secrets. */
-export type VaultPurpose = 'provider-credential' | 'idempotent-answer' | 'audit-mac';
+export type VaultPurpose = 'provider-credential' | 'idempotent-answer' | 'audit-mac' | 'callback' | 'logged-body';
 
 export interface Vault {
   /** Names the key that seals; undefined without one. */

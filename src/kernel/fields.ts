@@ -20,6 +20,18 @@ export const models = z.array(z.string().min(1)).max(1_000);
 
 export const metadata = z.record(z.string(), z.unknown());
 
+/** LiteLLM's places for callbacks. What is in them are secrets, and metadata is shown to whoever sees its object. */
+const ofCallbacks = ['logging', 'callback_settings'];
+
+/** Metadata as it is given. */
+export const givenMetadata = metadata.refine(
+  (given) => ofCallbacks.every((name) => isNothing(given[name])),
+  'must not hold logging or callback_settings: what a key or a team has its calls reported to is set by gatewayctl key callback set, or gatewayctl team callback set',
+);
+
+const isNothing = (value: unknown): boolean =>
+  value === undefined || value === null || (typeof value === 'object' && Object.keys(value).length === 0);
+
 /** A field for which null says nothing, or that there is none: LiteLLM's clients send null for what they leave empty. */
 export const orNone = <Schema extends z.ZodType, None>(schema: Schema, none: None) =>
   z.codec(schema.nullable(), z.custom<z.output<Schema> | None>(), {
@@ -34,7 +46,7 @@ export const grantFields = {
     .default([])
     .describe('Models that may be called, patterns such as openai/* included; none means all'),
   maxBudget: usd.nullable().optional().describe('US dollars that may be spent; null is no limit'),
-  metadata: orNone(metadata, {}).default({}).describe('Free JSON, kept as it is given'),
+  metadata: orNone(givenMetadata, {}).default({}).describe('Free JSON, kept as it is given'),
 };
 
 /** The same for input that changes: absent leaves, a value sets, null clears. */
@@ -43,7 +55,7 @@ export const grantChanges = {
     .optional()
     .describe('Models that may be called, in place of the present ones; an empty list means all'),
   maxBudget: usd.nullable().optional().describe('US dollars that may be spent; null removes the limit'),
-  metadata: orNone(metadata, {}).optional().describe('Free JSON, in place of what there is'),
+  metadata: orNone(givenMetadata, {}).optional().describe('Free JSON, in place of what there is'),
 };
 
 /** What a holder of a budget has spent, in an answer: what counts against the budget, and all of it. */

@@ -1,7 +1,7 @@
 import { parseNetwork } from '../kernel/networks.ts';
 import { z } from 'zod';
 import { durationText, lifetime } from '../kernel/duration.ts';
-import { grace, grantChanges, grantFields, id, label, metadata, models, orNone } from '../kernel/fields.ts';
+import { grace, grantChanges, grantFields, givenMetadata, id, label, models, orNone } from '../kernel/fields.ts';
 import { budgetLimits, limitFields, throughputType } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
 import { isRouteEntry, routeGroupNames } from '../kernel/route-groups.ts';
@@ -101,7 +101,7 @@ export const newKeyFields = {
   models: orNone(models, undefined)
     .optional()
     .describe('Models that may be called, patterns such as openai/* included; none means all'),
-  metadata: orNone(metadata, undefined).optional().describe('Free JSON, kept as it is given'),
+  metadata: orNone(givenMetadata, undefined).optional().describe('Free JSON, kept as it is given'),
   spend: orNone(usd, undefined).optional().describe('US dollars spent so far; administrators only'),
   blocked: z.boolean().nullable().optional().describe('Whether the key is refused from the start'),
   key: secret.describe('A key of your own in place of a generated one; administrators only'),

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Usage } from '../metering/usage.ts';
 import { costHeaders } from '../proxy/headers.ts';
@@ -67,6 +68,12 @@ export class PassedAnswer implements Intake {
 
   completionTokens(): number {
     return this.tokensSoFar;
+  }
+
+  /** Of what goes on as it comes, nothing is kept. */
+  get delivered(): string | undefined {
+    const bytes = this.#kept && this.#isWhole ? Buffer.concat(this.#kept) : undefined;
+    return bytes && isUtf8(bytes) ? bytes.toString() : undefined;
   }
 
   data(chunk: Buffer): void {

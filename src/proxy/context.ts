@@ -4,6 +4,7 @@ import type { Named, Payer } from '../access/payers.ts';
 import type { Charge, Principal } from '../access/principal.ts';
 import type { OwnPlaces } from '../egress/own-places.ts';
 import type { Call, CallStart } from '../metering/call.ts';
+import type { Exchange } from './exchange.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { Provider } from './providers/provider.ts';
 import type { Places } from './places.ts';
@@ -52,6 +53,8 @@ export interface ProxyDeps {
   /** What their owners have at upstreams; without it there is no list. */
   readonly keptObjects?: KeptObjects | undefined;
   readonly responseIds: Pick<ResponseIds, 'seal' | 'isOwn'>;
+  /** Told of each call once it is over and booked; absent where nobody wants to know. */
+  readonly onBooked?: ((exchange: Exchange) => void) | undefined;
   /** Routes that come behind those of the proxy itself. */
   readonly further?: FurtherRoutes | undefined;
 }

@@ -131,6 +131,8 @@ export class Exchange {
   /** What the response cache has to do with it; only where there is one, and it has. */
   recall: Recall | undefined;
   settlement = free;
+  /** What was booked last, and what all attempts cost. */
+  booked: { readonly outcome: CallOutcome; readonly totalCost: bigint } | undefined;
   /** Set when the exchange must end early; the steps after the current one are not taken. */
   stopped: GatewayError | undefined;
   /** Told once when that happens, by whoever is waiting. */
@@ -271,6 +273,7 @@ export class Exchange {
     if (this.#settled || !this.#call) return;
     this.#settled = true;
     this.settlement = this.#call.settle({ ...outcome, serviceTier: this.serviceTier });
+    this.booked = { outcome, totalCost: (this.booked?.totalCost ?? 0n) + this.settlement.cost };
   }
 
   /** The headers every answer about this call has. */

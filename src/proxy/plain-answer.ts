@@ -10,6 +10,9 @@ import type { Intake } from './relay.ts';
 export const isJson = ({ 'content-type': type }: IncomingHttpHeaders): boolean =>
   /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type ?? 'application/json');
 
+/** Bytes of an answer that are told on. */
+const mostDelivered = 1024 * 1024;
+
 /** Subtitles keep their type. Nothing that a browser would run has it. */
 const textType = ({ 'content-type': type = '' }: IncomingHttpHeaders): string =>
   /^(?:text\/(?:plain|vtt|srt)|application\/x-subrip)\s*(?:;\s*charset=[\w-]+\s*)?$/i.test(type)
@@ -51,6 +54,11 @@ export class PlainAnswer implements Intake {
 
   get body(): Buffer {
     return this.#body;
+  }
+
+  /** All of it: a model may also have called tools. */
+  get delivered(): string | undefined {
+    return this.#isWhole ? this.#body.subarray(0, mostDelivered).toString() : undefined;
   }
 
   data(chunk: Buffer): void {

@@ -266,6 +266,16 @@ export function createProxy(deps: ProxyDeps) {
       await failSafely(exchange, thrown);
     } finally {
       if (isClosed) end();
+      if (exchange.booked) tell(exchange);
+    }
+  }
+
+  /** What becomes of what is told of a call is none of the call's business. */
+  function tell(exchange: Exchange): void {
+    try {
+      deps.onBooked?.(exchange);
+    } catch (cause) {
+      deps.log('error', 'Callbacks could not be told of a call', { requestId: exchange.id, cause });
     }
   }
 

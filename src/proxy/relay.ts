@@ -32,6 +32,8 @@ export interface Intake {
   completionTokens(): number | Promise<number>;
   /** The same, roughly and at once, for a checkpoint. Zero while nothing was delivered. */
   readonly tokensSoFar: number;
+  /** What was written, as text, up to a MiB; undefined where it is none, or cannot be told. Read once the answer is over. */
+  readonly delivered?: string | undefined;
   /** Whether the answer is passed on byte for byte, so that nothing of ours may stand in it. */
   readonly isRaw?: boolean;
   /** Of an answer in one piece, as the client gets it. */
@@ -129,6 +131,10 @@ export class Relay implements Receiver {
 
   get isInputFinal(): boolean {
     return this.#intake?.isInputFinal ?? false;
+  }
+
+  get delivered(): string | undefined {
+    return this.#intake?.delivered;
   }
 
   farewell(error: GatewayError): Buffer | string | undefined {

@@ -92,6 +92,10 @@ export class StreamAnswer implements Intake {
     return text === undefined ? delivered.tokens : this.#exchange.context.deps.counter.completionTokens(text);
   }
 
+  get delivered(): string | undefined {
+    return this.#scanner.delivered.text;
+  }
+
   get tokensSoFar(): number {
     return this.#scanner.delivered.tokens;
   }

@@ -103,6 +103,16 @@ test('what only resembles a secret stays readable', () => {
     assert.equal(redactLooks(line), line);
 });
 
+test('a text that a caller has made to be slow is not', () => {
+  const redactor = createRedactor();
+  for (const piece of ['a-.', 'eyJ-', 'a%3A%2F%2F%3A', 'a://b:', 'eyJaaaaa-']) {
+    const text = piece.repeat(Math.ceil(65_536 / piece.length));
+    const began = performance.now();
+    redactor.apply(text);
+    assert.ok(performance.now() - began < 2_000, `${piece}: 9 s without bounds`);
+  }
+});
+
 test('a registered secret is blotted out whole where another one begins it', () => {
   const redactor = createRedactor();
   for (const secret of ['abcdefgh', 'abcdefghijklmnop.*', 'ab']) redactor.add(secret);
