@@ -11,12 +11,16 @@ Access     key           Virtual keys: issue, limit, rotate, block
 Money      budget        Budgets to share between keys, users and customers
            tag           Labels of calls, with budgets of their own
            spend         What was spent, by whom and on what
+           prices        What models cost, and where that is from
            audit         Who changed what, and when
 Routing    model         Models and the deployments behind them
            access-group  Names that let several models through at once
            credential    Providers' credentials
            passthrough   Routes handed on to a provider's own API
-Daemon     crypto        Look after the encryption of credentials
+Daemon     callback      Where calls are reported
+           cache         Answers that are kept and given again
+           daemon        Steer a running daemon
+           crypto        Look after the encryption of credentials
            db            Look after the database
            migrate       Bring the database schema up to date
            serve         Run the daemon
