@@ -8,6 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { openGatewayOrm } from '../src/app.ts';
+import { dumpedTables, notDumped } from '../src/db/dump.ts';
 import { type EmbeddedServer, openEmbedded, throwaway } from '../src/db/embedded.ts';
 import { generateSecret } from '../src/kernel/secret.ts';
 import { aStateDir, bin, cleanEnv, type Daemon, gatewayctl, startDaemon, until, words } from './support/gateway.ts';
@@ -386,6 +387,19 @@ describe('the database', () => {
     const twice = await gatewayctl(['db', 'restore', file, '--state-dir', stateDir]);
     assert.equal(twice.exit, 6);
     assert.match(twice.err, /The database is not empty/);
+  });
+
+  test('has no table that a dump forgets', async () => {
+    const client = new Client({ connectionString: database.url });
+    await client.connect();
+    const { rows } = await client.query<{ name: string }>(
+      `select c.relname as name from pg_class c where c.relnamespace = 'gatewayctl'::regnamespace
+       and c.relkind in ('r', 'p') and not c.relispartition`,
+    );
+    await client.end();
+    const bookkeeping = ['migrations'];
+    const names = rows.map(({ name }) => name).filter((name) => !bookkeeping.includes(name));
+    assert.deepEqual(names.toSorted(), [...dumpedTables, ...notDumped].toSorted());
   });
 
   test('has an address, whose password is shown only when asked for', async () => {

@@ -16,7 +16,10 @@ const secrets = new Map<Caller, string>();
 before(async () => {
   directory = await mkdtemp(join(tmpdir(), 'gatewayctl-'));
   const config = join(directory, 'config.yaml');
-  await writeFile(config, 'litellm_settings: { default_internal_user_params: { available_teams: [t1] } }\n');
+  await writeFile(
+    config,
+    'litellm_settings: { cache: true, default_internal_user_params: { available_teams: [t1] } }\n',
+  );
   // An issuer that nobody answers for: what is asked of a token is refused, and the question is answered.
   const env = { GATEWAYCTL_JWT: 'true', JWT_ISSUER: 'http://127.0.0.1:9', JWT_AUDIENCE: 'here' };
   gateway = await startGateway({ args: ['--config', config], env });

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { Client } from 'pg';
 import { type EmbeddedServer } from '../../src/db/embedded.ts';
 import { generateSecret, hashSecret } from '../../src/kernel/secret.ts';
-import { aStateDir, type Daemon, startDaemon } from '../support/gateway.ts';
+import { aStateDir, type Daemon, startDaemon, until } from '../support/gateway.ts';
 import { skipWithoutRedis, startRedis } from '../support/redis.ts';
 import { openCluster } from '../support/cluster.ts';
 
@@ -34,10 +34,11 @@ describe('what stands in Redis', { skip: skipWithoutRedis }, () => {
     });
     await insert(key);
     assert.equal(await status(key), 200);
+    await until(async () => /^gatewayctl/m.test(await redis.ask('keys gatewayctl*')));
     const names = (await redis.ask('keys gatewayctl*')).split('\r\n').filter((line) => line.startsWith('gatewayctl'));
     assert.equal(names.length, 1);
     entry = names[0]!;
-    stored = (await redis.ask(`get ${entry}`)).split('\r\n')[1] ?? '';
+    stored = await keptAt(entry);
   });
   after(async () => {
     await daemon.stop();
@@ -56,6 +57,15 @@ describe('what stands in Redis', { skip: skipWithoutRedis }, () => {
       [hashSecret(secret), secret.slice(-8)],
     );
     await client.end();
+  }
+  /** No answer waits until Redis has what was looked up. */
+  async function keptAt(name: string): Promise<string> {
+    let kept = '';
+    await until(async () => {
+      kept = (await redis.ask(`get ${name}`)).split('\r\n')[1] ?? '';
+      return /value/.test(kept);
+    });
+    return kept;
   }
   const status = async (secret: string) => (await daemon.chat(secret, 'mock-gpt')).status;
   const put = async (secret: string, text: string) => {
@@ -112,8 +122,7 @@ describe('what stands in Redis', { skip: skipWithoutRedis }, () => {
     await insert(gone);
     assert.equal(await status(gone), 200);
     const name = entry.replace(/[0-9a-f]{64}/, hashSecret(gone));
-    const copy = (await redis.ask(`get ${name}`)).split('\r\n')[1] ?? '';
-    assert.match(copy, /value/);
+    const copy = await keptAt(name);
     await daemon.request('POST', '/key/delete', { body: { keys: [gone] } });
     await put(gone, copy);
     assert.equal(await status(gone), 401);
