@@ -47,11 +47,8 @@ import { Organization, OrganizationMember } from './organizations/organization.e
 import { OrganizationMemberService } from './organizations/member.service.ts';
 import { OrganizationService } from './organizations/organization.service.ts';
 import { type Caller, perform, type Request, wasMadeMeanwhile } from './perform.ts';
-import type { SpendReads } from './spend/spend.operations.ts';
-import { activity } from './spend/activity.ts';
-import { spendRows, spendSums } from './spend/spend.queries.ts';
-import { requireSpender, spendScope } from './spend/spend.scope.ts';
-import { tagSums } from './spend/tag-summary.ts';
+import type { Priced, ToPrice } from './spend/calculate.operations.ts';
+import { type SpendReads, spendReads } from './spend/spend.reads.ts';
 import { MemberService } from './teams/member.service.ts';
 import { DeletedTeam, FormerMember, Team, TeamMember } from './teams/team.entity.ts';
 import { Tag } from './tags/tag.entity.ts';
@@ -84,6 +81,8 @@ export interface Services {
   readonly credentials: CredentialService;
   readonly passThroughs: PassThroughService;
   readonly spend: SpendReads;
+  /** What a call costs, by the prices it would be booked at. */
+  readonly priceOf: (asked: ToPrice) => Promise<Priced | undefined>;
   readonly explainer: Pick<Explainer, 'explain'>;
   readonly tokenTest: Pick<TokenTest, 'test'>;
 }
@@ -258,7 +257,8 @@ export class App {
       accessGroups: new AccessGroupService(models),
       credentials: new CredentialService(work, audit, vault),
       passThroughs: new PassThroughService(work, { audit, vault, configured: this.#options.passThroughs }),
-      spend: { rows: spendRows, sums: spendSums, activity, tags: tagSums, scope: spendScope, requireSpender },
+      spend: spendReads,
+      priceOf: async (asked) => (await import('./answer-cost.ts')).priceAnswer(await loadPrices(), asked),
       explainer,
       tokenTest,
     };
