@@ -21,6 +21,7 @@ import type { Reachability } from './db/reachability.ts';
 import type { Change } from './db/notify.ts';
 import type { Work } from './db/work.ts';
 import { readAsked } from './kernel/change-options.ts';
+import type { JournalState } from './metering/journal.ts';
 import type { Explainer } from './explain/explainer.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { Invitation } from './invitations/invitation.entity.ts';
@@ -81,6 +82,8 @@ export interface Services {
   readonly credentials: CredentialService;
   readonly passThroughs: PassThroughService;
   readonly spend: SpendReads;
+  /** The journal of the daemon here; undefined where it cannot be read. */
+  readonly journal: () => JournalState | undefined;
   /** What a call costs, by the prices it would be booked at. */
   readonly priceOf: (asked: ToPrice) => Promise<Priced | undefined>;
   readonly explainer: Pick<Explainer, 'explain'>;
@@ -107,6 +110,7 @@ export interface AppOptions {
   readonly explainer: Pick<Explainer, 'explain'>;
   /** Says whom tokens stand for. */
   readonly tokenTest: Pick<TokenTest, 'test'>;
+  readonly journal: () => JournalState | undefined;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
   /** Knows when the database is away: nobody waits for it then. */
@@ -258,6 +262,7 @@ export class App {
       credentials: new CredentialService(work, audit, vault),
       passThroughs: new PassThroughService(work, { audit, vault, configured: this.#options.passThroughs }),
       spend: spendReads,
+      journal: this.#options.journal,
       priceOf: async (asked) => (await import('./answer-cost.ts')).priceAnswer(await loadPrices(), asked),
       explainer,
       tokenTest,

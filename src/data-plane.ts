@@ -213,6 +213,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     proxy,
     explainer,
     tokenTest: tokens?.test ?? noTokens,
+    journal: () => metering.journal,
     /** What this daemon has changed itself. */
     follow: (change: Change) => {
       if (takesAway(change)) redis?.announce(change);

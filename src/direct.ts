@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { App, type Services } from './app.ts';
 import type { Connection, ConnectOptions } from './cli/connection.ts';
 import { describeTarget, type Target } from './cli/target.ts';
@@ -9,6 +10,7 @@ import { migrate, requireCurrent } from './db/migrate.ts';
 import { lazyExplainer, lazyTokenTest } from './lazy-explainer.ts';
 import { createVault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
+import { journalAtRest } from './metering/journal-at-rest.ts';
 import type { Runtime } from './runtime.ts';
 import { configuredDeployments, keyRules } from './serve.ts';
 
@@ -52,6 +54,7 @@ export async function openDirect(
     userDefaults: settings.userSettings,
     explainer: lazyExplainer(surroundings),
     tokenTest: lazyTokenTest(surroundings),
+    journal: () => journalAtRest(join(settings.stateDir, 'journal.db')),
   });
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
   const kept = opened.move();

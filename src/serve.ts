@@ -97,6 +97,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     userDefaults: settings.userSettings,
     explainer: plane.explainer,
     tokenTest: plane.tokenTest,
+    journal: plane.journal,
     onChange: plane.follow,
     reachability: database.reachability,
   });

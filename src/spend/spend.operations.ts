@@ -4,12 +4,14 @@ import { globalSpendReport } from './global-report.operations.ts';
 import { logOperations } from './logs.operations.ts';
 import { reportSpend } from './report.operations.ts';
 import { spenderListOperations } from './spender-list.operations.ts';
+import { verifyLedger } from './verify.operations.ts';
 
 /** What can be asked of the ledger. */
 export const spendOperations = [
   ...logOperations,
   reportSpend,
   calculateSpend,
+  verifyLedger,
   ...spenderListOperations,
   ...globalSpendOperations,
   globalSpendReport,

@@ -5,6 +5,7 @@ import { spendReport } from './report.queries.ts';
 import { countCalls, spendRows } from './spend.queries.ts';
 import { requireSpender, spendScope } from './spend.scope.ts';
 import { tagSums } from './tag-summary.ts';
+import { verifySpend } from './verify.queries.ts';
 
 /** The reads of the ledger, handed in so that importing an operation loads no database. */
 export const spendReads = {
@@ -16,6 +17,7 @@ export const spendReads = {
   keysNamed,
   tagNames,
   topSpenders,
+  verify: verifySpend,
   activity,
   tags: tagSums,
   scope: spendScope,
