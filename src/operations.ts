@@ -16,6 +16,7 @@ import { passThroughOperations } from './passthroughs/passthrough.operations.ts'
 import { labelActivityOperations } from './spend/label-activity.operations.ts';
 import { organizationMemberOperations } from './organizations/member.operations.ts';
 import { organizationOperations } from './organizations/organization.operations.ts';
+import { simulateBudget } from './spend/simulate.operations.ts';
 import { spendOperations } from './spend/spend.operations.ts';
 import { tagOperations } from './tags/tag.operations.ts';
 import { memberOperations } from './teams/member.operations.ts';
@@ -43,6 +44,7 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...invitationOperations,
   ...customerOperations,
   ...budgetOperations,
+  simulateBudget,
   ...tagOperations,
   ...mappingOperations,
   ...modelOperations,

@@ -44,6 +44,7 @@ const sumInfo = {
   tag: named('tag'),
   model: named('model'),
   provider: named('provider'),
+  upstreamModel: named('model that was called upstream'),
   day: named('day in UTC'),
   month: named('month in UTC'),
   isTotal: z.boolean().optional().describe('Whether this is the row of everything'),
@@ -51,11 +52,18 @@ const sumInfo = {
 
 const withNames: ReadonlySet<Grouping> = new Set(['key', 'team', 'user', 'organization', 'customer']);
 
-type Named = Partial<Record<Grouping | `${'key' | 'team' | 'user' | 'organization' | 'customer'}Name`, string>>;
+type Named = Partial<
+  Record<
+    | Exclude<Grouping, 'upstream_model'>
+    | 'upstreamModel'
+    | `${'key' | 'team' | 'user' | 'organization' | 'customer'}Name`,
+    string
+  >
+>;
 
 function namesOf(groups: SpendSum['groups']): Named {
   const members = groups.flatMap(({ by, id, label: name }) => [
-    [by, id],
+    [by === 'upstream_model' ? 'upstreamModel' : by, id],
     ...(withNames.has(by) ? [[`${by}Name`, name ?? id]] : []),
   ]);
   return Object.fromEntries(members) satisfies Named;
@@ -87,7 +95,7 @@ export const reportSpend = operation({
   route: ['GET', '/spend/report'],
   summary: 'Add up what calls have cost',
   description:
-    'By one or by several things at once, over whole days in UTC, long after the calls themselves are gone. By customer or tag together with team, organization or each other it reads the calls that are kept. A call with several tags counts under each of them. Without the role of an administrator: your own, and those of teams and organizations you administer.',
+    'By one or by several things at once, over whole days in UTC, long after the calls themselves are gone. By upstream_model, and by customer or tag together with team, organization or each other, it reads the calls that are kept. A call with several tags counts under each of them. Without the role of an administrator: your own, and those of teams and organizations you administer.',
   input: wire({
     groupBy: z
       .array(z.enum(groupings))
@@ -102,6 +110,7 @@ export const reportSpend = operation({
     model: label.optional().describe('Only calls for this model'),
     endUser: label.optional().describe('Only calls for this customer'),
     tag: label.optional().describe('Only calls with this tag'),
+    provider: label.optional().describe('Only calls that went to this provider'),
     ...dates,
     limit: z.int().min(1).max(1_000).default(20).describe('Rows at most, the dearest first'),
     totals: z.boolean().default(false).describe('One more row: everything, also what is not shown'),
@@ -152,6 +161,7 @@ export const reportSpend = operation({
       model: rest.model,
       customerId: rest.endUser,
       tag: rest.tag,
+      provider: rest.provider,
       keyId: apiKey === undefined ? undefined : (await keys.get(apiKey)).id,
       teamId: teamId === undefined ? undefined : (await teams.get(teamId)).id,
     };

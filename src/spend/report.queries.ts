@@ -14,6 +14,7 @@ const columns = {
   tag: 'tag',
   model: 'model',
   provider: 'provider',
+  upstream_model: 'upstream_model',
   day: 'date::text',
   month: `to_char(date, 'YYYY-MM')`,
 } as const;
@@ -41,6 +42,7 @@ export interface ReportFilter {
   readonly tag?: string | undefined;
   readonly tags?: readonly string[] | undefined;
   readonly model?: string | undefined;
+  readonly provider?: string | undefined;
 }
 
 export interface Report {
@@ -75,6 +77,7 @@ const conditions = {
   tag: 'tag = ?',
   tags: 'tag = any (?::text[])',
   model: 'model = ?',
+  provider: 'provider = ?',
 } as const satisfies Record<keyof ReportFilter, string>;
 
 const sums = ['requests', 'failed_requests', 'prompt_tokens', 'completion_tokens', 'spend'] as const;
@@ -84,7 +87,7 @@ const calls = ({ isOfTags, isOfCustomers }: Record<'isOfTags' | 'isOfCustomers',
   const tags = isOfTags ? ' cross join lateral (select distinct unnest(logs.request_tags) as tag) as tags' : '';
   return `(select (created_at at time zone 'utc')::date as date, key_id, coalesce(team_id, '') as team_id,
       coalesce(user_id, '') as user_id, coalesce(organization_id, '') as organization_id, end_user as customer_id,
-      ${tags === '' ? `''` : 'tags.tag'} as tag, model, provider, 1 as requests, (status = 'failure')::int as failed_requests,
+      ${tags === '' ? `''` : 'tags.tag'} as tag, model, provider, upstream_model, 1 as requests, (status = 'failure')::int as failed_requests,
       prompt_tokens, completion_tokens, spend
     from ${SCHEMA}.spend_logs logs${tags} where created_at >= ? and created_at < ?
       ${isOfCustomers ? 'and end_user is not null' : ''}) as daily`;
@@ -99,9 +102,10 @@ interface Source {
 function sourceOf({ by, filter: { since, until, teamId, customerId, tag }, scope }: Report): Source {
   const isOfCustomers = by.includes('customer') || customerId !== undefined;
   const isOfTags = by.includes('tag') || tag !== undefined;
-  if (!isOfCustomers && !isOfTags) return { text: `${SCHEMA}.daily_spend as daily`, values: [] };
+  const isKept = !by.includes('upstream_model');
+  if (isKept && !isOfCustomers && !isOfTags) return { text: `${SCHEMA}.daily_spend as daily`, values: [] };
   const needsTeams = scope !== undefined || teamId !== undefined || by.includes('team') || by.includes('organization');
-  if (!needsTeams && !(isOfCustomers && isOfTags)) {
+  if (isKept && !needsTeams && !(isOfCustomers && isOfTags)) {
     return { text: `${SCHEMA}.daily_${isOfTags ? 'tag' : 'customer'}_spend as daily`, values: [] };
   }
   // Whole days as in the aggregates; the conditions on `date` cut the rest off.

@@ -2,6 +2,7 @@ import { activity } from './activity.ts';
 import { summedDays } from './day-summary.ts';
 import { keysNamed, tagNames, topSpenders, wholeReport } from './global.queries.ts';
 import { spendReport } from './report.queries.ts';
+import { simulateBudget } from './simulate.queries.ts';
 import { countCalls, spendRows } from './spend.queries.ts';
 import { requireSpender, spendScope } from './spend.scope.ts';
 import { tagSums } from './tag-summary.ts';
@@ -18,6 +19,7 @@ export const spendReads = {
   tagNames,
   topSpenders,
   verify: verifySpend,
+  simulate: simulateBudget,
   activity,
   tags: tagSums,
   scope: spendScope,
