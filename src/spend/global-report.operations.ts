@@ -78,8 +78,8 @@ function byDay(sums: readonly SpendSum[], kind: 'team' | 'customer', keys: Keys)
   return [...Map.groupBy(sums, (sum) => idAt(sum, 0))].map(([day, ofDay]) => {
     const owners = [...Map.groupBy(ofDay, (sum) => idAt(sum, 1)).values()];
     return kind === 'team'
-      ? { group_by_day: day, teams: owners.map((own) => ({ team_name: named(own), ...spentOf(own) })) }
-      : { group_by_day: day, customers: owners.map((own) => ({ customer: named(own), ...spentOf(own) })) };
+      ? { group_by_day: day, teams: owners.map((own) => Object.assign({ team_name: named(own) }, spentOf(own))) }
+      : { group_by_day: day, customers: owners.map((own) => Object.assign({ customer: named(own) }, spentOf(own))) };
   });
 }
 
@@ -90,11 +90,10 @@ const byOwner = (
   sums: readonly SpendSum[],
   name: (owner: string) => { api_key: string } | { internal_user_id: string },
 ) =>
-  [...Map.groupBy(sums, (sum) => idAt(sum, 0))].map(([owner, own]) => ({
-    ...name(owner),
-    ...totalsOf(own),
-    model_details: own.map((sum) => ({ model: idAt(sum, 1), ...totalsOf([sum]) })),
-  }));
+  [...Map.groupBy(sums, (sum) => idAt(sum, 0))].map(([owner, own]) => {
+    const details = own.map((sum) => Object.assign({ model: idAt(sum, 1) }, totalsOf([sum])));
+    return Object.assign({ model_details: details }, name(owner), totalsOf(own));
+  });
 
 export const globalSpendReport = operation({
   command: ['global-spend', 'report'],

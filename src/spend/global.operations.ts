@@ -95,10 +95,9 @@ export const globalSpendByTeam = operation({
     const days = [...Map.groupBy(found, (sum) => idAt(sum, 0))].toReversed();
     const totals = [...Map.groupBy(found, teamOf)].map(([teamId, sums]) => ({ teamId, totalSpend: sumOf(sums) }));
     return {
-      dailySpend: days.map(([date, sums]) => ({
-        ...Object.fromEntries(sums.map((sum) => [teamOf(sum), toDollars(BigInt(sum.spend))])),
-        date,
-      })),
+      dailySpend: days.map(([date, sums]) =>
+        Object.fromEntries([...sums.map((sum) => [teamOf(sum), toDollars(BigInt(sum.spend))]), ['date', date]]),
+      ),
       teams: totals.map(({ teamId }) => teamId),
       totalSpendPerTeam: totals.toSorted((one, other) => (one.totalSpend < other.totalSpend ? 1 : -1)),
     };

@@ -97,7 +97,7 @@ function fromJson(text: string): Figure[] {
     const results = Array.isArray(bucket['results']) ? bucket['results'].filter(isRecord) : [];
     const day = dayFrom(bucket['start_time'] ?? bucket['starting_at']);
     if (results.length > 0 && day === undefined) throw unreadable('A bucket of the file does not say its day');
-    return results.map((result) => ({ day: day ?? '', ...figureOf(result) }));
+    return results.map((result) => Object.assign({ day: day ?? '' }, figureOf(result)));
   });
 }
 
@@ -183,7 +183,7 @@ function fromCsv(text: string, columns: Columns): Figure[] {
     if (day === undefined) throw unreadable(`Line ${index + 2} of the file has no day: "${at('day')[0] ?? ''}"`);
     const sum = (field: Measure) => summed(at(field), { field, line: index + 2 });
     const amounts = given(Object.fromEntries(measures.map((measure) => [measure, sum(measure)])));
-    return { day, model: modelIn(at('model')[0]), requestId: at('request_id')[0], ...amounts };
+    return Object.assign({ day, model: modelIn(at('model')[0]), requestId: at('request_id')[0] }, amounts);
   });
 }
 

@@ -58,6 +58,26 @@ const spentOf = (row: Spender) => ({
   createdAt: moment(row['created_at']) ?? new Date(0),
 });
 
+const describeKey = (row: Spender) => ({
+  token: String(row['token']),
+  keyName: plain(row['key_name']),
+  keyAlias: plain(row['key_alias']),
+  teamId: plain(row['team_id']),
+  userId: plain(row['user_id']),
+  organizationId: plain(row['organization_id']),
+  blocked: row['blocked'] === true,
+  expires: moment(row['expires_at']),
+  ...spentOf(row),
+});
+
+const describeUser = (row: Spender) => ({
+  userId: String(row['user_id']),
+  userEmail: plain(row['user_email']),
+  userAlias: plain(row['user_alias']),
+  userRole: String(row['user_role']),
+  ...spentOf(row),
+});
+
 /** What LiteLLM's older clients ask for; `gatewayctl key list` is the command. */
 export const listSpendOfKeys = operation({
   command: ['spend', 'list-keys'],
@@ -68,17 +88,7 @@ export const listSpendOfKeys = operation({
   access: 'scoped',
   run: async ({ spend, em, authority }: Needs, { limit: most }) => {
     const found = await spend.topSpenders(em, 'keys', { scope: await spend.scope(em, authority), limit: most });
-    return found.map((row) => ({
-      token: String(row['token']),
-      keyName: plain(row['key_name']),
-      keyAlias: plain(row['key_alias']),
-      teamId: plain(row['team_id']),
-      userId: plain(row['user_id']),
-      organizationId: plain(row['organization_id']),
-      blocked: row['blocked'] === true,
-      expires: moment(row['expires_at']),
-      ...spentOf(row),
-    }));
+    return found.map(describeKey);
   },
 });
 
@@ -97,13 +107,7 @@ export const listSpendOfUsers = operation({
       ?.filter(({ owner }) => owner === 'user_id')
       .map(({ ids }) => ({ owner: 'user_id' as const, ids }));
     const found = await spend.topSpenders(em, 'users', { scope: own, id: userId, limit: most });
-    return found.map((row) => ({
-      userId: String(row['user_id']),
-      userEmail: plain(row['user_email']),
-      userAlias: plain(row['user_alias']),
-      userRole: String(row['user_role']),
-      ...spentOf(row),
-    }));
+    return found.map(describeUser);
   },
 });
 

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
+import { text } from '../kernel/fields.ts';
 import { usd } from '../kernel/money.ts';
 import { operation } from '../kernel/operation.ts';
 import { dateFlags, dates } from '../kernel/period.ts';
@@ -65,10 +66,10 @@ export const verifyLedger = operation({
     wide: ['requests', 'expected_requests', 'set_by_administrator'],
     flags: { start_date: dateFlags.start_date },
     done: ({ days, owners, windows, pending, set_aside: setAside }) =>
-      `Compared: ${String(days)} days, ${String(owners)} totals and ${String(windows)} windows; ${
+      `Compared: ${text(days)} days, ${text(owners)} totals and ${text(windows)} windows; ${
         pending === null
           ? 'the journal cannot be read here'
-          : `${String(pending)} calls wait in the journal, ${String(setAside)} are set aside`
+          : `${text(pending)} calls wait in the journal, ${text(setAside)} are set aside`
       }`,
     no: ({ is_valid: isValid }) => (isValid === true ? undefined : 'The sums are not those of the calls.'),
     examples: [

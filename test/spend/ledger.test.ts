@@ -54,11 +54,8 @@ before(async () => {
     });
   }
   await post('/tag/new', { name: 'batch' });
-  for (const [team, model] of [
-    ...Array(4).fill(['red', 'large']),
-    ['red', 'small'],
-    ...Array(2).fill(['blue', 'small']),
-  ]) {
+  for (const [index, model] of ['large', 'large', 'large', 'large', 'small', 'small', 'small'].entries()) {
+    const team = index < 5 ? 'red' : 'blue';
     const more = { user: '=cmd()', metadata: { tags: ['batch', team] } };
     assert.equal((await gateway.chat(keys[team]!.key, model, more)).status, 200);
   }
