@@ -17,7 +17,7 @@ const owners = [
   `insert into teams (id, alias, organization_id, created_at, created_by, updated_at, updated_by)
    select 't' || i, 'Team ' || i, 'org-' || i % 10, now() - interval '1 year', 'bench', now(), 'bench' from generate_series(0, 99) i`,
   `insert into keys (id, token, name, alias, team_id, user_id, organization_id, created_at, created_by, updated_at, updated_by)
-   select 'k' || i, 'hash-of-ledger-' || i, 'sk-gw1_…0000', 'ledger-' || i, 't' || i % 100, 'u' || i % 200,
+   select 'k' || i, encode(sha256(('ledger-' || i)::bytea), 'hex'), 'sk-gw1_…0000', 'ledger-' || i, 't' || i % 100, 'u' || i % 200,
           'org-' || i % 10, now() - interval '1 year', 'bench', now(), 'bench' from generate_series(0, ${keys - 1}) i`,
 ];
 

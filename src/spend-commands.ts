@@ -1,8 +1,18 @@
 import type { LocalCommand, LocalOption } from './cli/local-command.ts';
 
 const dates: readonly LocalOption[] = [
-  { name: 'since', placeholder: 'when', description: 'From then: 24h or 30d ago, or a date such as 2026-11-01' },
-  { name: 'until', placeholder: 'when', description: 'Up to then: 24h or 30d ago, or a date such as 2026-11-01' },
+  {
+    name: 'since',
+    type: 'when',
+    placeholder: 'when',
+    description: 'From then: 24h or 30d ago, or a date such as 2026-11-01',
+  },
+  {
+    name: 'until',
+    type: 'when',
+    placeholder: 'when',
+    description: 'Up to then: 24h or 30d ago, or a date such as 2026-11-01',
+  },
 ];
 
 const which: readonly LocalOption[] = [
@@ -53,7 +63,7 @@ export const spendCommands: readonly LocalCommand[] = [
       'By day in UTC and model: calls, tokens and dollars, as far as the file has them. It reads what OpenAI and Anthropic answer for usage and costs of an organization (JSON), what they let people download (CSV), and any other CSV file whose columns are named. Where it names requests by the ids of this gateway, each of them is compared. Dates at the end of model names are passed over.',
     args: [{ name: 'file', description: 'The file, or - for standard input', completes: 'file', isRequired: true }],
     options: [
-      { name: 'provider', placeholder: 'name', description: 'Only calls that went to this provider, such as openai' },
+      { name: 'provider', description: 'Only calls that went to this provider, such as openai' },
       {
         name: 'map',
         type: 'list',

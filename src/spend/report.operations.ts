@@ -140,7 +140,7 @@ export const reportSpend = operation({
       user_id: { name: 'user', placeholder: 'user', completes: 'user' },
       model: { name: 'model', placeholder: 'model', completes: 'model' },
       end_user: { name: 'customer', placeholder: 'customer', completes: 'customer' },
-      tag: { name: 'tag', placeholder: 'tag', completes: 'tag' },
+      tag: { name: 'tag', completes: 'tag' },
       ...dateFlags,
     },
     examples: [

@@ -6,7 +6,7 @@ import { usd } from '../kernel/money.ts';
 import { operation } from '../kernel/operation.ts';
 import { answer, timestamp, wire } from '../kernel/wire.ts';
 import { type Window, windowOf } from '../kernel/window.ts';
-import { simulated } from './simulate.queries.ts';
+import { type Cut, type Simulated, simulated } from './simulate.queries.ts';
 import type { SpendReads } from './spend.reads.ts';
 import { count } from './spend.wire.ts';
 
@@ -45,6 +45,7 @@ function windowsSince(
 }
 
 const cutInfo = {
+  entity: z.enum(simulated).describe('What it is'),
   id: z.string().describe('Who would have been refused'),
   label: z.string().nullable().describe('What people call it'),
   windowStart: timestamp.describe('When the window began'),
@@ -53,6 +54,20 @@ const cutInfo = {
   refusedRequests: count.describe('Calls that would have been refused'),
   refusedSpend: usd.describe('US dollars that they cost'),
 };
+
+const describeCut = ({ by, cut }: { readonly by: Simulated; readonly cut: Cut }) => ({
+  entity: by,
+  id: cut.id,
+  label: cut.label,
+  windowStart: new Date(cut.started_at),
+  cutAt: new Date(cut.cut_at),
+  spend: BigInt(cut.spend),
+  refusedRequests: cut.refused_requests,
+  refusedSpend: BigInt(cut.refused_spend),
+});
+
+const byRefused = (one: { readonly refusedSpend: bigint }, other: { readonly refusedSpend: bigint }): number =>
+  one.refusedSpend === other.refusedSpend ? 0 : one.refusedSpend < other.refusedSpend ? 1 : -1;
 
 export const simulateBudget = operation({
   command: ['budget', 'simulate'],
@@ -66,14 +81,18 @@ export const simulateBudget = operation({
     window: duration
       .optional()
       .describe('After how long the budget begins anew; one budget for all of the time when absent'),
-    by: z.enum(simulated).default('key').describe('Whose budget it would be'),
+    by: z
+      .array(z.enum(simulated))
+      .min(1)
+      .default(['key'])
+      .describe('Whose budget it would be; of several each has one of its own'),
     top: z.int().min(1).max(1_000).default(100).describe('Rows at most, the most refused first'),
   }),
   output: z.array(answer(cutInfo)),
   access: 'admin',
   isRead: true,
   cli: {
-    columns: ['id', 'label', 'window_start', 'cut_at', 'spend', 'refused_requests', 'refused_spend'],
+    columns: ['entity', 'id', 'label', 'window_start', 'cut_at', 'spend', 'refused_requests', 'refused_spend'],
     headings: { window_start: 'WINDOW', cut_at: 'CUT', refused_requests: 'REFUSED', refused_spend: 'REFUSED-SPEND' },
     id: 'id',
     examples: [
@@ -83,15 +102,12 @@ export const simulateBudget = operation({
   },
   run: async ({ spend, em, now }: Needs, { limit, last, window, by, top: most }) => {
     const since = new Date(now.getTime() - (after(now, last).getTime() - now.getTime()));
-    const cuts = await spend.simulate(em, { by, limit, windows: windowsSince(since, { now, window }), most });
-    return cuts.map((cut) => ({
-      id: cut.id,
-      label: cut.label,
-      windowStart: new Date(cut.started_at),
-      cutAt: new Date(cut.cut_at),
-      spend: BigInt(cut.spend),
-      refusedRequests: cut.refused_requests,
-      refusedSpend: BigInt(cut.refused_spend),
-    }));
+    const windows = windowsSince(since, { now, window });
+    const found: { by: Simulated; cut: Cut }[] = [];
+    for (const each of new Set(by)) {
+      const cuts = await spend.simulate(em, { by: each, limit, windows, most });
+      found.push(...cuts.map((cut) => ({ by: each, cut })));
+    }
+    return found.map(describeCut).toSorted(byRefused).slice(0, most);
   },
 });
