@@ -63,6 +63,7 @@ async function measure(name: string, times: number, action: () => Promise<number
   const taken: number[] = [];
   for (let round = 0; round < times; round++) taken.push(await action());
   const sorted = taken.toSorted((one, other) => one - other);
+  process.stderr.write(`${name}: ${median(sorted).toFixed(1)} ms\n`);
   return { name, p50: median(sorted), p95: percentile(sorted, 0.95) };
 }
 

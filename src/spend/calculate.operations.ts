@@ -20,7 +20,7 @@ export interface Priced {
   readonly usage: { readonly promptTokens: number; readonly completionTokens: number; readonly estimated: boolean };
 }
 
-interface Needs {
+export interface Needs {
   models: { all: (filter: { modelName?: string | undefined }) => Promise<Deployment[]> };
   priceOf: (asked: ToPrice) => Promise<Priced | undefined>;
   now: Date;

@@ -8,7 +8,7 @@ import { filterOf, type GlobalNeeds, idAt, nameAt, period, sumOf, whole } from '
 import type { KnownKey } from './global.queries.ts';
 import type { SpendSum } from './report.queries.ts';
 
-interface Needs extends GlobalNeeds {
+export interface Needs extends GlobalNeeds {
   teams: TeamService;
 }
 

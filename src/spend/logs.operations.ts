@@ -15,7 +15,7 @@ import { NAMED_AT_MOST } from './day-summary.ts';
 import type { SpendReads } from './spend.reads.ts';
 import { describeRow, logInfo } from './spend.wire.ts';
 
-interface Needs {
+export interface Needs {
   spend: SpendReads;
   em: EntityManager;
   authority: Authority;

@@ -12,7 +12,7 @@ import { groupings, type Grouping, type SpendSum } from './report.queries.ts';
 import type { SpendReads } from './spend.reads.ts';
 import { count } from './spend.wire.ts';
 
-interface Needs {
+export interface Needs {
   spend: SpendReads;
   em: EntityManager;
   authority: Authority;

@@ -10,7 +10,7 @@ import { type Cut, type Simulated, simulated } from './simulate.queries.ts';
 import type { SpendReads } from './spend.reads.ts';
 import { count } from './spend.wire.ts';
 
-interface Needs {
+export interface Needs {
   spend: SpendReads;
   em: EntityManager;
   now: Date;
@@ -57,13 +57,8 @@ const cutInfo = {
 
 const describeCut = ({ by, cut }: { readonly by: Simulated; readonly cut: Cut }) => ({
   entity: by,
-  id: cut.id,
-  label: cut.label,
-  windowStart: new Date(cut.started_at),
-  cutAt: new Date(cut.cut_at),
-  spend: BigInt(cut.spend),
-  refusedRequests: cut.refused_requests,
-  refusedSpend: BigInt(cut.refused_spend),
+  ...cut,
+  refusedRequests: String(cut.refusedRequests),
 });
 
 const byRefused = (one: { readonly refusedSpend: bigint }, other: { readonly refusedSpend: bigint }): number =>
@@ -105,7 +100,7 @@ export const simulateBudget = operation({
     const windows = windowsSince(since, { now, window });
     const found: { by: Simulated; cut: Cut }[] = [];
     for (const each of new Set(by)) {
-      const cuts = await spend.simulate(em, { by: each, limit, windows, most });
+      const cuts = await spend.simulate(em, { by: each, limit, windows, now });
       found.push(...cuts.map((cut) => ({ by: each, cut })));
     }
     return found.map(describeCut).toSorted(byRefused).slice(0, most);

@@ -9,7 +9,7 @@ import { answer, timestamp, wire } from '../kernel/wire.ts';
 import type { Spender } from './global.queries.ts';
 import type { SpendReads } from './spend.reads.ts';
 
-interface Needs {
+export interface Needs {
   spend: SpendReads;
   em: EntityManager;
   authority: Authority;

@@ -9,7 +9,7 @@ import type { Difference } from './difference.ts';
 import type { SpendReads } from './spend.reads.ts';
 import { count } from './spend.wire.ts';
 
-interface Needs {
+export interface Needs {
   spend: SpendReads;
   em: EntityManager;
   journal: () => { readonly pending: number; readonly setAside: number } | undefined;
