@@ -119,7 +119,7 @@ for (const [name, path] of cases) {
   if (!isLong) await ask(gateway, url);
   samples.push(await measure(name, isLong ? 1 : rounds, () => ask(gateway, url)));
 }
-const simulation = { limit: 1, last: '30d', window: '1d', by: 'team' };
+const simulation = { limit: 1, last: '30d', window: '1d', by: ['team'] };
 samples.push(await measure('budget simulate', 3, () => ask(gateway, '/budget/simulate', simulation)));
 const written = await exported(gateway, Math.min(Number(flags.exported), Number(flags.rows)));
 
