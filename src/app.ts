@@ -26,6 +26,7 @@ import type { Reachability } from './db/reachability.ts';
 import type { Change } from './db/notify.ts';
 import type { Work } from './db/work.ts';
 import { readAsked } from './kernel/change-options.ts';
+import type { JournalState } from './metering/journal.ts';
 import type { Explainer } from './explain/explainer.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { Invitation } from './invitations/invitation.entity.ts';
@@ -52,11 +53,8 @@ import { OrganizationMemberService } from './organizations/member.service.ts';
 import { OrganizationService } from './organizations/organization.service.ts';
 import { type Caller, perform, type Request, wasMadeMeanwhile } from './perform.ts';
 import { type AskedCache, CacheService } from './response-cache/cache.service.ts';
-import type { SpendReads } from './spend/spend.operations.ts';
-import { activity } from './spend/activity.ts';
-import { spendRows, spendSums } from './spend/spend.queries.ts';
-import { requireSpender, spendScope } from './spend/spend.scope.ts';
-import { tagSums } from './spend/tag-summary.ts';
+import type { Priced, ToPrice } from './spend/calculate.operations.ts';
+import { type SpendReads, spendReads } from './spend/spend.reads.ts';
 import { MemberService } from './teams/member.service.ts';
 import { DeletedTeam, FormerMember, Team, TeamMember } from './teams/team.entity.ts';
 import { Tag } from './tags/tag.entity.ts';
@@ -93,6 +91,10 @@ export interface Services {
   readonly bodies: BodyService;
   readonly callbacks: () => readonly CallbackReport[];
   readonly spend: SpendReads;
+  /** The journal of the daemon here; undefined where it cannot be read. */
+  readonly journal: () => JournalState | undefined;
+  /** What a call costs, by the prices it would be booked at. */
+  readonly priceOf: (asked: ToPrice) => Promise<Priced | undefined>;
   readonly explainer: Pick<Explainer, 'explain'>;
   readonly tokenTest: Pick<TokenTest, 'test'>;
   readonly responseCache: CacheService;
@@ -115,7 +117,7 @@ export interface Configured {
 export interface AppOptions extends Configured {
   readonly orm: MikroORM;
   /** What calls are booked by; asked for by the first operation that shows models. */
-  readonly prices: () => Promise<Pick<Prices, 'known'>>;
+  readonly prices: () => Promise<Prices>;
   /** Connections of its pool: operations get half of them. */
   readonly poolSize: number;
   readonly now: () => Date;
@@ -134,6 +136,7 @@ export interface AppOptions extends Configured {
   /** Absent where answers are not cached. */
   readonly responseCache?: AskedCache | undefined;
   readonly reload?: (() => Promise<Reloaded>) | undefined;
+  readonly journal: () => JournalState | undefined;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
   /** Knows when the database is away: nobody waits for it then. */
@@ -297,7 +300,9 @@ export class App {
       ownerCallbacks: new OwnerCallbackService(work, { audit, vault: this.#options.callbackVault, teams, keys }),
       bodies: new BodyService(work, { audit, vault: this.#options.bodyVault }),
       callbacks: this.#options.callbacks,
-      spend: { rows: spendRows, sums: spendSums, activity, tags: tagSums, scope: spendScope, requireSpender },
+      spend: spendReads,
+      journal: this.#options.journal,
+      priceOf: async (asked) => (await import('./answer-cost.ts')).priceAnswer(await this.#options.prices(), asked),
       explainer,
       tokenTest,
       responseCache: new CacheService(work, audit, this.#options.responseCache),

@@ -68,7 +68,13 @@ export const loaders: Readonly<Record<string, Load>> = {
     ]);
     return [...customerOperations, ...activity];
   },
-  budget: async () => (await import('./budgets/budget.operations.ts')).budgetOperations,
+  budget: async () => {
+    const [{ budgetOperations }, { simulateBudget }] = await Promise.all([
+      import('./budgets/budget.operations.ts'),
+      import('./spend/simulate.operations.ts'),
+    ]);
+    return [...budgetOperations, simulateBudget];
+  },
   tag: async () => {
     const [{ tagOperations }, activity] = await Promise.all([
       import('./tags/tag.operations.ts'),
@@ -92,6 +98,10 @@ export const loaders: Readonly<Record<string, Load>> = {
   audit: async () => (await import('./audit/audit.operations.ts')).auditOperations,
 };
 
+/** The commands of a noun that are no operations. */
+const commandsOf = async (word: string) =>
+  nounNamed(word) === 'spend' ? (await import('./spend-commands.ts')).spendCommands : [];
+
 const whole: Load = async () => (await import('./operations.ts')).operations;
 
 /**
@@ -104,7 +114,7 @@ export async function commandsFor(
 ): Promise<Pick<Deps<Services>, 'operations' | 'commands' | 'whole'>> {
   const load = loaders[nounNamed(word) ?? ''];
   if (load) {
-    return { operations: await load(), commands: [], whole };
+    return { operations: await load(), commands: await commandsOf(word), whole };
   }
   const [{ operations }, { localCommands }] = await Promise.all([import('./operations.ts'), import('./commands.ts')]);
   return { operations, commands: localCommands(runtime) };

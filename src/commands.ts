@@ -5,6 +5,7 @@ import type * as cryptoWork from './crypto-work.ts';
 import { priceCommands } from './price-commands.ts';
 import type * as work from './local-work.ts';
 import type { Runtime } from './runtime.ts';
+import { spendCommands } from './spend-commands.ts';
 
 /** Flags of the whole program, which `serve` therefore need not have again. */
 const global = new Set(['state-dir', 'database-url']);
@@ -165,5 +166,6 @@ export function localCommands(runtime: () => Runtime): readonly LocalCommand[] {
       examples: [['Into a new state directory', 'gatewayctl db restore backup.jsonl --state-dir /srv/gateway']],
       run: run(({ restoreDatabase }) => restoreDatabase),
     },
+    ...spendCommands,
   ];
 }

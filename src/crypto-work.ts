@@ -221,6 +221,7 @@ async function record(
     userDefaults: settings.userSettings,
     explainer: lazyExplainer(surroundings),
     tokenTest: lazyTokenTest(surroundings),
+    journal: () => undefined,
   });
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
   await app.run(recordRotation, rotation, { actor });

@@ -254,6 +254,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       proxy.reconfigure(next.settings.routing, timesOf(next.settings));
     },
     models: () => deployments.all.length,
+    journal: () => metering.journal,
     /** What this daemon has changed itself. */
     follow: (change: Change) => {
       if (takesAway(change)) redis?.announce(change);

@@ -1,4 +1,5 @@
 import { reportsOf } from './callbacks/callback-settings.ts';
+import { join } from 'node:path';
 import { App, type Services } from './app.ts';
 import type { Connection, ConnectOptions } from './cli/connection.ts';
 import { describeTarget, type Target } from './cli/target.ts';
@@ -10,6 +11,7 @@ import { migrate, requireCurrent } from './db/migrate.ts';
 import { lazyExplainer, lazyPrices, lazyResponseCache, lazyTokenTest } from './lazy-explainer.ts';
 import { createVault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
+import { journalAtRest } from './metering/journal-at-rest.ts';
 import type { Runtime } from './runtime.ts';
 import { configuredDeployments, keyRules } from './serve.ts';
 
@@ -58,6 +60,7 @@ export async function openDirect(
     explainer: lazyExplainer(surroundings),
     tokenTest: lazyTokenTest(surroundings),
     responseCache: lazyResponseCache(settings),
+    journal: () => journalAtRest(join(settings.stateDir, 'journal.db')),
   });
   const actor = { type: 'operator', name: runtime.operator, via: 'cli-direct' } as const;
   const kept = opened.move();

@@ -21,6 +21,7 @@ import { labelActivityOperations } from './spend/label-activity.operations.ts';
 import { organizationMemberOperations } from './organizations/member.operations.ts';
 import { organizationOperations } from './organizations/organization.operations.ts';
 import { cacheOperations } from './response-cache/cache.operations.ts';
+import { simulateBudget } from './spend/simulate.operations.ts';
 import { spendOperations } from './spend/spend.operations.ts';
 import { tagOperations } from './tags/tag.operations.ts';
 import { memberOperations } from './teams/member.operations.ts';
@@ -50,6 +51,7 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...invitationOperations,
   ...customerOperations,
   ...budgetOperations,
+  simulateBudget,
   ...tagOperations,
   ...mappingOperations,
   ...modelOperations,

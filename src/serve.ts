@@ -119,6 +119,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     explainer: plane.explainer,
     tokenTest: plane.tokenTest,
     responseCache: plane.responseCache,
+    journal: plane.journal,
     onChange: plane.follow,
     reachability: database.reachability,
   });

@@ -12,7 +12,7 @@ import { exact } from './cell.ts';
 import { type Fields, idempotencyKeyOf, keyField, readInput, valueOf } from './input.ts';
 import { isField, keyStdinField, type Parameters, parametersOf } from './parameters.ts';
 import { type Parameter, placeholderOf } from './parameter.ts';
-import { choosePresentation, isSecretAlone, type Presentation } from './presentation.ts';
+import { choosePresentation, isForEyes, isSecretAlone, type Presentation, suited } from './presentation.ts';
 import { type Prompt, promptOn } from './prompt.ts';
 import { type Extent, extentOf, gathered, isStreamed, walk } from './pages.ts';
 import { countLine, render, type Rendering } from './render.ts';
@@ -32,11 +32,12 @@ export async function execute<Services>(
 ): Promise<void> {
   const { io, flags, argv } = session;
   const isDryRun = command.opts<Fields>()['dry_run'] === true;
-  const presentation = choosePresentation(isDryRun ? asDryRun(operation, flags) : operation, flags, io);
+  const chosen = choosePresentation(isDryRun ? asDryRun(operation, flags) : operation, flags, io);
   const parameters = parametersOf(operation);
   const prompt = session.canAsk ? promptOn(io) : undefined;
   const { input, names } = await gather({ operation, command, parameters, session, prompt });
   refuseNoChange(operation, parameters, input);
+  const presentation = isDryRun ? chosen : suited(operation, chosen, input);
   const extent = extentOf(operation, command, input);
   const isTerminal = io.stdinIsTTY && io.stderrIsTTY;
   const question = { operation, flags, argv, prompt, names, isTerminal };
@@ -58,7 +59,8 @@ export async function execute<Services>(
     io.err(told.join(''));
     await ask(question);
   }
-  const sent = { ...input, ...extent.input, ...operation.cli.fixed };
+  const forEyes = isForEyes(presentation.format) && !presentation.isQuiet ? operation.cli.forEyes?.input : undefined;
+  const sent = { ...forEyes, ...input, ...extent.input, ...operation.cli.fixed };
   const showing = { operation, presentation, connection, session, input, extent };
   // Awaited here: the connection is let go when this function returns.
   if (extent.isWhole) return await showWhole(showing, walk(connection.invoke, operation, sent));

@@ -141,13 +141,14 @@ interface LocalShape {
 }
 
 /** What a local command's flag takes. */
-export type LocalType = 'text' | 'boolean' | 'integer' | 'number' | 'duration' | 'list' | 'usd';
+export type LocalType = 'text' | 'when' | 'boolean' | 'integer' | 'number' | 'duration' | 'list' | 'usd';
 
 function localShape({ type = 'text', choices }: LocalShape): Parameter['shape'] {
   const nullable = false;
   const text = choices ? { type: 'string', enum: [...choices] } : { type: 'string' };
   const shapes = {
     text: { ...text, nullable },
+    when: { type: 'string', format: 'date', nullable },
     boolean: { type: 'boolean', nullable, default: false },
     integer: { type: 'integer', nullable },
     number: { type: 'number', nullable },

@@ -32,6 +32,21 @@ export function formatOf(output: string | undefined, io: Io): Format {
   );
 }
 
+export type ForEyes = 'table' | 'wide' | 'list';
+
+/** The formats made for people. */
+export const isForEyes = (format: Format): format is ForEyes => ['table', 'wide', 'list'].includes(format);
+
+/** With the columns that suit what is asked for, where nobody chose any. */
+export function suited(
+  { cli }: Commandable<never>,
+  presentation: Presentation,
+  input: Readonly<Record<string, unknown>>,
+): Presentation {
+  const columns = presentation.hasOwnColumns ? undefined : cli.columnsOf?.(input);
+  return columns ? { ...presentation, columns } : presentation;
+}
+
 export function choosePresentation(operation: Commandable<never>, flags: GlobalFlags, io: Io): Presentation {
   const shape = shapeOf(operation);
   const command = operation.command.join(' ');

@@ -6,7 +6,7 @@ import type { Format } from './globals.ts';
 import type { Io } from './io.ts';
 import { count } from './nouns.ts';
 import { type Extent, totalOf } from './pages.ts';
-import type { Presentation } from './presentation.ts';
+import { type ForEyes, isForEyes, type Presentation } from './presentation.ts';
 import { csv, tsv } from './separated.ts';
 import { block, table } from './table.ts';
 import { visible, visibleJson } from './visible.ts';
@@ -40,12 +40,11 @@ export async function render(rendering: Rendering): Promise<number> {
   else if (secret !== undefined && isForEyes(format)) renderSecret(rendering, secret);
   else if (isForEyes(format)) await renderForEyes(rendering, rows, Array.isArray(result));
   else print(io, await writers[format]({ rendering, result, rows, secret }));
-  if (Array.isArray(result) && operation.route[0] === 'GET' && !rendering.part) countLine(rendering, rows.length);
+  const mark = operation.cli.forEyes?.isTotal;
+  const counted = mark === undefined ? rows : rows.filter((row) => row[mark] !== true);
+  if (Array.isArray(result) && operation.route[0] === 'GET' && !rendering.part) countLine(rendering, counted.length);
   return rows.length;
 }
-
-/** The formats made for people. */
-const isForEyes = (format: Format): format is ForEyes => ['table', 'wide', 'list'].includes(format);
 
 /** A program gets every character as it is; a terminal would act on some of them. */
 function print(io: Io, text: string): void {
@@ -88,8 +87,6 @@ interface Printed {
   readonly secret: string | undefined;
 }
 
-type ForEyes = 'table' | 'wide' | 'list';
-
 const writers: Readonly<Record<Exclude<Format, ForEyes>, (printed: Printed) => string | Promise<string>>> = {
   json: ({ rendering, result }) => `${visibleJson(JSON.stringify(chosen(rendering, result), null, 2))}\n`,
   jsonl: ({ rendering, result }) =>
@@ -125,7 +122,8 @@ async function renderForEyes(
   isList: boolean,
 ): Promise<void> {
   const hasEdge = io.stdoutIsTTY && presentation.format === 'table';
-  const place = { now: io.now(), bold: out.bold, ellipsis: out.ellipsis, width: hasEdge ? io.columns : undefined };
+  const width = hasEdge ? io.columns : undefined;
+  const place = { now: io.now(), bold: out.bold, ellipsis: out.ellipsis, width, forEyes: operation.cli.forEyes };
   if (rows.length === 0) return;
   if (presentation.format === 'list' || (!isList && !presentation.hasOwnColumns)) {
     const { fields } = presentation;

@@ -20,9 +20,12 @@ const escapeTab = (text: string): string => text.replace(/[\t\n\r\\]/g, (charact
 
 /** RFC 4180, with a header before its first page: a CSV file goes to people's spreadsheets. */
 export function csv(rows: readonly Row[], { columns, hasHeader }: Presentation): string {
-  const lines = rows.map((row) => columns.map((column) => csvCell(memberAt(row, column))).join(','));
+  const lines = rows.map((row) => csvLine(columns.map((column) => memberAt(row, column))));
   return join(hasHeader ? [columns.map(quote).join(','), ...lines] : lines);
 }
+
+/** One line of it, without its end. */
+export const csvLine = (values: readonly unknown[]): string => values.map(csvCell).join(',');
 
 function csvCell(value: unknown): string {
   // A spreadsheet runs a text that begins like this as a formula, and the text may be anybody's alias.

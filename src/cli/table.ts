@@ -1,4 +1,5 @@
-import type { Row } from './answer.ts';
+import { memberAt, type Row } from './answer.ts';
+import type { CommandLine } from '../kernel/operation.ts';
 import { isNumeric, shown } from './cell.ts';
 import type { Presentation } from './presentation.ts';
 import { visible } from './visible.ts';
@@ -15,6 +16,7 @@ interface Place {
   readonly width: number | undefined;
   readonly bold: (text: string) => string;
   readonly ellipsis: string;
+  readonly forEyes?: CommandLine['forEyes'];
 }
 
 interface Column {
@@ -60,13 +62,36 @@ export async function table(
   });
   const kept = place.width === undefined ? columns : fit(columns, place.width);
   const dropped = columns.slice(kept.length).map(({ heading }) => heading);
-  const cut = kept.map((column): Column => {
+  const room = place.width === undefined || dropped.length > 0 ? 0 : place.width - total(kept) - gap;
+  const bar = barColumn(rows, { ...place, room });
+  const cut = [...kept, ...(bar ? [bar] : [])].map((column): Column => {
     const cells = column.cells.map((cell) => shorten(cell, column.width, widthOf, place.ellipsis));
     return Object.assign({}, column, { cells });
   });
   const body = rows.length > largest ? padded(cut, widthOf) : await drawn(cut);
   const [head = '', ...lines] = body.split('\n').map((line) => line.trimEnd());
   return { text: `${[place.bold(head), ...lines].join('\n')}\n`, dropped };
+}
+
+const bars = { widest: 30, narrowest: 6 } as const;
+
+/** How rows compare, as bars in what room is left on the line: none where there is too little, or nothing to compare. */
+function barColumn(
+  rows: readonly Row[],
+  { forEyes, room, ellipsis }: Place & { readonly room: number },
+): Column | undefined {
+  const longest = Math.min(bars.widest, room);
+  if (!forEyes || longest < bars.narrowest) return undefined;
+  const amounts = rows.map((row) => (row[forEyes.isTotal] === true ? 0 : Number(memberAt(row, forEyes.bar) ?? 0)));
+  const most = Math.max(...amounts);
+  if (amounts.length < 2 || !(most > 0)) return undefined;
+  // Where an ellipsis has to be three dots, blocks cannot be shown either.
+  const mark = ellipsis.length === 1 ? '█' : '#';
+  // What is not nothing is seen, however little it is.
+  const cells = amounts.map((amount) =>
+    mark.repeat(amount > 0 ? Math.max(1, Math.round((amount / most) * longest)) : 0),
+  );
+  return { heading: '', cells, isRight: false, canShrink: false, width: longest };
 }
 
 /** Columns that name an object: of any use only when they are whole. */

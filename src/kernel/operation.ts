@@ -117,6 +117,14 @@ export interface CommandLine {
   /** Members shown in tables and TSV, in order: only ever appended to. `wide` adds its own behind them. */
   readonly columns?: readonly string[];
   readonly wide?: readonly string[];
+  /** The columns that suit what was asked for, by the input as it travels; nothing where `columns` do. */
+  readonly columnsOf?: (input: Readonly<Record<string, unknown>>) => readonly string[] | undefined;
+  /** What only a person is shown: fields sent for that, a member drawn as bars on a terminal, one that marks a row of sums. */
+  readonly forEyes?: {
+    readonly input: Readonly<Record<string, unknown>>;
+    readonly bar: string;
+    readonly isTotal: string;
+  };
   /** Headings that are not simply the member's name in capitals. */
   readonly headings?: Readonly<Record<string, string>>;
   /** The member that names an object: what `-q` and `-o name` print. */

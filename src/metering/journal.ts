@@ -20,6 +20,13 @@ export interface Batch {
   readonly sequence: string;
 }
 
+export interface JournalState {
+  /** Settled rows that are not in the database yet. */
+  readonly pending: number;
+  /** Rows that the database refuses for what they are. */
+  readonly setAside: number;
+}
+
 export interface JournalOptions {
   readonly path: string;
   /**
@@ -199,6 +206,11 @@ export class Journal {
       )
       .all(batch.sequence)
       .map(({ month }) => new Date(`${String(month)}-01T00:00:00Z`));
+  }
+
+  /** What is on its way to the database, and what the database has refused. */
+  get state(): JournalState {
+    return { pending: this.backlog, setAside: Number(this.#run('select count(*) as count from set_aside')['count']) };
   }
 
   close(): void {

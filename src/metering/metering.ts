@@ -9,7 +9,7 @@ import { countedText } from './counter.ts';
 import { Counters } from './counters.ts';
 import { countedTokens, type Gauge, priceAndWorst, requirePrice } from './headroom.ts';
 import { FiledPrices } from './filed-prices.ts';
-import { Journal, type JournalOptions, type OpenCall } from './journal.ts';
+import { Journal, type JournalOptions, type JournalState, type OpenCall } from './journal.ts';
 import { Ledger, type Log } from './ledger.ts';
 import { dropExpired, ensurePartitions } from './partitions.ts';
 import { parsePrice, type Price, textFor } from './price.ts';
@@ -106,6 +106,10 @@ export class Metering {
   /** Spend rows that are settled and not yet in the database. */
   get backlog(): number {
     return this.#journal.backlog;
+  }
+
+  get journal(): JournalState {
+    return this.#journal.state;
   }
 
   /** Reads what the budgets of a call need; undefined when all of it is known. Await it before `begin`. */

@@ -8,7 +8,7 @@ import { dayFlags, days, daysBetween } from '../kernel/period.ts';
 import type { KeyService } from '../keys/key.service.ts';
 import type { ActivityEntity } from './activity.queries.ts';
 import { describeActivity } from './activity.wire.ts';
-import type { SpendReads } from './spend.operations.ts';
+import type { SpendReads } from './spend.reads.ts';
 
 /** What a question for daily activity needs, whoever's activity it is. */
 export interface ActivityNeeds {

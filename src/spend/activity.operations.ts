@@ -18,7 +18,7 @@ import {
 } from './activity.asked.ts';
 import { activityInfo } from './activity.wire.ts';
 
-interface Needs extends ActivityNeeds {
+export interface Needs extends ActivityNeeds {
   users: UserService;
   teams: TeamService;
 }

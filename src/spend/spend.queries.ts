@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { SCHEMA } from '../db/schema.ts';
 import { sqlArray } from '../db/sql-array.ts';
+import type { Cursor } from './cursor.ts';
 import { type Share, type SpendScope, withinScope } from './spend.scope.ts';
 
 export interface SpendFilter {
@@ -9,6 +10,11 @@ export interface SpendFilter {
   readonly teamId?: string | undefined;
   readonly userId?: string | undefined;
   readonly model?: string | undefined;
+  readonly endUser?: string | undefined;
+  readonly status?: string | undefined;
+  /** Nano-dollars. */
+  readonly minSpend?: bigint | undefined;
+  readonly maxSpend?: bigint | undefined;
   readonly since?: Date | undefined;
   readonly until?: Date | undefined;
 }
@@ -44,6 +50,13 @@ export interface SpendRow {
   readonly price_source: string;
   readonly price_version: string | null;
   readonly service_tier: string | null;
+  readonly organization_id: string | null;
+  readonly cache_read_tokens: string;
+  readonly cache_write_tokens: string;
+  readonly reasoning_tokens: string;
+  readonly request_tags: readonly string[];
+  readonly requester_ip: string | null;
+  readonly first_byte_at: Date | null;
 }
 
 const conditions = {
@@ -52,20 +65,40 @@ const conditions = {
   teamId: 'team_id = ?',
   userId: 'user_id = ?',
   model: 'model = ?',
+  endUser: 'end_user = ?',
+  status: 'status = ?',
+  minSpend: 'spend >= ?',
+  maxSpend: 'spend <= ?',
   since: 'created_at >= ?',
   until: 'created_at < ?',
 } as const satisfies Record<keyof SpendFilter, string>;
+
+/** Which calls, and whose. */
+export interface Calls {
+  readonly filter: SpendFilter;
+  readonly scope: SpendScope;
+}
+
+/** Which of them: so many, behind the one that a page before ended with, or behind so many. */
+export interface Part {
+  readonly limit: number;
+  readonly after?: Cursor | undefined;
+  readonly offset?: number | undefined;
+}
+
+/** The first condition is for the indexes, which know nothing of the ids of requests. */
+const behind = ['created_at <= ?', '(created_at, request_id) < (?, ?)'];
+const valuesOf = ({ createdAt, requestId }: Cursor) => [createdAt, createdAt, requestId];
 
 /**
  * The newest calls first. Each condition has an index; the partitions outside the dates are not looked at. Of each
  * owner in the scope the newest are read by its index, and what several of them have in common is shown once.
  */
-export async function spendRows(
-  em: EntityManager,
-  { filter, scope, limit }: { filter: SpendFilter; scope: SpendScope; limit: number },
-): Promise<SpendRow[]> {
+export async function spendRows(em: EntityManager, { filter, scope, limit, after, offset = 0 }: Calls & Part) {
   if (scope?.length === 0) return [];
-  const { parts, values } = conditionsOf(filter, conditions);
+  const given = conditionsOf(filter, conditions);
+  const parts = after ? [...given.parts, ...behind] : given.parts;
+  const values = after ? [...given.values, ...valuesOf(after)] : given.values;
   const newest = (more: readonly string[]) =>
     `select * from ${SCHEMA}.spend_logs ${whereAll([...more, ...parts])} order by created_at desc, request_id desc limit ?`;
   const ofShare = ({ owner, teamId }: Share) => {
@@ -73,79 +106,28 @@ export async function spendRows(
     return `select newest.* from unnest(?::text[]) as owners (id) cross join lateral (${calls}) as newest`;
   };
   const rows = scope === undefined ? newest([]) : scope.map(ofShare).join(' union ');
-  const given =
+  const most = limit + offset;
+  const named =
     scope === undefined
-      ? [...values, limit]
-      : scope.flatMap(({ ids, teamId }) => [
-          sqlArray(ids),
-          ...(teamId === undefined ? [] : [teamId]),
-          ...values,
-          limit,
-        ]);
+      ? [...values, most]
+      : scope.flatMap(({ ids, teamId }) => [sqlArray(ids), ...(teamId === undefined ? [] : [teamId]), ...values, most]);
   return em.execute<SpendRow[]>(
     `select logs.*, (select coalesce(k.alias, k.name) from ${SCHEMA}.keys k where k.id = logs.key_id) as key_label
-     from (${rows}) logs order by created_at desc, request_id desc limit ?`,
-    [...given, limit],
+     from (select * from (${rows}) found order by created_at desc, request_id desc limit ? offset ?) logs
+     order by created_at desc, request_id desc`,
+    [...named, limit, offset],
   );
 }
 
-/** What calls are added up by, and the column of `daily_spend` that says it. */
-export const groupings = {
-  key: 'key_id',
-  team: 'team_id',
-  user: 'user_id',
-  organization: 'organization_id',
-  model: 'model',
-  provider: 'provider',
-  day: 'date::text',
-} as const;
-
-export interface SpendSum {
-  readonly group: string;
-  readonly label: string | null;
-  readonly requests: string;
-  readonly failed_requests: string;
-  readonly prompt_tokens: string;
-  readonly completion_tokens: string;
-  readonly spend: string;
-}
-
-const names: Partial<Record<keyof typeof groupings, string>> = {
-  key: `(select coalesce(k.alias, k.name) from ${SCHEMA}.keys k where k.id = sums.group)`,
-  team: `(select t.alias from ${SCHEMA}.teams t where t.id = sums.group)`,
-  user: `(select u.email from ${SCHEMA}.users u where u.id = sums.group)`,
-  organization: `(select o.alias from ${SCHEMA}.organizations o where o.id = sums.group)`,
-};
-
-const dailyConditions = { since: 'date >= ?::date', until: 'date < ?::date' } as const;
-
-/** Sums over days, the dearest first: from the aggregates, so that they are quick however many calls there were. */
-export async function spendSums(
-  em: EntityManager,
-  {
-    by,
-    dates,
-    scope,
-    limit,
-  }: {
-    by: keyof typeof groupings;
-    dates: Pick<SpendFilter, 'since' | 'until'>;
-    scope: SpendScope;
-    limit: number;
-  },
-): Promise<SpendSum[]> {
-  const { parts, values } = conditionsOf(dates, dailyConditions);
+/** How many calls there are, counted up to a bound: nobody reads on beyond it page by page. */
+export async function countCalls(em: EntityManager, { filter, scope, most }: Calls & { readonly most: number }) {
+  const { parts, values } = conditionsOf(filter, conditions);
   const within = withinScope(scope);
-  return em.execute<SpendSum[]>(
-    `select sums.*, ${names[by] ?? 'null'} as label from (
-       select ${groupings[by]} as "group", sum(requests)::bigint as requests, sum(failed_requests)::bigint as failed_requests,
-              sum(prompt_tokens)::bigint as prompt_tokens, sum(completion_tokens)::bigint as completion_tokens,
-              sum(spend)::bigint as spend
-       from ${SCHEMA}.daily_spend ${whereAll([...parts, ...(within ? [within.text] : [])])}
-       group by 1 order by ${by === 'day' ? '1 desc' : 'sum(spend) desc, 1'} limit ?
-     ) sums`,
-    [...values, ...(within?.values ?? []), limit],
+  const [counted] = await em.execute<{ count: string }[]>(
+    `select count(*) from (select 1 from ${SCHEMA}.spend_logs ${whereAll([...parts, ...(within ? [within.text] : [])])} limit ?) as found`,
+    [...values, ...(within?.values ?? []), most],
   );
+  return Number(counted?.count ?? 0);
 }
 
 export const whereAll = (parts: readonly string[]): string => (parts.length > 0 ? `where ${parts.join(' and ')}` : '');

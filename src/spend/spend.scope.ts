@@ -66,17 +66,20 @@ async function isSpender(em: EntityManager, scope: readonly Share[], userId: str
   return rows.length > 0;
 }
 
-/** The scope as a condition on rows of the ledger. */
+/** The scope as a condition on rows of the ledger, or of a table that has its owners in other columns. */
 export function withinScope(
   scope: SpendScope,
+  columnOf: (owner: Owner) => string = (owner) => owner,
 ): { readonly text: string; readonly values: readonly string[] } | undefined {
   if (scope === undefined) return undefined;
   if (scope.length === 0) return { text: 'false', values: [] };
   return {
-    text: `(${scope.map(conditionOf).join(' or ')})`,
+    text: `(${scope.map((share) => conditionOf(share, columnOf)).join(' or ')})`,
     values: scope.flatMap(({ ids, teamId }) => [sqlArray(ids), ...(teamId === undefined ? [] : [teamId])]),
   };
 }
 
-const conditionOf = ({ owner, teamId }: Share): string =>
-  teamId === undefined ? `${owner} = any (?::text[])` : `(${owner} = any (?::text[]) and team_id = ?)`;
+const conditionOf = ({ owner, teamId }: Share, columnOf: (owner: Owner) => string): string =>
+  teamId === undefined
+    ? `${columnOf(owner)} = any (?::text[])`
+    : `(${columnOf(owner)} = any (?::text[]) and ${columnOf('team_id')} = ?)`;

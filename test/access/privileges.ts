@@ -266,7 +266,11 @@ export const privileges: Readonly<Record<string, Row>> = {
   }),
   'key callback list': viewed({ key: 'of-member' }),
   'key callback disable': admin({ key: 'of-member' }),
-  'team callback set': admin({ team_id: 't1', callback_name: 'webhook', callback_vars: { webhook_url: 'https://a.example' } }),
+  'team callback set': admin({
+    team_id: 't1',
+    callback_name: 'webhook',
+    callback_vars: { webhook_url: 'https://a.example' },
+  }),
   'team callback list': viewed({ team_id: 't1' }),
   'team callback disable': admin({ team_id: 't1' }),
   'spend body get': plain(one('fffffnnn'), { request_id: 'none' }),

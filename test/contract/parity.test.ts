@@ -12,6 +12,13 @@ const lines: readonly string[] = [
   'user list',
   'spend logs',
   'spend report',
+  'spend report --by team,model,month --totals',
+  'spend report --by team,colour',
+  'spend export',
+  'spend export --columns nothing',
+  'spend reconcile -',
+  'budget simulate --limit 5 --last 30d --window 1d --by team,user',
+  'budget simulate --limit 5',
 
   'team create --id platform --alias Platform --max-budget 500 --models gpt-4o,openai/* --metadata {"floor":3}',
   'team create --id platform',
