@@ -224,9 +224,10 @@ export async function createDataPlane(parts: DataPlaneParts) {
 }
 
 /** Money refused in the status the operator's clients know; what a budget is, is none of HTTP's business. */
-function refusingWith(metering: Metering, status: number): Pick<Metering, 'prepare' | 'begin'> {
+function refusingWith(metering: Metering, status: number): Pick<Metering, 'prepare' | 'cover' | 'begin'> {
   return {
     prepare: (charge) => metering.prepare(charge),
+    cover: (thrown) => metering.cover(thrown),
     begin: (start) => {
       try {
         return metering.begin(start);

@@ -56,6 +56,7 @@ export function listen(
     payers,
     reload,
     reloadPassThroughs,
+    metering,
     follow,
     outage,
   }: Kept & { readonly follow: Follow; readonly outage: OutageLog },
@@ -64,6 +65,7 @@ export function listen(
     url: database.url,
     clients: database.reachability.clients,
     onChange: follow,
+    onLease: (payload) => metering.heard(payload),
     onDoubt: () => database.reachability.doubt(),
     onUp: (since) => {
       database.reachability.found();

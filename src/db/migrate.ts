@@ -21,6 +21,7 @@ import { Migration0015JwtKeyMappings } from './migrations/0015-jwt-key-mappings.
 import { Migration0019FormerMembers } from './migrations/0019-former-members.ts';
 import { Migration0020PassThroughEndpoints } from './migrations/0020-pass-through-endpoints.ts';
 import { Migration0022Attempts } from './migrations/0022-attempts.ts';
+import { Migration0027BudgetLeases } from './migrations/0027-budget-leases.ts';
 import { SCHEMA } from './schema.ts';
 
 type MigrationClass = new (...args: ConstructorParameters<typeof Migration>) => Migration;
@@ -45,6 +46,7 @@ const migrations: readonly { readonly name: string; readonly class: MigrationCla
   { name: '0019-former-members', class: Migration0019FormerMembers },
   { name: '0020-pass-through-endpoints', class: Migration0020PassThroughEndpoints },
   { name: '0022-attempts', class: Migration0022Attempts },
+  { name: '0027-budget-leases', class: Migration0027BudgetLeases },
 ];
 
 export interface MigrationStatus {

@@ -110,6 +110,35 @@ const flushedWindows = `
    where sent.duration <> ''`;
 
 /**
+ * What is booked is held no longer: it moves from the one to the other, so that nobody ever sees it twice or not at all.
+ * Locked in the order in which an exchange writes them.
+ */
+const leases = `
+  lease_amount as materialized (
+    ${(['key', 'team', 'user'] as const)
+      .map(
+        (entity) => `
+    select '${entity}' as entity, ${entity}_id as id, '' as model, '' as duration, to_timestamp(0) as started_at, sum(spend)::bigint as amount
+      from inserted where ${entity}_id is not null and spend <> 0 group by ${entity}_id
+    union all`,
+      )
+      .join('')}
+    select entity, id, model, duration, to_timestamp(start_ms / 1000), sum(spend)::bigint
+      from counted where is_new and spend <> 0 group by entity, id, model, duration, start_ms
+  ), lease_locked as materialized (
+    select l.entity, l.id, l.model, l.duration, l.started_at, a.amount as booked
+      from ${SCHEMA}.budget_leases l join lease_amount a using (entity, id, model, duration, started_at)
+     where l.daemon = $2 and (select count(*) from window_booked) >= 0
+     order by l.entity, l.id, l.model, l.duration, l.started_at for update of l
+  ), lease_booked as (
+    update ${SCHEMA}.budget_leases as l set amount = greatest(0, l.amount - b.booked)
+      from lease_locked b
+     where l.daemon = $2
+       and (l.entity, l.id, l.model, l.duration, l.started_at) = (b.entity, b.id, b.model, b.duration, b.started_at)
+    returning 1
+  ),`;
+
+/**
  * One statement books a batch: the rows, and from those that were not there before every sum they belong to. A batch
  * that is sent again, because nobody knows whether the commit went through, adds nothing.
  */
@@ -120,7 +149,7 @@ const book = `
     insert into ${SCHEMA}.spend_logs (${columns}) select ${columns} from given
     on conflict (request_id, created_at) do nothing
     returning *
-  ), ${spenderNames.map(addTo).join('')} ${windows}
+  ), ${spenderNames.map(addTo).join('')} ${windows} ${leases}
   ${addToAllDays('window_booked')}
   ${[...spenderNames.map(flushed), flushedWindows].join(' union all ')}`;
 
@@ -137,11 +166,15 @@ interface FlushedRow {
   readonly total: string | null;
 }
 
-/** Books rows (a JSON array) in one transaction, and answers with what everybody who is counted has spent now. */
-export function bookRows(pool: pg.Pool, rows: string): Promise<Flushed[]> {
+/**
+ * Books rows (a JSON array) in one transaction, and answers with what everybody who is counted has spent now.
+ *
+ * @param daemon whose leases cover them
+ */
+export function bookRows(pool: pg.Pool, rows: string, daemon: string): Promise<Flushed[]> {
   return transaction(pool, async (client) => {
     // Named, so that it is planned once per connection and not once per batch (3 ms).
-    const query = { name: 'gatewayctl-book', text: book, values: [rows], query_timeout: answerWithinMs };
+    const query = { name: 'gatewayctl-book', text: book, values: [rows, daemon], query_timeout: answerWithinMs };
     const { rows: totals } = await client.query<FlushedRow>(query);
     return totals.map(({ entity, id, model, duration, start_ms: startMs, amount, total }) => ({
       entity,
