@@ -101,7 +101,7 @@ export class Leases {
     const { lease } = counter;
     if (lease?.share === undefined) return;
     if (performance.now() >= lease.shareUntilMs) lease.share = undefined;
-    else this.#giveSurplus(counter, lease, lease.share);
+    else this.#give(counter, lease, smallest(freeOf(counter, lease), lease.amount - lease.share));
   }
 
   /** What another daemon says of a budget. Whoever may connect may say something, so nothing about it is taken for granted. */
@@ -113,13 +113,13 @@ export class Leases {
     if (!lease || from === this.#options.daemon) return;
     if (what === 'returned') lease.returned?.resolve();
     else if (lease.isKnown && need !== undefined && share !== undefined) {
-      // Where a share is too little for a single call, only all that is left may be enough for one.
-      const keep = BigInt(need) > BigInt(share) ? 0n : BigInt(share);
-      if (keep > 0n) {
-        lease.share = keep;
+      // Only those who have less than their share can make us come down to ours.
+      if (BigInt(share) > 0n) {
+        lease.share = BigInt(share);
         lease.shareUntilMs = performance.now() + shareForMs;
       }
-      this.#giveSurplus(counter, lease, keep);
+      const free = freeOf(counter, lease);
+      this.#give(counter, lease, smallest(free, largest(BigInt(need), free / 2n)));
     }
   }
 
@@ -130,8 +130,7 @@ export class Leases {
     if (isEmpty && this.#generation !== undefined) await leave(this.#options.pool, this.#options.daemon);
   }
 
-  #giveSurplus(counter: Counter, lease: Lease, keep: bigint): void {
-    const gift = smallest(freeOf(counter, lease), lease.amount - keep);
+  #give(counter: Counter, lease: Lease, gift: bigint): void {
     if (gift <= 0n) return;
     lease.amount -= gift;
     this.#item(counter, 0n).gift += gift;
@@ -251,7 +250,7 @@ export class Leases {
     }
     // The budget was made smaller, or somebody has spent more than was held.
     const excess = spent + others + lease.amount - max;
-    if (max > 0n && excess > 0n) this.#giveSurplus(counter, lease, lease.amount - excess);
+    if (max > 0n && excess > 0n) this.#give(counter, lease, smallest(freeOf(counter, lease), excess));
   }
 
   #failed(items: readonly (readonly [string, Item])[], error: unknown): void {

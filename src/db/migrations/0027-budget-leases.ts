@@ -96,11 +96,11 @@ begin
   ), room as materialized (
     select a.*, coalesce(t.spend, 0) as spend, held.own - least(a.gift, held.own) as kept, least(a.gift, held.own) as gave,
            held.others, held.silent,
-           greatest(0, a.most - coalesce(t.spend, 0) - held.others - held.own + least(a.gift, held.own)) as free,
+           a.most - coalesce(t.spend, 0) - held.others - held.own + least(a.gift, held.own) as free,
            greatest(0, a.most - coalesce(t.spend, 0)) / (held.holders + 1) as share
       from asked a join held using (place) left join totals t using (place)
   ), sized as materialized (
-    select *, case when is_idle or free < need then 0::bigint
+    select *, case when is_idle or free < greatest(need, 0) then 0::bigint
                    else least(free, greatest(wanted, share - kept, 0)) end as granted
       from room
   ), written as (
@@ -114,7 +114,8 @@ begin
      where s.is_idle and l.daemon = own_daemon
        and (l.entity, l.id, l.model, l.duration, l.started_at) = (s.entity, s.id, s.model, s.duration, s.started_at)
   ), said as materialized (
-    select pg_notify('gatewayctl_leases', format('wanted %s %s %s %s', s.budget, own_daemon, s.need, s.share))
+    select pg_notify('gatewayctl_leases', format('wanted %s %s %s %s', s.budget, own_daemon, s.need - s.free,
+             case when s.kept + s.need <= s.share then s.share else 0 end))
       from sized s where s.recalls and s.free < s.need and s.others > 0
     union all
     select pg_notify('gatewayctl_leases', format('returned %s %s', s.budget, own_daemon))
