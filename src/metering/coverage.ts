@@ -28,7 +28,7 @@ export class NotHeld extends GatewayError {
 }
 
 /** How long the others have to give back what they do not need. */
-const returnWithinMs = 80;
+const returnWithinMs = 100;
 const mostRounds = 4;
 /** For so long it is taken for granted that there is no more: it bounds the statements that a used-up budget causes. */
 const denyForMs = 50;

@@ -111,8 +111,10 @@ export class Leases {
     const counter = this.#byBudget.get(budget);
     const lease = counter?.lease;
     if (!lease || from === this.#options.daemon) return;
-    if (what === 'returned') lease.returned?.resolve();
-    else if (lease.isKnown && need !== undefined && share !== undefined) {
+    if (what === 'returned') {
+      lease.deniedUntilMs = 0;
+      lease.returned?.resolve();
+    } else if (lease.isKnown && need !== undefined && share !== undefined) {
       // Only those who have less than their share can make us come down to ours.
       if (BigInt(share) > 0n) {
         lease.share = BigInt(share);

@@ -1,7 +1,7 @@
 import type { Exchange } from './exchange.ts';
 
-/** Each wait takes a tenth of a second at most; whoever is behind others every time is told so. */
-const mostWaits = 6;
+/** Each wait takes some tenths of a second at most; whoever was behind others all the time is told so. */
+const waitsForMs = 2_000;
 
 /**
  * Takes from the budgets, or returns a promise when this daemon must get hold of more of them first.
@@ -29,8 +29,9 @@ async function takeLater(
   first: Promise<void>,
   { take, anew }: { readonly take: () => void; readonly anew: () => Promise<void> | undefined },
 ): Promise<void> {
+  const untilMs = performance.now() + waitsForMs;
   let waiting: Promise<void> | undefined = first;
-  for (let left = mostWaits; ; left--) {
+  for (;;) {
     await waiting;
     if (exchange.stopped) throw exchange.stopped;
     await anew();
@@ -38,7 +39,7 @@ async function takeLater(
       take();
       return;
     } catch (thrown) {
-      waiting = left > 0 ? exchange.context.deps.metering.cover(thrown) : undefined;
+      waiting = performance.now() < untilMs ? exchange.context.deps.metering.cover(thrown) : undefined;
       if (!waiting) throw thrown;
     }
   }
