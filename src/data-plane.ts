@@ -225,17 +225,20 @@ export async function createDataPlane(parts: DataPlaneParts) {
 
 /** Money refused in the status the operator's clients know; what a budget is, is none of HTTP's business. */
 function refusingWith(metering: Metering, status: number): Pick<Metering, 'prepare' | 'cover' | 'begin'> {
+  const refuse = (thrown: unknown): never => {
+    const isBudget = thrown instanceof GatewayError && thrown.type === 'budget_exceeded';
+    if (!isBudget || thrown.status === status) throw thrown;
+    const { kind, type, message, hint, param, headers } = thrown;
+    throw new GatewayError(kind, type, message, { hint, param, headers, status, cause: thrown });
+  };
   return {
     prepare: (charge) => metering.prepare(charge),
-    cover: (thrown) => metering.cover(thrown),
+    cover: (thrown) => metering.cover(thrown)?.catch(refuse),
     begin: (start) => {
       try {
         return metering.begin(start);
       } catch (thrown) {
-        const isBudget = thrown instanceof GatewayError && thrown.type === 'budget_exceeded';
-        if (!isBudget || thrown.status === status) throw thrown;
-        const { kind, type, message, hint, param, headers } = thrown;
-        throw new GatewayError(kind, type, message, { hint, param, headers, status, cause: thrown });
+        return refuse(thrown);
       }
     },
   };

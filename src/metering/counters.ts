@@ -4,7 +4,7 @@ import { GatewayError } from '../kernel/errors.ts';
 import { Accounts } from './accounts.ts';
 import { budgetExceeded } from './budget-exceeded.ts';
 import { believe, type Counted, type Counter } from './counter.ts';
-import { cover, isDenied, NotHeld, type Shortage } from './coverage.ts';
+import { cover, isDenied, NotHeld, notToBeHad, type Shortage } from './coverage.ts';
 import { bookOff } from './lease.ts';
 import { Leases } from './leases.ts';
 import { loadSpent } from './spent.ts';
@@ -177,14 +177,14 @@ export class Counters {
       if (max !== null) {
         admit(counter, { spent: counter.spent, max, amount, limit });
         if (leases) {
-          if (!leases.covers(counter, amount)) (shortages ??= []).push(shortageOf(counter, { max, amount, limit }));
+          if (!leases.covers(counter, amount)) (shortages ??= []).push({ counter, limit, max, amount });
           if (counter.lease) counter.lease.idleLooks = 0;
         }
       }
       if (limit.soft !== undefined) counter.isPastSoft ??= counter.spent + counter.unflushed >= limit.soft;
       counters.push(counter);
     }
-    if (shortages) throw new NotHeld(shortages);
+    if (shortages) throw shortages.map(refusalOfDenied).find(Boolean) ?? new NotHeld(shortages);
     for (const counter of counters) counter.reserved += amount;
     return { amount, limits, counters };
   }
@@ -305,16 +305,8 @@ function admit(counter: Counter, asked: Asked): void {
   throw refusal;
 }
 
-/** @throws GatewayError `budget_exceeded` when it was just found that no more is to be had; 503 when a silent daemon has it */
-function shortageOf(counter: Counter, asked: Omit<Asked, 'spent'>): Shortage {
-  const { max, amount, limit } = asked;
-  const shortage = { counter, max, amount, limit };
-  if (!isDenied(counter, amount)) return shortage;
-  if (counter.lease && counter.lease.silent > 0n) throw heldBySilent(limit);
-  const cost = (counter.spent ?? 0n) + counter.unflushed;
-  const reserved = counter.reserved + (counter.lease?.others ?? 0n);
-  throw budgetExceeded(limit, { cost, max, reserved, amount });
-}
+const refusalOfDenied = (shortage: Shortage): GatewayError | undefined =>
+  isDenied(shortage.counter, shortage.amount) ? notToBeHad(shortage) : undefined;
 
 function refusalOf({ unflushed, reserved }: Counter, { spent, max, amount, limit }: Asked): GatewayError | undefined {
   const cost = spent + unflushed;
@@ -322,18 +314,6 @@ function refusalOf({ unflushed, reserved }: Counter, { spent, max, amount, limit
   if (taken < max && taken + amount <= max) return undefined;
   return budgetExceeded(limit, { cost, max, reserved, amount });
 }
-
-/** What it holds comes back when its time is over. */
-const heldBySilent = ({ entity, label }: BudgetLimit) =>
-  new GatewayError(
-    'unavailable',
-    'budget_unavailable',
-    `A daemon that does not answer holds a part of the budget of ${entity} ${label}`,
-    {
-      hint: 'What it holds is free again within 65 seconds after it was last heard of.',
-      headers: { 'retry-after': '10' },
-    },
-  );
 
 /** Only a caller that did not wait for `ensure` gets here. */
 const spendUnknown = ({ entity, label }: BudgetLimit) =>

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BudgetLimit } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import { budgetExceeded } from './budget-exceeded.ts';
 import type { Counter } from './counter.ts';
 import { type Lease, leastFor, usedOf } from './lease.ts';
 import type { Leases } from './leases.ts';
@@ -36,9 +37,10 @@ const denyForMs = 50;
 /**
  * Waits until enough is held for a call, or until it is certain that no more is to be had.
  *
- * @throws GatewayError `budget_unavailable`
+ * @throws GatewayError `budget_exceeded`, also when others hold the rest; `budget_unavailable`
  */
-export async function cover(leases: Leases, { counter, max, amount }: Shortage): Promise<void> {
+export async function cover(leases: Leases, shortage: Shortage): Promise<void> {
+  const { counter, max, amount } = shortage;
   await letOthers(counter, amount);
   if (leases.covers(counter, amount)) return;
   await leases.ask(counter, { max, amount: leastFor(amount) });
@@ -46,7 +48,10 @@ export async function cover(leases: Leases, { counter, max, amount }: Shortage):
   for (let round = 1; counter.lease && !leases.covers(counter, amount); round++) {
     const { lease } = counter;
     const leftMs = untilMs - performance.now();
-    if (lease.others === 0n || leftMs <= 0 || round > mostRounds) return deny(lease, amount);
+    if (lease.others === 0n || leftMs <= 0 || round > mostRounds) {
+      deny(lease, amount);
+      throw notToBeHad(shortage);
+    }
     await returned(lease, leftMs);
     await leases.ask(counter, { max, amount: leastFor(amount) });
   }
@@ -66,6 +71,24 @@ function deny(lease: Lease, amount: bigint): void {
   lease.deniedAmount = isDenied && lease.deniedAmount < amount ? lease.deniedAmount : amount;
   lease.deniedUntilMs = now + denyForMs;
 }
+
+/** What a call is told that there is no more for: a dead daemon's part comes back, anything else is used or in use. */
+export function notToBeHad({ counter, limit, max, amount }: Shortage): GatewayError {
+  const { spent = 0n, unflushed, reserved, lease } = counter;
+  if (lease && lease.silent > 0n) return heldBySilent(limit);
+  return budgetExceeded(limit, { cost: spent + unflushed, max, reserved: reserved + (lease?.others ?? 0n), amount });
+}
+
+const heldBySilent = ({ entity, label }: BudgetLimit) =>
+  new GatewayError(
+    'unavailable',
+    'budget_unavailable',
+    `A daemon that does not answer holds a part of the budget of ${entity} ${label}`,
+    {
+      hint: 'What it holds is free again within 65 seconds after it was last heard of.',
+      headers: { 'retry-after': '10' },
+    },
+  );
 
 /** Whether it was just found that there is no more of it for a call like this. */
 export const isDenied = ({ lease }: Counter, amount: bigint): boolean =>
