@@ -17,6 +17,7 @@ import { OutageLog } from './db/outage-log.ts';
 import { OwnPlaces } from './egress/own-places.ts';
 import { proxyVariables } from './egress/proxy-variables.ts';
 import { Explainer } from './explain/explainer.ts';
+import { gatewayBudget } from './gateway-budget.ts';
 import { follower, listen, takesAway } from './following.ts';
 import { toMilliseconds } from './kernel/duration.ts';
 import type { Vault } from './kernel/encryption.ts';
@@ -89,6 +90,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     staleMax: toMilliseconds(settings.authStaleMax),
     maxEntries: PAYERS_AT_MOST,
     seed,
+    gateway: gatewayBudget(settings),
   });
   const deployments = new DeploymentTable(configured, settings.routing.aliases);
   const explainer = new Explainer({

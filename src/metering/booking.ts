@@ -4,7 +4,7 @@ import { SCHEMA } from '../db/schema.ts';
 import type { Flushed } from './counters.ts';
 import { addToAllDays } from './daily.ts';
 import { spendColumns } from './spend-row.ts';
-import { isNamed, spenderNames, spenders } from './spent.ts';
+import { isNamed, type Spender, spenderNames, spenders } from './spent.ts';
 import { transaction } from './transaction.ts';
 
 const columns = Object.keys(spendColumns).join(', ');
@@ -22,7 +22,7 @@ const places = {
   organization_member: ['organization_id', 'user_id'],
   customer: ['end_user'],
   tag: ['tag'],
-} as const satisfies Record<BudgetEntity, readonly string[]>;
+} as const satisfies Record<Spender, readonly string[]>;
 
 /** A tag counts once for a call, however often a request names it. */
 const tagged = `(select distinct request_id, created_at, spend, unnest(request_tags) as tag from inserted) as tagged`;
@@ -31,7 +31,7 @@ const tagged = `(select distinct request_id, created_at, spend, unnest(request_t
  * Adds what was inserted to the rows of one table. They are locked in the order of their ids, and the tables in the
  * order of `spenders` (each waits for the one before): two daemons that flush at once cannot wait for each other.
  */
-function addTo(entity: BudgetEntity, index: number): string {
+function addTo(entity: Spender, index: number): string {
   const { table, id } = spenders[entity];
   const from = places[entity];
   const names = id.map((_, position) => `id${position + 1}`);
@@ -58,7 +58,7 @@ function addTo(entity: BudgetEntity, index: number): string {
  * What left this process, whether it was inserted now or before, and what the database has since. Those in `columns` are
  * found in the columns of the rows, the others in `counted`.
  */
-const flushed = (entity: BudgetEntity) => {
+const flushed = (entity: Spender) => {
   const isInColumns = entity === 'key' || entity === 'team' || entity === 'user';
   const sent = isInColumns
     ? `(select ${places[entity][0]} as id, sum(spend)::bigint as amount from given where ${places[entity][0]} is not null group by 1)`
@@ -84,7 +84,7 @@ const windows = `
   ), window_amount as (
     select distinct on (entity, id, model, duration)
            entity, id, model, duration, to_timestamp(start_ms / 1000) as started_at, sum(spend)::bigint as spend
-      from counted where duration <> '' and is_new
+      from counted where (duration <> '' or entity = 'gateway') and is_new
      group by entity, id, model, duration, start_ms order by entity, id, model, duration, start_ms desc
   ), window_booked as (
     insert into ${SCHEMA}.budget_windows as kept (entity, id, model, duration, started_at, spend)
@@ -107,7 +107,7 @@ const flushedWindows = `
     left join ${SCHEMA}.budget_windows as now
       on (now.entity, now.id, now.model, now.duration) = (sent.entity, sent.id, sent.model, sent.duration)
      and now.started_at = to_timestamp(sent.start_ms / 1000)
-   where sent.duration <> ''`;
+   where sent.duration <> '' or sent.entity = 'gateway'`;
 
 /**
  * What is booked is held no longer: it moves from the one to the other, so that nobody ever sees it twice or not at all.

@@ -108,6 +108,10 @@ describe('budgets that several daemons share', () => {
       organizationId: id,
       budgets: [{ entity: 'organization', id, label: id, max }],
     }),
+    'all together': (id, max) => ({ budgets: [{ entity: 'gateway', id, label: id, max }] }),
+    'all together for a day': (id, max) => ({
+      budgets: [{ entity: 'gateway', id, label: id, max, duration: '1d' }],
+    }),
   };
 
   for (const [kind, limits] of Object.entries(kinds)) {

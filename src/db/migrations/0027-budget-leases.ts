@@ -81,7 +81,7 @@ begin
     ${spentForGood.join(' union all ')}
     union all
     select a.place, b.spend from asked a join budget_windows b using (entity, id, model, duration, started_at)
-     where a.duration <> ''
+     where a.duration <> '' or a.entity = 'gateway'
   ), held as materialized (
     select a.place,
            coalesce(sum(l.amount) filter (where l.daemon = own_daemon), 0)::bigint as own,
