@@ -21,11 +21,9 @@ const { values: flags } = parseArgs({
   },
 });
 
-const [daemonCount, concurrent, callsEach] = [flags.daemons, flags.concurrent, flags.calls].map(Number) as [
-  number,
-  number,
-  number,
-];
+const daemonCount = Number(flags.daemons);
+const concurrent = Number(flags.concurrent);
+const callsEach = Number(flags.calls);
 /** Dollars: room for a quarter of the calls at once, and for the cost of about as many again. */
 const max = 0.06;
 /** What the dearest call may cost: its prompt is guessed high. */

@@ -194,8 +194,8 @@ describe('budgets that several daemons share', () => {
   });
 
   test('come down to a maximum that was lowered, wherever the rest is held', async () => {
-    const { keyId, budgets } = await aKey(100_000n);
-    const withMax = (max: bigint) => aPrincipal({ keyId, budgets: budgets.map((budget) => ({ ...budget, max })) });
+    const { keyId } = await aKey(100_000n);
+    const withMax = (max: bigint) => aPrincipal({ keyId, max });
     const [first, second] = [daemons[0]!.metering, daemons[1]!.metering];
     const begun = await admit(first, withMax(100_000n), 10);
     await assert.rejects(admit(second, withMax(20_000n), 9), { type: 'budget_exceeded' });
