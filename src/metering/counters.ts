@@ -1,12 +1,12 @@
 import type pg from 'pg';
 import type { BudgetEntity, BudgetLimit, Charge } from '../access/principal.ts';
-import { GatewayError } from '../kernel/errors.ts';
+import type { GatewayError } from '../kernel/errors.ts';
 import { Accounts } from './accounts.ts';
-import { budgetExceeded } from './budget-exceeded.ts';
 import { believe, type Counted, type Counter } from './counter.ts';
-import { cover, isDenied, NotHeld, notToBeHad, type Shortage } from './coverage.ts';
+import { cover, NotHeld, type Shortage } from './coverage.ts';
 import { bookOff } from './lease.ts';
 import { Leases } from './leases.ts';
+import { admit, refusalOf, refusalOfDenied, spendUnknown } from './refusal.ts';
 import { loadSpent } from './spent.ts';
 
 /** What a call holds of all its budgets until it is settled. */
@@ -46,8 +46,6 @@ export interface CountersOptions {
   readonly onSoftBudget?: (limit: BudgetLimit, spent: bigint) => void;
 }
 
-/** A refusal rests on a total that is read again when it is older: a budget may have been reset by someone we did not hear. */
-const trustRefusalMs = 1_000;
 const retryMs = 1_000;
 
 /**
@@ -290,33 +288,3 @@ export class Counters {
     }
   }
 }
-
-interface Asked {
-  readonly spent: bigint;
-  readonly max: bigint;
-  readonly amount: bigint;
-  readonly limit: BudgetLimit;
-}
-
-function admit(counter: Counter, asked: Asked): void {
-  const refusal = refusalOf(counter, asked);
-  if (!refusal) return;
-  if (Date.now() - counter.readAtMs > trustRefusalMs) counter.isStale = true;
-  throw refusal;
-}
-
-const refusalOfDenied = (shortage: Shortage): GatewayError | undefined =>
-  isDenied(shortage.counter, shortage.amount) ? notToBeHad(shortage) : undefined;
-
-function refusalOf({ unflushed, reserved }: Counter, { spent, max, amount, limit }: Asked): GatewayError | undefined {
-  const cost = spent + unflushed;
-  const taken = cost + reserved;
-  if (taken < max && taken + amount <= max) return undefined;
-  return budgetExceeded(limit, { cost, max, reserved, amount });
-}
-
-/** Only a caller that did not wait for `ensure` gets here. */
-const spendUnknown = ({ entity, label }: BudgetLimit) =>
-  new GatewayError('unavailable', 'spend_unknown', `What ${entity} ${label} has spent is not known yet`, {
-    headers: { 'retry-after': '1' },
-  });
