@@ -32,6 +32,7 @@ export interface Report {
     readonly batches: number;
     readonly lookUps: number;
     readonly heartbeats: number;
+    readonly renewals: number;
     /** What reached the database beside the ledger's batches, look-ups and heartbeats: nothing should. */
     readonly others: readonly { readonly text: string; readonly calls: number }[];
   };
@@ -97,7 +98,7 @@ export function render(report: Report): string {
     intro,
     table(headings, rowsOf(report)),
     `\nDatabase: ${database.requests} requests in ${database.seconds} s were booked in ${database.batches} batches, ` +
-      `their key was looked up ${database.lookUps} times, and there were ${database.heartbeats} heartbeats; ` +
+      `their key was looked up ${database.lookUps} times, there were ${database.heartbeats} heartbeats, and budgets were renewed ${database.renewals} times; ` +
       `${others.length === 0 ? 'nothing else was asked' : 'and beside them'}\n`,
     ...others,
     '\n',

@@ -14,8 +14,10 @@ import {
   isHeartbeat,
   isLedgers,
   isLookUp,
+  isRenewal,
   mostHeartbeats,
   mostLookUps,
+  mostRenewals,
   type Statement,
   statementsSince,
 } from './statements.ts';
@@ -141,8 +143,9 @@ async function watchDatabase(bench: Bench): Promise<Report['database']> {
     batches: total(isBatch),
     lookUps: total(isLookUp),
     heartbeats: total(isHeartbeat),
+    renewals: total(isRenewal),
     others: statements
-      .filter((each) => !isLedgers(each) && !isLookUp(each) && !isHeartbeat(each))
+      .filter((each) => ![isLedgers, isLookUp, isHeartbeat, isRenewal].some((look) => look(each)))
       .map(({ text, calls }) => ({ text, calls })),
   };
 }
@@ -215,5 +218,7 @@ async function run(): Promise<Report> {
 
 const report = await run();
 process.stdout.write(flags.json ? `${JSON.stringify(report, undefined, 2)}\n` : render(report));
-const { others, lookUps, heartbeats, seconds } = report.database;
-if (others.length > 0 || lookUps > mostLookUps(seconds) || heartbeats > mostHeartbeats(seconds)) process.exitCode = 1;
+const { others, lookUps, heartbeats, renewals, seconds } = report.database;
+const isMore =
+  lookUps > mostLookUps(seconds) || heartbeats > mostHeartbeats(seconds) || renewals > mostRenewals(seconds);
+if (others.length > 0 || isMore) process.exitCode = 1;

@@ -24,6 +24,13 @@ export const isHeartbeat = ({ text }: Statement): boolean => /^select \$1$/i.tes
 
 export const mostHeartbeats = (seconds: number): number => 10 * (seconds + 1);
 
+/** What the daemon holds of the budgets is renewed as one, whatever the load. */
+export const isRenewal = ({ text }: Statement): boolean => text.includes('gatewayctl.exchange_leases(');
+
+const renewAfterSeconds = 10;
+
+export const mostRenewals = (seconds: number): number => Math.floor(seconds / renewAfterSeconds) + 1;
+
 export const isLedgers = ({ text }: Statement): boolean => ledgers.some((look) => look.test(text));
 
 export async function countStatements(pool: Pool): Promise<void> {

@@ -19,6 +19,7 @@ import { openCallbacks } from './open-callbacks.ts';
 import { OwnPlaces } from './egress/own-places.ts';
 import { proxyVariables } from './egress/proxy-variables.ts';
 import { Explainer } from './explain/explainer.ts';
+import { gatewayBudget } from './gateway-budget.ts';
 import { follower, listen, takesAway } from './following.ts';
 import { toMilliseconds } from './kernel/duration.ts';
 import type { Vault } from './kernel/encryption.ts';
@@ -100,6 +101,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     staleMax: toMilliseconds(settings.authStaleMax),
     maxEntries: PAYERS_AT_MOST,
     seed,
+    gateway: gatewayBudget(settings),
   });
   const deployments = new DeploymentTable(configured, settings.routing.aliases);
   const explainer = new Explainer({
@@ -280,17 +282,21 @@ const timesOf = ({ firstByteTimeout, streamTimeout, idleTimeout, totalTimeout }:
 });
 
 /** Money refused in the status the operator's clients know; what a budget is, is none of HTTP's business. */
-function refusingWith(metering: Metering, status: number): Pick<Metering, 'prepare' | 'begin'> {
+function refusingWith(metering: Metering, status: number): Pick<Metering, 'prepare' | 'cover' | 'begin'> {
+  const refuse = (thrown: unknown): never => {
+    const isBudget = thrown instanceof GatewayError && thrown.type === 'budget_exceeded';
+    if (!isBudget || thrown.status === status) throw thrown;
+    const { kind, type, message, hint, param, headers } = thrown;
+    throw new GatewayError(kind, type, message, { hint, param, headers, status, cause: thrown });
+  };
   return {
     prepare: (charge) => metering.prepare(charge),
+    cover: (thrown) => metering.cover(thrown)?.catch(refuse),
     begin: (start) => {
       try {
         return metering.begin(start);
       } catch (thrown) {
-        const isBudget = thrown instanceof GatewayError && thrown.type === 'budget_exceeded';
-        if (!isBudget || thrown.status === status) throw thrown;
-        const { kind, type, message, hint, param, headers } = thrown;
-        throw new GatewayError(kind, type, message, { hint, param, headers, status, cause: thrown });
+        return refuse(thrown);
       }
     },
   };

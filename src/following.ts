@@ -69,6 +69,7 @@ export function listen(
     reload,
     reloadPassThroughs,
     reloadCallbacks,
+    metering,
     follow,
     outage,
   }: Kept & { readonly follow: Follow; readonly outage: OutageLog },
@@ -77,6 +78,7 @@ export function listen(
     url: database.url,
     clients: database.reachability.clients,
     onChange: follow,
+    onLease: (payload) => metering.heard(payload),
     onDoubt: () => database.reachability.doubt(),
     onUp: (since) => {
       database.reachability.found();

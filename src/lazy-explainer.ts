@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { Seed } from './access/principal-of.ts';
 import type { Settings } from './config/load.ts';
 import type { Vault } from './kernel/encryption.ts';
+import { gatewayBudget } from './gateway-budget.ts';
 import { requireKnownOperations } from './known-operations.ts';
 import { configuredDeployments } from './serve.ts';
 import type { AskedCache } from './response-cache/cache.service.ts';
@@ -80,7 +81,15 @@ async function openExplainer({ pool, settings, vault, env }: Surroundings): Prom
     pool,
     now,
     seed,
-    payers: new Payers({ pool, reachability: { require: () => {} }, ttl: 0, staleMax: 0, maxEntries: 1_000, seed }),
+    payers: new Payers({
+      pool,
+      reachability: { require: () => {} },
+      ttl: 0,
+      staleMax: 0,
+      maxEntries: 1_000,
+      seed,
+      gateway: gatewayBudget(settings),
+    }),
     deployments: async () => {
       const { deployments } = await loadDeployments(pool, vault, env);
       return new DeploymentTable([...configuredDeployments(settings), ...deployments], settings.routing.aliases);

@@ -47,7 +47,7 @@ export function priceCommands(runtime: () => Runtime, dryRun: LocalOption): read
       path: ['prices', 'update'],
       summary: 'Put a price file in the place of the one there is',
       description:
-        'It is taken whole or not at all. A daemon of this state directory prices by it within a second; rows that are booked keep their price, see spend reprice.',
+        'It is taken whole or not at all. A daemon of this state directory prices by it within a second; rows that are booked keep their price.',
       options: [from, dryRun],
       examples: [['What it would change', 'gatewayctl prices update --from prices.json --dry-run']],
       run: run(({ updatePrices }) => updatePrices),

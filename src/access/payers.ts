@@ -7,11 +7,11 @@ import { BoundedMap } from './bounded-map.ts';
 import { readHeld } from './held.ts';
 import { findPayerRows, type PayerRow } from './payer.queries.ts';
 import type { Seed } from './principal-of.ts';
-import type { Held, Holder } from './principal.ts';
+import type { BudgetLimit, Held, Holder } from './principal.ts';
 
-/** A customer or a tag that a call is charged to, as it was when it was read. */
+/** A customer or a tag that a call is charged to, as it was when it was read; or the gateway, which every call is. */
 export interface Payer extends Holder, Held {
-  readonly entity: 'customer' | 'tag';
+  readonly entity: 'customer' | 'tag' | 'gateway';
   readonly blocked: boolean;
   /** Of a tag: the models it may be used with; empty is all. */
   readonly models: readonly string[];
@@ -28,6 +28,8 @@ export interface PayersOptions {
   readonly staleMax: number;
   readonly maxEntries: number;
   readonly seed: Seed;
+  /** What everybody together may spend, in nano-dollars. */
+  readonly gateway?: Pick<BudgetLimit, 'max' | 'duration'> | undefined;
 }
 
 export interface Named {
@@ -42,7 +44,6 @@ interface Entry {
 }
 
 const LOOKUP_MS = 1_800;
-const nobody: readonly Payer[] = [];
 
 /** The customers and tags that requests name, and what limits them; read once and kept until they change. */
 export class Payers {
@@ -51,11 +52,14 @@ export class Payers {
   readonly #loading = new Map<string, Promise<Payer | undefined>>();
   /** Raised with every change: what was read before one is not kept. */
   #fence = 0;
+  /** Whom a call is charged to that names nobody. */
+  readonly #always: readonly Payer[];
   #trusted = false;
 
   constructor(options: PayersOptions) {
     this.#options = options;
     this.#entries = new BoundedMap(options.maxEntries);
+    this.#always = options.gateway ? [gatewayWith(options.gateway)] : [];
   }
 
   /**
@@ -64,11 +68,11 @@ export class Payers {
    * @throws GatewayError 503 when we cannot know
    */
   find({ customer, tags }: Named): readonly Payer[] | Promise<readonly Payer[]> {
-    if (customer === undefined && tags.length === 0) return nobody;
-    const found: Payer[] = [];
+    if (customer === undefined && tags.length === 0) return this.#always;
+    const found: Payer[] = [...this.#always];
     let waits: Promise<Payer | undefined>[] | undefined;
     const now = performance.now();
-    const add = (entity: Payer['entity'], id: string) => {
+    const add = (entity: PayerRow['entity'], id: string) => {
       const entry = this.#entries.get(nameOf(entity, id));
       if (!entry || !this.#trusted || entry.untilMs <= now) (waits ??= []).push(this.#load(entity, id));
       else if (entry.payer) found.push(entry.payer);
@@ -79,7 +83,7 @@ export class Payers {
     return Promise.all(waits).then((loaded) => [...found, ...loaded.filter((payer) => payer !== undefined)]);
   }
 
-  forget(entity: Payer['entity'], id: string): void {
+  forget(entity: PayerRow['entity'], id: string): void {
     this.#fence++;
     this.#entries.delete(nameOf(entity, id));
   }
@@ -102,7 +106,7 @@ export class Payers {
     this.#trusted = false;
   }
 
-  #load(entity: Payer['entity'], id: string): Promise<Payer | undefined> {
+  #load(entity: PayerRow['entity'], id: string): Promise<Payer | undefined> {
     const name = nameOf(entity, id);
     let loading = this.#loading.get(name);
     if (!loading) {
@@ -112,7 +116,7 @@ export class Payers {
     return loading;
   }
 
-  async #read(entity: Payer['entity'], id: string): Promise<Payer | undefined> {
+  async #read(entity: PayerRow['entity'], id: string): Promise<Payer | undefined> {
     const { pool, reachability, ttl, staleMax, seed } = this.#options;
     const name = nameOf(entity, id);
     const fence = this.#fence;
@@ -133,11 +137,25 @@ export class Payers {
   }
 }
 
-const nameOf = (entity: Payer['entity'], id: string): string => `${entity} ${id}`;
+const nameOf = (entity: PayerRow['entity'], id: string): string => `${entity} ${id}`;
 
 function payerOf({ entity, id, label, blocked, models, region, limits }: PayerRow, seed: Seed): Payer {
   const holder = { entity, id, label };
   const { held, spent } = readHeld(holder, limits);
   if (held.budgets.some(({ duration }) => duration === undefined)) seed(entity, id, spent);
   return Object.freeze({ ...holder, entity, ...held, blocked, models, ...(region !== null && { region }) });
+}
+
+function gatewayWith({ max, duration }: Pick<BudgetLimit, 'max' | 'duration'>): Payer {
+  const holder = { entity: 'gateway', id: 'gateway', label: 'gateway' } as const;
+  const budget = { ...holder, max, ...(duration !== undefined && { duration }) };
+  return Object.freeze({
+    ...holder,
+    budgets: [budget],
+    rates: [],
+    modelBudgets: [],
+    modelRates: [],
+    blocked: false,
+    models: [],
+  });
 }

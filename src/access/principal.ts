@@ -10,8 +10,9 @@ export const budgetEntities = [
   'organization_member',
   'customer',
   'tag',
+  'gateway',
 ] as const;
-/** Who may have a budget and limits. A `member` is a user in a team; a `customer` whoever a request names as its `user`. */
+/** Who may have a budget and limits. `gateway` is everybody together. A `member` is a user in a team; a `customer` whoever a request names as its `user`. */
 export type BudgetEntity = (typeof budgetEntities)[number];
 
 export interface Holder {

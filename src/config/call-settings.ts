@@ -106,6 +106,18 @@ export const callSettings = {
     file: ['gatewayctl.journal_durability'],
     description: 'What the spend journal survives: a killed process, or (slower) a power cut as well',
   },
+  maxBudget: {
+    type: value.dollars,
+    env: ['GATEWAYCTL_MAX_BUDGET'],
+    file: ['gatewayctl.max_budget', 'litellm_settings.max_budget', 'general_settings.max_budget'],
+    description: 'What all callers together may spend; the same for all daemons',
+  },
+  maxBudgetDuration: {
+    type: value.period,
+    env: ['GATEWAYCTL_MAX_BUDGET_DURATION'],
+    file: ['gatewayctl.budget_duration', 'litellm_settings.budget_duration', 'general_settings.budget_duration'],
+    description: 'For how long that is, such as 1d or 30d; without it for good',
+  },
   unpricedModels: {
     type: value.choice(['allow', 'refuse']),
     default: 'allow',

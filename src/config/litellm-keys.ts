@@ -43,7 +43,7 @@ export const unserved: Readonly<Record<string, ReadonlySet<string>>> = {
     langfuse_default_tags set_verbose json_logs force_ipv4 disable_end_user_cost_tracking
     disable_end_user_cost_tracking_prometheus_only disable_add_transform_inline_image_block
     use_chat_completions_url_for_anthropic_messages disable_hf_tokenizer_download enable_json_schema_validation
-    disable_copilot_system_to_assistant max_budget budget_duration max_end_user_budget
+    disable_copilot_system_to_assistant max_end_user_budget
     max_end_user_budget_id default_team_params default_team_settings tag_budget_config ssl_verify ssl_certificate
     ssl_security_level require_auth_for_metrics_endpoint enable_redis_auth_cache default_max_internal_user_budget
     telemetry custom_provider_map custom_prometheus_metadata_labels custom_prometheus_tags prometheus_metrics_config

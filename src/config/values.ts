@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { parseDuration, type Duration } from '../kernel/duration.ts';
+import { durationText, parseDuration, type Duration } from '../kernel/duration.ts';
+import { parseDollars, toNano } from '../kernel/money.ts';
 import { Networks, parseNetwork } from '../kernel/networks.ts';
 
 /**
@@ -86,6 +87,18 @@ export const time: Value<Duration> = value('a length of time such as 30s, 15m, 1
 export const timeOrNone: Value<Duration> = value('a length of time such as 30s, or 0 for none', (given) =>
   parseDuration(given === '0' ? '0s' : given),
 );
+
+/** How long a budget is for, as it was given. */
+export const period: Value<string> = value(
+  'a length of time such as 1d, 7d, 30d or 1mo',
+  (given) => durationText.safeParse(given).data,
+);
+
+/** US dollars, as nano-dollars. */
+export const dollars: Value<bigint> = value('an amount in US dollars such as 250 or 99.50', (given) => {
+  const amount = parseDollars(given);
+  return amount === undefined ? undefined : toNano(amount);
+});
 
 /** How long to keep something; null is for ever. */
 export const retention: Value<Duration | null> = value(

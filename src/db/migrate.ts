@@ -21,10 +21,11 @@ import { Migration0015JwtKeyMappings } from './migrations/0015-jwt-key-mappings.
 import { Migration0019FormerMembers } from './migrations/0019-former-members.ts';
 import { Migration0020PassThroughEndpoints } from './migrations/0020-pass-through-endpoints.ts';
 import { Migration0022Attempts } from './migrations/0022-attempts.ts';
-import { Migration0029Reports } from './migrations/0029-reports.ts';
 import { Migration0023Callbacks } from './migrations/0023-callbacks.ts';
 import { Migration0024CacheHits } from './migrations/0024-cache-hits.ts';
 import { Migration0025KeptObjects } from './migrations/0025-kept-objects.ts';
+import { Migration0027BudgetLeases } from './migrations/0027-budget-leases.ts';
+import { Migration0029Reports } from './migrations/0029-reports.ts';
 import { Migration0030PriceVersions } from './migrations/0030-price-versions.ts';
 import { SCHEMA } from './schema.ts';
 
@@ -50,10 +51,11 @@ const migrations: readonly { readonly name: string; readonly class: MigrationCla
   { name: '0019-former-members', class: Migration0019FormerMembers },
   { name: '0020-pass-through-endpoints', class: Migration0020PassThroughEndpoints },
   { name: '0022-attempts', class: Migration0022Attempts },
-  { name: '0029-reports', class: Migration0029Reports },
   { name: '0023-callbacks', class: Migration0023Callbacks },
   { name: '0024-cache-hits', class: Migration0024CacheHits },
   { name: '0025-kept-objects', class: Migration0025KeptObjects },
+  { name: '0027-budget-leases', class: Migration0027BudgetLeases },
+  { name: '0029-reports', class: Migration0029Reports },
   { name: '0030-price-versions', class: Migration0030PriceVersions },
 ];
 

@@ -5,6 +5,8 @@ import type { Reachability } from './reachability.ts';
 import type { Work } from './work.ts';
 
 const CHANNEL = 'gatewayctl';
+/** What daemons say to each other of budgets. Not on the other, where what cannot be read makes a daemon forget all it knows. */
+const LEASES = 'gatewayctl_leases';
 
 const text = z.string();
 
@@ -78,6 +80,8 @@ export interface ListenOptions {
   readonly url: string;
   readonly clients: Reachability['clients'];
   onChange(change: Change): Promise<void> | void;
+  /** Another daemon wants some of a budget, or gives it back. */
+  onLease(payload: string): void;
   /** Changes may have been missed, and may be missed from here on: trust no cache until `onUp`. */
   onDown(cause: unknown): void;
   /** No sign of life has come yet, and `onDown` may follow. */
@@ -116,12 +120,15 @@ export class Listener {
       keepAlive: true,
     });
     this.#client = client;
-    client.on('notification', ({ payload = '' }) => void this.#heard(client, payload));
+    client.on('notification', ({ channel, payload = '' }) => {
+      if (channel === LEASES) this.#options.onLease(payload);
+      else void this.#heard(client, payload);
+    });
     client.on('error', (error) => this.#lost(client, error));
     client.on('end', () => this.#lost(client, new Error('The connection ended')));
     try {
       await client.connect();
-      await client.query(`listen ${CHANNEL}`);
+      await client.query(`listen ${CHANNEL}; listen ${LEASES}`);
       const since = await clockOf(client);
       if (this.#client !== client) return;
       this.#failures = 0;

@@ -33,6 +33,7 @@ export class Accounts {
     organization_member: new Map(),
     customer: new Map(),
     tag: new Map(),
+    gateway: new Map(),
   };
 
   constructor(most: number) {

@@ -4,7 +4,7 @@ import { SCHEMA } from '../db/schema.ts';
 import type { Flushed } from './counters.ts';
 import { addToAllDays } from './daily.ts';
 import { spendColumns } from './spend-row.ts';
-import { isNamed, spenderNames, spenders } from './spent.ts';
+import { isNamed, type Spender, spenderNames, spenders } from './spent.ts';
 import { transaction } from './transaction.ts';
 
 const columns = Object.keys(spendColumns).join(', ');
@@ -22,7 +22,7 @@ const places = {
   organization_member: ['organization_id', 'user_id'],
   customer: ['end_user'],
   tag: ['tag'],
-} as const satisfies Record<BudgetEntity, readonly string[]>;
+} as const satisfies Record<Spender, readonly string[]>;
 
 /** A tag counts once for a call, however often a request names it. */
 const tagged = `(select distinct request_id, created_at, spend, unnest(request_tags) as tag from inserted) as tagged`;
@@ -31,7 +31,7 @@ const tagged = `(select distinct request_id, created_at, spend, unnest(request_t
  * Adds what was inserted to the rows of one table. They are locked in the order of their ids, and the tables in the
  * order of `spenders` (each waits for the one before): two daemons that flush at once cannot wait for each other.
  */
-function addTo(entity: BudgetEntity, index: number): string {
+function addTo(entity: Spender, index: number): string {
   const { table, id } = spenders[entity];
   const from = places[entity];
   const names = id.map((_, position) => `id${position + 1}`);
@@ -58,7 +58,7 @@ function addTo(entity: BudgetEntity, index: number): string {
  * What left this process, whether it was inserted now or before, and what the database has since. Those in `columns` are
  * found in the columns of the rows, the others in `counted`.
  */
-const flushed = (entity: BudgetEntity) => {
+const flushed = (entity: Spender) => {
   const isInColumns = entity === 'key' || entity === 'team' || entity === 'user';
   const sent = isInColumns
     ? `(select ${places[entity][0]} as id, sum(spend)::bigint as amount from given where ${places[entity][0]} is not null group by 1)`
@@ -84,7 +84,7 @@ const windows = `
   ), window_amount as (
     select distinct on (entity, id, model, duration)
            entity, id, model, duration, to_timestamp(start_ms / 1000) as started_at, sum(spend)::bigint as spend
-      from counted where duration <> '' and is_new
+      from counted where (duration <> '' or entity = 'gateway') and is_new
      group by entity, id, model, duration, start_ms order by entity, id, model, duration, start_ms desc
   ), window_booked as (
     insert into ${SCHEMA}.budget_windows as kept (entity, id, model, duration, started_at, spend)
@@ -107,7 +107,36 @@ const flushedWindows = `
     left join ${SCHEMA}.budget_windows as now
       on (now.entity, now.id, now.model, now.duration) = (sent.entity, sent.id, sent.model, sent.duration)
      and now.started_at = to_timestamp(sent.start_ms / 1000)
-   where sent.duration <> ''`;
+   where sent.duration <> '' or sent.entity = 'gateway'`;
+
+/**
+ * What is booked is held no longer: it moves from the one to the other, so that nobody ever sees it twice or not at all.
+ * Locked in the order in which an exchange writes them.
+ */
+const leases = `
+  lease_amount as materialized (
+    ${(['key', 'team', 'user'] as const)
+      .map(
+        (entity) => `
+    select '${entity}' as entity, ${entity}_id as id, '' as model, '' as duration, to_timestamp(0) as started_at, sum(spend)::bigint as amount
+      from inserted where ${entity}_id is not null and spend <> 0 group by ${entity}_id
+    union all`,
+      )
+      .join('')}
+    select entity, id, model, duration, to_timestamp(start_ms / 1000), sum(spend)::bigint
+      from counted where is_new and spend <> 0 group by entity, id, model, duration, start_ms
+  ), lease_locked as materialized (
+    select l.entity, l.id, l.model, l.duration, l.started_at, a.amount as booked
+      from ${SCHEMA}.budget_leases l join lease_amount a using (entity, id, model, duration, started_at)
+     where l.daemon = $2 and (select count(*) from window_booked) >= 0
+     order by l.entity, l.id, l.model, l.duration, l.started_at for update of l
+  ), lease_booked as (
+    update ${SCHEMA}.budget_leases as l set amount = greatest(0, l.amount - b.booked)
+      from lease_locked b
+     where l.daemon = $2
+       and (l.entity, l.id, l.model, l.duration, l.started_at) = (b.entity, b.id, b.model, b.duration, b.started_at)
+    returning 1
+  ),`;
 
 /**
  * One statement books a batch: the rows, and from those that were not there before every sum they belong to. A batch
@@ -120,7 +149,7 @@ const book = `
     insert into ${SCHEMA}.spend_logs (${columns}) select ${columns} from given
     on conflict (request_id, created_at) do nothing
     returning *
-  ), ${spenderNames.map(addTo).join('')} ${windows}
+  ), ${spenderNames.map(addTo).join('')} ${windows} ${leases}
   ${addToAllDays('window_booked')}
   ${[...spenderNames.map(flushed), flushedWindows].join(' union all ')}`;
 
@@ -137,11 +166,15 @@ interface FlushedRow {
   readonly total: string | null;
 }
 
-/** Books rows (a JSON array) in one transaction, and answers with what everybody who is counted has spent now. */
-export function bookRows(pool: pg.Pool, rows: string): Promise<Flushed[]> {
+/**
+ * Books rows (a JSON array) in one transaction, and answers with what everybody who is counted has spent now.
+ *
+ * @param daemon whose leases cover them
+ */
+export function bookRows(pool: pg.Pool, rows: string, daemon: string): Promise<Flushed[]> {
   return transaction(pool, async (client) => {
     // Named, so that it is planned once per connection and not once per batch (3 ms).
-    const query = { name: 'gatewayctl-book', text: book, values: [rows], query_timeout: answerWithinMs };
+    const query = { name: 'gatewayctl-book', text: book, values: [rows, daemon], query_timeout: answerWithinMs };
     const { rows: totals } = await client.query<FlushedRow>(query);
     return totals.map(({ entity, id, model, duration, start_ms: startMs, amount, total }) => ({
       entity,

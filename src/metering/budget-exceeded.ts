@@ -27,6 +27,7 @@ const textOf: Readonly<Record<BudgetEntity, (label: string, cost: number, max: n
   organization_member: exceeded('User'),
   customer: overBudget('End User'),
   tag: exceeded('Tag'),
+  gateway: exceeded(''),
 };
 
 const names: Readonly<Record<BudgetEntity, string>> = {
@@ -38,6 +39,7 @@ const names: Readonly<Record<BudgetEntity, string>> = {
   organization_member: 'user',
   customer: 'customer',
   tag: 'tag',
+  gateway: 'gateway',
 };
 
 /** A budget that is used up, or has no room for the worst case of this call. Waiting a second does not help, and clients are told so. */

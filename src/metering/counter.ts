@@ -1,6 +1,7 @@
 import type { BudgetEntity, BudgetLimit } from '../access/principal.ts';
 import { parseDuration } from '../kernel/duration.ts';
 import { windowOf } from '../kernel/window.ts';
+import type { Lease } from './lease.ts';
 
 /** What a counter counts: all that an entity spends, or what it spends in one window, on one model. */
 export interface Counted {
@@ -33,6 +34,8 @@ export interface Counter extends Counted {
   /** Whether the soft budget was passed; undefined until it is looked at. */
   isPastSoft: boolean | undefined;
   loading: Promise<void> | undefined;
+  /** What this daemon holds of the budget; undefined before it has one, and where nothing is leased. */
+  lease: Lease | undefined;
   /** As it stands in the rows of its calls, once it was needed. */
   text: string | undefined;
 }
@@ -57,6 +60,7 @@ export function newCounter({ entity, id, model = '', duration = '' }: BudgetLimi
     changedAt: 0,
     isPastSoft: undefined,
     loading: undefined,
+    lease: undefined,
     text: undefined,
   };
 }

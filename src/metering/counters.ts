@@ -1,9 +1,12 @@
 import type pg from 'pg';
 import type { BudgetEntity, BudgetLimit, Charge } from '../access/principal.ts';
-import { GatewayError } from '../kernel/errors.ts';
+import type { GatewayError } from '../kernel/errors.ts';
 import { Accounts } from './accounts.ts';
-import { budgetExceeded } from './budget-exceeded.ts';
 import { believe, type Counted, type Counter } from './counter.ts';
+import { cover, NotHeld, type Shortage } from './coverage.ts';
+import { bookOff } from './lease.ts';
+import { Leases } from './leases.ts';
+import { admit, refusalOf, refusalOfDenied, spendUnknown } from './refusal.ts';
 import { loadSpent } from './spent.ts';
 
 /** What a call holds of all its budgets until it is settled. */
@@ -37,24 +40,26 @@ export interface CountersOptions {
   readonly now?: () => Date;
   /** Entities kept, of each kind, when nothing is reserved or unflushed on them; one has some 300 bytes. */
   readonly most?: number;
+  /** Who leases: the daemon that shares the budgets with others. Without, nothing is leased, and this process alone is looked at. */
+  readonly daemon?: string;
   /** Told once in each window that a soft budget was passed. */
   readonly onSoftBudget?: (limit: BudgetLimit, spent: bigint) => void;
 }
 
-/** A refusal rests on a total that is read again when it is older: a budget may have been reset by someone we did not hear. */
-const trustRefusalMs = 1_000;
 const retryMs = 1_000;
 
 /**
  * The money counters of this process: synchronous, so that admission is one step that nothing can come between.
  *
- * What is reserved here never takes `spent + unflushed + reserved` past a budget. Other daemons' spending is seen with
- * every flush, when the database answers with totals. A counter of a window gives way to the next one's by the clock.
+ * What is reserved here never takes `spent + unflushed + reserved` past a budget, nor `unflushed + reserved` past what this
+ * daemon holds of it. Other daemons' spending is seen with every flush, when the database answers with totals. A counter
+ * of a window gives way to the next one's by the clock.
  */
 export class Counters {
   readonly #pool: pg.Pool;
   readonly #options: CountersOptions;
   readonly #accounts: Accounts;
+  readonly #leases: Leases | undefined;
   #tick = 0;
   #wanted: Counter[] = [];
   #nextLoad: Promise<void> | undefined;
@@ -63,6 +68,16 @@ export class Counters {
     this.#pool = pool;
     this.#options = options;
     this.#accounts = new Accounts(options.most ?? 100_000);
+    const { daemon } = options;
+    this.#leases =
+      daemon === undefined
+        ? undefined
+        : new Leases({
+            pool,
+            daemon,
+            beginRead: () => this.#beginRead(),
+            isOver: ({ endMs }) => endMs <= this.#nowMs(),
+          });
   }
 
   get size(): number {
@@ -70,22 +85,63 @@ export class Counters {
   }
 
   /**
-   * Sees to it that what all that a call is charged to has spent is known.
+   * Sees to it that what all that a call is charged to has spent is known, and that some of each budget is held.
    *
-   * @returns undefined when it is; else a promise of the one statement that reads it, shared by all who wait
+   * @returns undefined when it is so; else a promise of the statement that does it, shared by all who wait
+   * @throws GatewayError 503 when it cannot be known
    */
+  prepare({ budgets }: Pick<Charge, 'budgets'>): Promise<void> | undefined {
+    let waits: Promise<void>[] | undefined;
+    const leases = this.#leases;
+    const nowMs = this.#nowMs();
+    for (const limit of budgets) {
+      const counter = this.#accounts.open(limit, nowMs);
+      const { max } = limit;
+      const wait = leases && max !== null && max > 0n ? this.#hold(leases, counter, max) : this.#readIfNeeded(counter);
+      if (wait) (waits ??= []).push(wait);
+    }
+    return waits && Promise.all(waits).then(() => undefined);
+  }
+
+  /** The same, of what is spent alone: for those who only look. */
   ensure({ budgets }: Pick<Charge, 'budgets'>): Promise<void> | undefined {
     let waits: Promise<void>[] | undefined;
     const nowMs = this.#nowMs();
     for (const limit of budgets) {
-      const counter = this.#accounts.open(limit, nowMs);
-      if (counter.spent === undefined) (waits ??= []).push(this.#load(counter));
-      // While the database is away, a total that is known is better than a key that is refused.
-      else if (counter.isStale && Date.now() >= counter.retryAtMs) {
-        (waits ??= []).push(this.#load(counter).catch(() => undefined));
-      }
+      const wait = this.#readIfNeeded(this.#accounts.open(limit, nowMs));
+      if (wait) (waits ??= []).push(wait);
     }
     return waits && Promise.all(waits).then(() => undefined);
+  }
+
+  /** Waits until enough is held for a call that was refused with `NotHeld`; undefined for any other refusal. */
+  cover(thrown: unknown): Promise<void> | undefined {
+    const leases = this.#leases;
+    if (!leases || !(thrown instanceof NotHeld)) return undefined;
+    return Promise.all(thrown.shortages.map((shortage) => cover(leases, shortage))).then(() => undefined);
+  }
+
+  /** What another daemon says of what is held. */
+  heard(payload: string): void {
+    this.#leases?.heard(payload);
+  }
+
+  /** Gives back what is held. @param isEmpty whether all that was spent is booked */
+  async close(options: { readonly isEmpty: boolean }): Promise<void> {
+    await this.#leases?.close(options);
+  }
+
+  #hold(leases: Leases, counter: Counter, max: bigint): Promise<void> | undefined {
+    if (!counter.lease?.isKnown) return leases.ask(counter, { max, amount: 0n });
+    if (!counter.isStale || Date.now() < counter.retryAtMs) return undefined;
+    return leases.ask(counter, { max, amount: 0n }).catch(() => void (counter.retryAtMs = Date.now() + retryMs));
+  }
+
+  #readIfNeeded(counter: Counter): Promise<void> | undefined {
+    if (counter.spent === undefined) return this.#load(counter);
+    // While the database is away, a total that is known is better than a key that is refused.
+    const isDue = counter.isStale && Date.now() >= counter.retryAtMs;
+    return isDue ? this.#load(counter).catch(() => undefined) : undefined;
   }
 
   /** The spend for good that came along with a look-up. A total that is known is never older, so it stays. */
@@ -104,18 +160,29 @@ export class Counters {
   /**
    * Takes the amount from every budget, or from none.
    *
-   * @throws GatewayError `budget_exceeded` when one is used up, or could be passed by this call
+   * @throws GatewayError `budget_exceeded` when one is used up, or could be passed by this call; `NotHeld` when this daemon
+   *   holds too little of one, which `cover` may change
    */
   reserve(limits: readonly BudgetLimit[], amount: bigint): Reservation {
     const counters: Counter[] = [];
+    let shortages: Shortage[] | undefined;
+    const leases = this.#leases;
     const nowMs = this.#nowMs();
     for (const limit of limits) {
       const counter = this.#accounts.open(limit, nowMs);
+      const { max } = limit;
       if (counter.spent === undefined) throw spendUnknown(limit);
-      if (limit.max !== null) admit(counter, { spent: counter.spent, max: limit.max, amount, limit });
+      if (max !== null) {
+        admit(counter, { spent: counter.spent, max, amount, limit });
+        if (leases) {
+          if (!leases.covers(counter, amount)) (shortages ??= []).push({ counter, limit, max, amount });
+          if (counter.lease) counter.lease.idleLooks = 0;
+        }
+      }
       if (limit.soft !== undefined) counter.isPastSoft ??= counter.spent + counter.unflushed >= limit.soft;
       counters.push(counter);
     }
+    if (shortages) throw shortages.map(refusalOfDenied).find(Boolean) ?? new NotHeld(shortages);
     for (const counter of counters) counter.reserved += amount;
     return { amount, limits, counters };
   }
@@ -138,6 +205,7 @@ export class Counters {
     for (const [index, counter] of counters.entries()) {
       counter.reserved -= amount;
       counter.unflushed += cost;
+      if (counter.lease?.share !== undefined) this.#leases?.settled(counter);
       const spent = (counter.spent ?? 0n) + counter.unflushed;
       if (counter.entity === 'key' && counter.duration === '') keySpend = spent;
       const limit = limits[index];
@@ -173,6 +241,7 @@ export class Counters {
         const counter = this.#accounts.find(each);
         if (!counter) continue;
         counter.unflushed -= each.amount;
+        bookOff(counter, each.amount);
         if (each.total !== undefined && counter.refreshedAt <= startedAt) believe(counter, each.total);
         counter.changedAt = ++this.#tick;
       }
@@ -193,20 +262,24 @@ export class Counters {
     return counter.loading;
   }
 
+  /** Call before a reading. What was read is believed unless a flush or a change that came in meanwhile knows better. */
+  #beginRead(): (counter: Counter, total: bigint) => void {
+    const startedAt = this.#tick;
+    return (counter, total) => {
+      if (counter.changedAt <= startedAt) believe(counter, total);
+      else counter.spent ??= total;
+    };
+  }
+
   async #readWanted(): Promise<void> {
     const wanted = this.#wanted;
     this.#wanted = [];
     this.#nextLoad = undefined;
-    const startedAt = this.#tick;
+    const read = this.#beginRead();
     try {
       const totals = await loadSpent(this.#pool, wanted);
-      for (const [index, counter] of wanted.entries()) {
-        // A key that is gone from the database has spent nothing that counts.
-        const total = totals[index] ?? 0n;
-        // A flush or a change that came in meanwhile knows better.
-        if (counter.changedAt <= startedAt) believe(counter, total);
-        else counter.spent ??= total;
-      }
+      // A key that is gone from the database has spent nothing that counts.
+      for (const [index, counter] of wanted.entries()) read(counter, totals[index] ?? 0n);
     } catch (error) {
       for (const counter of wanted) counter.retryAtMs = Date.now() + retryMs;
       throw error;
@@ -215,30 +288,3 @@ export class Counters {
     }
   }
 }
-
-interface Asked {
-  readonly spent: bigint;
-  readonly max: bigint;
-  readonly amount: bigint;
-  readonly limit: BudgetLimit;
-}
-
-function admit(counter: Counter, asked: Asked): void {
-  const refusal = refusalOf(counter, asked);
-  if (!refusal) return;
-  if (Date.now() - counter.readAtMs > trustRefusalMs) counter.isStale = true;
-  throw refusal;
-}
-
-function refusalOf({ unflushed, reserved }: Counter, { spent, max, amount, limit }: Asked): GatewayError | undefined {
-  const cost = spent + unflushed;
-  const taken = cost + reserved;
-  if (taken < max && taken + amount <= max) return undefined;
-  return budgetExceeded(limit, { cost, max, reserved, amount });
-}
-
-/** Only a caller that did not wait for `ensure` gets here. */
-const spendUnknown = ({ entity, label }: BudgetLimit) =>
-  new GatewayError('unavailable', 'spend_unknown', `What ${entity} ${label} has spent is not known yet`, {
-    headers: { 'retry-after': '1' },
-  });

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { chmodSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { BudgetEntity } from '../access/principal.ts';
@@ -52,6 +53,8 @@ const bytesPerRow = 4_096;
  */
 export class Journal {
   readonly #db: DatabaseSync;
+  /** Whose journal it is: what an earlier process held of the budgets covers what it has left here. */
+  readonly daemon: string;
   readonly #maxRows: number;
   readonly #insert: StatementSync;
   readonly #complete: StatementSync;
@@ -66,6 +69,7 @@ export class Journal {
 
   private constructor(db: DatabaseSync, maxRows: number) {
     this.#db = db;
+    this.daemon = daemonOf(db);
     this.#maxRows = maxRows;
     this.#insert = db.prepare('insert into calls values (?, 0, ?, ?, ?, 0, zeroblob(200))');
     this.#complete = db.prepare(`update calls set settled = 1, row = row || ?, price = '', room = null where seq = ?`);
@@ -275,6 +279,16 @@ function create(db: DatabaseSync): void {
     create table set_aside (seq integer not null, row text not null, reason text not null) strict;
     pragma user_version = ${version};
     commit`);
+}
+
+/** Made once. Not part of the version: whoever knows nothing of it does no harm to it. */
+function daemonOf(db: DatabaseSync): string {
+  db.exec('create table if not exists daemon (id text not null) strict');
+  const known = db.prepare('select id from daemon').get()?.['id'];
+  if (typeof known === 'string') return known;
+  const id = randomUUID();
+  db.prepare('insert into daemon values (?)').run(id);
+  return id;
 }
 
 /** Completes the calls that were running when the last process died: all of them or none, so each is booked once. */

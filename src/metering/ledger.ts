@@ -110,7 +110,7 @@ export class Ledger {
 
     const applyTotals = counters.beginFlush();
     try {
-      const totals = await bookRows(pool, batch.rows);
+      const totals = await bookRows(pool, batch.rows, journal.daemon);
       journal.forget(batch);
       applyTotals(totals);
       this.#limit = Math.min(largestBatch, this.#limit * 2);

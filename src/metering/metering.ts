@@ -62,19 +62,23 @@ export class Metering {
   private constructor(options: MeteringOptions, prices: FiledPrices) {
     const { pool, now, log, journalPath, durability, maxBacklog } = options;
     this.#options = options;
-    this.#counters = new Counters(pool, { now, onSoftBudget: (limit, spent) => this.#warn(limit, spent) });
-    this.gauge = {
-      prices: prices.prices,
-      counters: this.#counters,
-      limiter: this.#limiter,
-      refusesUnpriced: options.unpriced === 'refuse',
-    };
     this.#journal = Journal.open({
       path: journalPath,
       ...(durability && { durability }),
       ...(maxBacklog !== undefined && { maxRows: maxBacklog }),
       finish: (call) => finishCut(call, now()),
     });
+    this.#counters = new Counters(pool, {
+      now,
+      daemon: this.#journal.daemon,
+      onSoftBudget: (limit, spent) => this.#warn(limit, spent),
+    });
+    this.gauge = {
+      prices: prices.prices,
+      counters: this.#counters,
+      limiter: this.#limiter,
+      refusesUnpriced: options.unpriced === 'refuse',
+    };
     this.#ledger = new Ledger({ journal: this.#journal, counters: this.#counters, pool, log });
     this.#desk = {
       counters: this.#counters,
@@ -112,9 +116,22 @@ export class Metering {
     return this.#journal.state;
   }
 
-  /** Reads what the budgets of a call need; undefined when all of it is known. Await it before `begin`. */
+  /** Reads what the budgets of a call need, and takes some of them; undefined when there is nothing to wait for. Await it before `begin`. */
   prepare(charge: Pick<Charge, 'budgets'>): Promise<void> | undefined {
-    return this.#counters.ensure(charge);
+    return this.#counters.prepare(charge);
+  }
+
+  /**
+   * Waits until this daemon holds enough for a call that `begin` or `redirect` has refused, or until it is certain that
+   * there is no more; then try again. Undefined when it was refused for anything else.
+   */
+  cover(thrown: unknown): Promise<void> | undefined {
+    return this.#counters.cover(thrown);
+  }
+
+  /** What another daemon says of the budgets. */
+  heard(payload: string): void {
+    this.#counters.heard(payload);
   }
 
   /** What a token costs at a deployment, in and out, in no unit that matters; infinite where none is known. */
@@ -144,7 +161,8 @@ export class Metering {
    * Admits a call: its worst case is reserved in every budget, it is counted in every limit, and it is in the journal; or
    * none of this is.
    *
-   * @throws GatewayError `throttling_error`; `budget_exceeded`; `ledger_unavailable` when it could not be booked;
+   * @throws GatewayError `throttling_error`; `budget_exceeded`; `budget_unavailable`, which `cover` may change;
+   *   `ledger_unavailable` when it could not be booked;
    *   `invalid_price`; `unsupported_service_tier`; `unpriced_model`
    */
   begin(start: CallStart): Call {
@@ -205,6 +223,11 @@ export class Metering {
       });
     }
     await this.#ledger.close();
+    await this.#counters.close({ isEmpty: this.backlog === 0 }).catch((error: unknown) => {
+      this.#options.log('warn', 'What is held of the budgets is free again in a minute: it could not be given back', {
+        error,
+      });
+    });
     this.#journal.close();
   }
 

@@ -20,6 +20,7 @@ const descriptors: Readonly<Record<RateLimit['entity'], string>> = {
   organization_member: 'organization_member',
   customer: 'end_user',
   tag: 'tag',
+  gateway: 'gateway',
 };
 
 /** A limit has no room for a call. In LiteLLM's words, of both of its limiters: its clients and its tests look for them. */

@@ -7,6 +7,9 @@ import { within } from './deadline.ts';
 
 const loadDeadlineMs = 2_000;
 
+/** Who has a row of its own, where what it has spent for good stands. The gateway has none, and a window without an end. */
+export type Spender = Exclude<BudgetEntity, 'gateway'>;
+
 /** In whose rows the totals for good stand, and by which columns; two are a member's. */
 export const spenders = {
   key: { table: 'keys', id: ['id'] },
@@ -17,13 +20,13 @@ export const spenders = {
   organization_member: { table: 'organization_members', id: ['organization_id', 'user_id'] },
   customer: { table: 'customers', id: ['id'] },
   tag: { table: 'tags', id: ['name'] },
-} as const satisfies Record<BudgetEntity, { readonly table: string; readonly id: readonly string[] }>;
+} as const satisfies Record<Spender, { readonly table: string; readonly id: readonly string[] }>;
 
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of a literal
-export const spenderNames = Object.keys(spenders) as BudgetEntity[];
+export const spenderNames = Object.keys(spenders) as Spender[];
 
 /** A condition that a row is the one a text names. */
-export function isNamed(entity: BudgetEntity, row: string, text: string): string {
+export function isNamed(entity: Spender, row: string, text: string): string {
   const { id } = spenders[entity];
   if (id.length === 1) return `${row}.${id[0]} = ${text}`;
   return id.map((column, index) => `${row}.${column} = split_part(${text}, chr(31), ${index + 1})`).join(' and ');
@@ -42,7 +45,7 @@ const sql = `
   ) ${forGood.join(' union all ')}
   union all
   select w.position, b.spend from wanted w join ${SCHEMA}.budget_windows b using (entity, id, model, duration, started_at)
-   where w.duration <> ''`;
+   where w.duration <> '' or w.entity = 'gateway'`;
 
 /** What each of some counters has by the database, in nano-dollars, in one statement. Undefined for those it does not know. */
 export async function loadSpent(pool: pg.Pool, wanted: readonly Counted[]): Promise<(bigint | undefined)[]> {

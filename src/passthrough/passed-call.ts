@@ -14,6 +14,7 @@ import { readBytes } from '../proxy/read-body.ts';
 import { Relay } from '../proxy/relay.ts';
 import { usageOf } from '../proxy/reported-usage.ts';
 import type { RawRequest } from '../proxy/upstream.ts';
+import { whenHeld } from '../proxy/when-held.ts';
 import { type Fields, readFields } from './asked.ts';
 import { hintOfUncounted, refuseBeyondPrice, setPrice, tierIn } from './beyond-price.ts';
 import type { ModelUse } from './dialects.ts';
@@ -175,19 +176,30 @@ export class PassedCallSteps {
   #reserve(exchange: Exchange): Promise<void> | undefined {
     const waiting = exchange.context.deps.metering.prepare(exchange.charge);
     if (waiting) return this.#admitAfter(exchange, waiting);
-    this.#admit(exchange);
-    return undefined;
+    return this.#admitWhenHeld(exchange);
   }
 
-  /** The wait may have been long: the key is looked at again as it is now. */
+  #admitWhenHeld(exchange: Exchange): Promise<void> | undefined {
+    return whenHeld(
+      exchange,
+      () => this.#admit(exchange),
+      () => this.#lookAgain(exchange),
+    );
+  }
+
   async #admitAfter(exchange: Exchange, waiting: Promise<void>): Promise<void> {
     await waiting;
     if (exchange.stopped) return;
+    await this.#lookAgain(exchange);
+    await this.#admitWhenHeld(exchange);
+  }
+
+  /** The wait may have been long: the key is looked at again as it is now. */
+  async #lookAgain(exchange: Exchange): Promise<void> {
     await authenticate(exchange);
     await findPayers(exchange);
     this.#decide(exchange);
     await exchange.context.deps.metering.prepare(exchange.charge);
-    this.#admit(exchange);
   }
 
   #admit(exchange: Exchange): void {

@@ -8,6 +8,7 @@ import { failureOf } from './failure-of.ts';
 import { pretended } from './failures.ts';
 import { Relay } from './relay.ts';
 import type { Target } from './routing.ts';
+import { whenHeld } from './when-held.ts';
 
 /**
  * Calls the upstream, and waits until all of the answer but its end has been passed on, or read. As long as nothing has
@@ -207,6 +208,11 @@ async function pause(exchange: Exchange, waitMs: number): Promise<void> {
   exchange.onStop = undefined;
 }
 
+function admitNext(exchange: Exchange): void {
+  if (exchange.isUnsettled) exchange.redirect(startOf(exchange));
+  else exchange.admit(exchange.context.deps.metering.begin(startOf(exchange)));
+}
+
 /**
  * Admits the next attempt as the first one was: whoever lost access or money meanwhile makes none.
  *
@@ -223,11 +229,11 @@ async function readmit(exchange: Exchange): Promise<boolean> {
     decide(exchange, exchange.goal);
     if (!exchange.routed) throw notThere(exchange, exchange.goal);
     if (!exchange.lease?.isHeld) exchange.take(exchange.routed);
-    await metering.prepare(exchange.charge);
+    const prepare = () => metering.prepare(exchange.charge);
+    await prepare();
     if (exchange.stopped) throw exchange.stopped;
     exchange.attempts = attempts + 1;
-    if (exchange.isUnsettled) exchange.redirect(startOf(exchange));
-    else exchange.admit(metering.begin(startOf(exchange)));
+    await whenHeld(exchange, () => admitNext(exchange), prepare);
     return true;
   } catch (thrown) {
     exchange.lease?.release();

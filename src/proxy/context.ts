@@ -78,6 +78,8 @@ export interface TokenCounter {
 export interface Metering {
   /** Brings what `begin` must know at once; undefined when it is there already. */
   prepare(charge: Charge): Promise<void> | undefined;
+  /** What is to be waited for before a call that `begin` has refused is tried again; undefined when that is no use. */
+  cover(thrown: unknown): Promise<void> | undefined;
   /** Reserves the worst case. Throws a GatewayError 429 when it does not fit, or a limit is reached. */
   begin(start: CallStart): Call;
 }

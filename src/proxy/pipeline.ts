@@ -6,6 +6,7 @@ import { failureOf } from './failure-of.ts';
 import { readBody } from './read-body.ts';
 import { usageOf } from './reported-usage.ts';
 import { recall, recalledInstead, replay, keepAnswer, settleRecalled } from './recall.ts';
+import { whenHeld } from './when-held.ts';
 import { readWishes } from './wishes.ts';
 
 export { authenticate };
@@ -101,19 +102,29 @@ function route(exchange: Exchange): void {
 function reserve(exchange: Exchange): Promise<void> | undefined {
   const waiting = exchange.context.deps.metering.prepare(exchange.charge);
   if (waiting) return admitAfter(exchange, waiting);
-  admit(exchange);
-  return undefined;
+  return admitWhenHeld(exchange);
 }
 
-/** The wait may have been long, with the database away: the key is looked at again as it is now. */
+const admitWhenHeld = (exchange: Exchange): Promise<void> | undefined =>
+  whenHeld(
+    exchange,
+    () => admit(exchange),
+    () => lookAgain(exchange),
+  );
+
 async function admitAfter(exchange: Exchange, waiting: Promise<void>): Promise<void> {
   await waiting;
   if (exchange.stopped) return;
+  await lookAgain(exchange);
+  await admitWhenHeld(exchange);
+}
+
+/** The wait may have been long, with the database away: the key is looked at again as it is now. */
+async function lookAgain(exchange: Exchange): Promise<void> {
   await authenticate(exchange);
   await findPayers(exchange);
   decide(exchange, exchange.goal);
   await exchange.context.deps.metering.prepare(exchange.charge);
-  admit(exchange);
 }
 
 function admit(exchange: Exchange): void {

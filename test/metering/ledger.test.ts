@@ -83,8 +83,8 @@ describe('the ledger', () => {
       { ...forGood, entity: 'key', id: principal.keyId, amount: 7n, total: 7n },
       { ...forGood, entity: 'team', id: principal.teamId, amount: 7n, total: 7n },
     ];
-    assert.deepEqual(await bookRows(database.pool, rows), total);
-    assert.deepEqual(await bookRows(database.pool, rows), total);
+    assert.deepEqual(await bookRows(database.pool, rows, 'nobody'), total);
+    assert.deepEqual(await bookRows(database.pool, rows, 'nobody'), total);
     await assertSumsAreExact(database.pool);
   });
 
@@ -220,9 +220,13 @@ describe('the ledger', () => {
     const { metering, messages } = await aMetering(database.pool);
     const principal = await enrolled();
     // Nobody but us makes ids, so this takes a bug of ours.
-    const poison = aPrincipal({ keyId: randomBytes(50_000).toString('hex'), max: 300_500n });
+    const { keyId, budgets } = aPrincipal({ keyId: randomBytes(50_000).toString('hex') });
+    const team = await enrolled({ teamId: anId('team') });
+    const ofTeam = { entity: 'team', id: team.teamId!, label: 'team', max: 300_500n } as const;
+    const poison = aPrincipal({ keyId, teamId: team.teamId, budgets: [...budgets, ofTeam] });
     metering.seed('key', poison.keyId, 0n);
     await metering.prepare(principal);
+    await metering.prepare(poison);
     for (let call = 0; call < 100; call++) {
       metering.begin(aStart({ principal: call === 37 ? poison : principal })).settle(success({ promptTokens: 1 }));
     }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Principal } from '../../src/access/principal.ts';
 import type { GatewayError } from '../../src/kernel/errors.ts';
+import { startRelay } from '../support/postgres-relay.ts';
 import { assertSumsAreExact } from './sums.ts';
 import {
   aDatabase,
@@ -229,22 +230,25 @@ describe('metering', () => {
   });
 
   test('counts what the last process left unbooked against the budget from the first call on', async () => {
-    const away = aPool('postgresql://nobody@127.0.0.1:1/none');
+    await using relay = await startRelay(database.url);
+    const behind = aPool(relay.url);
     const principal = await enrolled({ max: 500_000n });
-    const { metering, journalPath } = await aMetering(away);
-    metering.seed('key', principal.keyId, 0n);
+    const { metering, journalPath } = await aMetering(behind);
+    await metering.prepare(principal);
+    relay.cut();
     metering.begin(aStart({ principal, promptTokens: 10 })).settle(success({ promptTokens: 10 }));
     metering.begin(aStart({ principal, promptTokens: 290 }));
     // The files as a kill would leave them: one call settled, one open, nothing flushed.
     const copy = join(await aDirectory(), 'spend.db');
     for (const end of ['', '-wal']) await copyFile(journalPath + end, copy + end);
 
-    const next = await aMetering(away, { journalPath: copy });
-    next.metering.seed('key', principal.keyId, 0n);
+    const next = await aMetering(database.pool, { journalPath: copy });
+    await next.metering.prepare(principal);
     assert.throws(
       () => next.metering.begin(aStart({ principal, promptTokens: 1 })),
       /Current cost: 0.0003, Max budget: 0.0005/,
     );
     next.metering.begin(aStart({ principal, promptTokens: 0 }));
+    await behind.end();
   });
 });

@@ -241,6 +241,7 @@ test('a reservation that does not fit is answered with its own status and header
     ...through(upstream.url),
     metering: {
       prepare: async () => {},
+      cover: () => undefined,
       begin: () => {
         throw new GatewayError('limited', 'budget_exceeded', 'Budget has been exceeded!', {
           headers: { 'x-should-retry': 'false' },

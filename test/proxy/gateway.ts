@@ -89,7 +89,7 @@ export class Gateway {
       payers: () => [],
       decide: (_, { model }) => model,
       allows: () => true,
-      metering: { prepare: () => undefined, begin: (start) => this.#begin(start) },
+      metering: { prepare: () => undefined, cover: () => undefined, begin: (start) => this.#begin(start) },
       deployments: new DeploymentTable(deployments, routing.aliases),
       routing: { ...plainRouting, ...routing },
       now: () => new Date(),

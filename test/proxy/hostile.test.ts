@@ -139,6 +139,7 @@ test('a key that is deleted while its budgets are read is refused', async () => 
         isAsked = true;
         return read.promise;
       },
+      cover: () => undefined,
       begin: () => assert.fail(),
     },
   });
