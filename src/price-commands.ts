@@ -23,7 +23,7 @@ export function priceCommands(runtime: () => Runtime, dryRun: LocalOption): read
       path: ['prices', 'list'],
       summary: 'List the prices of models',
       description: 'Those of the price file, and then those of the catalogue that comes with the program.',
-      options: [{ name: 'provider', placeholder: 'name', description: 'Only models of this provider' }],
+      options: [{ name: 'provider', description: 'Only models of this provider' }],
       examples: [['Of one provider', 'gatewayctl prices list --provider anthropic']],
       run: run(({ listPrices }) => listPrices),
     },

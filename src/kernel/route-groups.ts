@@ -129,6 +129,7 @@ export const routeGroups = {
     '/credentials*',
     '/config/pass_through_endpoint*',
     '/cache/*',
+    '/callbacks/*',
     '/invitation/*',
     '/audit*',
     '/jwt/*',

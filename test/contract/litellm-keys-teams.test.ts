@@ -169,6 +169,18 @@ GET /team/available
   400 ! bad_request_error null
 GET /team/daily/activity?team_ids=t1&start_date=2026-01-01&end_date=2026-01-31
   200 .: results metadata
+POST /team/t1/callback {"callback_name":"langfuse","callback_type":"success","callback_vars":{"langfuse_public_key":"p","langfuse_secret_key":"s"}}
+  200 .: status
+GET /team/t1/callback
+  200 .: status data
+POST /team/t1/disable_logging
+  200 .: status
+POST /key/a/callback {"callback_name":"langfuse","callback_type":"success","callback_vars":{"langfuse_public_key":"p","langfuse_secret_key":"s"}}
+  200 .: status
+GET /key/a/callback
+  200 .: status
+POST /key/a/disable_logging
+  200 .: status
 
 POST /key/delete {"key_aliases":["a"]}
   200 .: deleted_keys

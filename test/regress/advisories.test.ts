@@ -199,7 +199,9 @@ test('SEC-70, GHSA-h6m6-jj8v-94jj, CVE-2025-45809, CVE-2024-4890, CVE-2026-25591
       } else if (first !== undefined) {
         answers.push(await call(method, at, { [first]: body[first] }));
       }
-      for (const answer of answers) assert.ok(answer.status < 500, `${method} ${at} ${injection}: ${answer.text}`);
+      // There is no cache here, and LiteLLM answers 503 for that.
+      const most = path === '/cache/ping' ? 503 : 499;
+      for (const answer of answers) assert.ok(answer.status <= most, `${method} ${at} ${injection}: ${answer.text}`);
     }
     assert.ok(performance.now() - start < 60_000, `${injection} slept`);
   }

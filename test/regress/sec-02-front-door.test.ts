@@ -39,7 +39,9 @@ const readable = new Set(
     .filter(isReading)
     .flatMap(({ route, alsoAt = [] }) => [route].concat(alsoAt))
     .map(([method, path]) => `${method} ${path}`)
-    .concat(['GET /v1/models', 'GET /models', 'GET /v1/models/:model', 'GET /models/:model']),
+    .concat(['GET /v1/models', 'GET /models', 'GET /v1/models/:model', 'GET /models/:model'])
+    // Whoever asks gets a list of their own.
+    .concat(['GET /v1/files', 'GET /files', 'GET /v1/batches', 'GET /batches']),
 );
 
 /** A sum over every row there is, but for what tells of refusals and of when a key was last used. */

@@ -30,17 +30,20 @@ const json = [
     '"prompt":"x","input":"x","voice":"alloy","query":"x","documents":["x"]}',
 ] as const;
 const partOf = (name: string, text: string) => `--x\r\nContent-Disposition: form-data; name=${name}\r\n\r\n${text}\r\n`;
-const form = [
-  'multipart/form-data; boundary=x',
-  `${partOf('"model"', 'gpt-4o')}${partOf('"prompt"', 'x')}${partOf('"image"; filename="a.png"', 'x')}` +
-    `${partOf('"file"; filename="a.wav"', 'x')}--x--\r\n`,
-] as const;
+const formWith = (file: string) =>
+  [
+    'multipart/form-data; boundary=x',
+    `${partOf('"model"', 'gpt-4o')}${partOf('"prompt"', 'x')}${partOf(file, 'x')}--x--\r\n`,
+  ] as const;
+const image = formWith('"image"; filename="a.png"');
+const recording = formWith('"file"; filename="a.wav"');
 
 let count = 0;
 function probing(line: string, host = 'Host: localhost'): Probe {
   const probe = String(++count);
   // A name of a header ends where its line does: what a random line smuggles in stands before this one.
-  const [type, body] = /images\/(?:edits|variations)|audio\/trans/.test(line) ? form : json;
+  const form = /images\/(?:edits|variations)/.test(line) ? image : /audio\/trans/.test(line) && recording;
+  const [type, body] = form || json;
   const headers = [host, `X-Probe: ${probe}`, `Content-Type: ${type}`, 'Authorization: Bearer sk-weak'];
   return { probe, line, headers, ...(/^(?:POST|PUT|PATCH) /.test(line) && { body }) };
 }

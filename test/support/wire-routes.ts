@@ -2,15 +2,17 @@ import type { RegisteredRoute } from '../../src/kernel/route-policy.ts';
 import { ResponseIds } from '../../src/proxy/response-ids.ts';
 import { aPrincipal } from '../proxy/gateway.ts';
 
-/** A response of nobody's, under a name that can be read. */
-const response = new ResponseIds('of nobody').seal(
-  { model: 'nothing', deploymentId: 'nothing', upstreamId: 'nothing' },
-  aPrincipal,
-);
+/** What nobody owns, under names that can be read. */
+const ids = new ResponseIds('of nobody');
+const kept = { model: 'nothing', deploymentId: 'nothing', upstreamId: 'nothing' };
+const names: Readonly<Record<string, string>> = {
+  ':response_id': ids.seal(kept, aPrincipal),
+  ':file_id': ids.seal(kept, aPrincipal, 'file'),
+  ':batch_id': ids.seal(kept, aPrincipal, 'batch'),
+};
 
 /** The names that are put in the place of a route's parameters: nothing is called like that. */
-export const plainPath = (path: string): string =>
-  path.replaceAll(/:\w+/g, (name) => (name === ':response_id' ? response : 'nothing'));
+export const plainPath = (path: string): string => path.replaceAll(/:\w+/g, (name) => names[name] ?? 'nothing');
 
 const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
 
