@@ -312,7 +312,7 @@ async function startEndless() {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     written: () => written,
     streams: () => streams,
-    [Symbol.dispose]: () => void server.close().closeAllConnections(),
+    [Symbol.dispose]: () => server.close().closeAllConnections(),
   };
 }
 
