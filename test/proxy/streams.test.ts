@@ -316,7 +316,7 @@ async function startEndless() {
   };
 }
 
-test('fifty clients that do not read take 256 KiB each at most', async () => {
+test('for each of fifty clients that do not read 256 KiB wait at most', async () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   using upstream = await startEndless();
@@ -342,11 +342,12 @@ test('fifty clients that do not read take 256 KiB each at most', async () => {
     },
     20_000,
   );
-  collect();
-  // The upstream's own buffers are among them.
-  const grown = process.memoryUsage().arrayBuffers - before;
-  assert.ok(grown <= 50 * 256 * 1_024, `${Math.round(grown / 50 / 1_024)} KiB each`);
   assert.ok(gateway.buffered <= 50 * 256 * 1_024, `${gateway.buffered} bytes wait for clients`);
+  // More than what waits: a slice keeps all of the 64 KiB alive that it was read into, and both ends are in this process.
+  await until('little more is kept alive than what waits', () => {
+    collect();
+    return process.memoryUsage().arrayBuffers - before <= 50 * 512 * 1_024;
+  });
   for (const client of clients) client.destroy();
 });
 
