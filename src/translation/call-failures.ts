@@ -34,6 +34,14 @@ export function tellFailure(receiver: Receiver, thrown: unknown, { apiKey }: Dep
   receiver.fail(errorOf(thrown, apiKey));
 }
 
+/** What a package throws about an answer: often a plain Error, about bytes that are not what they should be. */
+export function unreadable(thrown: unknown): never {
+  const root = rootOf(thrown);
+  const isTold = root instanceof GatewayError || (root && 'code' in root);
+  if (!root || isTold || (thrown instanceof Error && thrown.name.startsWith('AI_'))) throw thrown;
+  throw unread(root);
+}
+
 function errorOf(thrown: unknown, apiKey: string | undefined): Error {
   const root = rootOf(thrown);
   // From the way out: a connection that failed, or one that was not made.
@@ -44,9 +52,13 @@ function errorOf(thrown: unknown, apiKey: string | undefined): Error {
       hint: 'The provider’s protocol has no such thing. Leave it out, or ask for another model.',
     });
   }
-  if (thrown.name.startsWith('AI_')) return invalidAnswer('is not what its protocol says', thrown);
+  if (thrown.name.startsWith('AI_')) return unread(thrown);
   return GatewayError.from(thrown);
 }
+
+/** Packages quote the answer in their messages, and the log is no place for that: their names say enough. */
+const unread = ({ name }: Error): GatewayError =>
+  invalidAnswer('is not what its protocol says', new Error(`The provider’s package threw ${name}`));
 
 /** The first of the errors that led to one another. */
 function rootOf(thrown: unknown): Error | undefined {
