@@ -92,7 +92,7 @@ export class TranslatedCall implements UpstreamCall {
 
   async #generate({ model, options, dropped }: Prepared, names: AnswerNames): Promise<void> {
     const { receiver, protocol } = this.#of;
-    const result = await model.doGenerate(options).catch(unreadable);
+    const result = await Promise.resolve(model.doGenerate(options)).catch(unreadable);
     if (this.#isAborted) return;
     const { headers } = result.response ?? {};
     receiver.start(200, headersFor('application/json', headers, [...dropped, ...ignoredIn(result.warnings)]));
@@ -102,7 +102,7 @@ export class TranslatedCall implements UpstreamCall {
 
   async #stream({ model, options, dropped }: Prepared, names: AnswerNames): Promise<void> {
     const { receiver, protocol, request } = this.#of;
-    const { stream, response } = await model.doStream(options).catch(unreadable);
+    const { stream, response } = await Promise.resolve(model.doStream(options)).catch(unreadable);
     const writer = protocol.events(names);
     const reader = stream.getReader();
     let hasBegun = false;
