@@ -152,3 +152,41 @@ describe('callbacks that do not take what they are told', () => {
     assert.ok(!everything.some((text) => text.includes(canary)));
   });
 });
+
+test('a key whose destination is dead does not keep the operator from being told', async () => {
+  const directory = await aStateDir();
+  await using receiver = (await new Receiver().listen()).answering({ '/dead': () => undefined });
+  const path = join(directory, 'config.yaml');
+  await writeFile(
+    path,
+    `
+model_list:
+  - {model_name: mock-gpt, litellm_params: {model: mock/mock-gpt, mock_response: Hi}}
+litellm_settings:
+  callbacks: [lines]
+callback_settings:
+  lines: {callback_type: jsonl, path: calls.jsonl}
+gatewayctl:
+  log_bodies: true
+  body_log_limit: 1MiB
+  callbacks: {flush_interval: 0s, timeout: 600s, private_network: true}
+`,
+  );
+  await using gateway = await startGateway({ args: ['--config', path] });
+  const key = (await gateway.request('POST', '/key/generate', { body: { key_alias: 'dead' } })).body.key as string;
+  const vars = JSON.stringify({ webhook_url: `${receiver.url}/dead` });
+  const set = await gateway.gatewayctl(['key', 'callback', 'set', 'dead', 'webhook', '--vars', '-'], 'server', {
+    stdin: vars,
+  });
+  assert.equal(set.exit, 0, set.err);
+  const messages = [{ role: 'user', content: 'x'.repeat(1_000_000) }];
+  const calls = 40;
+  for (let call = 0; call < calls; call++)
+    assert.equal((await gateway.chat(key, 'mock-gpt', { messages })).status, 200);
+  type Counts = { name: string; delivered: number; dead_letters: number };
+  const counts = async () => (await gateway.request('GET', '/callbacks/list')).body.destinations as Counts[];
+  await until(async () => (await counts()).find(({ name }) => name === 'lines')!.delivered === calls);
+  const dead = (await counts()).find(({ name }) => name.startsWith('key '))!;
+  assert.ok(dead.dead_letters > 0, 'the dead destination has found no room');
+  await rm(directory, { recursive: true, force: true });
+});
