@@ -95,6 +95,7 @@ export class TranslatedCall implements UpstreamCall {
     const result = await Promise.resolve(model.doGenerate(options)).catch(unreadable);
     if (this.#isAborted) return;
     const { headers } = result.response ?? {};
+    // Before the answer is written, which may fail: the upstream has given one, and is paid for it.
     receiver.start(200, headersFor('application/json', headers, [...dropped, ...ignoredIn(result.warnings)]));
     receiver.data(Buffer.from(JSON.stringify(protocol.answer(result, names))));
     receiver.end();

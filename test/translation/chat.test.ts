@@ -138,5 +138,9 @@ test('pictures that a model of Google draws are passed on, and booked as such', 
   const streamed = deltasOf(await gateway.send({ ...hi, stream: true }));
   assert.deepEqual(streamed.map(({ choices: [choice] }) => choice?.delta['images']).filter(Boolean), [[image]]);
   for (const { outcomes } of gateway.bookings) assert.partialDeepStrictEqual(outcomes[0]?.usage, tokens);
-  assert.equal(gateway.bookings.length, 2);
+  upstream.script({ answer: drawn });
+  const untold = await gateway.send({ ...hi, max_tokens: 2_000 }, { path: '/v1/messages' });
+  assert.equal(untold.status, 502, untold.text);
+  assert.equal(gateway.bookings.length, 3);
+  assert.equal(gateway.bookings[2]?.outcomes[0]?.status, 'interrupted', 'it is paid for though nobody was told');
 });
