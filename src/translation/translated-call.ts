@@ -35,7 +35,7 @@ export class TranslatedCall implements UpstreamCall {
   constructor(of: Translation) {
     this.#of = of;
     this.#run().catch((thrown: unknown) => {
-      if (!this.#isAborted) tellFailure(of.receiver, thrown, of.request.deployment);
+      if (!this.#isAborted) tellFailure(of.receiver, thrown, of.request);
     });
   }
 

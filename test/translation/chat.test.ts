@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Usage } from '../../src/metering/usage.ts';
 import { type Answer, aDeployment, eventsOf, Gateway } from '../proxy/gateway.ts';
 import { startUpstream, type Upstream, type UpstreamScript } from '../proxy/upstream.ts';
-import { gemini, pretended, type Pretended } from './pretended.ts';
+import { anthropic, gemini, pretended, type Pretended } from './pretended.ts';
 
 const hi = { model: 'it', messages: [{ role: 'user' as const, content: 'Hi' }] };
 
@@ -143,4 +143,11 @@ test('pictures that a model of Google draws are passed on, and booked as such', 
   assert.equal(untold.status, 502, untold.text);
   assert.equal(gateway.bookings.length, 3);
   assert.equal(gateway.bookings[2]?.outcomes[0]?.status, 'interrupted', 'it is paid for though nobody was told');
+});
+
+test('an answer that cannot be read is booked as paid for', async () => {
+  await using gateway = await Gateway.start({ deployments: [deploymentOf(anthropic)] });
+  upstream.script({ answer: { ...anthropic.plain, content: [{ type: 'text', text: 5 }] } });
+  assert.equal((await gateway.send(hi)).status, 502);
+  assert.equal(gateway.outcome.status, 'interrupted');
 });
