@@ -214,6 +214,26 @@ describe('In the memory of a daemon', () => {
     assert.ok(!isHit(await ask(key, asks)), 'a plain answer is another');
   });
 
+  test('Another order of what is to be written is another question, and so is the same of a model that was changed', async () => {
+    const { admin, aKey, aQuestion, ask } = world;
+    const key = await aKey();
+    const question = aQuestion();
+    const written = (...names: string[]) => {
+      const properties = Object.fromEntries(names.map((name) => [name, { type: 'string' }]));
+      const schema = { type: 'object', properties };
+      return { ...question, response_format: { type: 'json_schema', json_schema: { name: 'it', schema } } };
+    };
+    const first = await ask(key, written('why', 'verdict'));
+    assert.deepEqual(
+      [isHit(await ask(key, written('why', 'verdict'))), isHit(await ask(key, written('verdict', 'why')))],
+      [true, false],
+    );
+    const id = first.headers.get('x-litellm-model-id');
+    await admin('/model/update', { model_info: { id }, litellm_params: { model: 'openai/another' } });
+    await until(async () => !isHit(await ask(key, written('why', 'verdict'))));
+    assert.equal(upstream.bodies.at(-1)?.['model'], 'another');
+  });
+
   test('An administrator asks for it, and lets it forget', async () => {
     const { aKey, aQuestion, ask, gateway } = world;
     const key = await aKey();

@@ -9,8 +9,11 @@ export interface AppendFileOptions {
   readonly maxFiles: number;
 }
 
-/** A symbolic link in a directory that others may write to would lead what is written to a place of theirs. */
-const flags = constants.O_APPEND | constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW;
+/**
+ * A symbolic link in a directory that others may write to would lead what is written to a place of theirs. A pipe that
+ * nobody reads would hold one of the few threads that files and names have, for good; after four of them all stands still.
+ */
+const flags = constants.O_APPEND | constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
  * A file that lines are added to. Opened anew when somebody has moved it away, as logrotate does, without being told so; and

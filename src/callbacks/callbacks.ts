@@ -25,8 +25,10 @@ export interface CallbacksOptions {
   readonly bodyBytes: number;
 }
 
-/** All that waits, of all destinations together. */
+/** All that waits, of all destinations of the operator together. */
 const mostBytes = 64 * 1024 ** 2;
+/** The same of all teams and keys. Apart, so that nobody's dead destination keeps the operator from being told. */
+const ownersBytes = 32 * 1024 ** 2;
 /** How long the destinations of a team have to be told of what waits, once the team has others. */
 const partingMs = 10_000;
 
@@ -46,8 +48,9 @@ export class Callbacks {
     const parts: QueueParts = { ...settings.queue, memory: new Memory(mostBytes), dead: this.#dead };
     this.#queues = destinations.map((destination) => new DeliveryQueue(destination, parts));
     const make = (setup: CallbackSetup, name: string) => destinationFor(setup, { post, version, name });
-    this.#teams = new OwnerQueues({ kind: 'team', parts, partingMs, make });
-    this.#keys = new OwnerQueues({ kind: 'key', parts, partingMs, make });
+    const ofOwners = { ...parts, memory: new Memory(ownersBytes) };
+    this.#teams = new OwnerQueues({ kind: 'team', parts: ofOwners, partingMs, make });
+    this.#keys = new OwnerQueues({ kind: 'key', parts: ofOwners, partingMs, make });
   }
 
   static async open(options: CallbacksOptions): Promise<Callbacks> {

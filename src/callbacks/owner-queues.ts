@@ -1,6 +1,7 @@
 import type { CallbackSetup } from './callback-settings.ts';
 import { DeliveryQueue, type QueueParts } from './delivery-queue.ts';
 import type { Destination } from './destination.ts';
+import { Memory } from './memory.ts';
 import type { OwnerLogging } from './owner-callback.queries.ts';
 
 interface Owner {
@@ -22,8 +23,9 @@ export interface OwnerQueuesOptions {
   readonly partingMs: number;
 }
 
-/** Events that wait for one of these: there may be many. */
+/** Events that wait for one of these, and their bytes: there may be many. */
 const queueSize = 1_000;
+const queueBytes = 8 * 1024 ** 2;
 
 /** What teams, or keys, have said of their own calls, beside what the operator wants of all. */
 export class OwnerQueues {
@@ -63,6 +65,7 @@ export class OwnerQueues {
             : new DeliveryQueue(await make(setup, `${kind} ${owner}/${setup.name}`), {
                 ...parts,
                 queueSize: Math.min(parts.queueSize, queueSize),
+                memory: new Memory(queueBytes, parts.memory),
               });
         kept.set(id, { version, queue });
         queues.push(queue);

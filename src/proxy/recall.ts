@@ -1,6 +1,7 @@
 import { canonicalFields, tenantOf } from '../response-cache/answer-name.ts';
 import { type CacheControls, withCacheHeader } from '../response-cache/cache-controls.ts';
 import type { KeptAnswer } from '../response-cache/answer-seal.ts';
+import type { Deployment } from '../models/deployment.ts';
 import type { ResponseCache } from '../response-cache/response-cache.ts';
 import type { Exchange } from './exchange.ts';
 import { costHeaders } from './headers.ts';
@@ -85,19 +86,23 @@ async function look(found: Recall, now: Date): Promise<void> {
 /** All that an answer depends on, and whose it is. Where a model leads elsewhere its answers are others. */
 function nameOf(exchange: Exchange, cache: ResponseCache, controls: CacheControls): string {
   const { asked, endpoint, model, routed, tags, principal, context } = exchange;
-  const ids = routed?.group.deployments.map(({ id }) => id).toSorted() ?? [];
+  const places = routed?.group.deployments.map(placeOf).toSorted() ?? [];
   const routedBy = context.router.settings.tagFiltering ? tags.toSorted() : [];
   return cache.nameOf(
     [
       cache.settings.isShared ? '' : tenantOf(principal),
       controls.namespace ?? '',
       endpoint.path,
-      JSON.stringify([model, ids, routedBy, asked.headers ?? []]),
+      JSON.stringify([model, places, routedBy, asked.headers ?? []]),
       canonicalFields(asked.fields, passedOver),
     ],
     asked.filesDigest?.(),
   );
 }
+
+/** A deployment that is changed keeps its id, and answers otherwise. */
+const placeOf = ({ id, provider, upstreamModel, apiBase, params }: Deployment): string =>
+  JSON.stringify([id, provider, upstreamModel, apiBase, params]);
 
 /** A step that is not taken, or another in its place, where the answer comes from the cache. */
 export const recalledInstead =

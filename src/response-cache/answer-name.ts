@@ -15,12 +15,15 @@ export function canonicalFields(fields: Readonly<Record<string, unknown>>, passe
   );
 }
 
-/** Bodies are nested as deep as the gateway reads them, and no deeper. */
-function sorted(value: unknown): unknown {
+/**
+ * Bodies are nested as deep as the gateway reads them, and no deeper. Models write what a JSON schema describes in the
+ * order of its `properties`, a verdict before its reasons or after them: there the order is a part of the question.
+ */
+function sorted(value: unknown, isOrdered = false): unknown {
   if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(sorted);
-  const entries = Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1));
-  return Object.fromEntries(entries.map(([name, inner]) => [name, sorted(inner)]));
+  if (Array.isArray(value)) return value.map((each) => sorted(each));
+  const entries = Object.entries(value).map(([name, inner]) => [name, sorted(inner, name === 'properties')] as const);
+  return isOrdered ? entries : Object.fromEntries(entries.toSorted(([one], [other]) => (one < other ? -1 : 1)));
 }
 
 /** Who may be given what whom was answered: the keys of a team, or a key, or the user of a token. */

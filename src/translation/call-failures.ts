@@ -2,7 +2,7 @@ import { GatewayError } from '../kernel/errors.ts';
 import { isRecord } from '../kernel/record.ts';
 import type { Deployment } from '../models/deployment.ts';
 import { invalidAnswer, refusedInStream, scrub } from '../proxy/failures.ts';
-import type { Receiver } from '../proxy/providers/provider.ts';
+import type { Receiver, UpstreamRequest } from '../proxy/providers/provider.ts';
 
 /** An error of the packages, known by its name: they are loaded when they are needed, and their classes with them. */
 interface CallError extends Error {
@@ -22,7 +22,7 @@ const unfit: ReadonlySet<string> = new Set([
 ]);
 
 /** Tells of a call that failed: by the upstream's own answer where there is one. */
-export function tellFailure(receiver: Receiver, thrown: unknown, { apiKey }: Deployment): void {
+export function tellFailure(receiver: Receiver, thrown: unknown, { deployment, asked }: UpstreamRequest): void {
   if (isCallError(thrown) && thrown.statusCode !== undefined && thrown.statusCode >= 300) {
     const { statusCode, responseHeaders = {}, responseBody } = thrown;
     const { 'content-length': _, ...headers } = responseHeaders;
@@ -31,7 +31,19 @@ export function tellFailure(receiver: Receiver, thrown: unknown, { apiKey }: Dep
     receiver.end();
     return;
   }
-  receiver.fail(errorOf(thrown, apiKey));
+  // An answer that nobody can read is paid for all the same, and so is each further one.
+  if (isCallError(thrown) && thrown.statusCode !== undefined) {
+    receiver.start(200, { 'content-type': asked.stream ? 'text/event-stream' : 'application/json' });
+  }
+  receiver.fail(errorOf(thrown, deployment.apiKey));
+}
+
+/** What a package throws about an answer: often a plain Error, about bytes that are not what they should be. */
+export function unreadable(thrown: unknown): never {
+  const root = rootOf(thrown);
+  const isTold = root instanceof GatewayError || (root && 'code' in root);
+  if (!root || isTold || (thrown instanceof Error && thrown.name.startsWith('AI_'))) throw thrown;
+  throw unread(root);
 }
 
 function errorOf(thrown: unknown, apiKey: string | undefined): Error {
@@ -44,9 +56,13 @@ function errorOf(thrown: unknown, apiKey: string | undefined): Error {
       hint: 'The provider’s protocol has no such thing. Leave it out, or ask for another model.',
     });
   }
-  if (thrown.name.startsWith('AI_')) return invalidAnswer('is not what its protocol says', thrown);
+  if (thrown.name.startsWith('AI_')) return unread(thrown);
   return GatewayError.from(thrown);
 }
+
+/** Packages quote the answer in their messages, and the log is no place for that: their names say enough. */
+const unread = ({ name }: Error): GatewayError =>
+  invalidAnswer('is not what its protocol says', new Error(`The provider’s package threw ${name}`));
 
 /** The first of the errors that led to one another. */
 function rootOf(thrown: unknown): Error | undefined {

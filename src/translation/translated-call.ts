@@ -1,7 +1,7 @@
 import type { LanguageModelV4, LanguageModelV4CallOptions, SharedV4Headers, SharedV4Warning } from '@ai-sdk/provider';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Receiver, UpstreamCall, UpstreamRequest } from '../proxy/providers/provider.ts';
-import { tellFailure, partFailure } from './call-failures.ts';
+import { partFailure, tellFailure, unreadable } from './call-failures.ts';
 import type { AnswerNames, ClientProtocol } from './client-protocol.ts';
 import type { Connection } from './connections.ts';
 import { droppedHeader, mayDrop, withoutDropped } from './dropping.ts';
@@ -35,7 +35,7 @@ export class TranslatedCall implements UpstreamCall {
   constructor(of: Translation) {
     this.#of = of;
     this.#run().catch((thrown: unknown) => {
-      if (!this.#isAborted) tellFailure(of.receiver, thrown, of.request.deployment);
+      if (!this.#isAborted) tellFailure(of.receiver, thrown, of.request);
     });
   }
 
@@ -92,9 +92,10 @@ export class TranslatedCall implements UpstreamCall {
 
   async #generate({ model, options, dropped }: Prepared, names: AnswerNames): Promise<void> {
     const { receiver, protocol } = this.#of;
-    const result = await model.doGenerate(options);
+    const result = await Promise.resolve(model.doGenerate(options)).catch(unreadable);
     if (this.#isAborted) return;
     const { headers } = result.response ?? {};
+    // Before the answer is written, which may fail: the upstream has given one, and is paid for it.
     receiver.start(200, headersFor('application/json', headers, [...dropped, ...ignoredIn(result.warnings)]));
     receiver.data(Buffer.from(JSON.stringify(protocol.answer(result, names))));
     receiver.end();
@@ -102,7 +103,7 @@ export class TranslatedCall implements UpstreamCall {
 
   async #stream({ model, options, dropped }: Prepared, names: AnswerNames): Promise<void> {
     const { receiver, protocol, request } = this.#of;
-    const { stream, response } = await model.doStream(options);
+    const { stream, response } = await Promise.resolve(model.doStream(options)).catch(unreadable);
     const writer = protocol.events(names);
     const reader = stream.getReader();
     let hasBegun = false;
@@ -113,7 +114,7 @@ export class TranslatedCall implements UpstreamCall {
       receiver.start(200, headersFor('text/event-stream', response?.headers, left));
     };
     for (;;) {
-      const { done, value: part } = await reader.read();
+      const { done, value: part } = await reader.read().catch(unreadable);
       if (this.#isAborted) return;
       // A stream that was cut is told of as finished too, and that is not passed on.
       if (done || (part.type === 'finish' && part.finishReason.raw === undefined)) break;

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { UnfitStatus } from '../proxy/failures.ts';
 import type { Receiver, UpstreamCall } from '../proxy/providers/provider.ts';
 
 export type Fetch = typeof globalThis.fetch;
@@ -74,6 +75,8 @@ class FetchedAnswer implements Receiver {
       },
       new ByteLengthQueuingStrategy({ highWaterMark }),
     );
+    // The fetch standard knows no others: one would throw where nobody expects it.
+    if (status < 200 || status > 599) return this.#refuse(status);
     // Statuses whose answers have no body may not be given one.
     const isEmpty = status === 204 || status === 205 || status === 304;
     this.#began(new Response(isEmpty ? null : body, { status, headers: plainHeaders(headers) }));
@@ -98,6 +101,11 @@ class FetchedAnswer implements Receiver {
   abort(reason: unknown): void {
     this.call?.abort();
     this.#stop(reason);
+  }
+
+  #refuse(status: number): void {
+    this.#stop(new UnfitStatus(status));
+    this.call?.abort();
   }
 
   #stop(reason: unknown): void {

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Usage } from '../../src/metering/usage.ts';
 import { type Answer, aDeployment, eventsOf, Gateway } from '../proxy/gateway.ts';
 import { startUpstream, type Upstream, type UpstreamScript } from '../proxy/upstream.ts';
-import { pretended, type Pretended } from './pretended.ts';
+import { anthropic, gemini, pretended, type Pretended } from './pretended.ts';
 
 const hi = { model: 'it', messages: [{ role: 'user' as const, content: 'Hi' }] };
 
@@ -104,3 +104,50 @@ for (const one of pretended) {
     });
   });
 }
+
+test('pictures that a model of Google draws are passed on, and booked as such', async () => {
+  await using gateway = await Gateway.start({ deployments: [deploymentOf(gemini)] });
+  const drawn = {
+    candidates: [
+      {
+        content: {
+          role: 'model',
+          parts: [{ text: 'Here' }, { inlineData: { mimeType: 'image/png', data: 'iVBORw0=' } }],
+        },
+        finishReason: 'STOP',
+        index: 0,
+      },
+    ],
+    usageMetadata: {
+      promptTokenCount: 10,
+      candidatesTokenCount: 1_291,
+      totalTokenCount: 1_301,
+      candidatesTokensDetails: [{ modality: 'IMAGE', tokenCount: 1_290 }],
+    },
+  };
+  const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,iVBORw0=' }, index: 0 };
+  const tokens = { promptTokens: 10, completionTokens: 1_291, imageOutputTokens: 1_290, estimated: false };
+
+  upstream.script({ answer: drawn });
+  const plain = await gateway.send(hi);
+  assert.partialDeepStrictEqual(plain.json, { choices: [{ message: { content: 'Here', images: [image] } }] });
+  upstream.script({
+    answer: `data: ${JSON.stringify(drawn)}\n\n`,
+    headers: { 'content-type': 'text/event-stream' },
+  });
+  const streamed = deltasOf(await gateway.send({ ...hi, stream: true }));
+  assert.deepEqual(streamed.map(({ choices: [choice] }) => choice?.delta['images']).filter(Boolean), [[image]]);
+  for (const { outcomes } of gateway.bookings) assert.partialDeepStrictEqual(outcomes[0]?.usage, tokens);
+  upstream.script({ answer: drawn });
+  const untold = await gateway.send({ ...hi, max_tokens: 2_000 }, { path: '/v1/messages' });
+  assert.equal(untold.status, 502, untold.text);
+  assert.equal(gateway.bookings.length, 3);
+  assert.equal(gateway.bookings[2]?.outcomes[0]?.status, 'interrupted', 'it is paid for though nobody was told');
+});
+
+test('an answer that cannot be read is booked as paid for', async () => {
+  await using gateway = await Gateway.start({ deployments: [deploymentOf(anthropic)] });
+  upstream.script({ answer: { ...anthropic.plain, content: [{ type: 'text', text: 5 }] } });
+  assert.equal((await gateway.send(hi)).status, 502);
+  assert.equal(gateway.outcome.status, 'interrupted');
+});

@@ -31,6 +31,8 @@ model_list:
       cache_read_input_token_cost: 0.0001
       cache_creation_input_token_cost: 0.002
       cache_creation_input_token_cost_above_1hr: 0.003
+  - model_name: flash
+    litellm_params: {model: gemini/gemini-2.5-flash, api_base: "${host()}", api_key: AIza-1}
   - model_name: nova
     litellm_params:
       model: bedrock/amazon.nova-pro-v1:0
@@ -104,4 +106,32 @@ test('credentials of a provider are shown to nobody, from the file or from the d
     const { text } = await gateway.request('GET', path);
     assert.ok(!text.includes(secret) && !text.includes('AKIAIOSFODNN7EXAMPLE'), path);
   }
+});
+
+test('an answer that cannot be read, or has a status that none has, is the upstream’s fault, and is not in the log', async () => {
+  const canary = 'a-canary-in-an-answer';
+  const fails = async (model: string, more: object, what: string) => {
+    const answer = await ask(model, { ...more, num_retries: 0 });
+    assert.equal(answer.status, 502, `${what}: ${answer.text}`);
+    assert.ok(!answer.text.includes(canary), what);
+  };
+  for (const status of [600, 999]) {
+    upstream.script({ answer: {}, status });
+    await fails('claude', {}, `HTTP ${status}`);
+    await fails('claude', { stream: true }, `a stream with HTTP ${status}`);
+  }
+  upstream.script({ answer: { ...anthropic.plain, content: [{ type: 'text', text: 5, canary }] } });
+  await fails('claude', {}, 'of another shape');
+  upstream.script({ answer: `{"content": "${canary}`, headers: { 'content-type': 'application/json' } });
+  await fails('claude', {}, 'no JSON');
+  const events = [{ type: 'message_start', message: { text: canary } }, `{"${canary}`, { type: canary }];
+  for (const event of events) {
+    const data = typeof event === 'string' ? event : JSON.stringify(event);
+    upstream.script({ answer: `data: ${data}\n\n`, headers: { 'content-type': 'text/event-stream' } });
+    await fails('claude', { stream: true }, data);
+    await fails('flash', { stream: true }, data);
+  }
+  upstream.script({ answer: 'ab', headers: { 'content-type': 'application/vnd.amazon.eventstream' } });
+  await fails('nova', { stream: true }, 'half a frame');
+  assert.ok(!gateway.daemon.log.join('\n').includes(canary), 'the log holds nothing of an answer');
 });

@@ -22,8 +22,15 @@ export function readTokens(reported: unknown): Usage | undefined {
     reasoningTokens: count(output['reasoning_tokens']),
     audioInputTokens: count(input['audio_tokens']),
     audioOutputTokens: count(output['audio_tokens']),
+    ...drawnTokens(output),
     estimated: false,
   });
+}
+
+/** Tokens of pictures in an answer, by LiteLLM's name and OpenRouter's; no member where there are none. */
+function drawnTokens(output: Readonly<Record<string, unknown>>): { readonly imageOutputTokens?: number } {
+  const tokens = count(output['image_tokens']);
+  return tokens > 0 ? { imageOutputTokens: tokens } : {};
 }
 
 /** Those among the writes that are to be kept for an hour, by LiteLLM's name; no member where nothing is said of them. */

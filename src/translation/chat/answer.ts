@@ -38,6 +38,16 @@ export function signatureMember(metadata: SharedV4ProviderMetadata | undefined):
   return signature === undefined ? {} : { provider_specific_fields: { thought_signature: signature } };
 }
 
+type FilePart = Extract<LanguageModelV4Content, { readonly type: 'file' }>;
+
+/** A picture in LiteLLM's form; undefined for a file of another kind, for which there is none. */
+export function imageMember({ mediaType, data }: FilePart, index: number): object | undefined {
+  if (!mediaType.startsWith('image/')) return undefined;
+  if (data.type === 'url') return { type: 'image_url', image_url: { url: String(data.url) }, index };
+  const base64 = typeof data.data === 'string' ? data.data : Buffer.from(data.data).toString('base64');
+  return { type: 'image_url', image_url: { url: `data:${mediaType};base64,${base64}` }, index };
+}
+
 /** A whole chat completion. */
 export function chatAnswer(result: LanguageModelV4GenerateResult, { id, model, created }: AnswerNames) {
   const usage = usageFor(result.usage);
@@ -58,6 +68,7 @@ function messageOf(content: readonly LanguageModelV4Content[]) {
   const blocks = content.flatMap((part) =>
     part.type === 'reasoning' ? (thinkingBlock(part.text, part.providerMetadata) ?? []) : [],
   );
+  const images = content.filter((part) => part.type === 'file').flatMap((part, at) => imageMember(part, at) ?? []);
   const calls = content.flatMap((part) =>
     part.type === 'tool-call'
       ? {
@@ -74,6 +85,7 @@ function messageOf(content: readonly LanguageModelV4Content[]) {
     refusal: null,
     ...(reasoning !== '' && { reasoning_content: reasoning }),
     ...(blocks.length > 0 && { thinking_blocks: blocks }),
+    ...(images.length > 0 && { images }),
     ...(calls.length > 0 && { tool_calls: calls }),
   };
 }

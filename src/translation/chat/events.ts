@@ -1,6 +1,6 @@
 import type { LanguageModelV4StreamPart } from '@ai-sdk/provider';
 import type { AnswerNames, EventWriter } from '../client-protocol.ts';
-import { finishReasonOf, signatureMember, thinkingBlock } from './answer.ts';
+import { finishReasonOf, imageMember, signatureMember, thinkingBlock } from './answer.ts';
 import { usageFor } from './usage.ts';
 
 type Part<Type extends LanguageModelV4StreamPart['type']> = Extract<LanguageModelV4StreamPart, { readonly type: Type }>;
@@ -14,6 +14,7 @@ export class ChatEvents implements EventWriter {
   readonly #told = new Set<string>();
   /** Thoughts that are under way, by their ids: their signature comes with them whole. */
   readonly #thoughts = new Map<string, string>();
+  #images = 0;
   #hasBegun = false;
   #isFinished = false;
 
@@ -30,6 +31,7 @@ export class ChatEvents implements EventWriter {
     if (type === 'tool-input-start') return this.#callBegins(part.id, part.toolName, part.providerExecuted);
     if (type === 'tool-input-delta') return this.#argumentsOf(part.id, part.delta);
     if (type === 'tool-call') return this.#call(part);
+    if (type === 'file') return this.#image(part);
     return type === 'finish' ? this.#finish(part) : '';
   }
 
@@ -73,6 +75,13 @@ export class ChatEvents implements EventWriter {
     const index = this.#calls.get(id);
     const signed = Object.keys(own).length === 0 ? '' : this.#delta({ tool_calls: [{ index, ...own }] });
     return begun + told + signed;
+  }
+
+  #image(part: Part<'file'>): string {
+    const image = imageMember(part, this.#images);
+    if (!image) return '';
+    this.#images++;
+    return this.#delta({ images: [image] });
   }
 
   #finish({ finishReason, usage: reported }: Part<'finish'>): string {

@@ -28,6 +28,7 @@ export function usageFor({ inputTokens, outputTokens, raw }: LanguageModelV4Usag
     completion_tokens_details: {
       reasoning_tokens: count(outputTokens.reasoning),
       audio_tokens: modalityIn(raw, 'candidatesTokensDetails', 'AUDIO'),
+      ...imageTokens(raw),
     },
   };
 }
@@ -42,6 +43,12 @@ export function hourTokensIn(raw: LanguageModelV4Usage['raw']): number {
     .filter(isRecord)
     .filter(({ ttl }) => ttl === '1h')
     .reduce((sum, { inputTokens }) => sum + count(inputTokens), 0);
+}
+
+/** Those of pictures that a model has drawn, which cost many times what text does; no member where there are none. */
+function imageTokens(raw: LanguageModelV4Usage['raw']): { readonly image_tokens?: number } {
+  const tokens = modalityIn(raw, 'candidatesTokensDetails', 'IMAGE');
+  return tokens > 0 ? { image_tokens: tokens } : {};
 }
 
 /** Google's count of one kind of tokens. */
