@@ -104,16 +104,16 @@ describe('callbacks that do not take what they are told', () => {
     assert.ok(gateway.daemon.log.some((line) => line.includes('ENXIO')));
   });
 
-  test('5,000 calls are as quick as any while a destination is dead, and take no more memory than is set', async () => {
+  test('2,000 calls are as quick as any while a destination is dead, and take no more memory than is set', async () => {
     const told = await countsOf('dead');
     const used = await memory();
-    let left = 5_000;
+    let left = 2_000;
     const worker = async () => {
       while (left-- > 0) assert.equal((await chat()).status, 200);
     };
     await Promise.all(Array.from({ length: 32 }, worker));
     const { queued, delivered, dead_letters: dead } = await countsOf('dead');
-    assert.equal(queued + dead, told.queued + told.dead_letters + 5_000, 'each is accounted for');
+    assert.equal(queued + dead, told.queued + told.dead_letters + 2_000, 'each is accounted for');
     assert.ok(queued <= 450 && delivered === 0, `${queued} wait`);
     assert.ok((await memory()) - used < 200, 'MiB');
     const lines = gateway.daemon.log.filter(
