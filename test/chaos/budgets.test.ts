@@ -48,7 +48,8 @@ test('a budget that two daemons share is used up and not passed, while one of th
       () => 'broken',
     );
   const calls = Array.from({ length: 120 }, (_, index) => call(index % 2 === 0 ? first : second, index));
-  assert.equal(await calls[0], 200);
+  // Which of them is, depends on who asks first.
+  await Promise.any(calls.map(async (answered) => assert.equal(await answered, 200)));
   await second.stop('SIGKILL');
   const again = await start(second.stateDir);
   daemons.push(again);
