@@ -1,27 +1,20 @@
-import { ForeignKeyConstraintViolationException } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { Authority } from './access/authority.ts';
 import { Admission } from './admission.ts';
 import { callableBy } from './access/callable.ts';
-import { AuditEntry } from './audit/audit.entity.ts';
 import { AuditKeys } from './audit/audit.keys.ts';
 import { Chains } from './audit/audit.append.ts';
 import { AuditService, type Entry, writeEntries } from './audit/audit.service.ts';
-import { Credential } from './credentials/credential.entity.ts';
 import { CredentialService } from './credentials/credential.service.ts';
-import { Budget } from './budgets/budget.entity.ts';
 import { BudgetService } from './budgets/budget.service.ts';
-import { Customer } from './customers/customer.entity.ts';
 import { CustomerService } from './customers/customer.service.ts';
 import type { Reloaded } from './daemon/reload.operations.ts';
 import { BodyService } from './callbacks/body.service.ts';
 import type { CallbackReport } from './callbacks/callback-settings.ts';
-import { DisabledLogging, OwnerCallback } from './callbacks/owner-callback.entity.ts';
 import { OwnerCallbackService } from './callbacks/owner-callback.service.ts';
 import type { UserSettings } from './config/user-settings.ts';
 import { untilThrough } from './db/again.ts';
 import { asDatabaseTrouble } from './db/errors.ts';
-import { openOrm } from './db/orm.ts';
 import type { Reachability } from './db/reachability.ts';
 import type { Change } from './db/notify.ts';
 import type { Work } from './db/work.ts';
@@ -29,40 +22,31 @@ import { readAsked } from './kernel/change-options.ts';
 import type { JournalState } from './metering/journal.ts';
 import type { Explainer } from './explain/explainer.ts';
 import type { Vault } from './kernel/encryption.ts';
-import { Invitation } from './invitations/invitation.entity.ts';
 import { InvitationService } from './invitations/invitation.service.ts';
-import { GatewayError } from './kernel/errors.ts';
 import type { Actor, AnyOperation } from './kernel/operation.ts';
 import type { TokenTest } from './jwt/token-test.ts';
 import { KeyAccess } from './keys/key.access.ts';
-import { DeletedKey, Key, RetiredToken } from './keys/key.entity.ts';
 import { KeyList } from './keys/key.list.ts';
 import { KeyRules, type KeyRuleSettings } from './keys/key.rules.ts';
 import { KeyService } from './keys/key.service.ts';
-import { KeyMapping } from './mappings/mapping.entity.ts';
 import { MappingService } from './mappings/mapping.service.ts';
 import { accessGroupsOf, type Deployment } from './models/deployment.ts';
 import { AccessGroupService } from './models/access-group.service.ts';
-import { Model } from './models/model.entity.ts';
 import { ModelService } from './models/model.service.ts';
 import type { PassThroughEndpoint } from './kernel/pass-through.ts';
-import { PassThrough } from './passthroughs/passthrough.entity.ts';
 import { PassThroughService } from './passthroughs/passthrough.service.ts';
-import { Organization, OrganizationMember } from './organizations/organization.entity.ts';
 import { OrganizationMemberService } from './organizations/member.service.ts';
 import { OrganizationService } from './organizations/organization.service.ts';
+import { asMissingOwner } from './missing-owner.ts';
 import { type Caller, perform, type Request, wasMadeMeanwhile } from './perform.ts';
 import { type AskedCache, CacheService } from './response-cache/cache.service.ts';
 import type { Priced, ToPrice } from './spend/calculate.operations.ts';
 import { type SpendReads, spendReads } from './spend/spend.reads.ts';
 import { MemberService } from './teams/member.service.ts';
-import { DeletedTeam, FormerMember, Team, TeamMember } from './teams/team.entity.ts';
-import { Tag } from './tags/tag.entity.ts';
 import { TagService } from './tags/tag.service.ts';
 import { TeamJoin } from './teams/team.join.ts';
 import type { Prices } from './metering/prices.ts';
 import { TeamService } from './teams/team.service.ts';
-import { User } from './users/user.entity.ts';
 import { UserService } from './users/user.service.ts';
 
 export interface Services {
@@ -141,22 +125,6 @@ export interface AppOptions extends Configured {
   readonly onChange?: (change: Change) => Promise<void> | void;
   /** Knows when the database is away: nobody waits for it then. */
   readonly reachability?: Reachability | undefined;
-}
-
-export interface GatewayOrmOptions {
-  readonly url: string;
-  readonly poolSize: number;
-  readonly applicationName: string;
-  readonly reachability?: Reachability | undefined;
-}
-
-/** Opens the database with everything the gateway keeps in it. */
-export function openGatewayOrm(options: GatewayOrmOptions): Promise<MikroORM> {
-  const owners = [Budget, Customer, Tag, Organization, OrganizationMember, User, Invitation];
-  const teams = [Team, TeamMember, FormerMember, DeletedTeam, Key, RetiredToken, DeletedKey];
-  const logging = [OwnerCallback, DisabledLogging];
-  const entities = [...owners, ...teams, ...logging, KeyMapping, Model, Credential, PassThrough, AuditEntry];
-  return openOrm({ ...options, entities });
 }
 
 /**
@@ -328,21 +296,4 @@ async function rolledBack<T>(em: EntityManager, work: (em: EntityManager) => Pro
   } finally {
     await em.rollback();
   }
-}
-
-/** A row that names an owner who is not there. The database is asked, not the code before it, so that no race is lost. */
-function asMissingOwner(thrown: unknown): unknown {
-  if (!(thrown instanceof ForeignKeyConstraintViolationException)) return thrown;
-  const column = /constraint "[a-z]+_([a-z]+_id)_fkey"/.exec(thrown.message)?.[1];
-  const owner = column?.replace('_id', '') ?? 'object';
-  return /is still referenced/.test(thrown.message)
-    ? new GatewayError('conflict', 'still_in_use', 'Something still refers to it', { cause: thrown })
-    : new GatewayError('notFound', 'not_found_error', missing(owner, thrown), { param: column, cause: thrown });
-}
-
-/** With the name that was given, where PostgreSQL says it: so that what was meant can be guessed. */
-function missing(owner: string, thrown: ForeignKeyConstraintViolationException): string {
-  const detail = 'detail' in thrown && typeof thrown.detail === 'string' ? thrown.detail : '';
-  const name = /^Key \(\w+\)=\((.*)\) is not present/s.exec(detail)?.[1];
-  return name === undefined ? `No such ${owner}` : `No ${owner} "${name}"`;
 }

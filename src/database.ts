@@ -1,6 +1,6 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import type pg from 'pg';
-import { openGatewayOrm } from './app.ts';
+import { openGatewayOrm } from './gateway-orm.ts';
 import type { Settings } from './config/load.ts';
 import { prepareStateDir } from './config/state-dir.ts';
 import { openEmbedded } from './db/embedded.ts';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
-import { openGatewayOrm } from '../src/app.ts';
+import { openGatewayOrm } from '../src/gateway-orm.ts';
 import { dumpedTables, notDumped } from '../src/db/dump.ts';
 import { type EmbeddedServer, openEmbedded, throwaway } from '../src/db/embedded.ts';
 import { generateSecret } from '../src/kernel/secret.ts';

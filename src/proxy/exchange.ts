@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Payer } from '../access/payers.ts';
 import { regionOf, withinRegion } from '../access/region.ts';
-import { type Charge, type Principal, unlimited } from '../access/principal.ts';
+import type { Charge } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import type { Call, CallOutcome, CallStart, Settlement } from '../metering/call.ts';
+import type { Call, CallOutcome, CallStart } from '../metering/call.ts';
 import { countedTokens } from '../metering/headroom.ts';
 import type { Usage } from '../metering/usage.ts';
 import type { Deployment } from '../models/deployment.ts';
@@ -11,7 +11,7 @@ import type { Course } from '../routing/course.ts';
 import type { Lease } from '../routing/lease.ts';
 import type { ProxyContext } from './context.ts';
 import { chatCompletions } from './endpoints/chat-completions.ts';
-import type { Endpoint, ModelRequest } from './endpoints/endpoint.ts';
+import type { Endpoint } from './endpoints/endpoint.ts';
 import { allowanceHeaders, callHeaders, courseHeaders, passedHeaders } from './headers.ts';
 import type { Wishes } from './wishes.ts';
 import { notServed } from './providers/not-served.ts';
@@ -21,53 +21,11 @@ import type { Relay } from './relay.ts';
 import type { KeptKind } from './response-ids.ts';
 import type { Recall } from './recall.ts';
 import { createRequestId } from './request-id.ts';
-import { type Routed, type Target, targetOf } from './routing.ts';
+import { free, noBytes, nowhere, unknownPrincipal, unread } from './unknown.ts';
+import { type Routed, targetOf } from './routing.ts';
 
 /** Why an exchange ends without an answer: nobody is there to read one. Never shown. */
 export const clientGone = new GatewayError('no', 'client_disconnected', 'The client has gone', { status: 499 });
-
-const unknownPrincipal: Principal = {
-  ...unlimited,
-  kind: 'key',
-  keyId: '',
-  hash: '',
-  alias: null,
-  userId: null,
-  teamId: null,
-  organizationId: null,
-  role: 'internal_user_viewer',
-  blocked: true,
-  teamAlias: null,
-};
-const nowhere: Target = {
-  deployment: {
-    id: '',
-    name: '',
-    provider: '',
-    upstreamModel: '',
-    apiBase: undefined,
-    apiKey: undefined,
-    source: 'builtin',
-    info: {},
-    params: {},
-  },
-  upstreamModel: '',
-};
-const noBytes = Buffer.alloc(0);
-const unread: ModelRequest = {
-  fields: {},
-  model: '',
-  stream: false,
-  hidesUsage: true,
-  maxCompletionTokens: undefined,
-  answers: 1,
-  serviceTier: undefined,
-  endUser: undefined,
-  tags: [],
-  contentType: 'application/json',
-  bodyFor: () => noBytes,
-};
-const free: Settlement = { cost: 0n, priceSource: 'unpriced', keySpend: undefined };
 
 /** What was called: the route as it is registered, the path as the client has it, and a model that is named in it. */
 export interface Called {

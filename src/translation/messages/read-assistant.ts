@@ -47,14 +47,14 @@ function readProse(block: Fields, path: string, reading: Reading): Content {
 }
 
 function readThoughts(block: Fields, path: string, reading: Reading): LanguageModelV4ReasoningPart[] {
-  reading.only(block, path, ofThoughts);
+  reading.allow(block, path, ofThoughts);
   const text = textAt(block['thinking'], `${path}.thinking`);
   const signature = textAt(block['signature'] ?? '', `${path}.signature`);
   return thoughts(text, signedThoughts(reading.features, { signature }));
 }
 
 function readRedacted(block: Fields, path: string, reading: Reading): LanguageModelV4ReasoningPart[] {
-  reading.only(block, path, ofRedacted);
+  reading.allow(block, path, ofRedacted);
   const redacted = textAt(block['data'], `${path}.data`);
   return thoughts('', signedThoughts(reading.features, { redacted }));
 }
@@ -75,7 +75,7 @@ interface Calls {
 }
 
 function readCall(block: Fields, path: string, { reading, signatures }: Calls): LanguageModelV4ToolCallPart {
-  reading.only(block, path, ofCalls);
+  reading.allow(block, path, ofCalls);
   const { caller } = block;
   if (caller != null && recordAt(caller, `${path}.caller`)['type'] !== 'direct') reading.leaveOut(`${path}.caller`);
   const toolCallId = textAt(block['id'], `${path}.id`);

@@ -61,13 +61,13 @@ export function unknownBlock({ type }: Fields, path: string): Error {
 
 /** One that is empty says nothing, and some providers refuse it. */
 export function readText(block: Fields, path: string, reading: Reading): readonly LanguageModelV4TextPart[] {
-  reading.only(block, path, ofTexts);
+  reading.allow(block, path, ofTexts);
   const text = textAt(block['text'], `${path}.text`);
   return text === '' ? [] : [cached({ type: 'text', text }, block, reading)];
 }
 
 function readImage(block: Fields, path: string, reading: Reading): LanguageModelV4FilePart {
-  reading.only(block, path, ofImages);
+  reading.allow(block, path, ofImages);
   const at = `${path}.source`;
   const source = recordAt(block['source'], at);
   switch (source['type']) {
@@ -102,7 +102,7 @@ function urlIn(source: Fields, path: string): LanguageModelV4FilePart['data'] {
 
 /** A document that is text is told as text, which every model reads; of a PDF the name and what it is about are told too. */
 function readDocument(block: Fields, path: string, reading: Reading): readonly Part[] {
-  reading.only(block, path, ofDocuments);
+  reading.allow(block, path, ofDocuments);
   const { title, context, citations } = block;
   if (citations != null) refuseCitations(recordAt(citations, `${path}.citations`), path, reading);
   const name = optional(title, `${path}.title`, textAt);

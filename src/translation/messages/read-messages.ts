@@ -34,7 +34,7 @@ const ofMessages = new Set(['role', 'content']);
 
 function readMessage(message: Fields, path: string, conversation: Conversation): LanguageModelV4Message[] {
   const { reading } = conversation;
-  reading.only(message, path, ofMessages);
+  reading.allow(message, path, ofMessages);
   const { role, content } = message;
   const at = `${path}.content`;
   switch (role) {

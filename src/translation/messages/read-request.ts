@@ -36,7 +36,7 @@ const known = new Set([
 /** @throws GatewayError 400 that names what cannot be expressed */
 export function readRequest(fields: Fields, rules: ReadingRules): ReadCall {
   const reading = new Reading(rules);
-  reading.only(fields, '', known);
+  reading.allow(fields, '', known);
   readContextManagement(fields['context_management'], reading);
   const { providerOptions: ofTools, ...tools } = readTools(fields, reading);
   const { providerOptions: ofThinking, ...thinking } = readThinking(fields, reading);
@@ -73,12 +73,12 @@ function readSampling(fields: Fields, reading: Reading): Partial<LanguageModelV4
 /** By its name of today, `output_config.format`, or the one it had while it was tried out, `output_format`. */
 function readFormat(fields: Fields, reading: Reading): LanguageModelV4CallOptions['responseFormat'] {
   const config = optional(fields['output_config'], 'output_config', recordAt);
-  if (config) reading.only(config, 'output_config', new Set(['format', 'effort']));
+  if (config) reading.allow(config, 'output_config', new Set(['format', 'effort']));
   const path = config?.['format'] == null ? 'output_format' : 'output_config.format';
   const format = optional(config?.['format'] ?? fields['output_format'], path, recordAt);
   if (!format) return undefined;
   if (format['type'] !== 'json_schema') throw malformed(`${path}.type`, 'be json_schema');
-  reading.only(format, path, new Set(['type', 'schema']));
+  reading.allow(format, path, new Set(['type', 'schema']));
   const schema = recordAt(format['schema'], `${path}.schema`);
   return { type: 'json', schema, name: 'response' };
 }
@@ -90,7 +90,7 @@ function readFormat(fields: Fields, reading: Reading): LanguageModelV4CallOption
 function readContextManagement(value: unknown, reading: Reading): void {
   const given = optional(value, 'context_management', recordAt);
   if (!given) return;
-  reading.only(given, 'context_management', new Set(['edits']));
+  reading.allow(given, 'context_management', new Set(['edits']));
   const edits = optional(given['edits'], 'context_management.edits', listAt) ?? [];
   for (const [index, edit] of edits.entries()) {
     if (isRecord(edit) && edit['type'] === 'clear_thinking_20251015') continue;

@@ -23,7 +23,7 @@ export function readThinking({ thinking, output_config: config }: Fields, readin
   const effort = named && { reasoning: named };
   const given = optional(thinking, 'thinking', recordAt);
   if (!given) return { ...effort };
-  reading.only(given, 'thinking', new Set(['type', 'budget_tokens', 'display']));
+  reading.allow(given, 'thinking', new Set(['type', 'budget_tokens', 'display']));
   const { type, display } = given;
   if (display !== undefined && display !== null && display !== 'summarized') reading.leaveOut('thinking.display');
   switch (type) {

@@ -14,7 +14,7 @@ export interface ToolResult {
 const ofResults = new Set(['type', 'tool_use_id', 'content', 'is_error', 'cache_control']);
 
 export function readToolResult(block: Fields, path: string, { reading, calls }: Conversation): ToolResult {
-  reading.only(block, path, ofResults);
+  reading.allow(block, path, ofResults);
   const toolCallId = textAt(block['tool_use_id'], `${path}.tool_use_id`);
   const toolName = calls.get(toolCallId);
   if (toolName === undefined) throw malformed(`${path}.tool_use_id`, 'be the id of a tool_use block before it');

@@ -32,7 +32,7 @@ export function readTools({ tools: given, tool_choice: choice }: Fields, reading
   const tools = list.flatMap((value, index) => readTool(value, `tools.${index}`, reading));
   const chosen = optional(choice, 'tool_choice', recordAt);
   if (!chosen) return tools.length > 0 ? { tools } : {};
-  reading.only(chosen, 'tool_choice', new Set(['type', 'name', 'disable_parallel_tool_use']));
+  reading.allow(chosen, 'tool_choice', new Set(['type', 'name', 'disable_parallel_tool_use']));
   const toolChoice = readChoice(chosen, tools);
   if (tools.length === 0) return {};
   return { tools, toolChoice, providerOptions: readParallel(chosen, reading) };
@@ -49,7 +49,7 @@ function readTool(value: unknown, path: string, reading: Reading): LanguageModel
     );
     return [];
   }
-  reading.only(tool, path, ofTools);
+  reading.allow(tool, path, ofTools);
   if (tool['defer_loading'] === true) reading.leaveOut(`${path}.defer_loading`);
   if (!isDirect(tool['allowed_callers'])) reading.leaveOut(`${path}.allowed_callers`);
   const name = textAt(tool['name'], `${path}.name`);

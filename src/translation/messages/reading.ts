@@ -35,7 +35,7 @@ export class Reading {
   }
 
   /** Leaves out, or refuses, what a record has beyond the members that are read. */
-  only(record: Fields, path: string, names: ReadonlySet<string>): void {
+  allow(record: Fields, path: string, names: ReadonlySet<string>): void {
     for (const [name, value] of Object.entries(record)) {
       if (value === undefined || value === null || names.has(name)) continue;
       this.leaveOut(path === '' ? name : `${path}.${name}`);
