@@ -13,72 +13,40 @@ interface SealedField {
   readonly column: (name: string) => string;
 }
 
+/** A column of which each row holds one. */
+const inColumn = (
+  purpose: VaultPurpose,
+  { table, id, column }: { readonly table: string; readonly id: string; readonly column: string },
+): SealedField => ({
+  purpose,
+  table,
+  read: `select ${id} as id, '' as name, ${column} as sealed from ${SCHEMA}.${table}
+         where ${column} like 'gwenc:%' and (${id}, '') > ($1, $2) order by ${id} limit $3`,
+  write: `update ${SCHEMA}.${table} set ${column} = $4 where ${id} = $1 and $2 = '' and ${column} = $3`,
+  column: () => column,
+});
+
+/** A JSON object of which each member may hold one. */
+const inMembers = (purpose: VaultPurpose, table: string, column: string): SealedField => ({
+  purpose,
+  table,
+  read: `select t.id, v.key as name, v.value ->> 'sealed' as sealed
+         from ${SCHEMA}.${table} t, jsonb_each(t.${column}) v
+         where v.value ->> 'sealed' like 'gwenc:%' and (t.id, v.key) > ($1, $2) order by t.id, v.key limit $3`,
+  write: `update ${SCHEMA}.${table}
+          set ${column} = jsonb_set(${column}, array[$2::text, 'sealed'], to_jsonb($4::text))
+          where id = $1 and ${column} -> $2 ->> 'sealed' = $3`,
+  column: (name) => `${column}.${name}`,
+});
+
 const fields: readonly SealedField[] = [
-  {
-    purpose: 'provider-credential',
-    table: 'models',
-    read: `select id, '' as name, api_key as sealed from ${SCHEMA}.models
-           where api_key like 'gwenc:%' and (id, '') > ($1, $2) order by id limit $3`,
-    write: `update ${SCHEMA}.models set api_key = $4 where id = $1 and $2 = '' and api_key = $3`,
-    column: () => 'api_key',
-  },
-  {
-    purpose: 'provider-credential',
-    table: 'credentials',
-    read: `select c.id, v.key as name, v.value ->> 'sealed' as sealed
-           from ${SCHEMA}.credentials c, jsonb_each(c.credential_values) v
-           where v.value ->> 'sealed' like 'gwenc:%' and (c.id, v.key) > ($1, $2) order by c.id, v.key limit $3`,
-    write: `update ${SCHEMA}.credentials
-            set credential_values = jsonb_set(credential_values, array[$2::text, 'sealed'], to_jsonb($4::text))
-            where id = $1 and credential_values -> $2 ->> 'sealed' = $3`,
-    column: (name) => `credential_values.${name}`,
-  },
-  {
-    purpose: 'provider-credential',
-    table: 'pass_through_endpoints',
-    read: `select e.id, v.key as name, v.value ->> 'sealed' as sealed
-           from ${SCHEMA}.pass_through_endpoints e, jsonb_each(e.headers) v
-           where v.value ->> 'sealed' like 'gwenc:%' and (e.id, v.key) > ($1, $2) order by e.id, v.key limit $3`,
-    write: `update ${SCHEMA}.pass_through_endpoints
-            set headers = jsonb_set(headers, array[$2::text, 'sealed'], to_jsonb($4::text))
-            where id = $1 and headers -> $2 ->> 'sealed' = $3`,
-    column: (name) => `headers.${name}`,
-  },
-  {
-    purpose: 'callback',
-    table: 'owner_callbacks',
-    read: `select c.id, v.key as name, v.value ->> 'sealed' as sealed
-           from ${SCHEMA}.owner_callbacks c, jsonb_each(c.callback_vars) v
-           where v.value ->> 'sealed' like 'gwenc:%' and (c.id, v.key) > ($1, $2) order by c.id, v.key limit $3`,
-    write: `update ${SCHEMA}.owner_callbacks
-            set callback_vars = jsonb_set(callback_vars, array[$2::text, 'sealed'], to_jsonb($4::text))
-            where id = $1 and callback_vars -> $2 ->> 'sealed' = $3`,
-    column: (name) => `callback_vars.${name}`,
-  },
-  {
-    purpose: 'logged-body',
-    table: 'spend_log_bodies',
-    read: `select request_id as id, '' as name, request as sealed from ${SCHEMA}.spend_log_bodies
-           where request like 'gwenc:%' and (request_id, '') > ($1, $2) order by request_id limit $3`,
-    write: `update ${SCHEMA}.spend_log_bodies set request = $4 where request_id = $1 and $2 = '' and request = $3`,
-    column: () => 'request',
-  },
-  {
-    purpose: 'logged-body',
-    table: 'spend_log_bodies',
-    read: `select request_id as id, '' as name, response as sealed from ${SCHEMA}.spend_log_bodies
-           where response like 'gwenc:%' and (request_id, '') > ($1, $2) order by request_id limit $3`,
-    write: `update ${SCHEMA}.spend_log_bodies set response = $4 where request_id = $1 and $2 = '' and response = $3`,
-    column: () => 'response',
-  },
-  {
-    purpose: 'audit-mac',
-    table: 'audit_keys',
-    read: `select id, '' as name, sealed from ${SCHEMA}.audit_keys
-           where sealed like 'gwenc:%' and (id, '') > ($1, $2) order by id limit $3`,
-    write: `update ${SCHEMA}.audit_keys set sealed = $4 where id = $1 and $2 = '' and sealed = $3`,
-    column: () => 'sealed',
-  },
+  inColumn('provider-credential', { table: 'models', id: 'id', column: 'api_key' }),
+  inMembers('provider-credential', 'credentials', 'credential_values'),
+  inMembers('provider-credential', 'pass_through_endpoints', 'headers'),
+  inMembers('callback', 'owner_callbacks', 'callback_vars'),
+  inColumn('logged-body', { table: 'spend_log_bodies', id: 'request_id', column: 'request' }),
+  inColumn('logged-body', { table: 'spend_log_bodies', id: 'request_id', column: 'response' }),
+  inColumn('audit-mac', { table: 'audit_keys', id: 'id', column: 'sealed' }),
 ];
 
 export interface SealedText {
