@@ -30,8 +30,6 @@ export interface Desk {
   readonly limiter: RateLimiter;
   readonly journal: Journal;
   readonly now: () => Date;
-  /** A row was settled; `kept` is false when the disk is full and it is held in memory. */
-  readonly onSettled: (kept: boolean) => void;
   /** Exchanges an admission for that of another attempt, or throws and changes nothing. */
   readonly exchange: (admission: Admission, start: CallStart) => Admission;
 }
@@ -41,10 +39,13 @@ export class AdmittedCall implements Call {
   #admission: Admission;
   #checkpointAtMs = performance.now() + checkpointEveryMs;
   #settlement: Settlement | undefined;
+  /** Of what the journal was told last. */
+  #written: Promise<Error | undefined> | undefined;
 
   constructor(desk: Desk, admission: Admission) {
     this.#desk = desk;
     this.#admission = admission;
+    this.#written = desk.journal.written;
   }
 
   get allowance(): Allowance | undefined {
@@ -58,6 +59,21 @@ export class AdmittedCall implements Call {
     this.#desk.journal.checkpoint(this.#admission.seq, clampTokens(completionTokens));
   }
 
+  kept(): Promise<void> | undefined {
+    return this.#written && this.#keptWith(this.#written);
+  }
+
+  async #keptWith(written: Promise<Error | undefined>): Promise<void> {
+    const failure = await written;
+    // What was settled is kept in memory where the disk did not take it.
+    if (!failure || this.#settlement) return;
+    const { counters, limiter } = this.#desk;
+    const { reservation, admittance, price } = this.#admission;
+    this.#settlement = { cost: 0n, priceSource: price.source, keySpend: counters.settle(reservation, 0n) };
+    if (admittance) limiter.settle(admittance, 0, { isCounted: false });
+    throw failure;
+  }
+
   redirect(start: CallStart): void {
     if (this.#settlement) throw new Error('A call that is settled has no further attempt');
     this.#admission = this.#desk.exchange(this.#admission, start);
@@ -65,7 +81,7 @@ export class AdmittedCall implements Call {
 
   settle(outcome: CallOutcome): Settlement {
     if (this.#settlement) return this.#settlement;
-    const { counters, limiter, journal, now, onSettled } = this.#desk;
+    const { counters, limiter, journal, now } = this.#desk;
     const { reservation, admittance, seq, tier } = this.#admission;
     const price = this.#priceFor(outcome.serviceTier);
 
@@ -86,7 +102,8 @@ export class AdmittedCall implements Call {
     this.#settlement = { cost, priceSource: price.source, keySpend: counters.settle(reservation, cost) };
     const used = usage && !isCached ? usage.promptTokens + usage.completionTokens : 0;
     if (admittance) limiter.settle(admittance, used, { isCounted: outcome.goesOn !== true });
-    onSettled(journal.settle(seq, rest));
+    journal.settle(seq, rest);
+    this.#written = journal.written;
     return this.#settlement;
   }
 

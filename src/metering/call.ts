@@ -91,10 +91,16 @@ export interface Settlement {
   readonly keySpend: bigint | undefined;
 }
 
-/** A call that was admitted: its worst case is reserved and a `started` row is in the journal. */
+/** A call that was admitted: its worst case is reserved and its row is on its way into the journal. */
 export interface Call {
   /** What is left to ask for, where a limit applies. */
   readonly allowance?: Allowance | undefined;
+  /**
+   * Waits until the journal holds the call as it is now: before its upstream is called, and before its answer is ended.
+   *
+   * @throws GatewayError `ledger_unavailable` when the call could not be kept; then it was never admitted
+   */
+  kept(): Promise<void> | undefined;
   /** Notes output tokens already delivered, so that a crash still charges them. Cheap: at most one journal write a second. */
   checkpoint(completionTokens: number): void;
   /**
@@ -105,8 +111,8 @@ export interface Call {
    */
   redirect(start: CallStart): void;
   /**
-   * Books the real cost, frees the reservation and writes the journal before it returns. Only the first settlement
-   * counts; later ones return the same result.
+   * Books the real cost, frees the reservation and completes the row in the journal, which `kept` waits for. Only the
+   * first settlement counts; later ones return the same result.
    */
   settle(outcome: CallOutcome): Settlement;
 }

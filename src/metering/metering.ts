@@ -67,6 +67,7 @@ export class Metering {
       ...(durability && { durability }),
       ...(maxBacklog !== undefined && { maxRows: maxBacklog }),
       finish: (call) => finishCut(call, now()),
+      onSettled: (isKept) => this.#onSettled(isKept),
     });
     this.#counters = new Counters(pool, {
       now,
@@ -85,7 +86,6 @@ export class Metering {
       limiter: this.#limiter,
       journal: this.#journal,
       now,
-      onSettled: (kept) => this.#onSettled(kept),
       exchange: (admission, start) => this.#exchange(admission, start),
     };
     this.#prices = prices;
@@ -158,8 +158,8 @@ export class Metering {
   }
 
   /**
-   * Admits a call: its worst case is reserved in every budget, it is counted in every limit, and it is in the journal; or
-   * none of this is.
+   * Admits a call: its worst case is reserved in every budget, it is counted in every limit, and it is on its way into the
+   * journal; or none of this is. It goes on when it is there (`Call.kept`).
    *
    * @throws GatewayError `throttling_error`; `budget_exceeded`; `budget_unavailable`, which `cover` may change;
    *   `ledger_unavailable` when it could not be booked;
@@ -257,9 +257,9 @@ export class Metering {
     });
   }
 
-  #onSettled(kept: boolean): void {
+  #onSettled(isKept: boolean): void {
     this.#ledger.wake();
-    if (!kept) {
+    if (!isKept) {
       this.#options.log('error', 'The spend journal cannot be written; no call is admitted until it can', {
         journal: this.#options.journalPath,
       });

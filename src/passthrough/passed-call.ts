@@ -9,7 +9,7 @@ import type { Deployment } from '../models/deployment.ts';
 import type { Exchange } from '../proxy/exchange.ts';
 import { storable } from '../proxy/endpoints/tags.ts';
 import { authenticate, findPayers } from '../proxy/admission.ts';
-import { authenticateAgain, finish, type Step, takePlace } from '../proxy/pipeline.ts';
+import { authenticateAgain, finish, kept, type Step, takePlace } from '../proxy/pipeline.ts';
 import { readBytes } from '../proxy/read-body.ts';
 import { Relay } from '../proxy/relay.ts';
 import { usageOf } from '../proxy/reported-usage.ts';
@@ -67,9 +67,11 @@ export class PassedCallSteps {
       (exchange) => this.#decide(exchange),
       (exchange) => this.#prepare(exchange),
       (exchange) => this.#reserve(exchange),
+      kept,
       (exchange) => this.#send(exchange),
       (exchange) => exchange.relay?.whole,
       (exchange) => this.#settle(exchange),
+      kept,
       finish,
     ];
   }

@@ -234,6 +234,7 @@ async function readmit(exchange: Exchange): Promise<boolean> {
     if (exchange.stopped) throw exchange.stopped;
     exchange.attempts = attempts + 1;
     await whenHeld(exchange, () => admitNext(exchange), prepare);
+    await exchange.kept();
     return true;
   } catch (thrown) {
     exchange.lease?.release();

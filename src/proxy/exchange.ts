@@ -234,6 +234,14 @@ export class Exchange {
     this.booked = { outcome, totalCost: (this.booked?.totalCost ?? 0n) + this.settlement.cost };
   }
 
+  /** Waits for the journal. @throws GatewayError `ledger_unavailable` when it cannot take the call, which then is none */
+  kept(): Promise<void> | undefined {
+    return this.#call?.kept()?.catch((thrown: unknown) => {
+      this.#call = undefined;
+      throw thrown;
+    });
+  }
+
   /** The headers every answer about this call has. */
   headers(): string[] {
     const { id, callId, asked, target, context } = this;

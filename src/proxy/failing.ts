@@ -14,6 +14,7 @@ export async function fail(exchange: Exchange, thrown: unknown): Promise<void> {
   exchange.upstream?.abort();
   exchange.lease?.release();
   await settleFailure(exchange, error, reason);
+  await exchange.kept();
   report(exchange, error);
   if (exchange.response.destroyed || exchange.response.writableEnded) return;
   if (exchange.isAnswering) {

@@ -36,9 +36,11 @@ export function stepsOf({
     ...(admitted ? [admitted] : []),
     route,
     reserve,
+    kept,
     recall,
     recalledInstead(attempt),
     recalledInstead(settle, settleRecalled),
+    kept,
     ...(settled ? [settled] : []),
     recalledInstead(finish, replay),
   ];
@@ -131,6 +133,11 @@ function admit(exchange: Exchange): void {
   // Whoever left meanwhile is not charged for a call that was never made.
   if (exchange.stopped) return;
   exchange.admit(exchange.context.deps.metering.begin(startOf(exchange)));
+}
+
+/** No upstream is called, and no answer ended, before the call is in the journal. */
+export function kept(exchange: Exchange): Promise<void> | undefined {
+  return exchange.kept();
 }
 
 /** Books the call before the client sees the end of the answer, so that no answer is ever unpaid. */

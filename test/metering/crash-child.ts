@@ -12,12 +12,12 @@ await metering.prepare(principal);
 for (let index = 0; ; index++) {
   const requestId = `${round}-${index}`;
   const call = metering.begin(aStart({ principal, requestId }));
+  await call.kept();
   const isLeftOpen = index % 10 === 9;
   if (isLeftOpen) writeSync(1, `open ${requestId}\n`);
   else {
     call.settle(success({ promptTokens: 10, completionTokens: 5 }));
+    await call.kept();
     writeSync(1, `settled ${requestId}\n`);
   }
-  // Lets the ledger flush, so that the kill also falls into the middle of that.
-  if (index % 20 === 0) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -100,11 +100,15 @@ test('a full disk refuses calls, and loses none of those that run', async () => 
   // SQLite answers SQLITE_FULL for its own limit on pages exactly as for the disk's.
   const { journal, path } = await aJournal({ maxRows: 80 });
   for (let row = 0; row < 20; row++) journal.settle(journal.start(draft(1_000 + row), '', 0), rest(1));
+  journal.write();
   const running: number[] = [];
   const big = 'x'.repeat(2_000);
   assert.throws(
     () => {
-      for (;;) running.push(journal.start(`{"request_id":"${running.length}","key_id":"k","big":"${big}"`, '', 1));
+      for (;;) {
+        running.push(journal.start(`{"request_id":"${running.length}","key_id":"k","big":"${big}"`, '', 1));
+        journal.write();
+      }
     },
     ({ type, message }: GatewayError) => type === 'ledger_unavailable' && /full/.test(message),
   );
@@ -125,6 +129,35 @@ test('a full disk refuses calls, and loses none of those that run', async () => 
   assert.equal(journal.backlog, 0);
   journal.close();
   (await aJournal({ path })).journal.close();
+});
+
+test('calls of one turn share its end: on a full disk none of them is kept, and what was settled with them is', async () => {
+  const told: boolean[] = [];
+  const { journal, path } = await aJournal({ maxRows: 80, onSettled: (isKept) => told.push(isKept) });
+  const before = journal.start(draft(1), '', 0);
+  assert.equal(await journal.written, undefined);
+
+  journal.settle(before, rest(1));
+  const together = Array.from({ length: 3 }, (_, call) => journal.start(draft(10 + call), '', 1));
+  const { written } = journal;
+  const big = 'x'.repeat(600_000);
+  assert.throws(() => journal.start(`{"request_id":"big","key_id":"k","big":"${big}"`, '', 1), {
+    type: 'ledger_unavailable',
+  });
+  assert.match(String(await written), /full/);
+  for (const call of together) journal.settle(call, rest(5));
+  journal.write();
+  assert.deepEqual(
+    rowsOf(journal).map(({ request_id }) => request_id),
+    ['1'],
+  );
+  assert.equal(journal.backlog, 1);
+  assert.deepEqual(told, [true]);
+  journal.close();
+  // Nothing of the others is found by the next process either.
+  const { journal: next } = await aJournal({ path });
+  assert.equal(next.backlog, 1);
+  next.close();
 });
 
 test('a row the database refuses is kept aside with the reason', async () => {

@@ -186,6 +186,7 @@ export class Gateway {
     const booking: Booking = { start, outcomes: [], checkpoints: [] };
     this.bookings.push(booking);
     return {
+      kept: () => undefined,
       redirect: (next) => void (booking.start = next),
       checkpoint: (tokens) => booking.checkpoints.push(tokens),
       settle: (outcome) => {
