@@ -98,10 +98,19 @@ describe('a daemon that is told to read its configuration again', () => {
   });
 
   test('names what a restart is needed for, and takes on the rest', async () => {
-    await writeFile(path, saying('rest', 'gatewayctl:\n  port: 4999\n  max_calls: 7\n  log_level: debug\n'));
+    await writeFile(
+      path,
+      saying(
+        'rest',
+        'gatewayctl:\n  port: 4999\n  max_calls: 7\n  log_level: debug\nlitellm_settings: {callbacks: [jsonl]}\ncallback_settings: {jsonl: {path: calls.jsonl}}\n',
+      ),
+    );
     // The port was chosen on the command line, so the file's does not matter.
     const outcome = await reload('-o', 'json');
-    assert.deepEqual(JSON.parse(outcome.out), { models: 1, needs_restart: ['gatewayctl.max_calls'] });
+    assert.deepEqual(JSON.parse(outcome.out), {
+      models: 1,
+      needs_restart: ['gatewayctl.max_calls', 'litellm_settings.callbacks'],
+    });
     assert.match(logged('take effect with the next start').at(-1) ?? '', /gatewayctl\.max_calls/);
     assert.equal(wordOf(await gateway.chat(key, 'word')), 'rest');
     await writeFile(path, saying('rest'));

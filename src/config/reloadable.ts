@@ -29,8 +29,10 @@ export function renew(running: Settings, read: Settings): Renewal {
   const sources = Object.fromEntries(fixed.map((name) => [name, running.sources[name]]));
   const needsRestart = changed.map(spelled);
   if (!isDeepStrictEqual(running.jwt, read.jwt)) needsRestart.push('gatewayctl.jwt');
+  if (!isDeepStrictEqual(running.callbacks, read.callbacks)) needsRestart.push('litellm_settings.callbacks');
+  const { jwt, callbacks } = running;
   return {
-    settings: { ...read, ...kept, sources: { ...read.sources, ...sources }, jwt: running.jwt },
+    settings: { ...read, ...kept, sources: { ...read.sources, ...sources }, jwt, callbacks },
     needsRestart: [...new Set(needsRestart)],
   };
 }
