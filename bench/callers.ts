@@ -1,11 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Pool } from 'undici';
-import { model } from './shape.ts';
+import { type Kind, model } from './shape.ts';
 
 /** An answer that takes longer hangs: the longest wait of the gateway for its own database is 1.8 s. */
 const hangsAfterMs = 10_000;
 
-const body = JSON.stringify({ model, messages: [{ role: 'user', content: 'Is anybody there?' }], max_tokens: 100 });
+const asked = { model, messages: [{ role: 'user', content: 'Is anybody there?' }], max_tokens: 100 };
+const bodies = { plain: JSON.stringify(asked), stream: JSON.stringify({ ...asked, stream: true }) };
 
 export interface Heard {
   /** `200`, `503 database_unreachable`, `broken …`. */
@@ -18,7 +19,7 @@ export interface Heard {
 }
 
 /** One call, and what became of it. Never rejects: a connection that breaks is an outcome, too. */
-export async function call(server: Pool, key: string): Promise<Heard> {
+export async function call(server: Pool, key: string, kind: Kind = 'plain'): Promise<Heard> {
   const startMs = performance.now();
   const heard = (what: string, isFair: boolean, id?: string): Heard => ({
     what,
@@ -31,9 +32,10 @@ export async function call(server: Pool, key: string): Promise<Heard> {
       method: 'POST',
       path: '/v1/chat/completions',
       headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-      body,
+      body: bodies[kind],
     });
     const text = await answer.body.text();
+    if (answer.statusCode === 200 && kind === 'stream' && !isWhole(text)) return heard('stream ended early', false);
     if (answer.statusCode === 200) return heard('200', true, String(answer.headers['x-litellm-call-id']));
     const retryAfter = Number(answer.headers['retry-after']);
     const what = `${answer.statusCode} ${typeIn(text)}${retryAfter >= 1 ? '' : ', no Retry-After'}`;
@@ -42,6 +44,8 @@ export async function call(server: Pool, key: string): Promise<Heard> {
     return heard(`broken ${error instanceof Error ? error.name : String(error)}`, false);
   }
 }
+
+const isWhole = (text: string): boolean => text.endsWith('data: [DONE]\n\n') && !text.includes('"error"');
 
 const typeIn = (text: string): string => /"type": ?"([^"]+)"/.exec(text)?.[1] ?? text.slice(0, 80);
 
@@ -83,13 +87,15 @@ export interface Callers {
   /** Calls a second, all clients together, as long as answers come at once. */
   readonly rate: number;
   readonly clients: number;
+  /** Which calls are made in turn; plain ones where it is absent. */
+  readonly kinds?: readonly Kind[];
   readonly tally: () => Tally;
   /** Whether another call is made. */
   readonly goesOn: () => boolean;
 }
 
 /** Clients that call one after the other, each at its pace; returns when those under way have ended. */
-export async function callOn({ urls, keys, rate, clients, tally, goesOn }: Callers): Promise<void> {
+export async function callOn({ urls, keys, rate, clients, kinds = ['plain'], tally, goesOn }: Callers): Promise<void> {
   const servers = urls.map((url) => connectTo(url, Math.ceil(clients / urls.length)));
   const everyMs = (clients * 1_000) / rate;
   let next = 0;
@@ -99,7 +105,8 @@ export async function callOn({ urls, keys, rate, clients, tally, goesOn }: Calle
     await wait((client * everyMs) / clients);
     while (goesOn()) {
       const dueMs = performance.now() + everyMs;
-      tally().add(await call(server, keys[next++ % keys.length] ?? ''));
+      const turn = next++;
+      tally().add(await call(server, keys[turn % keys.length] ?? '', kinds[turn % kinds.length]));
       await wait(Math.max(0, dueMs - performance.now()));
     }
   }

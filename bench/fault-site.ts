@@ -19,6 +19,8 @@ export interface FaultSite extends AsyncDisposable {
   /** One before each daemon. */
   readonly relays: readonly Relay[];
   readonly daemons: readonly Daemon[];
+  /** Ends one of them, and starts it again where it was. @returns its exit status, null when a signal ended it */
+  restart(index: number, signal: NodeJS.Signals): Promise<number | null>;
   /** Past the relays, for whoever looks at the database. */
   readonly pool: Pool;
   /** Virtual keys with a budget, each in a team with one and of a user. */
@@ -54,20 +56,29 @@ export async function startFaultSite(daemonCount: number, keyCount: number): Pro
   };
   const relays: Relay[] = [];
   const daemons: Daemon[] = [];
+  const start = (stateDir: string, databaseUrl: string, port = 0): Promise<Daemon> =>
+    startDaemon({ stateDir, databaseUrl, args: ['--config', config, '--port', String(port)], env });
   for (let index = 0; index < daemonCount; index++) {
     const stateDir = await aDirectory();
     const relay = opened.use(await startRelay(postgres.url));
-    const daemon = await startDaemon({ stateDir, databaseUrl: relay.url, args: ['--config', config], env });
-    opened.defer(() => end(daemon));
+    daemons.push(await start(stateDir, relay.url));
+    opened.defer(() => end(daemons[index]));
     relays.push(relay);
-    daemons.push(daemon);
+  }
+  async function restart(index: number, signal: NodeJS.Signals): Promise<number | null> {
+    const [daemon, relay] = [daemons[index], relays[index]];
+    if (!daemon || !relay) throw new Error('No daemon');
+    const status = await daemon.stop(signal);
+    daemons[index] = await start(daemon.stateDir, relay.url, Number(new URL(daemon.url).port));
+    return status;
   }
   const keys = await makeKeys(daemons, keyCount);
   const kept = opened.move();
-  return { postgres, redis, relays, daemons, pool, keys, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return { postgres, redis, relays, daemons, restart, pool, keys, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-async function end(daemon: Daemon): Promise<void> {
+async function end(daemon: Daemon | undefined): Promise<void> {
+  if (!daemon) return;
   const patience = setTimeout(() => daemon.child.kill('SIGKILL'), patienceMs);
   await daemon.stop().finally(() => clearTimeout(patience));
 }

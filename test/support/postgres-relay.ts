@@ -16,6 +16,7 @@ export async function startRelay(databaseUrl: string) {
   let isShut = false;
   let delayMs = 0;
   let attempts = 0;
+  let commits: Commits | undefined;
 
   const isSilent = (client: Socket): boolean =>
     silent === 'all' || (silent === 'announcements' && listening.has(client));
@@ -25,9 +26,11 @@ export async function startRelay(databaseUrl: string) {
     if (isCut || isShut) return void client.destroy();
     const upstream = connect(`${directory}/.s.PGSQL.5432`);
     let hasAsked = false;
+    let fate: 'answered' | 'unsent' | 'unanswered' = 'answered';
     const read = statements((text) => {
       hasAsked = true;
       asked.push(text);
+      if (text === 'commit' && commits) fate = commits.fate();
     });
     for (const socket of [client, upstream]) {
       lines.add(socket);
@@ -36,11 +39,13 @@ export async function startRelay(databaseUrl: string) {
     client.on('data', (bytes) => {
       if (bytes.includes('gatewayctl-listen')) listening.add(client);
       read(bytes);
-      if (!isSilent(client)) upstream.write(bytes);
+      if (fate === 'unsent') client.destroy();
+      else if (!isSilent(client)) upstream.write(bytes);
     });
     upstream.on('data', (bytes) => {
       if (isSilent(client)) return;
-      if (delayMs > 0 && hasAsked && !listening.has(client))
+      if (fate === 'unanswered') client.destroy();
+      else if (delayMs > 0 && hasAsked && !listening.has(client))
         setTimeout(() => client.writable && client.write(bytes), delayMs);
       else client.write(bytes);
     });
@@ -80,6 +85,11 @@ export async function startRelay(databaseUrl: string) {
     silence(which: 'announcements' | 'all' = 'all') {
       silent = which;
     },
+    /** Some commits fail: the line is cut before they are sent, or once they are done and before anybody hears of it. */
+    failCommits(share: number, random: () => number) {
+      commits = new Commits(share, random);
+      return commits;
+    },
     /** What was swallowed meanwhile is lost, so the lines from before are cut. */
     mend() {
       for (const socket of lines) socket.destroy();
@@ -87,6 +97,7 @@ export async function startRelay(databaseUrl: string) {
       isShut = false;
       silent = 'none';
       delayMs = 0;
+      commits = undefined;
     },
     async [Symbol.asyncDispose]() {
       for (const socket of lines) socket.destroy();
@@ -94,6 +105,31 @@ export async function startRelay(databaseUrl: string) {
       await once(server, 'close');
     },
   };
+}
+
+/** Decides what becomes of commits, and counts. */
+export class Commits {
+  readonly #share: number;
+  readonly #random: () => number;
+  all = 0;
+  unsent = 0;
+  unanswered = 0;
+
+  constructor(share: number, random: () => number) {
+    this.#share = share;
+    this.#random = random;
+  }
+
+  fate(): 'answered' | 'unsent' | 'unanswered' {
+    this.all++;
+    if (this.#random() >= this.#share) return 'answered';
+    if (this.#random() < 0.5) {
+      this.unsent++;
+      return 'unsent';
+    }
+    this.unanswered++;
+    return 'unanswered';
+  }
 }
 
 /** Reads PostgreSQL's frontend messages out of a stream: https://www.postgresql.org/docs/current/protocol-message-formats.html */
