@@ -37,6 +37,8 @@ const lookEveryMs = 10_000;
 const idleLooks = 6;
 const recallEveryMs = 50;
 const shareForMs = 150;
+/** Whoever wants what we have in use learns that we are alive, but not more often than this. */
+const answerEveryMs = 1_000;
 /** After a failure the database is left alone for so long. */
 const restMs = 250;
 /** After a failure nobody knows whether an exchange is still to come into effect; it is over by then. */
@@ -121,7 +123,8 @@ export class Leases {
         lease.shareUntilMs = performance.now() + shareForMs;
       }
       const free = freeOf(counter, lease);
-      this.#give(counter, lease, smallest(free, largest(BigInt(need), free / 2n)));
+      if (free > 0n) this.#give(counter, lease, smallest(free, largest(BigInt(need), free / 2n)));
+      else if (performance.now() - this.#lastMs >= answerEveryMs) this.#begin();
     }
   }
 
@@ -152,7 +155,7 @@ export class Leases {
     item.done.promise.catch(() => undefined);
     this.#items.set(name, item);
     // A microtask later, so that all who ask in the same turn share one statement.
-    this.#round ??= Promise.resolve().then(() => this.#exchangeAll());
+    this.#begin();
     return item;
   }
 
@@ -288,9 +291,11 @@ export class Leases {
       if (isIdle && usedOf(counter) === 0n) this.#item(counter, 0n).isIdle = true;
       else if (lease.isDoubtful && now >= this.#doubtUntilMs) this.#item(counter, 0n);
     }
-    if (this.#held.size > 0 && now - this.#lastMs >= lookEveryMs / 2) {
-      this.#round ??= Promise.resolve().then(() => this.#exchangeAll());
-    }
+    if (this.#held.size > 0 && now - this.#lastMs >= lookEveryMs / 2) this.#begin();
+  }
+
+  #begin(): void {
+    this.#round ??= Promise.resolve().then(() => this.#exchangeAll());
   }
 }
 
