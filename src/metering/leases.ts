@@ -38,7 +38,7 @@ const idleLooks = 6;
 const recallEveryMs = 50;
 const shareForMs = 150;
 /** Whoever wants what we have in use learns that we are alive, but not more often than this. */
-const answerEveryMs = 1_000;
+const answerEveryMs = 400;
 /** After a failure the database is left alone for so long. */
 const restMs = 250;
 /** After a failure nobody knows whether an exchange is still to come into effect; it is over by then. */

@@ -10,7 +10,7 @@ const silentAfter = (seconds: number): string => `h.expires_at < clock_timestamp
 
 const changes = [
   [takesAll, takesHalf],
-  [silentAfter(20), silentAfter(3)],
+  [silentAfter(20), silentAfter(1)],
 ] as const;
 
 /**
@@ -18,7 +18,7 @@ const changes = [
  * finds something. The first took all, and the second had to call it back: where that took longer than a tenth of a
  * second its calls were refused, with nearly all of the budget left.
  *
- * And whoever does not answer when a part is called back is silent after three seconds, because all others answer now: for
+ * And whoever does not answer when a part is called back is silent after a second, because all others answer now: for
  * twenty seconds what a killed daemon held was taken for used up.
  */
 export class Migration0040LeaseHalves extends Migration {
