@@ -115,17 +115,42 @@ say('Descriptors', `${files} before, ${descriptorsOf(pid)} with them`);
 say('A plain call before', shown(before));
 say('A plain call beside them', shown(await timesOfPlain(gateway, upstream.port)));
 
-const left = performance.now();
-for (const { socket } of streams) socket.removeAllListeners('close').destroy();
-while (descriptorsOf(pid) > files + 50) await wait(20);
-say('All clients gone, all upstreams hung up on in', `${((performance.now() - left) / 1_000).toFixed(1)} s`);
-await gateway.pool.query('select 1');
-const deadline = performance.now() + 60_000;
+/** Makes plain calls one after the other until it is told to stop; the longest is how long the daemon did nothing else. */
+async function callsBeside({ port, key }: Gateway, upstreamPort: number, isOver: () => boolean): Promise<number[]> {
+  const socket = connect(port, '127.0.0.1');
+  const request = requestBytes('plain', { key, upstreamPort });
+  const times: number[] = [];
+  while (!isOver()) {
+    const start = performance.now();
+    socket.write(request);
+    const [bytes]: Buffer[] = await once(socket, 'data');
+    if (!bytes?.toString('latin1', 0, 15).includes(' 200')) throw new Error(String(bytes));
+    times.push(performance.now() - start);
+    await wait(2);
+  }
+  socket.destroy();
+  return times;
+}
+
 const booked = async (): Promise<number> => {
   const { rows } = await gateway.pool.query<{ count: number }>(
     `select count(*)::int as count from gatewayctl.spend_logs where status = 'interrupted'`,
   );
   return rows[0]?.count ?? 0;
 };
-while ((await booked()) < streams.length && performance.now() < deadline) await wait(250);
+
+const left = performance.now();
+const sinceLeft = (): string => `${((performance.now() - left) / 1_000).toFixed(1)} s`;
+let allBooked = false;
+for (const { socket } of streams) socket.removeAllListeners('close').destroy();
+const beside = callsBeside(gateway, upstream.port, () => allBooked);
+while (descriptorsOf(pid) > files + 50) await wait(20);
+say('All clients gone, all upstreams hung up on in', sinceLeft());
+const deadline = performance.now() + 180_000;
+while ((await booked()) < streams.length && performance.now() < deadline) await wait(100);
+say('All of them booked after', sinceLeft());
+allBooked = true;
+const times = await beside;
+say('First plain call beside that', `${times[0]?.toFixed(0)} ms`);
+say('Longest plain call beside that', `${Math.max(...times).toFixed(0)} ms of ${times.length}`);
 say('Rows of the spend log', String(await booked()));
