@@ -16,12 +16,14 @@ interface Connection {
 class Connections {
   readonly #open: () => Client;
   readonly #onEmpty: () => void;
+  readonly #onError: (error: Error) => void;
   readonly #all = new Set<Connection>();
   readonly #free: Connection[] = [];
 
-  constructor(open: () => Client, onEmpty: () => void) {
+  constructor(open: () => Client, on: { readonly empty: () => void; readonly error: (error: Error) => void }) {
     this.#open = open;
-    this.#onEmpty = onEmpty;
+    this.#onEmpty = on.empty;
+    this.#onError = on.error;
   }
 
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
@@ -33,8 +35,13 @@ class Connections {
     else if (!client.stats.connected) this.#forget(connection);
   }
 
-  async destroy(error: Error | null): Promise<void> {
-    await Promise.all([...this.#all].map(({ client }) => client.destroy(error)));
+  /** Closes those that are free. */
+  closeFree(): void {
+    for (const { client } of [...this.#free]) void client.destroy();
+  }
+
+  async destroy(cause: Error | null): Promise<void> {
+    await Promise.all([...this.#all].map(({ client }) => client.destroy(cause)));
   }
 
   async close(): Promise<void> {
@@ -55,7 +62,10 @@ class Connections {
         else forgetIdle();
       })
       .on('disconnect', forgetIdle)
-      .on('connectionError', forgetIdle);
+      .on('connectionError', (_origin, _clients, error) => {
+        forgetIdle();
+        this.#onError(error);
+      });
     this.#all.add(connection);
     this.#release(connection);
     return connection;
@@ -100,9 +110,9 @@ export class Origins extends Dispatcher {
     return true;
   }
 
-  override async destroy(error: unknown = null): Promise<void> {
+  override async destroy(reason: unknown = null): Promise<void> {
     this.#isClosed = true;
-    const cause = error instanceof Error ? error : null;
+    const cause = reason instanceof Error ? reason : null;
     await Promise.all([...this.#origins.values()].map((connections) => connections.destroy(cause)));
   }
 
@@ -114,12 +124,18 @@ export class Origins extends Dispatcher {
   #to(origin: string): Connections {
     let connections = this.#origins.get(origin);
     if (!connections) {
-      connections = new Connections(
-        () => new Client(origin, this.#options),
-        () => void this.#origins.delete(origin),
-      );
+      connections = new Connections(() => new Client(origin, this.#options), {
+        empty: () => void this.#origins.delete(origin),
+        error: (error) => this.#makeRoom(error),
+      });
       this.#origins.set(origin, connections);
     }
     return connections;
+  }
+
+  /** Where descriptors have run out, those of connections that nobody uses are given back for the next calls. */
+  #makeRoom(error: Error): void {
+    if (!('code' in error) || (error.code !== 'EMFILE' && error.code !== 'ENFILE')) return;
+    for (const connections of this.#origins.values()) connections.closeFree();
   }
 }
