@@ -37,7 +37,10 @@ class Connections {
 
   /** Closes those that are free. */
   closeFree(): void {
-    for (const { client } of [...this.#free]) void client.destroy();
+    for (let connection = this.#free.at(-1); connection; connection = this.#free.at(-1)) {
+      this.#occupy(connection);
+      void connection.client.destroy();
+    }
   }
 
   async destroy(cause: Error | null): Promise<void> {
