@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { Egress } from '../egress/egress.ts';
 import type { OwnPlaces } from '../egress/own-places.ts';
@@ -152,14 +153,29 @@ export class Transport {
           acceptOf(request),
           'x-request-id',
           request.id,
+          ...(Buffer.isBuffer(body) ? [] : ['content-length', String(lengthOf(body))]),
         ],
-        body: body.length > 0 ? body : null,
+        body: Buffer.isBuffer(body) ? (body.length > 0 ? body : null) : inSlices(body),
         headersTimeout: this.firstByteMsOf(request),
         bodyTimeout: this.#limits.idleMs,
       },
       call,
     );
     return call;
+  }
+}
+
+const lengthOf = (pieces: readonly Buffer[]): number => pieces.reduce((sum, { length }) => sum + length, 0);
+
+/** TLS copies what it is handed at one time, and a socket keeps the whole of it until all is sent. */
+const sliceBytes = 256 * 1024;
+
+/** Read only as fast as the upstream takes it. */
+const inSlices = (pieces: readonly Buffer[]): Readable => Readable.from(slicesOf(pieces), { objectMode: false });
+
+function* slicesOf(pieces: readonly Buffer[]): Generator<Buffer> {
+  for (const piece of pieces) {
+    for (let from = 0; from < piece.length; from += sliceBytes) yield piece.subarray(from, from + sliceBytes);
   }
 }
 
