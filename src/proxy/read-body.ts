@@ -1,4 +1,5 @@
 import { GatewayError } from '../kernel/errors.ts';
+import { Gathered } from '../kernel/gathered.ts';
 import { gunzipBody, isGzipped } from '../kernel/gzip.ts';
 import { clientGone } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
@@ -55,22 +56,20 @@ export function readBytes(exchange: Exchange, most = exchange.context.limits.bod
   if (isCompressed) return readGzip(exchange, most);
 
   return new Promise((resolve, reject) => {
-    // A form of which it is known how long it is is written where it stays: put together at the end, it would be there twice.
-    const whole = endpoint.takesForm && announced > 0 ? Buffer.allocUnsafeSlow(announced) : undefined;
-    const chunks: Buffer[] = [];
+    // Of a form, of which there are few at once, it is believed how long it is.
+    const body = new Gathered(endpoint.takesForm ? announced : 0);
     let length = 0;
     exchange.onStop = reject;
     request.on('data', (chunk: Buffer) => {
       length += chunk.length;
       if (length > most) reject(tooLarge(most));
-      else if (whole) chunk.copy(whole, length - chunk.length);
-      else chunks.push(chunk);
+      else body.add(chunk);
       if (length > announced) giveTime(exchange, length);
     });
     request.on('end', () => {
       exchange.bodyDeadlineMs = 0;
       exchange.onStop = undefined;
-      exchange.body = whole ?? (chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
+      exchange.body = body.take();
       resolve();
     });
     request.on('error', () => {
