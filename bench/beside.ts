@@ -11,11 +11,11 @@ import { parentPort, workerData } from 'node:worker_threads';
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- bench/streams.ts starts it with this
 const { port, request } = workerData as { readonly port: number; readonly request: Uint8Array };
 
-let isOver = false;
-parentPort?.once('message', () => (isOver = true));
+const told = new AbortController();
+parentPort?.once('message', () => told.abort());
 const socket = connect(port, '127.0.0.1');
 const times: number[] = [];
-while (!isOver) {
+while (!told.signal.aborted) {
   const start = performance.now();
   socket.write(request);
   const [bytes]: Buffer[] = await once(socket, 'data');
@@ -24,4 +24,5 @@ while (!isOver) {
   await wait(2);
 }
 socket.destroy();
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
 parentPort?.postMessage(times);

@@ -159,6 +159,7 @@ say('All clients gone, all upstreams hung up on in', sinceLeft());
 const deadline = performance.now() + 180_000;
 while ((await booked()) < streams.length + doors.length && performance.now() < deadline) await wait(100);
 say('All of them booked after', sinceLeft());
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
 beside.postMessage('stop');
 const [times]: number[][] = await once(beside, 'message');
 const sorted = (times ?? []).toSorted((one, other) => one - other);
