@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { LookupAddress } from 'node:dns';
 import { isIPv4 } from 'node:net';
 import { describe, test } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Egress } from '../../src/egress/egress.ts';
 import { type Allowed, AddressRefused, type Resolve } from '../../src/egress/guard.ts';
 import { OwnPlaces } from '../../src/egress/own-places.ts';
@@ -231,7 +231,7 @@ test('of calls at once each has a connection, which is used again unless its cal
   const open = () => upstream.requests.filter(({ answered, hungUp }) => !answered && !hungUp).length;
   await until('all calls are over', () => open() === 0);
   // undici frees a connection in the turn after its answer.
-  await setImmediate();
+  await nextTurn();
   const again = await Promise.all(paths.map(() => ask('/kept')));
   assert.equal(upstream.connections, 150, '30 of the 90 could be kept');
   await Promise.all(again.map(async ({ body }) => body.text()));
