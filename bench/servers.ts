@@ -138,6 +138,8 @@ export interface Gateway extends Server {
   /** Of PostgreSQL, whose backends are its children. */
   readonly postmaster: number;
   readonly pool: Pool;
+  readonly databaseUrl: string;
+  readonly stateDir: string;
   /** Of PostgreSQL. */
   readonly log: string;
 }
@@ -165,15 +167,63 @@ export async function startGateway(
   pool.on('error', () => undefined);
   opened.defer(() => pool.end());
 
-  const args = [bin, 'serve', '--port', '0', '--state-dir', stateDir, '--config', config, '--log-format', 'text'];
-  const ready = /listens on http:\/\/[^\s:]+:(\d+)/;
-  const server = opened.use(await launch({ name: 'gatewayctl', before: cores.server, args, env, ready }));
+  const server = opened.use(await launchDaemon(cores, stateDir, { config, env }));
   const masterKey = (await readFile(join(stateDir, 'master-key'), 'utf8')).trim();
   const key = await generateKey(server, masterKey);
   const postmaster = await postmasterOf(pool);
   const kept = opened.move();
   const log = join(stateDir, 'postgres', 'server.log');
-  return { ...server, key, masterKey, postmaster, pool, log, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  const { url: databaseUrl } = database;
+  return {
+    ...server,
+    key,
+    masterKey,
+    postmaster,
+    pool,
+    databaseUrl,
+    stateDir,
+    log,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+interface Daemon {
+  readonly config: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const launchDaemon = (cores: Cores, stateDir: string, { config, env }: Daemon): Promise<Server> =>
+  launch({
+    name: 'gatewayctl',
+    before: cores.server,
+    args: [bin, 'serve', '--port', '0', '--state-dir', stateDir, '--config', config, '--log-format', 'text'],
+    env,
+    ready: /listens on http:\/\/[^\s:]+:(\d+)/,
+  });
+
+/** A further daemon of the same installation: with the same database and secrets, and a journal of its own. */
+export async function startAnother(
+  cores: Cores,
+  { stateDir: first, databaseUrl, masterKey }: Gateway,
+  env: Readonly<Record<string, string>>,
+): Promise<Server> {
+  const stateDir = await mkdtemp(join(tmpdir(), 'gatewayctl-bench-'));
+  const server = await launchDaemon(cores, stateDir, {
+    config: join(first, 'config.yaml'),
+    env: {
+      ...env,
+      GATEWAYCTL_DATABASE_URL: databaseUrl,
+      GATEWAYCTL_MASTER_KEY: masterKey,
+      GATEWAYCTL_ENCRYPTION_KEY_FILE: join(first, 'encryption-key'),
+    },
+  });
+  return {
+    ...server,
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      await rm(stateDir, { recursive: true, force: true });
+    },
+  };
 }
 
 export const configFor = (upstream: Server): string => `

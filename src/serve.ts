@@ -12,6 +12,7 @@ import { prepareStateDir } from './config/state-dir.ts';
 import { createDataPlane } from './data-plane.ts';
 import { openDatabase, type Database } from './database.ts';
 import { createDaemon } from './daemon/daemon.ts';
+import { descriptorLimit, withinDescriptors } from './daemon/descriptors.ts';
 import { close, endConnections, listen, listenOnSocket, urlOf } from './daemon/listen.ts';
 import { migrate, requireCurrent } from './db/migrate.ts';
 import { auditedName } from './db/work.ts';
@@ -61,6 +62,21 @@ const configuredOf = (settings: Settings): Configured => ({
   userDefaults: settings.userSettings,
 });
 
+/** As many connections and calls as this process has descriptors for. Told once: they are limits of the process, too. */
+function withinLimits(settings: Settings, log: Log): Settings {
+  const { maxConnections: connections, maxCalls: calls } = settings;
+  const limit = descriptorLimit();
+  const { needed, maxConnections, maxCalls } = withinDescriptors(settings, limit);
+  if (maxConnections === connections && maxCalls === calls) return settings;
+  log(
+    'warn',
+    `This process may have ${limit} open files, and max_connections and max_calls allow for ${needed}: it takes on fewer of both. ` +
+      'Raise LimitNOFILE= of its unit, `ulimit -n` or the container’s nofile, or lower the two',
+    { max_connections: maxConnections, max_calls: maxCalls },
+  );
+  return { ...settings, maxConnections, maxCalls };
+}
+
 const clock = () => new Date();
 
 /**
@@ -68,7 +84,8 @@ const clock = () => new Date();
  * closed the other way round.
  */
 export async function serve(parts: ServeParts): Promise<void> {
-  const { settings, runtime, log, version } = parts;
+  const { runtime, log, version } = parts;
+  const settings = withinLimits(parts.settings, log);
   requireKnownOperations(settings.jwt);
   const stopped = Promise.withResolvers<string>();
   watchSignals(runtime, log, stopped.resolve);
@@ -94,6 +111,7 @@ export async function serve(parts: ServeParts): Promise<void> {
   const plane = opened.use(
     await createDataPlane({
       ...parts,
+      settings,
       database,
       masterKey: masterKey.secret,
       sharedSecret: encryptionKeys?.current ?? masterKey.secret,

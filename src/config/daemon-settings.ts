@@ -66,7 +66,7 @@ export const daemonSettings = {
     default: '12000',
     env: ['GATEWAYCTL_MAX_CONNECTIONS'],
     file: ['gatewayctl.max_connections'],
-    description: 'Most connections of clients to one listener; what comes beyond them is closed',
+    description: 'Most connections of clients to one listener; what comes beyond them is refused with 503',
   },
   keepAliveTimeout: {
     type: value.time,

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Middleware } from 'koa';
 import { GatewayError } from '../kernel/errors.ts';
+import { Gathered } from '../kernel/gathered.ts';
 import { gunzipBody, isGzipped } from '../kernel/gzip.ts';
 import { surveyJson } from '../kernel/json-survey.ts';
 import { limits } from './limits.ts';
@@ -46,16 +47,16 @@ async function readAll(request: IncomingMessage): Promise<Buffer> {
 
 function readPlain(request: IncomingMessage, signal: AbortSignal): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-  const chunks: Buffer[] = [];
+  const body = new Gathered();
   let size = 0;
   signal.addEventListener('abort', () => reject(signal.reason));
   request.on('data', (chunk: Buffer) => {
     size += chunk.length;
-    if (size <= limits.adminBodyBytes) return void chunks.push(chunk);
-    chunks.length = 0;
+    if (size <= limits.adminBodyBytes) return body.add(chunk);
+    body.take();
     return reject(tooLarge());
   });
-  request.on('end', () => resolve(Buffer.concat(chunks)));
+  request.on('end', () => resolve(body.take()));
   return promise;
 }
 

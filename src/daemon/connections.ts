@@ -7,10 +7,10 @@ import { type Networks, plainAddress } from '../kernel/networks.ts';
 import { limits } from './limits.ts';
 import { refuseSocket, unreadable } from './refusal.ts';
 
-const tooMany = () =>
-  new GatewayError('unavailable', 'too_many_connections', 'Too many connections are open from this address', {
+const tooMany = (where: string, hint?: string) =>
+  new GatewayError('unavailable', 'too_many_connections', `Too many connections are open ${where}`, {
     headers: { 'retry-after': '1' },
-    hint: `One address may have ${limits.connectionsPerClient}.`,
+    hint,
   });
 
 /** Counts the connections of one server and refuses what is too much, or is not HTTP. */
@@ -18,6 +18,7 @@ export class Connections {
   readonly #most: number;
   readonly #proxies: Networks | undefined;
   readonly #open = new Map<string, number>();
+  #count = 0;
   readonly #refused = new WeakSet<Socket>();
   readonly #answering = new WeakMap<Socket, { response: ServerResponse; requests: number }>();
 
@@ -31,9 +32,10 @@ export class Connections {
   }
 
   watch(server: Server): void {
-    server.maxConnections = this.#most;
+    // Those between the two limits are told why they are refused, which takes a moment and a descriptor.
+    server.maxConnections = this.#most + limits.refusedConnections;
     server.maxRequestsPerSocket = limits.requestsPerConnection;
-    server.on('connection', (socket) => this.#count(socket));
+    server.on('connection', (socket) => this.#enter(socket));
     server.on('clientError', (error, socket) => this.#failed(error, socket));
   }
 
@@ -51,7 +53,10 @@ export class Connections {
     response.once('finish', () => socket.end());
   }
 
-  #count(socket: Socket): void {
+  #enter(socket: Socket): void {
+    this.#count++;
+    socket.on('close', () => this.#count--);
+    if (this.#count > this.#most) this.#refuse(socket, tooMany('on this listener'));
     // The owner of a Unix socket has no address, and is not counted.
     const client = clientNetwork(socket.remoteAddress);
     if (client === '' || this.#proxies?.has(plainAddress(socket.remoteAddress))) return;
@@ -62,9 +67,13 @@ export class Connections {
       if (rest > 0) this.#open.set(client, rest);
       else this.#open.delete(client);
     });
-    if (count <= limits.connectionsPerClient) return;
+    if (count <= limits.connectionsPerClient || this.#refused.has(socket)) return;
+    this.#refuse(socket, tooMany('from this address', `One address may have ${limits.connectionsPerClient}.`));
+  }
+
+  #refuse(socket: Socket, error: GatewayError): void {
     this.#refused.add(socket);
-    refuseSocket(socket, tooMany());
+    refuseSocket(socket, error);
   }
 
   #failed(error: Error, stream: Duplex): void {

@@ -9,6 +9,8 @@ export const limits = {
   },
   /** Connections from one address (of IPv6, one /64): far more than a client's pool of them, far fewer than all. */
   connectionsPerClient: 500,
+  /** Connections beyond what a listener may have that are told so at one time; further ones are closed. */
+  refusedConnections: 64,
   /** Requests on one connection; then it is closed in order, so that clients spread over daemons that were added. */
   requestsPerConnection: 1_000,
   /** How long a refused connection may take to read why. */

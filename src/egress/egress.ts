@@ -1,11 +1,12 @@
-import { Agent, buildConnector, type Dispatcher } from 'undici';
+import { buildConnector, type Client, type Dispatcher } from 'undici';
+import { Origins } from './connections.ts';
 import { type Allowed, checkedLookup, guarded, type Resolve } from './guard.ts';
 import type { OwnPlaces } from './own-places.ts';
 
 export interface EgressOptions {
   /** Longest wait for a connection, its look-up included; milliseconds. */
   readonly connectMs: number;
-  readonly agent?: Omit<Agent.Options, 'connect' | 'factory' | 'allowH2'>;
+  readonly agent?: Omit<Client.Options, 'connect' | 'allowH2'>;
   /** Asked for the addresses of names, in place of the operating system. */
   readonly resolve?: Resolve | undefined;
   /** Where nothing leads, whatever is allowed. */
@@ -41,5 +42,5 @@ function agentFor(allowed: Allowed, { connectMs, agent, resolve, own }: EgressOp
   const lookup = checkedLookup(allowed, resolve);
   // With HTTP/1 an aborted call costs its own connection and nobody else's.
   const connect = buildConnector({ timeout: connectMs, allowH2: false, lookup });
-  return new Agent({ ...agent, allowH2: false, connect: guarded(connect, allowed, own) });
+  return new Origins({ ...agent, allowH2: false, connect: guarded(connect, allowed, own) });
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { createGunzip } from 'node:zlib';
 import { GatewayError } from './errors.ts';
+import { Gathered } from './gathered.ts';
 
 /**
  * Whether a request's body is compressed. One coding is taken and no list of them: each could be another bomb.
@@ -54,7 +55,7 @@ export async function gunzipBody(
 ): Promise<Buffer> {
   const gunzip = createGunzip();
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-  const chunks: Buffer[] = [];
+  const body = new Gathered();
   let arrived = 0;
   let inflated = 0;
   const onData = (chunk: Buffer) => {
@@ -66,11 +67,11 @@ export async function gunzipBody(
   signal.addEventListener('abort', onAbort);
   gunzip.on('data', (chunk: Buffer) => {
     inflated += chunk.length;
-    if (inflated <= most) return void chunks.push(chunk);
-    chunks.length = 0;
+    if (inflated <= most) return body.add(chunk);
+    body.take();
     return reject(tooLarge());
   });
-  gunzip.on('end', () => resolve(Buffer.concat(chunks)));
+  gunzip.on('end', () => resolve(body.take()));
   gunzip.on('error', (cause) => reject(notGzip(cause)));
   request.on('data', onData).pipe(gunzip);
   try {

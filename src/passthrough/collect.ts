@@ -1,3 +1,4 @@
+import { Gathered } from '../kernel/gathered.ts';
 import { connectionFailure, invalidAnswer } from '../proxy/failures.ts';
 import type { Receiver, UpstreamCall } from '../proxy/providers/provider.ts';
 import type { RawRequest, Transport } from '../proxy/upstream.ts';
@@ -19,7 +20,7 @@ export function collect(send: Sender, most: number, request: RawRequest): Promis
 }
 
 class Collector implements Receiver {
-  readonly #chunks: Buffer[] = [];
+  readonly #bytes = new Gathered();
   readonly #most: number;
   readonly #done: (status: number, body: Buffer) => void;
   readonly #failed: (error: Error) => void;
@@ -41,7 +42,7 @@ class Collector implements Receiver {
 
   data(chunk: Buffer): void {
     this.#length += chunk.length;
-    if (this.#length <= this.#most) this.#chunks.push(chunk);
+    if (this.#length <= this.#most) this.#bytes.add(chunk);
     else {
       this.#failed(invalidAnswer('is too large'));
       this.call?.abort();
@@ -49,7 +50,7 @@ class Collector implements Receiver {
   }
 
   end(): void {
-    this.#done(this.#status, Buffer.concat(this.#chunks));
+    this.#done(this.#status, this.#bytes.take());
   }
 
   fail(error: Error): void {

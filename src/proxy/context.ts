@@ -4,6 +4,7 @@ import type { Named, Payer } from '../access/payers.ts';
 import type { Charge, Principal } from '../access/principal.ts';
 import type { OwnPlaces } from '../egress/own-places.ts';
 import type { Call, CallStart } from '../metering/call.ts';
+import type { Departures } from './departures.ts';
 import type { Exchange } from './exchange.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { Provider } from './providers/provider.ts';
@@ -99,6 +100,7 @@ export interface ProxyContext {
   readonly calls: Places;
   /** For those among them that have files in memory. */
   readonly forms: Places;
+  readonly departures: Departures;
   /** For streams that are read on without a client. */
   readonly usageWaits: Places;
   readonly responseLengths: ResponseLengths;

@@ -127,9 +127,15 @@ export class Exchange {
       return;
     }
     this.stopped = reason;
-    if (reason === clientGone && this.relay?.readOn()) return;
+    if (reason === clientGone) this.context.departures.add(this);
+    else this.hangUp();
+  }
+
+  /** Ends what a stopped exchange has under way: its upstream, or whatever it is waiting for. */
+  hangUp(): void {
+    if (!this.stopped || (this.stopped === clientGone && this.relay?.readOn())) return;
     this.upstream?.abort();
-    this.onStop?.(reason);
+    this.onStop?.(this.stopped);
   }
 
   /** Takes one of the places there are for calls, until `leave`. */

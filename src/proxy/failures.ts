@@ -148,11 +148,22 @@ const timeouts: ReadonlySet<unknown> = new Set([
 ]);
 const unusable: ReadonlySet<unknown> = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH']);
 
+/** Descriptors or ports of this machine have run out, which says nothing of the upstream. */
+const exhausted: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS']);
+
 /** What to tell the client when the connection failed. `cause` has the rest, for the log: it may name our own hosts. */
 export function connectionFailure(cause: Error): GatewayError {
   const code = 'code' in cause ? cause.code : undefined;
   if (timeouts.has(code)) {
     return new GatewayError('upstreamTimeout', 'upstream_timeout', 'The upstream did not answer in time', { cause });
+  }
+  if (exhausted.has(code)) {
+    return new GatewayError(
+      'unavailable',
+      'overloaded',
+      'The gateway has no connection to an upstream left for this call',
+      { headers: { 'retry-after': '1' }, cause },
+    );
   }
   if (unusable.has(code) || cause instanceof errors.HTTPParserError) {
     return invalidAnswer('is not valid HTTP', cause);

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
+import { Gathered } from '../kernel/gathered.ts';
 import { isRecord } from '../kernel/record.ts';
 import type { PlainReading } from './endpoints/endpoint.ts';
 import type { Exchange } from './exchange.ts';
@@ -23,8 +24,7 @@ const textType = ({ 'content-type': type = '' }: IncomingHttpHeaders): string =>
 export class PlainAnswer implements Intake {
   readonly #exchange: Exchange;
   readonly #headers: IncomingHttpHeaders;
-  readonly #chunks: Buffer[] = [];
-  #length = 0;
+  readonly #bytes = new Gathered();
   #isWhole = false;
   #body: Buffer = Buffer.alloc(0);
   #reading: PlainReading | undefined;
@@ -49,7 +49,7 @@ export class PlainAnswer implements Intake {
 
   /** Of an answer that was cut, by what came of it: it was written, and is paid for, whoever saw it. */
   get tokensSoFar(): number {
-    return Math.ceil((this.#isWhole ? this.#written().length : this.#length) / 4);
+    return Math.ceil((this.#isWhole ? this.#written().length : this.#bytes.length) / 4);
   }
 
   get body(): Buffer {
@@ -62,14 +62,13 @@ export class PlainAnswer implements Intake {
   }
 
   data(chunk: Buffer): void {
-    this.#length += chunk.length;
-    if (this.#length > this.#exchange.context.limits.responseBytes) throw invalidAnswer('is too large');
-    this.#chunks.push(chunk);
+    this.#bytes.add(chunk);
+    if (this.#bytes.length > this.#exchange.context.limits.responseBytes) throw invalidAnswer('is too large');
   }
 
   end(): void {
     this.#isWhole = true;
-    const body = this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks);
+    const body = this.#bytes.take();
     if (!isUtf8(body)) throw invalidAnswer('is not valid UTF-8');
     const reading = this.#read(body.toString());
     refuseCredential(body, this.#exchange.target.deployment.apiKey);

@@ -4,6 +4,7 @@ import type { RegisteredRoute } from '../kernel/route-policy.ts';
 import { Router } from '../routing/router.ts';
 import { plainRouting, type RoutingSettings } from '../routing/routing-settings.ts';
 import type { ProxyContext, ProxyDeps } from './context.ts';
+import { Departures } from './departures.ts';
 import { type Called, Exchange, clientGone } from './exchange.ts';
 import { fail } from './failing.ts';
 import { chatCompletions, completions } from './endpoints/chat-completions.ts';
@@ -211,6 +212,7 @@ export function createProxy(deps: ProxyDeps) {
     transport,
     calls: new Places(limits.inFlight),
     forms: new Places(limits.forms),
+    departures: new Departures(),
     usageWaits: new Places(limits.usageWaits),
     responseLengths: new ResponseLengths(),
     drains: new Places(limits.drains),
@@ -293,6 +295,7 @@ export function createProxy(deps: ProxyDeps) {
     isDraining = true;
     if (await watch.empty(deadlineMs)) return;
     hasEnded = true;
+    shared.departures.flush();
     watch.forEach((exchange) => exchange.stop(shuttingDown()));
     if (await watch.empty(farewellMs)) return;
     watch.forEach(({ response }) => response.destroy());

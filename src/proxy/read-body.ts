@@ -1,4 +1,5 @@
 import { GatewayError } from '../kernel/errors.ts';
+import { Gathered } from '../kernel/gathered.ts';
 import { gunzipBody, isGzipped } from '../kernel/gzip.ts';
 import { clientGone } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
@@ -47,7 +48,7 @@ export function readBody(exchange: Exchange): Promise<void> {
 
 /** The same of any media type. */
 export function readBytes(exchange: Exchange, most = exchange.context.limits.bodyBytes): Promise<void> {
-  const { request } = exchange;
+  const { request, endpoint } = exchange;
   const isCompressed = isGzipped(request);
   const announced = Number(request.headers['content-length'] ?? 0);
   if (announced > most) throw tooLarge(most);
@@ -55,19 +56,20 @@ export function readBytes(exchange: Exchange, most = exchange.context.limits.bod
   if (isCompressed) return readGzip(exchange, most);
 
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    // Of a form, of which there are few at once, it is believed how long it is.
+    const body = new Gathered(endpoint.takesForm ? announced : 0);
     let length = 0;
     exchange.onStop = reject;
     request.on('data', (chunk: Buffer) => {
       length += chunk.length;
       if (length > most) reject(tooLarge(most));
-      else chunks.push(chunk);
+      else body.add(chunk);
       if (length > announced) giveTime(exchange, length);
     });
     request.on('end', () => {
       exchange.bodyDeadlineMs = 0;
       exchange.onStop = undefined;
-      exchange.body = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
+      exchange.body = body.take();
       resolve();
     });
     request.on('error', () => {

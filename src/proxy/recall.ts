@@ -1,6 +1,7 @@
 import { canonicalFields, tenantOf } from '../response-cache/answer-name.ts';
 import { type CacheControls, withCacheHeader } from '../response-cache/cache-controls.ts';
 import type { KeptAnswer } from '../response-cache/answer-seal.ts';
+import { Gathered } from '../kernel/gathered.ts';
 import type { Deployment } from '../models/deployment.ts';
 import type { ResponseCache } from '../response-cache/response-cache.ts';
 import type { Exchange } from './exchange.ts';
@@ -23,14 +24,13 @@ export class Recall {
   found: KeptAnswer | undefined;
   /** To be kept, once it is whole. */
   whole: Pick<KeptAnswer, 'contentType' | 'body'> | undefined;
-  #chunks: Buffer[] | undefined;
-  #length = 0;
+  #added: Gathered | undefined;
 
   constructor(cache: ResponseCache, name: string, controls: CacheControls) {
     this.cache = cache;
     this.name = name;
     this.controls = controls;
-    if (!controls.noStore) this.#chunks = [];
+    if (!controls.noStore) this.#added = new Gathered();
   }
 
   get headers(): readonly string[] {
@@ -40,24 +40,23 @@ export class Recall {
 
   /** Nothing of the answer is to be kept. */
   stop(): void {
-    this.#chunks = undefined;
+    this.#added = undefined;
   }
 
   /** Takes a piece of a stream, unless there is already more of it than is kept. */
   add(bytes: Buffer | undefined): void {
-    if (!this.#chunks || !bytes) return;
-    this.#length += bytes.length;
-    if (this.#length > this.cache.settings.answerBytes) this.stop();
-    else this.#chunks.push(bytes);
+    if (!this.#added || !bytes) return;
+    this.#added.add(bytes);
+    if (this.#added.length > this.cache.settings.answerBytes) this.stop();
   }
 
   /** The stream is whole. */
   keepAdded(): void {
-    if (this.#chunks) this.keep(eventStream, Buffer.concat(this.#chunks));
+    if (this.#added) this.keep(eventStream, this.#added.take());
   }
 
   keep(contentType: string, body: Buffer): void {
-    if (this.#chunks) this.whole = { contentType, body };
+    if (this.#added) this.whole = { contentType, body };
   }
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../kernel/errors.ts';
+import { Gathered } from '../kernel/gathered.ts';
 import { clientGone } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { connectionFailure, invalidAnswer, refusedByUpstream } from './failures.ts';
@@ -238,8 +239,7 @@ class ErrorAnswer implements Intake {
   readonly #exchange: Exchange;
   readonly #status: number;
   readonly #headers: IncomingHttpHeaders;
-  readonly #chunks: Buffer[] = [];
-  #length = 0;
+  readonly #bytes = new Gathered();
 
   constructor(exchange: Exchange, status: number, headers: IncomingHttpHeaders) {
     this.#exchange = exchange;
@@ -264,13 +264,12 @@ class ErrorAnswer implements Intake {
   }
 
   data(chunk: Buffer): void {
-    this.#length += chunk.length;
-    this.#chunks.push(chunk);
-    if (this.#length > this.#exchange.context.limits.errorBytes) throw this.#refusal('');
+    this.#bytes.add(chunk);
+    if (this.#bytes.length > this.#exchange.context.limits.errorBytes) throw this.#refusal('');
   }
 
   end(): void {
-    throw this.#refusal(Buffer.concat(this.#chunks).toString());
+    throw this.#refusal(this.#bytes.take().toString());
   }
 
   finish(): void {

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../kernel/errors.ts';
+import { Gathered } from '../kernel/gathered.ts';
 import { isRecord } from '../kernel/record.ts';
 import { DeliveredText } from './delivered-text.ts';
 import type { EventReading, StreamDialect } from './events/dialect.ts';
@@ -35,8 +36,7 @@ export interface ScannerOptions {
 export class SseScanner {
   readonly #options: ScannerOptions;
   /** The beginning of an event whose end has not come. */
-  #rest: Buffer[] = [];
-  #restLength = 0;
+  readonly #rest = new Gathered();
   #seam = '';
   #atStart = true;
   readonly delivered: DeliveredText;
@@ -75,15 +75,13 @@ export class SseScanner {
   push(chunk: Buffer): Buffer | undefined {
     const text = chunk.toString('latin1');
     const end = this.#endOfEvents(text);
-    if (end === 0) {
+    if (end === undefined || (end === 0 && this.#rest.length === 0)) {
       this.#keep(chunk, text);
       return undefined;
     }
     const head = end === chunk.length ? chunk : chunk.subarray(0, end);
-    const whole = this.#restLength > 0 ? Buffer.concat([...this.#rest, head]) : head;
+    const whole = this.#rest.length > 0 ? this.#endRest(head) : head;
     const wholeText = whole === chunk ? text : whole.toString('latin1');
-    this.#rest = [];
-    this.#restLength = 0;
     this.#seam = '';
     if (end < chunk.length) this.#keep(chunk.subarray(end), text.slice(end));
     return this.#inspect(whole, wholeText);
@@ -97,32 +95,37 @@ export class SseScanner {
   }
 
   #endOfRest(): Buffer | undefined {
-    const rest = Buffer.concat(this.#rest);
-    this.#rest = [];
-    this.#restLength = 0;
+    const rest = this.#rest.take();
     if (rest.length === 0 || payloadOf(rest.toString('latin1')) === '') return undefined;
     const closed = Buffer.concat([rest, Buffer.from('\n\n')]);
     return this.#select(closed, closed.toString('latin1'), { from: 0, strict: true });
   }
 
-  /** Where in the chunk the last whole event ends; 0 when none does. */
-  #endOfEvents(text: string): number {
+  /**
+   * Where in the chunk the last whole event ends; undefined when none does. 0 where only now it is known that what came before
+   * has ended: its last carriage return was no half of a line end.
+   */
+  #endOfEvents(text: string): number | undefined {
     if (!text.includes('\r') && !this.#seam.includes('\r')) {
       const index = text.lastIndexOf('\n\n');
       if (index !== -1) return index + 2;
-      return text.startsWith('\n') && this.#seam.endsWith('\n') ? 1 : 0;
+      return text.startsWith('\n') && this.#seam.endsWith('\n') ? 1 : undefined;
     }
     const joined = this.#seam + text;
-    let end = 0;
-    for (const match of joined.matchAll(blankLine)) end = match.index + match[0].length;
-    return Math.max(0, end - this.#seam.length);
+    let end = -1;
+    for (const match of joined.matchAll(blankLine)) end = match.index + match[0].length - this.#seam.length;
+    return end < 0 ? undefined : end;
   }
 
   #keep(chunk: Buffer, text: string): void {
-    this.#restLength += chunk.length;
-    if (this.#restLength > this.#options.maxEvent) throw malformed('The upstream sent an event that is too large');
-    this.#rest.push(chunk);
+    this.#rest.add(chunk);
+    if (this.#rest.length > this.#options.maxEvent) throw malformed('The upstream sent an event that is too large');
     this.#seam = (this.#seam + text.slice(-seamLength)).slice(-seamLength);
+  }
+
+  #endRest(head: Buffer): Buffer {
+    this.#rest.add(head);
+    return this.#rest.take();
   }
 
   #inspect(bytes: Buffer, text: string): Buffer | undefined {

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import type { LookupAddress } from 'node:dns';
 import { isIPv4 } from 'node:net';
 import { describe, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Egress } from '../../src/egress/egress.ts';
 import { type Allowed, AddressRefused, type Resolve } from '../../src/egress/guard.ts';
 import { OwnPlaces } from '../../src/egress/own-places.ts';
+import { until } from '../proxy/gateway.ts';
 import { startUpstream } from '../proxy/upstream.ts';
 import { startTrap } from '../support/trap.ts';
 
@@ -206,4 +208,35 @@ test('the gateway’s listeners, database and Redis are connected to by no model
     assert.equal(await visit(next, `http://${host}:${port}/v1`, 'private'), 200, 'another port is another place');
   }
   assert.equal(upstream.requests.length, urls.length);
+});
+
+test('of calls at once each has a connection, which is used again unless its call was given up or its upstream closed it', async () => {
+  await using upstream = await startUpstream();
+  await using egress = new Egress({ connectMs: 5_000 });
+  const held = Promise.withResolvers<void>();
+  const { origin } = new URL(upstream.url);
+  const ask = (path: string, signal?: AbortSignal) =>
+    egress.to('private').request({ origin, path, method: 'POST', body: '{"stream":true}', ...(signal && { signal }) });
+  upstream.script(({ path }) => ({
+    ...(path === '/closing' && { headers: { connection: 'close' } }),
+    beforeChunk: () => held.promise,
+  }));
+  const hangUp = new AbortController();
+  const paths = Array.from({ length: 90 }, (_, index) => ['/kept', '/closing', '/given-up'][index % 3] ?? '');
+  const calls = await Promise.all(paths.map((path) => ask(path, path === '/given-up' ? hangUp.signal : undefined)));
+  assert.equal(upstream.connections, 90);
+  hangUp.abort();
+  held.resolve();
+  await Promise.allSettled(calls.map(async ({ body }) => body.dump()));
+  const open = () => upstream.requests.filter(({ answered, hungUp }) => !answered && !hungUp).length;
+  await until('all calls are over', () => open() === 0);
+  // undici frees a connection in the turn after its answer.
+  await nextTurn();
+  const again = await Promise.all(paths.map(() => ask('/kept')));
+  assert.equal(upstream.connections, 150, '30 of the 90 could be kept');
+  await Promise.all(again.map(async ({ body }) => body.text()));
+  await assert.rejects(egress.to('private').request({ origin, path: 'not a path', method: 'POST' }), /path/);
+  const afterwards = await ask('/kept');
+  assert.match(await afterwards.body.text(), /\[DONE\]/);
+  assert.equal(upstream.connections, 150, 'a request that cannot be sent keeps none of them');
 });

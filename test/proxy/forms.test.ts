@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { Gateway, aDeployment, type Answer, until } from './gateway.ts';
 import { startUpstream, type Upstream, type UpstreamRecord } from './upstream.ts';
@@ -55,6 +58,30 @@ test('a form goes upstream with another model, and each file byte for byte', asy
   assert.equal(sent.type, 'audio/mpeg');
   assert.deepEqual(Buffer.from(await sent.arrayBuffer()), file);
   assert.deepEqual(gateway.outcome.usage?.units, { seconds: 3 });
+});
+
+test('a large file whose upstream hangs up in the middle of it goes to the next, announced or not, byte for byte', async () => {
+  const cutting = createServer((socket) => socket.once('data', () => socket.destroy())).listen(0, '127.0.0.1');
+  await once(cutting, 'listening');
+  await using upstream = await startUpstream({ answer: said });
+  const { port } = cutting.address() as AddressInfo;
+  const deployments = [`http://127.0.0.1:${port}`, upstream.url].map((apiBase, order) =>
+    aDeployment({ id: `at-${order}`, apiBase, params: { order } }),
+  );
+  await using gateway = await Gateway.start({ deployments, routing: { retries: 1 } });
+  const file = randomBytes(9 * 1024 * 1024);
+  const body = aForm([model, aFile(file)]);
+  const type = 'multipart/form-data; boundary=edge';
+  for (const [attempt, unannounced] of [{}, { 'transfer-encoding': 'chunked' }].entries()) {
+    const { status, text } = await gateway.send(body, { path, headers: { 'content-type': type, ...unannounced } });
+    assert.equal(status, 200, text);
+    const request = upstream.requests[attempt];
+    assert.ok(request, 'it has reached the second');
+    const got = (await formOf(request)).get('file') as File;
+    assert.ok(file.equals(Buffer.from(await got.arrayBuffer())), 'byte for byte');
+    assert.equal(request.headers['transfer-encoding'], undefined, 'how long it is is known');
+  }
+  cutting.close();
 });
 
 describe('a form is refused, and nothing of it goes upstream', () => {

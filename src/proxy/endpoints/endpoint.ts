@@ -45,8 +45,11 @@ export interface ModelRequest {
    *
    * @param fit makes of the members of a JSON body what an upstream takes that refuses some of OpenAI's
    */
-  bodyFor(upstreamModel: string, fit?: Fit): Buffer;
+  bodyFor(upstreamModel: string, fit?: Fit): UpstreamBody;
 }
+
+/** In one piece; or in several, of which the large ones are views of what the client sent, so that nothing is in memory twice. */
+export type UpstreamBody = Buffer | readonly Buffer[];
 
 /** A response as a client names it. */
 export interface NamedResponse {

@@ -106,7 +106,7 @@ export class FormRequest implements ModelRequest {
     return sum.digest();
   }
 
-  bodyFor(upstreamModel: string): Buffer {
+  bodyFor(upstreamModel: string): readonly Buffer[] {
     const model: Part = {
       name: 'model',
       filename: undefined,

@@ -120,8 +120,8 @@ const escapes: Readonly<Record<string, string>> = { '"': '%22', '\r': '%0D', '\n
 const escapeName = (name: string): string =>
   name.replaceAll(/\\(.)/g, '$1').replaceAll(/["\r\n]/g, (sign) => escapes[sign] ?? sign);
 
-/** The parts as a body. @param boundary one that is in none of them */
-export function writeMultipart(parts: readonly Part[], boundary: string): Buffer {
+/** The parts as the pieces of a body, no copies. @param boundary one that is in none of them */
+export function writeMultipart(parts: readonly Part[], boundary: string): readonly Buffer[] {
   const pieces: Buffer[] = [];
   for (const { name, filename, contentType, bytes } of parts) {
     const file = filename === undefined ? '' : `; filename="${escapeName(filename)}"`;
@@ -133,5 +133,5 @@ export function writeMultipart(parts: readonly Part[], boundary: string): Buffer
     );
   }
   pieces.push(Buffer.from(`--${boundary}--\r\n`));
-  return Buffer.concat(pieces);
+  return pieces;
 }
