@@ -194,6 +194,8 @@ export interface Operation<Services, Input extends Wire, Output extends Wire> {
   readonly description?: string;
   readonly input: Input;
   readonly output: Output;
+  /** The answer is but the first line of a stream (NDJSON): lines of this shape follow it as things happen. */
+  readonly follows?: z.ZodType;
   /** LiteLLM's fields that are not served: accepted only when null or empty. */
   readonly unserved?: readonly string[];
   /**

@@ -95,6 +95,8 @@ export interface Settlement {
 export interface Call {
   /** What is left to ask for, where a limit applies. */
   readonly allowance?: Allowance | undefined;
+  /** Nano-dollars held for it, until it is settled. */
+  readonly reserved: bigint;
   /** Notes output tokens already delivered, so that a crash still charges them. Cheap: at most one journal write a second. */
   checkpoint(completionTokens: number): void;
   /**

@@ -187,6 +187,7 @@ export class Gateway {
     this.bookings.push(booking);
     return {
       redirect: (next) => void (booking.start = next),
+      reserved: 0n,
       checkpoint: (tokens) => booking.checkpoints.push(tokens),
       settle: (outcome) => {
         booking.outcomes.push(outcome);
