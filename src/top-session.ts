@@ -44,6 +44,8 @@ class Session {
   #isFrozen = false;
   #trouble: string | undefined;
   #isLooking = false;
+  /** A look that is still on its way must not draw over what comes after. */
+  #isOver = false;
 
   constructor(context: LocalContext, watching: Watching, terminal: Terminal) {
     this.#context = context;
@@ -69,6 +71,7 @@ class Session {
       this.#draw();
       return await this.#over.promise;
     } finally {
+      this.#isOver = true;
       clearInterval(timer);
       letGo();
       this.#screen.end();
@@ -129,6 +132,7 @@ class Session {
 
   #draw(): void {
     const { io, global } = this.#context;
+    if (this.#isOver) return undefined;
     if (io.isPipeClosed()) return this.#over.resolve(Exit.ok);
     const lines = linesOf({
       usage: this.#usage,
