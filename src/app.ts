@@ -1,4 +1,4 @@
-import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
+import { type EntityManager, IsolationLevel, type MikroORM } from '@mikro-orm/postgresql';
 import { Authority } from './access/authority.ts';
 import { Admission } from './admission.ts';
 import { callableBy } from './access/callable.ts';
@@ -191,7 +191,8 @@ export class App {
       );
     };
     if (asked.isDryRun) return rolledBack(orm.em.fork(), work);
-    const answer = await orm.em.fork().transactional(work);
+    const isolation = operation.isOfOneMoment ? { isolationLevel: IsolationLevel.REPEATABLE_READ } : {};
+    const answer = await orm.em.fork().transactional(work, isolation);
     await Promise.all(changes.map(async (change) => onChange?.(change)));
     return answer;
   }
