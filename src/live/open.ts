@@ -25,7 +25,7 @@ export function openLive({ version, ...options }: Surroundings) {
   const listeners = new Listeners(options);
   const daemon = { host: hostname(), pid: process.pid, version, startedAt: live.startedAt };
   return {
-    tell(exchange: Exchange, thrown: unknown): void {
+    tell: (exchange: Exchange, thrown: unknown): void => {
       live.add(exchange, thrown);
       listeners.tell(exchange, thrown);
     },
