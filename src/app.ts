@@ -1,4 +1,4 @@
-import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
+import { type EntityManager, IsolationLevel, type MikroORM } from '@mikro-orm/postgresql';
 import { Authority } from './access/authority.ts';
 import { Admission } from './admission.ts';
 import { callableBy } from './access/callable.ts';
@@ -19,6 +19,7 @@ import type { Reachability } from './db/reachability.ts';
 import type { Change } from './db/notify.ts';
 import type { Work } from './db/work.ts';
 import { readAsked } from './kernel/change-options.ts';
+import type { LiveSource } from './live/live.operations.ts';
 import type { JournalState } from './metering/journal.ts';
 import type { Explainer } from './explain/explainer.ts';
 import type { Vault } from './kernel/encryption.ts';
@@ -84,6 +85,8 @@ export interface Services {
   readonly responseCache: CacheService;
   /** Reads the configuration again; absent beside no daemon. */
   readonly reload: (() => Promise<Reloaded>) | undefined;
+  /** What goes on in the daemon; absent beside none. */
+  readonly live: LiveSource | undefined;
 }
 
 /** What the configuration says: a reload may put something else in its place. */
@@ -120,6 +123,7 @@ export interface AppOptions extends Configured {
   /** Absent where answers are not cached. */
   readonly responseCache?: AskedCache | undefined;
   readonly reload?: (() => Promise<Reloaded>) | undefined;
+  readonly live?: LiveSource | undefined;
   readonly journal: () => JournalState | undefined;
   /** Told of what a committed operation has changed; the caller is answered when it has taken effect here. */
   readonly onChange?: (change: Change) => Promise<void> | void;
@@ -187,7 +191,8 @@ export class App {
       );
     };
     if (asked.isDryRun) return rolledBack(orm.em.fork(), work);
-    const answer = await orm.em.fork().transactional(work);
+    const isolation = operation.isOfOneMoment ? { isolationLevel: IsolationLevel.REPEATABLE_READ } : {};
+    const answer = await orm.em.fork().transactional(work, isolation);
     await Promise.all(changes.map(async (change) => onChange?.(change)));
     return answer;
   }
@@ -275,6 +280,7 @@ export class App {
       tokenTest,
       responseCache: new CacheService(work, audit, this.#options.responseCache),
       reload: this.#options.reload,
+      live: this.#options.live,
     };
   }
 

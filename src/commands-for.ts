@@ -112,6 +112,9 @@ export async function commandsFor(
   [word = '']: readonly string[],
   runtime: () => Runtime,
 ): Promise<Pick<Deps<Services>, 'operations' | 'commands' | 'whole'>> {
+  if (word === 'top' || word === 'tail') {
+    return { operations: [], commands: (await import('./live-commands.ts')).liveCommands(runtime), whole };
+  }
   const load = loaders[nounNamed(word) ?? ''];
   if (load) {
     return { operations: await load(), commands: await commandsOf(word), whole };

@@ -2,6 +2,7 @@ import type { LocalCommand, LocalContext, LocalOption } from './cli/local-comman
 import { settingNames, settingOf, typedFlag } from './config/settings.ts';
 import { yesNo } from './config/values.ts';
 import type * as cryptoWork from './crypto-work.ts';
+import { liveCommands } from './live-commands.ts';
 import { priceCommands } from './price-commands.ts';
 import type * as work from './local-work.ts';
 import type { Runtime } from './runtime.ts';
@@ -166,6 +167,7 @@ export function localCommands(runtime: () => Runtime): readonly LocalCommand[] {
       examples: [['Into a new state directory', 'gatewayctl db restore backup.jsonl --state-dir /srv/gateway']],
       run: run(({ restoreDatabase }) => restoreDatabase),
     },
+    ...liveCommands(runtime),
     ...spendCommands,
   ];
 }

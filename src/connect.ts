@@ -17,6 +17,7 @@ export function connectGateway(runtime: () => Runtime): Connect<Services> {
       if (target.mode === 'local' && target.configFile !== undefined) throw ownConfiguration(daemon.describe);
       return daemon;
     }
+    if (options.needsDaemon) throw noDaemon(options.command);
     const { openDirect } = await import('./direct.ts');
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server that was named has been reached above
     return openDirect(target as Exclude<Target, { mode: 'server' }>, surroundings, options);
@@ -31,6 +32,16 @@ const ownConfiguration = (daemon: string): GatewayError =>
     `--config is not for the ${daemon}, which has a configuration of its own`,
     {
       hint: 'Leave --config out, or say --direct.',
+    },
+  );
+
+const noDaemon = (command = ''): GatewayError =>
+  new GatewayError(
+    'unavailable',
+    'no_daemon',
+    `gatewayctl ${command} needs a running daemon: what goes on is not in the database`,
+    {
+      hint: 'Name one with --server, or its state directory with --state-dir. Start one: gatewayctl serve',
     },
   );
 

@@ -24,6 +24,7 @@ import { follower, listen, takesAway } from './following.ts';
 import { toMilliseconds } from './kernel/duration.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { GatewayError } from './kernel/errors.ts';
+import { openLive } from './live/open.ts';
 import { oneAtATime } from './kernel/one-at-a-time.ts';
 import { countCompletion, estimatePromptTokens } from './metering/estimate.ts';
 import { priceFileOf } from './metering/filed-prices.ts';
@@ -200,11 +201,13 @@ export async function createDataPlane(parts: DataPlaneParts) {
       deployments.scopeOf(model, teamId);
   const authenticate = async (request: IncomingMessage, path: string) =>
     actorOf(await authenticator.authenticate(request, { mayBeStale: false }), path);
+  const live = openLive({ now, version });
   const proxy = opened.use(
     createProxy({
       ownPlaces,
       further: passThrough,
       onBooked: callbacks.tell,
+      onEnded: live.tell,
       addressOf: whereFrom,
       authenticate: (request) => authenticator.authenticate(request, { mayBeStale: true }),
       payers: (named) => payers.find(named),
@@ -243,6 +246,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     /** Where no model may be: the listeners are still to be added. */
     ownPlaces,
     proxy,
+    live: live.of(proxy.visit),
     callbacks,
     explainer,
     prices: metering.gauge.prices,

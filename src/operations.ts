@@ -11,6 +11,7 @@ import { invitationOperations } from './invitations/invitation.operations.ts';
 import { explain } from './explain/explain.operations.ts';
 import { testToken } from './explain/token.operations.ts';
 import type { AnyOperation } from './kernel/operation.ts';
+import { liveOperations } from './live/live.operations.ts';
 import { keyOperations } from './keys/key.operations.ts';
 import { accessGroupOperations } from './models/access-group.operations.ts';
 import { mappingOperations } from './mappings/mapping.operations.ts';
@@ -68,4 +69,5 @@ export const operations: readonly AnyOperation<Services>[] = [
   explain,
   testToken,
   reloadDaemon,
+  ...liveOperations,
 ];

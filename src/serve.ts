@@ -138,6 +138,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     tokenTest: plane.tokenTest,
     responseCache: plane.responseCache,
     journal: plane.journal,
+    live: plane.live,
     onChange: plane.follow,
     reachability: database.reachability,
   });
@@ -172,6 +173,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     refusals,
     credentialOf: plane.credentialOf,
     proxy: plane.proxy,
+    follow: plane.live.follow,
     openapi: readPackaged('openapi.json'),
     log: plane.log,
     version,
@@ -202,6 +204,7 @@ export async function serve(parts: ServeParts): Promise<void> {
   isDraining = true;
   const closing = close(server);
   await plane.proxy.drain(faults.length > 0 ? faultDrainMs : toMilliseconds(settings.drainTimeout));
+  plane.live.close();
   await endConnections(server, closing);
   const [cause] = faults;
   if (faults.length > 0) throw new GatewayError('internal', 'internal_error', 'A fault ended the daemon', { cause });

@@ -1,7 +1,8 @@
 import { connect as dial } from 'node:net';
 import { join } from 'node:path';
 import type { Connection, ConnectOptions } from './connection.ts';
-import { remote } from './invoke.ts';
+import { followFrom } from './follow.ts';
+import { type Address, remote } from './invoke.ts';
 import { describeTarget, type Target } from './target.ts';
 
 /** The socket of a daemon's admin API inside its state directory. */
@@ -21,19 +22,26 @@ export async function reachDaemon(
   if (target.mode === 'direct') return undefined;
   if (target.mode === 'server') {
     const baseUrl = target.url.startsWith('http') ? target.url : undefined;
-    return connection(remote(target, options), describeTarget(target), baseUrl);
+    return connection(target, options, { describe: describeTarget(target), baseUrl });
   }
   const socketPath = adminSocket(target.stateDir ?? stateDir);
   if (!(await listens(socketPath))) return undefined;
-  return connection(remote({ socketPath }, options), `local daemon · ${socketPath}`);
+  return connection({ socketPath }, options, { describe: `local daemon · ${socketPath}` });
 }
 
-const connection = (invoke: Connection<never>['invoke'], describe: string, baseUrl?: string): Connection<never> => ({
-  invoke,
-  describe,
-  baseUrl,
-  [Symbol.asyncDispose]: () => Promise.resolve(),
-});
+const connection = (
+  address: Address,
+  options: ConnectOptions,
+  about: Pick<Connection<never>, 'describe' | 'baseUrl'>,
+): Connection<never> => {
+  const ask = remote(address, options);
+  return {
+    ...about,
+    invoke: ask,
+    daemon: { ask, follow: followFrom(address, options) },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+};
 
 /** Whether somebody answers at a socket. The file alone says nothing: a daemon that was killed leaves it behind. */
 export function listens(socketPath: string): Promise<boolean> {

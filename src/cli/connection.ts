@@ -1,14 +1,35 @@
-import type { Invoke } from '../kernel/operation.ts';
+import type { AnyOperation, Invoke } from '../kernel/operation.ts';
 import type { Target } from './target.ts';
 
 /** A way to the gateway that is open. */
 export interface Connection<Services> extends AsyncDisposable {
   readonly invoke: Invoke<Services>;
+  /** Absent on the way to a database, where nothing goes on. */
+  readonly daemon?: Daemon | undefined;
   /** `direct · postgres://db1/gateway`, `local daemon · /path/admin.sock`, `https://gw`. */
   readonly describe: string;
   /** What a program must use as its base URL to call models there, where one is known. */
   readonly baseUrl?: string | undefined;
 }
+
+type Routed = Pick<AnyOperation<never>, 'route'>;
+
+/** A running daemon, for operations that no command stands for. */
+export interface Daemon {
+  readonly ask: (operation: Routed, input: Record<string, unknown>) => Promise<Record<string, unknown>>;
+  readonly follow: Follow;
+}
+
+/**
+ * The lines of an answer as they come, blank ones left out, until the daemon ends it or the signal is given.
+ *
+ * @throws GatewayError as the operation does, and `connection_lost` when it breaks off
+ */
+export type Follow = (
+  operation: Routed,
+  input: Record<string, unknown>,
+  signal: AbortSignal,
+) => AsyncIterable<Record<string, unknown>>;
 
 export interface ConnectOptions {
   /** How long one request may take. */
@@ -21,6 +42,8 @@ export interface ConnectOptions {
   readonly onReplay?: (() => void) | undefined;
   /** The command being run, for the help in an error: `key list`. */
   readonly command?: string | undefined;
+  /** Whether a database without a daemon is no help. */
+  readonly needsDaemon?: boolean | undefined;
   /** Take what is there and start nothing: a TAB must not boot a database. */
   readonly isPassive?: boolean | undefined;
   /** Told of each exchange with a daemon. */

@@ -1,8 +1,8 @@
 import type { IncomingMessage, RequestOptions } from 'node:http';
-import type { Invoke, Route } from '../kernel/operation.ts';
+import type { Route } from '../kernel/operation.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { redactLooks } from '../kernel/mask.ts';
-import type { ConnectOptions, Exchange } from './connection.ts';
+import type { ConnectOptions, Daemon, Exchange } from './connection.ts';
 import { clientVersion } from './version.ts';
 
 /** Where a daemon listens. */
@@ -21,7 +21,7 @@ const largestAnswer = 256 * 1024 * 1024;
  * Reads are tried three times. Changes are sent once: an answer that was lost does not mean that nothing happened. With
  * an idempotency key they are tried like reads: the gateway does nothing twice.
  */
-export function remote(address: Address, options: ConnectOptions): Invoke<never> {
+export function remote(address: Address, options: ConnectOptions): Daemon['ask'] {
   return async ({ route }, input) => {
     const request = requestFor(route, input);
     const attempts = route[0] === 'GET' || options.idempotencyKey !== undefined ? retries + 1 : 1;
@@ -44,7 +44,7 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const isPassing = (error: unknown): boolean =>
   error instanceof GatewayError && error.kind === 'unavailable' && error.type !== 'daemon_unreachable';
 
-interface Request {
+export interface Request {
   readonly method: string;
   /** Path and query, without the address's own prefix. */
   readonly path: string;
@@ -79,7 +79,7 @@ interface Answer {
   readonly isReplayed: boolean;
 }
 
-function read({ status, text: received, requestId }: Answer): Record<string, unknown> {
+export function read({ status, text: received, requestId }: Answer): Record<string, unknown> {
   let body: unknown;
   try {
     body = JSON.parse(received);
@@ -140,7 +140,17 @@ const masked = ({ method, path, status, ms, requestId, sent, received }: Exchang
   received: redactLooks(received),
 });
 
-async function send(address: Address, { method, path, body }: Request, options: ConnectOptions): Promise<Answer> {
+async function send(address: Address, request: Request, options: ConnectOptions): Promise<Answer> {
+  return collect(await dial(address, request, options, AbortSignal.timeout(options.timeoutMs)));
+}
+
+/** Sends a request. @returns what comes back, once its head is there */
+export function dial(
+  address: Address,
+  { method, path, body }: Request,
+  options: ConnectOptions,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
   const headers: Record<string, string> = { accept: 'application/json', 'user-agent': `gatewayctl/${clientVersion()}` };
   if ('url' in address && address.key) headers['authorization'] = `Bearer ${address.key}`;
   if (options.as) headers['litellm-changed-by'] = options.as;
@@ -151,14 +161,12 @@ async function send(address: Address, { method, path, body }: Request, options: 
   }
   const { url, socketPath } = placeOf(address, path);
   // No kept-alive connection: the process would stay for it.
-  const wanted: RequestOptions = { method, headers, agent: false, signal: AbortSignal.timeout(options.timeoutMs) };
+  const wanted: RequestOptions = { method, headers, agent: false, signal };
   if (socketPath !== undefined) wanted.socketPath = socketPath;
   // Not `import`: that asks a module for each of its members, and one of node:http's is all of undici, 35 ms.
   const { request } = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http');
   return new Promise((resolve, reject) => {
-    const outgoing = request(url, wanted, (incoming) => {
-      collect(incoming).then(resolve, reject);
-    });
+    const outgoing = request(url, wanted, resolve);
     outgoing.on('error', reject);
     outgoing.on('socket', (socket) => {
       if (!socket.connecting) return;
@@ -180,7 +188,7 @@ function placeOf(address: Address, path: string): { url: URL; socketPath?: strin
   return { url: new URL(base.origin + base.pathname.replace(/\/$/, '') + path) };
 }
 
-async function collect(incoming: IncomingMessage): Promise<Answer> {
+export async function collect(incoming: IncomingMessage): Promise<Answer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of incoming) {
@@ -210,7 +218,7 @@ const reasons: Readonly<Record<string, string>> = {
   ETIMEDOUT: `no connection within ${connectTimeoutMs / 1_000} s`,
 };
 
-function unreachable(address: Address, cause: unknown, { timeoutMs, command }: ConnectOptions): GatewayError {
+export function unreachable(address: Address, cause: unknown, { timeoutMs, command }: ConnectOptions): GatewayError {
   if (cause instanceof GatewayError) return cause;
   const where = 'url' in address ? address.url : address.socketPath;
   // node:http dresses the signal's TimeoutError up as an AbortError; nobody else aborts.

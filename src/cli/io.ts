@@ -14,6 +14,8 @@ export interface Io {
   readonly stderr: Writable;
   /** Columns of the terminal; 80 where nobody knows. */
   readonly columns: number;
+  /** What a command that draws needs of the terminal that it writes to; absent where there is none. */
+  readonly terminal?: Terminal | undefined;
   readonly env: Environment;
   readonly now: () => Date;
   /** Whether whoever read our output has gone. */
@@ -22,6 +24,13 @@ export interface Io {
   readonly flushed: () => Promise<void>;
   /** Why data could not be written: a full disk. A reader that went away is no failure. */
   readonly failure: () => NodeJS.ErrnoException | undefined;
+}
+
+export interface Terminal {
+  readonly size: () => { readonly columns: number; readonly rows: number };
+  readonly onResize: (listener: () => void) => void;
+  /** Keys as they are pressed, Ctrl-C among them, until the function that is returned is called. Nothing where no keys can be read. */
+  readonly readKeys: (listener: (pressed: string) => void) => () => void;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -73,6 +82,7 @@ export function ioFromProcess(process: NodeJS.Process): Io {
     stderrIsTTY: stderr.isTTY || forced !== undefined,
     stderr,
     columns: forced ?? columnsOf(env['COLUMNS']) ?? columnsOf(stdout.columns) ?? columnsOf(stderr.columns) ?? 80,
+    terminal: stdout.isTTY ? terminalOf(process, forced) : undefined,
     env,
     now: () => new Date(),
     isPipeClosed: () => isClosed,
@@ -86,6 +96,23 @@ export function ioFromProcess(process: NodeJS.Process): Io {
         stdout.once('error', done).write('', done);
       }),
     failure: () => failure,
+  };
+}
+
+function terminalOf(process: NodeJS.Process, forced: number | undefined): Terminal {
+  const { stdout, env } = process;
+  return {
+    size: () => ({
+      columns: forced ?? columnsOf(stdout.columns) ?? columnsOf(env['COLUMNS']) ?? 80,
+      rows: columnsOf(stdout.rows) ?? columnsOf(env['LINES']) ?? 24,
+    }),
+    onResize: (listener) => void stdout.on('resize', listener),
+    readKeys(listener) {
+      const { stdin } = process;
+      if (!stdin.isTTY) return () => {};
+      stdin.setRawMode(true).setEncoding('utf8').on('data', listener).resume();
+      return () => void stdin.off('data', listener).setRawMode(false).pause();
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Completes } from '../kernel/operation.ts';
 import type { Commandable } from './commandable.ts';
+import type { Daemon } from './connection.ts';
 import type { GlobalFlags } from './globals.ts';
 import type { Ink } from './colour.ts';
 import type { Io } from './io.ts';
@@ -80,6 +81,8 @@ export interface LocalContext {
   readonly operations: readonly Commandable<never>[];
   /** Opens the way to the gateway; whoever does must dispose of it. */
   readonly connect: (options?: { readonly isPassive?: boolean; readonly target?: Target }) => Promise<Caller>;
+  /** Opens the way to a running daemon. @throws GatewayError `no_daemon` where there is none */
+  readonly daemon: () => Promise<Daemon>;
   /** The whole command tree, with every flag: for help, completion and manuals. */
   readonly program: () => Command;
   /** Whether a person can be asked. */

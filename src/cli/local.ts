@@ -48,6 +48,11 @@ export async function runLocal<Services>(
     operations,
     connect: async (options = {}) =>
       callerOn(await session.connect({ ...options, command: local.path.join(' ') }), operations),
+    daemon: async () => {
+      const { daemon } = await session.connect({ needsDaemon: true, command: local.path.join(' ') });
+      if (!daemon) throw new Error('only a database was reached, and a daemon was needed');
+      return daemon;
+    },
   };
   return (await local.run(context)) ?? 0;
 }

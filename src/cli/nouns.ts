@@ -64,6 +64,7 @@ const nouns: Readonly<Record<string, Noun>> = {
   callback: { summary: 'Where calls are reported', group: 'Daemon', aliases: ['callbacks'] },
   cache: { summary: 'Answers that are kept and given again', group: 'Daemon', row: 'answer', plural: 'answers' },
   daemon: { summary: 'Steer a running daemon', group: 'Daemon' },
+  top: { summary: 'Who calls now, and what it costs', group: 'Daemon', row: 'row', plural: 'rows' },
   config: { summary: 'Check and show the configuration', group: 'Daemon' },
   crypto: { summary: 'Look after the encryption of credentials', group: 'Daemon' },
   db: { summary: 'Look after the database', group: 'Daemon' },

@@ -5,9 +5,14 @@ import type { Presentation } from './presentation.ts';
 
 /** Tab-separated: one line for each row, nothing shortened, so that `cut` and `awk` can be trusted with it. */
 export function tsv(rows: readonly Row[], { columns, hasHeader, shape }: Presentation): string {
-  const lines = rows.map((row) => columns.map((column) => escapeTab(exact(memberAt(row, column)))).join('\t'));
+  const lines = rows.map((row) => tabbed(columns.map((column) => memberAt(row, column))));
   return join(hasHeader ? [columns.map(shape.heading).join('\t'), ...lines] : lines);
 }
+
+const tabbed = (values: readonly unknown[]): string => values.map((value) => escapeTab(exact(value))).join('\t');
+
+/** One line of it. */
+export const tsvLine = (values: readonly unknown[]): string => `${tabbed(values)}\n`;
 
 const escapes: Readonly<Record<string, string>> = {
   '\t': String.raw`\t`,

@@ -23,7 +23,7 @@ export interface Session<Services> {
   readonly whole: () => Promise<readonly Commandable<Services>[]>;
   readonly target: () => Promise<Target>;
   readonly connect: (
-    options: Pick<ConnectOptions, 'command' | 'isPassive' | 'idempotencyKey' | 'onReplay'> & {
+    options: Pick<ConnectOptions, 'command' | 'isPassive' | 'needsDaemon' | 'idempotencyKey' | 'onReplay'> & {
       readonly target?: Target | undefined;
     },
   ) => Promise<Connection<Services>>;

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { ParsedUrlQuery } from 'node:querystring';
+import type { Readable } from 'node:stream';
 import { Router } from '@koa/router';
 import type { Middleware } from 'koa';
 import { z } from 'zod';
@@ -21,6 +22,12 @@ export interface AdminParts {
   /** @param path of the operation, as it is registered: with a token of several teams it says which is meant */
   readonly authenticate: (request: IncomingMessage, path: string) => Promise<Actor>;
   readonly refusals: Pick<Refusals, 'record'>;
+  /**
+   * What follows the answer of an operation that does not end with it.
+   *
+   * @param ask asks the operation again; rejects once the caller may not
+   */
+  readonly follow: (first: Record<string, unknown>, ask: () => Promise<unknown>) => Readable;
   /** Where a request came from; empty for the admin socket. */
   readonly addressOf: (request: IncomingMessage) => string;
   /** From where the admin API may be used; everywhere when absent. */
@@ -65,15 +72,22 @@ export function adminRoutes(parts: AdminParts): AdminRoutes {
                 ? readQuery(operation.input, ctx.query)
                 : // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- jsonBody makes nothing but objects
                   { ...optionsInQuery(operation, ctx.query), ...(ctx.state.body as object) };
-            ctx.body = await app.run(operation, named(given, ctx.params), {
+            const input = named(given, ctx.params);
+            const caller = {
               actor: ctx.state.actor,
               changedBy: ctx.get('litellm-changed-by').slice(0, 200) || undefined,
               requestId: ctx.state.requestId,
               client: clientOf(ctx.req),
               idempotencyKey: idempotencyKeyOf(ctx.req),
               onReplay: () => ctx.set('idempotent-replayed', 'true'),
-            });
+            };
+            const ask = () => app.run(operation, input, caller);
+            ctx.body = operation.follows ? parts.follow(await ask(), ask) : await ask();
             ctx.set('cache-control', 'no-store');
+            if (!operation.follows) return;
+            ctx.type = 'application/x-ndjson';
+            // nginx would keep a line back until it has some kilobytes of them.
+            ctx.set('x-accel-buffering', 'no');
           },
         ],
       );

@@ -26,6 +26,7 @@ export function openapi(operations: readonly AnyOperation<never>[], details: Ope
     const names = nameSchemas(operation);
     if (schemas[names.response]) throw new Error(`${operation.command.join(' ')} is the name of two operations`);
     schemas[names.response] = responseOf(operation);
+    if (operation.follows) schemas[names.line] = schemaOf(operation.follows);
     if (hasWholeBody(operation)) schemas[names.request] = requestOf(operation);
     for (const route of routesOf(operation)) {
       const item = (paths[toTemplate(route[1])] ??= {});
@@ -131,19 +132,22 @@ const takesBody = ([method, path]: Route): boolean => method !== 'GET' && namesI
 const hasWholeBody = (operation: Operation): boolean =>
   routesOf(operation).some(takesBody) && Object.keys(wireSchema(operation.input).properties ?? {}).length > 0;
 
-function nameSchemas({ command }: Operation): { request: string; response: string } {
+function nameSchemas({ command }: Operation): { request: string; response: string; line: string } {
   const name = command
     .flatMap((word) => word.split('-'))
     .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
     .join('');
-  return { request: `${name}Request`, response: `${name}Response` };
+  return { request: `${name}Request`, response: `${name}Response`, line: `${name}Line` };
 }
 
 function entry(operation: Operation, route: Route): Record<string, unknown> {
   const { command, summary, description, access, unserved } = operation;
   const isMain = route === operation.route;
   const name = command.join('_').replaceAll('-', '_');
-  const answer = { $ref: `#/components/schemas/${nameSchemas(operation).response}` };
+  const names = nameSchemas(operation);
+  const answer = { $ref: `#/components/schemas/${names.response}` };
+  const lines = { oneOf: [answer, { $ref: `#/components/schemas/${names.line}` }] };
+  const content = operation.follows ? { 'application/x-ndjson': { schema: lines } } : json(answer);
   return {
     operationId: isMain ? name : `${name}__${slug(route)}`,
     tags: [command[0]],
@@ -156,7 +160,7 @@ function entry(operation: Operation, route: Route): Record<string, unknown> {
       .filter(Boolean)
       .join('\n\n'),
     ...parametersAndBody(operation, route),
-    responses: { 200: { description: doneText(operation), content: json(answer) }, ...errorsOf('admin') },
+    responses: { 200: { description: doneText(operation), content }, ...errorsOf('admin') },
     ...(unserved && unserved.length > 0 ? { 'x-accepted-when-empty': unserved } : {}),
   };
 }

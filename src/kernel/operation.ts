@@ -194,6 +194,8 @@ export interface Operation<Services, Input extends Wire, Output extends Wire> {
   readonly description?: string;
   readonly input: Input;
   readonly output: Output;
+  /** The answer is but the first line of a stream (NDJSON): lines of this shape follow it as things happen. */
+  readonly follows?: z.ZodType;
   /** LiteLLM's fields that are not served: accepted only when null or empty. */
   readonly unserved?: readonly string[];
   /**
@@ -203,6 +205,8 @@ export interface Operation<Services, Input extends Wire, Output extends Wire> {
   readonly access: 'admin' | 'scoped';
   /** Changes nothing although it is not asked by GET. */
   readonly isRead?: true;
+  /** All that it reads is of one moment, however long it takes: it compares sums with one another. */
+  readonly isOfOneMoment?: true;
   /** Absent for a route that only LiteLLM's clients ask for, in a shape of theirs: then there is no command. */
   readonly cli?: CommandLine;
   /** For an operation that creates something with a name. With it the operation takes `if_not_exists`. */

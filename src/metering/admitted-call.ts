@@ -52,6 +52,10 @@ export class AdmittedCall implements Call {
     return this.#admission.admittance?.allowance;
   }
 
+  get reserved(): bigint {
+    return this.#settlement ? 0n : this.#admission.reservation.amount;
+  }
+
   checkpoint(completionTokens: number): void {
     const nowMs = performance.now();
     if (nowMs < this.#checkpointAtMs || this.#settlement) return;

@@ -101,6 +101,8 @@ export interface Call {
    * @throws GatewayError `ledger_unavailable` when the call could not be kept; then it was never admitted
    */
   kept(): Promise<void> | undefined;
+  /** Nano-dollars held for it, until it is settled. */
+  readonly reserved: bigint;
   /** Notes output tokens already delivered, so that a crash still charges them. Cheap: at most one journal write a second. */
   checkpoint(completionTokens: number): void;
   /**

@@ -56,6 +56,8 @@ export interface ProxyDeps {
   readonly responseIds: Pick<ResponseIds, 'seal' | 'isOwn'>;
   /** Told of each call once it is over and booked; absent where nobody wants to know. */
   readonly onBooked?: ((exchange: Exchange) => void) | undefined;
+  /** Told of every request once it is over, with what it failed with. */
+  readonly onEnded?: ((exchange: Exchange, thrown: unknown) => void) | undefined;
   /** Routes that come behind those of the proxy itself. */
   readonly further?: FurtherRoutes | undefined;
 }

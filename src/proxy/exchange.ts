@@ -228,6 +228,11 @@ export class Exchange {
     return this.#call !== undefined && !this.#settled;
   }
 
+  /** Nano-dollars held for it now. */
+  get reserved(): bigint {
+    return this.#call?.reserved ?? 0n;
+  }
+
   checkpoint(completionTokens: number): void {
     if (!this.#settled) this.#call?.checkpoint(completionTokens);
   }

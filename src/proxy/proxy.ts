@@ -260,22 +260,25 @@ export function createProxy(deps: ProxyDeps) {
     };
     const hasRoom = pipelines.enter(socket, cut);
     response.on('close', close);
+    let failure: unknown;
     try {
       if (hasEnded) throw shuttingDown();
       if (!hasRoom) throw tooManyAtOnce();
       await run(handler.steps, exchange);
     } catch (thrown) {
+      failure = thrown;
       await failSafely(exchange, thrown);
     } finally {
       if (isClosed) end();
-      if (exchange.booked) tell(exchange);
+      if (exchange.booked) tell(deps.onBooked, exchange, failure);
+      tell(deps.onEnded, exchange, failure);
     }
   }
 
   /** What becomes of what is told of a call is none of the call's business. */
-  function tell(exchange: Exchange): void {
+  function tell(listener: ProxyDeps['onEnded'], exchange: Exchange, failure: unknown): void {
     try {
-      deps.onBooked?.(exchange);
+      listener?.(exchange, failure);
     } catch (cause) {
       deps.log('error', 'Callbacks could not be told of a call', { requestId: exchange.id, cause });
     }
@@ -308,6 +311,7 @@ export function createProxy(deps: ProxyDeps) {
     handle,
     drain,
     reconfigure,
+    visit: (look: (exchange: Exchange) => void) => watch.forEach(look),
     get inFlight() {
       return watch.size;
     },

@@ -60,6 +60,7 @@ export const verifyLedger = operation({
   input: wire({ startDate: dates.startDate }),
   output: answer(verdictInfo),
   access: 'admin',
+  isOfOneMoment: true,
   cli: {
     result: 'differences',
     columns: ['check', 'entity', 'id', 'period', 'found', 'expected', 'difference'],

@@ -62,7 +62,7 @@ const sums = [
   ['cache_write_tokens', 'sum(cache_write_tokens)'],
 ] as const;
 
-/** The sums of one day that its calls do not add up to: one statement, so that a flush is in both or in neither. */
+/** The sums of one day that its calls do not add up to. */
 function comparison({ table, entity, by, from }: Aggregate): string {
   const columns = by.map(([column]) => column);
   const names = sums.map(([name]) => name);
@@ -87,8 +87,9 @@ interface DayRow {
   readonly expected_requests: string;
 }
 
-/** The months of calls that are still kept, whole. */
+/** The months of calls that are still kept, whole. Locked first: a month that is dropped meanwhile would be missed. */
 async function keptSince(em: EntityManager): Promise<Date | undefined> {
+  await em.execute(`lock table ${SCHEMA}.spend_logs in access share mode`);
   const [first] = await em.execute<{ name: string }[]>(
     `select relname as name from pg_inherits join pg_class on pg_class.oid = inhrelid
       where inhparent = to_regclass(?) and relname ~ '^spend_logs_\\d{4}_\\d{2}$' order by relname limit 1`,
@@ -117,7 +118,7 @@ async function daysKept(em: EntityManager, since: Date): Promise<readonly Date[]
 
 /**
  * Compares what there is three times over: calls with the sums of their days, those with what each owner has spent in
- * all, and calls with the present windows of budgets. A day is one statement, and so is a kind of owner.
+ * all, and calls with the present windows of budgets, as all of them are at one moment.
  *
  * @param from calls before this are not looked at; everything that is kept when absent
  */

@@ -259,6 +259,8 @@ export const privileges: Readonly<Record<string, Row>> = {
   'cache flush': admin(),
   'callback list': viewed(),
   'daemon reload': admin(),
+  'daemon show-usage': viewed(),
+  'daemon show-calls': viewed(),
   'key callback set': admin({
     key: 'of-member',
     callback_name: 'webhook',

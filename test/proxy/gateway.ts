@@ -188,6 +188,7 @@ export class Gateway {
     return {
       kept: () => undefined,
       redirect: (next) => void (booking.start = next),
+      reserved: 0n,
       checkpoint: (tokens) => booking.checkpoints.push(tokens),
       settle: (outcome) => {
         booking.outcomes.push(outcome);

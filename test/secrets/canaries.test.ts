@@ -87,9 +87,9 @@ test('an Idempotency-Key is nowhere, nor is the new key it brings a second time'
 
 test('SEC-04: what administrators read shows no secret, and nothing stored is a credential', async () => {
   const texts: string[] = [];
-  for (const { route } of operations) {
+  for (const { route, follows } of operations) {
     const [method, path] = route;
-    if (method !== 'GET') continue;
+    if (method !== 'GET' || follows) continue;
     const answer = await world.daemon.request('GET', path.replace(/:\w+/, 'kept'));
     texts.push(textOf(answer));
     none(world.canaries.find(texts.at(-1) ?? '', ['secret', 'content']), path);

@@ -296,6 +296,30 @@ describe('spend verify', () => {
     }
   });
 
+  test('compares what was at one moment, whatever changes before it is done', async () => {
+    const [holding, watching] = [await gateway.pool.connect(), await gateway.pool.connect()];
+    const spent = (amount: number) =>
+      watching.query(`update gatewayctl.keys set spend = spend + $1 where alias = 'of-red'`, [amount]);
+    try {
+      // It has begun, and waits here for what it reads next.
+      await holding.query('begin; lock table gatewayctl.daily_spend in access exclusive mode');
+      const verdict = run('spend verify');
+      await until(async () => {
+        const { rows } = await watching.query(`select from pg_stat_activity where wait_event_type = 'Lock'
+          and query like '%daily_spend%' and pid <> pg_backend_pid() and state = 'active'`);
+        return rows.length > 0;
+      });
+      await spent(1);
+      await holding.query('rollback');
+      assert.equal((await verdict).exit, 0, (await verdict).out);
+    } finally {
+      await spent(-1);
+      holding.release(true);
+      watching.release();
+    }
+    assert.equal((await run('spend verify')).exit, 0);
+  });
+
   const breaks: readonly (readonly [check: string, entity: string, statement: string])[] = [
     ['calls', 'key', `update gatewayctl.daily_spend set spend = spend - 1 where model = 'large'`],
     ['calls', 'key', `update gatewayctl.daily_spend set cache_read_tokens = 1 where model = 'large'`],

@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import type { Principal } from '../../src/access/principal.ts';
 import { createDaemon } from '../../src/daemon/daemon.ts';
 import { GatewayError } from '../../src/kernel/errors.ts';
@@ -76,6 +77,7 @@ export async function observedDaemon() {
     refusals: { record: () => Promise.resolve() },
     addressOf: () => '127.0.0.1',
     credentialOf: () => undefined,
+    follow: () => Readable.from([]),
     proxy: models.proxy,
     openapi: '{}',
     version: '1.2.3',
