@@ -5,6 +5,7 @@ import { costHeaders } from '../proxy/headers.ts';
 import { HeldBack } from '../proxy/held-back.ts';
 import type { Exchange } from '../proxy/exchange.ts';
 import type { Intake } from '../proxy/relay.ts';
+import { secretsOf } from '../proxy/secrets.ts';
 import { clientHeaders } from './passed-headers.ts';
 import { readBedrockHeaders, type DialectName } from './usage-readers.ts';
 import { UsageScanner } from './usage-scanner.ts';
@@ -44,7 +45,7 @@ export class PassedAnswer implements Intake {
     this.#status = status;
     this.#headers = headers;
     this.#maxTokens = maxTokens ?? Number.POSITIVE_INFINITY;
-    this.#heldBack = new HeldBack(exchange.target.deployment.apiKey);
+    this.#heldBack = new HeldBack(exchange.target.deployment);
     const isAccepted = status >= 200 && status <= 299;
     if (usage && isAccepted) this.#scanner = new UsageScanner(usage, headers['content-type']);
     const announced = Number(headers['content-length'] ?? Number.NaN);
@@ -135,6 +136,6 @@ export class PassedAnswer implements Intake {
 
   #passed(): string[] {
     const { hasOwnLimits, target } = this.#exchange;
-    return clientHeaders(this.#headers, { withLimits: !hasOwnLimits, secret: target.deployment.apiKey });
+    return clientHeaders(this.#headers, { withLimits: !hasOwnLimits, secrets: secretsOf(target.deployment) });
   }
 }

@@ -23,6 +23,7 @@ import type { Recall } from './recall.ts';
 import { createRequestId } from './request-id.ts';
 import { free, noBytes, nowhere, unknownPrincipal, unread } from './unknown.ts';
 import { type Routed, targetOf } from './routing.ts';
+import { secretsOf } from './secrets.ts';
 
 /** Why an exchange ends without an answer: nobody is there to read one. Never shown. */
 export const clientGone = new GatewayError('no', 'client_disconnected', 'The client has gone', { status: 499 });
@@ -195,7 +196,7 @@ export class Exchange {
 
   /** The upstream's headers that the client may see: none about limits where it has its own. */
   passedHeaders(headers: IncomingHttpHeaders): string[] {
-    return passedHeaders(headers, { withLimits: !this.hasOwnLimits });
+    return passedHeaders(headers, secretsOf(this.target.deployment), { withLimits: !this.hasOwnLimits });
   }
 
   get hasOwnLimits(): boolean {

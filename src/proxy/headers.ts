@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { toDollars } from '../kernel/money.ts';
 import type { Settlement } from '../metering/call.ts';
 import type { Allowance } from '../metering/rate-limiter.ts';
+import type { Secrets } from './secrets.ts';
 
 /** Headers of an upstream that reach the client, and what they are called there. All others stay behind. */
 const passed: ReadonlyMap<string, string> = new Map([
@@ -23,12 +24,13 @@ const plain = /^[\u0020-\u007e]{0,512}$/;
 const unprintable = /[^\u0020-\u007e]/g;
 
 /** The upstream's headers that may be shown, as a flat list of names and values. */
-export function passedHeaders(headers: IncomingHttpHeaders, { withLimits = true } = {}): string[] {
+export function passedHeaders(headers: IncomingHttpHeaders, secrets: Secrets, { withLimits = true } = {}): string[] {
   const list: string[] = [];
   for (const name in headers) {
     const ours = passed.get(name) ?? (withLimits && passedFamilies.test(name) ? name : undefined);
     const value = ours && headers[name];
-    if (ours && typeof value === 'string' && printable.test(value)) list.push(ours, value);
+    if (!ours || typeof value !== 'string' || !printable.test(value) || secrets.areInText(value)) continue;
+    list.push(ours, value);
   }
   return list;
 }

@@ -169,6 +169,36 @@ describe('an endpoint of the operator’s own', () => {
     assert.equal(target.received.length, heard);
   });
 
+  test('repeats none of its headers, nor what stands in its query, and says what is no secret', async () => {
+    const { gateway } = world;
+    const pair = Buffer.from('partner:the-password-of-it').toString('base64');
+    const body = {
+      path: '/echoing',
+      target: target.url,
+      headers: {
+        authorization: `Basic ${pair}`,
+        'x-partner': 'partner-0123456789abcdef',
+        accept: 'application/json-v1',
+      },
+      default_query_params: { key: 'a-key-in-the-query' },
+      allow_private_network: true,
+      cost_per_request: 0,
+    };
+    const made = await gateway.request('POST', '/config/pass_through_endpoint', { body });
+    assert.equal(made.status, 200, made.text);
+    const key = await world.aKey();
+    const echo = (text: string) => {
+      target.reply = (_, response) => response.writeHead(200, { 'content-length': text.length }).end(text);
+      return gateway.request('GET', '/echoing', { key });
+    };
+    await until(async () => (await echo('fine')).status === 200, 1_000);
+    for (const secret of [pair, 'the-password-of-it', 'partner-0123456789abcdef', 'a-key-in-the-query']) {
+      const got = await echo(`{"you sent": "${secret}"}`);
+      assert.deepEqual([got.status, got.body.error.type], [502, 'upstream_invalid_response'], secret);
+    }
+    assert.equal((await echo('application/json-v1, partner')).text, 'application/json-v1, partner');
+  });
+
   test('is among the routes that call models, and no other group lets it through', async () => {
     const call = (key: string) => world.gateway.request('POST', '/from-file', { key, body: {} });
     assert.equal((await call(await world.aKey('--routes', 'llm_api_routes'))).status, 200);

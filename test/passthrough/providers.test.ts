@@ -356,6 +356,50 @@ describe('an answer', () => {
     assert.equal((await send('/openai/v1/files/f/content', { headers }).answer).text, `hi ${secret.slice(0, 20)}`);
   });
 
+  for (const [name, path] of [
+    ...doors.map(([provider, , , rest]) => [provider, rest] as const),
+    ['bedrock', '/model/amazon.nova-lite-v1%3A0/converse'],
+    ['vertex_ai', '/v1/projects/acme/locations/us-central1/publishers/google/models/gemini-2.5-flash:generateContent'],
+    ['langfuse', '/api/public/projects'],
+  ] as const) {
+    test(`of ${name} never repeats what the call was made with, in whichever form it stands there`, async () => {
+      const key = await world.aKey();
+      const body = { model: 'gpt-4o-mini', max_tokens: 1 };
+      let made: string[] = [];
+      const forms: readonly ((headers: Record<string, unknown>) => string)[] = [
+        (headers) => JSON.stringify({ headers }),
+        (headers) => JSON.stringify({ error: { message: JSON.stringify(headers) } }).replaceAll('/', '\\/'),
+        (headers) => JSON.stringify({ url: `?token=${encodeURIComponent(Object.values(headers).join())}` }),
+      ];
+      for (const [index, form] of forms.entries()) {
+        world.upstream.reply = ({ url, headers }, response) => {
+          if (url === '/token') {
+            return response.writeHead(200).end('{"access_token":"ya29.a+token/of=Google","expires_in":3600}');
+          }
+          made = Object.values(headers)
+            .flat()
+            .filter((value) => value !== undefined);
+          const bytes = Buffer.from(form(headers));
+          response.writeHead(index === 1 ? 400 : 200, {
+            'content-type': 'application/json',
+            'content-length': bytes.length,
+            'request-id': String(headers.authorization ?? headers['api-key']),
+          });
+          return response.end(bytes);
+        };
+        const got = await world.gateway.request('POST', `/${name}${path}`, { key, body });
+        assert.deepEqual([got.status, got.body.error.type], [502, 'upstream_invalid_response'], String(index));
+        const row = await world.rowOf(got);
+        const seen = JSON.stringify([got.text, [...got.headers], row]);
+        const isMade = made.filter((value) => value.length > 20 && /secret|AKID|ya29|Basic/.test(value));
+        assert.ok(isMade.length > 0, 'the call went out with a credential');
+        for (const value of isMade) {
+          assert.ok(!seen.includes(value.replace(/^(?:Bearer|Basic|AWS4-HMAC-SHA256) /, '').slice(0, 20)), value);
+        }
+      }
+    });
+  }
+
   test('that reports nothing is booked at an estimate, of the request and of what was written', async () => {
     const events = Array.from({ length: 40 }, () => 'data: {"choices":[{"delta":{"content":" word"}}]}\n\n').join('');
     world.upstream.stream('text/event-stream', Buffer.from(`${events}data: [DONE]\n\n`), 500);
