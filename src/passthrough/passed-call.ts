@@ -20,6 +20,7 @@ import { hintOfUncounted, refuseBeyondPrice, setPrice, tierIn } from './beyond-p
 import type { ModelUse } from './dialects.ts';
 import { PassedAnswer } from './passed-answer.ts';
 import { upstreamHeaders } from './passed-headers.ts';
+import { refusalOf, RefusedAnswer } from './refused-answer.ts';
 import type { Target } from './target.ts';
 import { pathBelow, queryOf, unescaped } from './upstream-target.ts';
 
@@ -69,6 +70,7 @@ export class PassedCallSteps {
       (exchange) => this.#reserve(exchange),
       (exchange) => this.#send(exchange),
       (exchange) => exchange.relay?.whole,
+      () => this.#answer?.whole,
       (exchange) => this.#settle(exchange),
       finish,
     ];
@@ -248,6 +250,8 @@ export class PassedCallSteps {
     const { maxCompletionTokens, answers } = this.#use;
     const maxTokens = maxCompletionTokens === undefined ? undefined : maxCompletionTokens * answers;
     exchange.relay = new Relay(exchange, (_, status, headers) => {
+      const refusal = refusalOf(status, headers);
+      if (refusal) return new RefusedAnswer(refusal, usage && maxTokens);
       return (this.#answer = new PassedAnswer(exchange, { status, headers }, { usage, maxTokens }));
     });
     exchange.upstream = exchange.context.transport.relay(request, exchange.relay);
@@ -261,7 +265,7 @@ export class PassedCallSteps {
     exchange.settle({
       status: isRefused ? 'failure' : 'success',
       httpStatus,
-      usage: isRefused ? undefined : usageOf(exchange, this.#answer?.completionTokens() ?? 0),
+      usage: isRefused ? undefined : usageOf(exchange, this.#answer?.tokensSoFar ?? 0),
       ...(isRefused && { error: 'upstream_error' }),
       firstByteAt: exchange.relay?.firstByteAt,
     });

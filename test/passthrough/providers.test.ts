@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { after, before, describe, test } from 'node:test';
+import { brotliCompressSync, brotliDecompressSync, constants, gunzipSync, gzipSync } from 'node:zlib';
 import { Langfuse } from 'langfuse';
 import { until } from '../support/gateway.ts';
 import { openWorld, secretOf, type World } from './world.ts';
@@ -15,6 +16,7 @@ after(() => world[Symbol.asyncDispose]());
 interface Sent {
   readonly status: number;
   readonly text: string;
+  readonly bytes: Buffer;
   /** Whether the answer came to its end. */
   readonly isWhole: boolean;
 }
@@ -35,12 +37,18 @@ function send(
     });
     response.on('error', () => undefined);
     response.on('close', () => {
-      const text = Buffer.concat(chunks).toString();
-      resolve({ status: response.statusCode ?? 0, text, isWhole: response.complete });
+      const bytes = Buffer.concat(chunks);
+      resolve({ status: response.statusCode ?? 0, text: bytes.toString(), bytes, isWhole: response.complete });
     });
   });
   request.on('error', reject).end(body);
   return { answer: promise, destroy: () => request.destroy() };
+}
+
+/** What a client can read of an answer that was cut. */
+function inflated(bytes: Buffer, coding: string): string {
+  if (coding === 'gzip') return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }).toString();
+  return brotliDecompressSync(bytes, { finishFlush: constants.BROTLI_OPERATION_FLUSH }).toString();
 }
 
 const chat = (model = 'gpt-4o-mini') => ({ model, messages: [{ role: 'user', content: 'Hi' }], max_tokens: 1000 });
@@ -399,6 +407,61 @@ describe('an answer', () => {
       }
     });
   }
+
+  test('that is compressed comes byte for byte as it was sent, and never holds the operator’s credential', async () => {
+    const key = await world.aKey();
+    const headers = { authorization: `Bearer ${key}` };
+    const get = () => send('/openai/v1/files/f/content', { headers }).answer;
+    // Random text hardly shrinks: it comes in many pieces, and is longer than what may wait to be read.
+    const text = Array.from({ length: 8_000 }, () =>
+      createHash('sha512').update(randomBytes(8)).digest('base64'),
+    ).join();
+    for (const compress of [gzipSync, brotliCompressSync]) {
+      const coding = compress === gzipSync ? 'gzip' : 'br';
+      const answer = (content: string, announced = false) => {
+        const bytes = compress(content, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } });
+        world.upstream.reply = (_, response) => {
+          const length = announced ? { 'content-length': bytes.length } : {};
+          response.writeHead(200, { 'content-encoding': coding, 'content-type': 'text/plain', ...length });
+          for (let from = 0; from < bytes.length; from += 9_999) response.write(bytes.subarray(from, from + 9_999));
+          response.end();
+        };
+        return bytes;
+      };
+      const bytes = answer(text);
+      const got = await get();
+      assert.ok(got.isWhole && bytes.equals(got.bytes), coding);
+      answer(`${text}${secretOf('openai')}`);
+      const leaking = await get();
+      assert.equal(leaking.isWhole, false);
+      assert.ok(!inflated(leaking.bytes, coding).includes(secretOf('openai').slice(0, 20)), 'nor a part of it');
+      answer(`hi ${secretOf('openai')}`, true);
+      assert.equal((await get()).status, 502);
+    }
+  });
+
+  test('that inflates without end, is not what it says or is compressed in another way is refused, and booked', async () => {
+    const key = await world.aKey();
+    const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024));
+    for (const [coding, bytes] of [
+      ['gzip', bomb],
+      ['gzip', Buffer.from('{"choices":[]}')],
+      ['gzip, gzip', gzipSync(gzipSync('{}'))],
+      ['compress', Buffer.from('x')],
+    ] as const) {
+      world.upstream.reply = (_, response) => {
+        const announced = { 'content-length': bytes.length, 'content-type': 'application/json' };
+        response.writeHead(200, { 'content-encoding': coding, ...announced }).end(bytes);
+      };
+      const got = await world.gateway.request('POST', chatPath, { key, body: chat() });
+      assert.deepEqual([got.status, got.body.error.type], [502, 'upstream_invalid_response'], coding);
+      const row = await world.rowOf(got);
+      assert.partialDeepStrictEqual(row, { status: 'interrupted', usage_estimated: true }, coding);
+      assert.ok(Number(row.spend) > 0, 'the upstream has worked on it');
+    }
+    world.upstream.json({ choices: [] });
+    assert.equal((await world.gateway.request('POST', chatPath, { key, body: chat() })).status, 200);
+  });
 
   test('that reports nothing is booked at an estimate, of the request and of what was written', async () => {
     const events = Array.from({ length: 40 }, () => 'data: {"choices":[{"delta":{"content":" word"}}]}\n\n').join('');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { ServerResponse } from 'node:http';
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import type { Answer } from '../support/gateway.ts';
 import type { Received } from './upstream.ts';
 import { openWorld, type SpendRow, type World } from './world.ts';
@@ -321,6 +322,8 @@ function reply({ url }: Received, response: ServerResponse): void {
   const asked = new URL(url, 'http://upstream').searchParams;
   const { type, bytes } = cases[Number(asked.get('case'))]!.answer;
   const isWhole = asked.has('whole');
+  if (asked.has('compressed'))
+    return compressed(response, cases[Number(asked.get('case'))]!, Number(asked.get('case')));
   const length = isWhole ? { 'content-length': String(bytes.length) } : {};
   response.writeHead(200, { 'content-type': type, ...length, ...cases[Number(asked.get('case'))]!.headers });
   const piece = isWhole ? bytes.length : Math.max(11, Math.ceil(bytes.length / 500));
@@ -328,12 +331,36 @@ function reply({ url }: Received, response: ServerResponse): void {
   response.end();
 }
 
+const codings = [
+  ['gzip', gzipSync],
+  ['deflate', deflateSync],
+  ['br', brotliCompressSync],
+  ['zstd', zstdCompressSync],
+  ['deflate', deflateRawSync],
+] as const;
+
+/** As an upstream sends it that compresses what nobody asked it to compress, in pieces that end anywhere. */
+function compressed(response: ServerResponse, { answer, headers }: Case, index: number): void {
+  const [coding, compress] = codings[index % codings.length]!;
+  const bytes = compress(answer.bytes);
+  response.writeHead(200, { 'content-type': answer.type, 'content-encoding': coding, ...headers });
+  const piece = Math.max(11, Math.ceil(bytes.length / 50));
+  for (let from = 0; from < bytes.length; from += piece) response.write(bytes.subarray(from, from + piece));
+  response.end();
+}
+
+const ways: Readonly<Record<string, string>> = {
+  whole: '',
+  pieces: ', in pieces of no announced length',
+  compressed: ', compressed',
+};
+
 describe('the success handler', () => {
   before(async () => {
     const key = await world.aKey();
     world.upstream.reply = reply;
     const calls = cases.flatMap(({ path, body }, index) =>
-      ['whole', 'pieces'].map(async (how) => {
+      Object.keys(ways).map(async (how) => {
         const query = `${path.includes('?') ? '&' : '?'}case=${index}&${how}=1`;
         const got = await world.gateway.request('POST', path + query, { key, body });
         assert.equal(got.status, 200, got.text);
@@ -344,8 +371,8 @@ describe('the success handler', () => {
   });
 
   for (const [index, { says, answer, tokens, spend }] of cases.entries()) {
-    for (const how of ['whole', 'pieces']) {
-      test(`${says}${how === 'whole' ? '' : ', in pieces of no announced length'}`, () => {
+    for (const [how, told] of Object.entries(ways)) {
+      test(`${says}${told}`, () => {
         const { got, row } = came.get(`${index} ${how}`)!;
         assert.equal(got.text, answer.bytes.toString(), 'it comes as it was sent');
         const [input, output, cached = 0, thought = 0] = tokens;
