@@ -151,7 +151,12 @@ const timeouts: ReadonlySet<unknown> = new Set([
   'UND_ERR_BODY_TIMEOUT',
   'ETIMEDOUT',
 ]);
-const unusable: ReadonlySet<unknown> = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH']);
+const unusable: ReadonlySet<unknown> = new Set([
+  'UND_ERR_HEADERS_OVERFLOW',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  // What undici says of a status below 100.
+  'ERR_ASSERTION',
+]);
 
 /** What to tell the client when the connection failed. `cause` has the rest, for the log: it may name our own hosts. */
 export function connectionFailure(cause: Error): GatewayError {

@@ -408,6 +408,22 @@ describe('an answer', () => {
     });
   }
 
+  for (const status of ['600', '999', '099', '101']) {
+    test(`with the status ${status}, which HTTP has none of or nobody asked for, is none, and costs nothing`, async () => {
+      const key = await world.aKey();
+      for (const body of ['', '{"usage":{"prompt_tokens":9,"completion_tokens":9}}']) {
+        world.upstream.reply = (_, { socket }) => {
+          socket?.end(
+            `HTTP/1.1 ${status} Odd\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+          );
+        };
+        const got = await world.gateway.request('POST', chatPath, { key, body: chat() });
+        assert.deepEqual([got.status, got.body.error.type], [502, 'upstream_invalid_response'], got.text);
+        assert.partialDeepStrictEqual(await world.rowOf(got), { status: 'failure', http_status: 502, spend: '0' });
+      }
+    });
+  }
+
   test('that is compressed comes byte for byte as it was sent, and never holds the operator’s credential', async () => {
     const key = await world.aKey();
     const headers = { authorization: `Bearer ${key}` };
