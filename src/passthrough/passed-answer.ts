@@ -9,6 +9,7 @@ import type { Intake } from '../proxy/relay.ts';
 import { secretsOf } from '../proxy/secrets.ts';
 import { codingOf, type CopyReader, DecodedCopy } from './decoded-copy.ts';
 import { clientHeaders } from './passed-headers.ts';
+import { tierOfHeaders } from './served-tier.ts';
 import { readBedrockHeaders, type DialectName } from './usage-readers.ts';
 import { UsageScanner } from './usage-scanner.ts';
 
@@ -20,6 +21,8 @@ const mostWaiting = 256 * 1024;
 export interface Reading {
   /** How usage is reported; undefined where none is looked for. */
   readonly usage: DialectName | undefined;
+  /** Whether what the call costs depends on the tier that the answer names. */
+  readonly readsTier: boolean;
   /** The most that can have been written, where that is known. */
   readonly maxTokens: number | undefined;
 }
@@ -34,6 +37,7 @@ export class PassedAnswer implements Intake, CopyReader {
   readonly #headers: IncomingHttpHeaders;
   readonly #scanner: UsageScanner | undefined;
   readonly #maxTokens: number;
+  readonly #readsTier: boolean;
   readonly #heldBack: HeldBack;
   /** What is kept back; undefined where the answer goes on at once. */
   readonly #kept: Buffer[] | undefined;
@@ -51,7 +55,7 @@ export class PassedAnswer implements Intake, CopyReader {
   constructor(
     exchange: Exchange,
     { status, headers }: { status: number; headers: IncomingHttpHeaders },
-    { usage, maxTokens }: Reading,
+    { usage, readsTier, maxTokens }: Reading,
   ) {
     this.#exchange = exchange;
     this.#status = status;
@@ -67,6 +71,8 @@ export class PassedAnswer implements Intake, CopyReader {
     if (coding !== undefined) this.#copy = new DecodedCopy(coding, this);
     if (!this.#kept) this.#begin();
     if (usage === 'bedrock' && isAccepted) exchange.usage = readBedrockHeaders(headers);
+    this.#readsTier = readsTier && usage !== undefined && isAccepted;
+    if (this.#readsTier) exchange.serviceTier = tierOfHeaders(headers);
   }
 
   get status(): number {
@@ -147,6 +153,7 @@ export class PassedAnswer implements Intake, CopyReader {
     this.#scanner?.push(bytes);
     const usage = this.#scanner?.usage;
     if (usage) this.#note(usage);
+    if (this.#readsTier) this.#exchange.serviceTier = this.#scanner?.tier ?? this.#exchange.serviceTier;
     return passed;
   }
 

@@ -252,7 +252,11 @@ export class PassedCallSteps {
     exchange.relay = new Relay(exchange, (_, status, headers) => {
       const refusal = refusalOf(status, headers);
       if (refusal) return new RefusedAnswer(refusal, usage && maxTokens);
-      return (this.#answer = new PassedAnswer(exchange, { status, headers }, { usage, maxTokens }));
+      return (this.#answer = new PassedAnswer(
+        exchange,
+        { status, headers },
+        { usage, maxTokens, readsTier: !this.#hasOwnPrice },
+      ));
     });
     exchange.upstream = exchange.context.transport.relay(request, exchange.relay);
   }
