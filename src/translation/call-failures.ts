@@ -1,7 +1,7 @@
 import { GatewayError } from '../kernel/errors.ts';
 import { isRecord } from '../kernel/record.ts';
 import type { Deployment } from '../models/deployment.ts';
-import { invalidAnswer, refusedInStream, scrub } from '../proxy/failures.ts';
+import { invalidAnswer, refusedByUpstream, refusedInStream, scrub } from '../proxy/failures.ts';
 import type { Receiver, UpstreamRequest } from '../proxy/providers/provider.ts';
 
 /** An error of the packages, known by its name: they are loaded when they are needed, and their classes with them. */
@@ -36,6 +36,14 @@ export function tellFailure(receiver: Receiver, thrown: unknown, { deployment, a
     receiver.start(200, { 'content-type': asked.stream ? 'text/event-stream' : 'application/json' });
   }
   receiver.fail(errorOf(thrown, deployment));
+}
+
+/** The error of a call that failed, its upstream's own where there is one. */
+export function failureOf(thrown: unknown, deployment: Deployment): Error {
+  if (!isCallError(thrown) || thrown.statusCode === undefined || thrown.statusCode < 300)
+    return errorOf(thrown, deployment);
+  const { statusCode: status, responseHeaders: headers = {}, responseBody: body = '' } = thrown;
+  return refusedByUpstream({ status, headers, body, deployment });
 }
 
 /** What a package throws about an answer: often a plain Error, about bytes that are not what they should be. */
