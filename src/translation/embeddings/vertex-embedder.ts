@@ -69,7 +69,7 @@ export const vertexEmbedder = (name: string, baseURL: string): Embedder => {
       if (taskType !== undefined) own['taskType'] = taskType;
       return { vertex: own };
     },
-    model: (fetch) => vertexModel({ name, url: `${baseURL}/publishers/google/models/${name}:${way.verb}`, way, fetch }),
+    model: (send) => vertexModel({ name, url: `${baseURL}/publishers/google/models/${name}:${way.verb}`, way, send }),
   };
 };
 
@@ -77,10 +77,10 @@ interface Called {
   readonly name: string;
   readonly url: string;
   readonly way: Way;
-  readonly fetch: Fetch;
+  readonly send: Fetch;
 }
 
-const vertexModel = ({ name, url, way, fetch }: Called): EmbeddingModelV4 => ({
+const vertexModel = ({ name, url, way, send }: Called): EmbeddingModelV4 => ({
   specificationVersion: 'v4',
   provider: 'google.vertex.embedding',
   modelId: name,
@@ -89,7 +89,7 @@ const vertexModel = ({ name, url, way, fetch }: Called): EmbeddingModelV4 => ({
   async doEmbed({ values, providerOptions, abortSignal }): Promise<Result> {
     const body = JSON.stringify(way.body(values, providerOptions?.['vertex'] ?? {}));
     const headers = { 'content-type': 'application/json' };
-    const response = await fetch(url, { method: 'POST', headers, body, ...(abortSignal && { signal: abortSignal }) });
+    const response = await send(url, { method: 'POST', headers, body, ...(abortSignal && { signal: abortSignal }) });
     const text = await response.text();
     const read = response.ok ? way.read(parse(text)) : undefined;
     if (read?.embeddings.length === values.length) {
