@@ -4,6 +4,7 @@ import type { GatewayError } from '../kernel/errors.ts';
 import type { Usage } from '../metering/usage.ts';
 import { costHeaders } from '../proxy/headers.ts';
 import { HeldBack } from '../proxy/held-back.ts';
+import { isJson } from '../proxy/plain-answer.ts';
 import type { Exchange } from '../proxy/exchange.ts';
 import type { Intake } from '../proxy/relay.ts';
 import { secretsOf } from '../proxy/secrets.ts';
@@ -13,7 +14,10 @@ import { tierOfHeaders } from './served-tier.ts';
 import { readBedrockHeaders, type DialectName } from './usage-readers.ts';
 import { UsageScanner } from './usage-scanner.ts';
 
-/** An answer that says it is no longer than this is kept until it is booked, so that its cost can be in its headers. */
+/**
+ * An answer of no more than this is kept until it is booked, so that its cost can be in its headers: one that says how long it
+ * is, and one in JSON that is no stream.
+ */
 const mostKept = 256 * 1024;
 /** Of an answer that is inflated beside, so much may wait to be read before its upstream waits too. */
 const mostWaiting = 256 * 1024;
@@ -40,7 +44,7 @@ export class PassedAnswer implements Intake, CopyReader {
   readonly #readsTier: boolean;
   readonly #heldBack: HeldBack;
   /** What is kept back; undefined where the answer goes on at once. */
-  readonly #kept: Buffer[] | undefined;
+  #kept: Buffer[] | undefined;
   /** What reads an answer that goes on compressed; only what it has read goes on. */
   readonly #copy: DecodedCopy | undefined;
   readonly #waiting: Buffer[] = [];
@@ -66,7 +70,8 @@ export class PassedAnswer implements Intake, CopyReader {
     if (usage && isAccepted) this.#scanner = new UsageScanner(usage, headers['content-type']);
     const announced = Number(headers['content-length'] ?? Number.NaN);
     const isBodiless = status === 204 || status === 304 || exchange.request.method === 'HEAD';
-    if (isBodiless || announced <= mostKept) this.#kept = [];
+    const isOnePiece = Number.isNaN(announced) && usage !== undefined && !exchange.asked.stream && isJson(headers);
+    if (isBodiless || isOnePiece || announced <= mostKept) this.#kept = [];
     const coding = isBodiless ? undefined : codingOf(headers['content-encoding']);
     if (coding !== undefined) this.#copy = new DecodedCopy(coding, this);
     if (!this.#kept) this.#begin();
@@ -158,8 +163,17 @@ export class PassedAnswer implements Intake, CopyReader {
   }
 
   #take(bytes: Buffer): void {
-    if (!this.#kept) this.#pass(bytes);
-    else if (this.#length <= mostKept) this.#kept.push(bytes);
+    if (!this.#kept) return this.#pass(bytes);
+    this.#kept.push(bytes);
+    if (this.#length > mostKept) this.#passKept(this.#kept);
+  }
+
+  /** It is longer than it was thought to be. */
+  #passKept(kept: readonly Buffer[]): void {
+    this.#kept = undefined;
+    if (this.#exchange.response.destroyed) return;
+    this.#begin();
+    this.#pass(Buffer.concat(kept));
   }
 
   /** What was read goes on, unless it ends with what may be the beginning of a credential. */

@@ -258,12 +258,14 @@ export class PassedCallSteps {
         { usage, maxTokens, readsTier: !this.#hasOwnPrice },
       ));
     });
+    exchange.sentMs = performance.now();
     exchange.upstream = exchange.context.transport.relay(request, exchange.relay);
   }
 
   /** Before the last byte, as every call. What the upstream refused costs nothing. */
   #settle(exchange: Exchange): void {
     exchange.onStop = undefined;
+    exchange.answeredMs = performance.now();
     const httpStatus = this.#answer?.status ?? 502;
     const isRefused = httpStatus >= 300;
     exchange.settle({

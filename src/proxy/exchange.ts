@@ -12,7 +12,7 @@ import type { Lease } from '../routing/lease.ts';
 import type { ProxyContext } from './context.ts';
 import { chatCompletions } from './endpoints/chat-completions.ts';
 import type { Endpoint } from './endpoints/endpoint.ts';
-import { allowanceHeaders, callHeaders, courseHeaders, passedHeaders } from './headers.ts';
+import { allowanceHeaders, callHeaders, courseHeaders, keyHeaders, passedHeaders } from './headers.ts';
 import type { Wishes } from './wishes.ts';
 import { notServed } from './providers/not-served.ts';
 import type { UpstreamCall } from './providers/provider.ts';
@@ -247,16 +247,19 @@ export class Exchange {
     });
     // Where Anthropic's clients look for it.
     if (this.endpoint.protocol === 'anthropic') list.push('request-id', id);
-    if (this.sentMs > 0) list.push(...this.#courseHeaders());
+    if (this.sentMs > 0 || this.recall?.found) list.push(...this.#courseHeaders());
     if (this.recall) list.push(...this.recall.headers);
+    list.push(...keyHeaders(this.principal));
     if (this.#call?.allowance) list.push(...allowanceHeaders(this.#call.allowance));
     if (context.isDraining) list.push('connection', 'close');
     return list;
   }
 
   #courseHeaders(): string[] {
-    const { startedMs, sentMs, answeredMs, course, target } = this;
+    const { startedMs, answeredMs, course, target } = this;
     const nowMs = performance.now();
+    // What the cache answers is sent nowhere.
+    const sentMs = this.sentMs || nowMs;
     return courseHeaders({
       retries: course?.attemptedRetries ?? 0,
       fallbacks: course?.attemptedFallbacks ?? 0,

@@ -334,6 +334,27 @@ describe('an answer', () => {
     assert.partialDeepStrictEqual(await world.rowOf(got), { status: 'failure', http_status: 429, spend: '0' });
   });
 
+  test('in JSON says what it cost and how long it took, of whatever length it is, and a stream how it went', async () => {
+    const key = await world.aKey('--max-budget', '5');
+    const usage = { prompt_tokens: 1000, completion_tokens: 500 };
+    for (const [length, more, hasCost] of [
+      [10, {}, true],
+      [600_000, {}, false],
+      [10, { stream: true, stream_options: { include_usage: true } }, false],
+    ] as const) {
+      const text = JSON.stringify({ usage, padding: 'x'.repeat(length) });
+      world.upstream.stream('application/json', Buffer.from(text), 50_000);
+      const got = await world.gateway.request('POST', chatPath, { key, body: { ...chat(), ...more } });
+      assert.deepEqual([got.status, got.text], [200, text]);
+      assert.equal(got.headers.get('x-litellm-response-cost'), hasCost ? '0.00045' : null);
+      for (const name of ['response-duration-ms', 'overhead-duration-ms', 'attempted-retries', 'model-group']) {
+        assert.ok(got.headers.get(`x-litellm-${name}`), name);
+      }
+      assert.equal(got.headers.get('x-litellm-key-max-budget'), '5');
+      assert.equal((await world.rowOf(got)).spend, '450000');
+    }
+  });
+
   test('of any kind and length comes byte for byte, and a redirect is not followed', async () => {
     const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, index) => index % 251));
     world.upstream.stream('audio/mpeg', bytes, 10_000);

@@ -146,6 +146,36 @@ test('what a call was signed with is in no answer, no error and no row, whatever
   }
 });
 
+test('an error has the limits of its key in its headers, and none of the provider’s beside them', async () => {
+  const made = await gateway.request('POST', '/key/generate', {
+    body: { rpm_limit: 50, tpm_limit: 100_000, max_budget: 1_250.5, budget_duration: '1d' },
+  });
+  upstream.script({
+    status: 400,
+    headers: {
+      'x-ratelimit-remaining-requests': '77',
+      'anthropic-ratelimit-tokens-remaining': '78',
+      'request-id': 'r',
+    },
+    answer: { type: 'error', error: { type: 'invalid_request_error', message: 'No' } },
+  });
+  const body = { model: 'claude', messages: [{ role: 'user', content: 'Hi' }] };
+  const { status, headers } = await gateway.request('POST', '/v1/chat/completions', { key: made.body.key, body });
+  const shown = (names: string[]) => names.map((name) => headers.get(name));
+  assert.deepEqual(
+    [
+      status,
+      ...shown(['x-ratelimit-remaining-requests', 'anthropic-ratelimit-tokens-remaining', 'llm_provider-request-id']),
+    ],
+    [400, '49', null, 'r'],
+  );
+  assert.deepEqual(shown(['x-litellm-key-rpm-limit', 'x-litellm-key-tpm-limit', 'x-litellm-key-max-budget']), [
+    '50',
+    '100000',
+    '1250.5',
+  ]);
+});
+
 test('an answer that cannot be read, or has a status that none has, is the upstream’s fault, and is not in the log', async () => {
   const canary = 'a-canary-in-an-answer';
   const fails = async (model: string, more: object, what: string) => {
