@@ -299,5 +299,5 @@ const standingFor = (
 const noSuchRoute = (path: string) =>
   new GatewayError('invalid', 'invalid_request_error', `${path} is no route that calls a model`, {
     param: 'route',
-    hint: 'Such as /v1/chat/completions; it is what is asked about when no route is given.',
+    hint: 'Such as /v1/chat/completions; it is what is asked about when no route is given. Pass-through routes are not explained.',
   });
