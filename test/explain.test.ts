@@ -135,7 +135,10 @@ const refusals: readonly Refusal[] = [
   },
   {
     rule: 'key.params',
-    given: async () => ({ key: await aKey({ enforced_params: ['metadata.project'] }), more: { body: {} } }),
+    given: async () => ({
+      key: await aKey({ enforced_params: ['metadata.project'] }),
+      more: { body: { messages: [] } },
+    }),
   },
   { rule: 'model.deployment', given: async () => ({ key: await aKey({}), model: 'nobody-serves-it' }) },
   { rule: 'key.requests', given: async () => ({ key: await aKey({ rpm_limit: 0 }) }) },
@@ -190,6 +193,40 @@ describe('explain says of a call what the call is answered', () => {
       assert.equal(lasting(body.error.message), lasting(refused.body.error.message));
     });
   }
+
+  test('whichever way is called, with what its body asks for: refused in the same words, and let through alike', async () => {
+    const messages = [{ role: 'user', content: 'Hi' }];
+    const keys = [
+      await aKey({}),
+      await aKey({ max_budget: 0 }),
+      await aKey({ models: ['wild'] }),
+      // Enough for a prompt, and not for as long an answer as a chat may have.
+      await aKey({ max_budget: 0.5 }),
+    ];
+    const calls: [path: string, body: object][] = [
+      ['/v1/chat/completions', { messages, api_base: 'http://elsewhere' }],
+      ['/v1/chat/completions', { messages: 'Hi' }],
+      ['/v1/chat/completions', { messages, n: 3, max_tokens: 5 }],
+      ['/v1/embeddings', { input: 'Hi' }],
+      ['/v1/messages', { messages, max_tokens: 5 }],
+      ['/v1/messages', { messages, max_tokens: 5, service_tier: 5 }],
+      ['/v1/messages/count_tokens', { messages }],
+      ['/v1/moderations', { input: 'Hi' }],
+    ];
+    for (const [index, key] of keys.entries()) {
+      for (const [route, body] of calls) {
+        const told = (await explain({ key, model: 'dollar', route, body })).body;
+        const made = await gateway.request('POST', route, { key, body: { model: 'dollar', ...body } });
+        const said = [told.status, told.error?.type, told.error ? lasting(told.error.message) : undefined];
+        const { error } = made.body;
+        assert.deepEqual(
+          said,
+          [made.status, error?.type, error && lasting(error.message)],
+          `${index} ${route} ${JSON.stringify(body)}`,
+        );
+      }
+    }
+  });
 
   test('let through, with what is left of each budget and limit and when it frees', async () => {
     const key = await aKey({ max_budget: 10, budget_duration: '1d', rpm_limit: 5, aliases: { short: 'dollar' } });

@@ -97,6 +97,10 @@ describe('In the memory of a daemon', () => {
     assert.match(first.headers.get('x-litellm-cache-key') ?? '', /^[0-9a-f]{64}$/);
     assert.equal(second.headers.get('x-litellm-cache-key'), first.headers.get('x-litellm-cache-key'));
     assert.equal(Number(second.headers.get('x-litellm-response-cost')), 0);
+    const [took, overhead] = ['response', 'overhead'].map((name) =>
+      Number(second.headers.get(`x-litellm-${name}-duration-ms`) ?? Number.NaN),
+    );
+    assert.ok(took !== undefined && took > 0 && took === overhead, 'all of it is the gateway’s');
     assert.equal(upstream.bodies.length, asked + 1);
 
     const others = [

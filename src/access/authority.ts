@@ -125,7 +125,7 @@ export class Authority extends Reach {
   /** What an owner holds, read as it is now. Limits an owner has are looked at with every call of its keys. */
   async grantOf(owner: 'team' | 'user' | 'organization', id: string): Promise<HeldGrant | undefined> {
     const [row] = await this.em.execute<GrantRow[]>(
-      `select models, max_budget, tpm_limit, rpm_limit, max_parallel_requests from ${SCHEMA}.${owner}s where id = ?`,
+      `select models, max_budget, tpm_limit, rpm_limit, max_parallel_requests${owner === 'team' ? ', allowed_passthrough_routes' : ''} from ${SCHEMA}.${owner}s where id = ?`,
       [id],
     );
     return row && { grant: grantOf(row), isInherited: true };

@@ -1,6 +1,7 @@
 import { refusing } from '../kernel/permits.ts';
+import { letsPassed } from '../kernel/passed-paths.ts';
 import { letsRoute } from '../kernel/route-groups.ts';
-import { type Asked, type Check, type Denial, listed } from './checks.ts';
+import { type Asked, type Check, type Denial, listed, type Rule } from './checks.ts';
 import type { AskedCall } from './decide.ts';
 import { lists, notListed, tokenLacks } from './model-checks.ts';
 
@@ -40,6 +41,32 @@ export const tokenRouteCheck: typeof routeCheck = {
   basis: ({ principal: { token }, call: { path } }) =>
     token && token.permits.length > 0 ? `${path}, by ${token.permits.map(({ name }) => name).join(', ')}` : undefined,
 };
+
+/** The lists of the key and of its team: both must let the path through, so that a key's never widens its team's. */
+const passedPathCheck = (owner: 'key' | 'team', pathsOf: (asked: Asked) => readonly string[]): Check<Asked> => {
+  const rule: Rule = `${owner}.passthrough_routes`;
+  return {
+    rule,
+    deny: (asked) => {
+      const { path, isPassed } = asked.call;
+      if (!isPassed || letsPassed(pathsOf(asked), path)) return undefined;
+      return {
+        rule,
+        kind: 'forbidden',
+        type: 'route_not_allowed',
+        message: () =>
+          `${owner} not allowed to call this pass-through route. This ${owner} can only call ` +
+          `allowed_passthrough_routes=[${pathsOf(asked).join(', ')}]. Tried to call route: ${path}`,
+      };
+    },
+    basis: (asked) => (asked.call.isPassed ? `${asked.call.path}, of ${listed(pathsOf(asked))}` : undefined),
+  };
+};
+
+export const passedPathChecks: readonly Check<Asked>[] = [
+  passedPathCheck('key', ({ principal: { passedPaths } }) => passedPaths),
+  passedPathCheck('team', ({ principal: { teamPassedPaths } }) => teamPassedPaths),
+];
 
 /** What a call names besides its model: its tags, its customer, and what its key wants to be told. */
 export const callChecks: readonly Check<Asked>[] = [

@@ -5,6 +5,8 @@ import type { Grant } from '../kernel/grant.ts';
 import type { Actor, Role } from '../kernel/operation.ts';
 
 export interface GrantRow {
+  /** None of whoever has no such list: a user, an organization. */
+  readonly allowed_passthrough_routes?: readonly string[];
   readonly models: readonly string[];
   readonly max_budget: string | null;
   readonly tpm_limit: string | null;
@@ -39,7 +41,7 @@ export async function callerOf(em: EntityManager, actor: Extract<Actor, { type: 
     `select k.id, k.team_id, k.organization_id, k.models, coalesce(k.max_budget, b.max_budget) as max_budget,
             coalesce(k.tpm_limit, b.tpm_limit) as tpm_limit, coalesce(k.rpm_limit, b.rpm_limit) as rpm_limit,
             coalesce(k.max_parallel_requests, b.max_parallel_requests) as max_parallel_requests,
-            k.allowed_routes, k.allowed_ips, k.expires_at, u.id as user_id, u.role as user_role,
+            k.allowed_routes, k.allowed_passthrough_routes, k.allowed_ips, k.expires_at, u.id as user_id, u.role as user_role,
             not (k.blocked or coalesce(t.blocked, false) or coalesce(u.blocked, false) or coalesce(o.blocked, false))
               and (k.expires_at is null or k.expires_at > now())
               and (k.token = ? or exists (
@@ -74,6 +76,7 @@ export const grantOf = (row: GrantRow): Grant => ({
   rpmLimit: count(row.rpm_limit),
   maxParallelRequests: row.max_parallel_requests,
   allowedRoutes: [],
+  allowedPassthroughRoutes: row.allowed_passthrough_routes ?? [],
   allowedIps: [],
   expiresAt: null,
 });

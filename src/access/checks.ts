@@ -18,6 +18,8 @@ export type Rule =
   | 'key.address'
   | 'key.routes'
   | 'token.routes'
+  | 'key.passthrough_routes'
+  | 'team.passthrough_routes'
   | 'token.team'
   | 'token.models'
   | 'user.role'

@@ -1,5 +1,5 @@
 import { GatewayError } from '../kernel/errors.ts';
-import { callChecks, routeCheck, tokenRouteCheck } from './call-checks.ts';
+import { callChecks, passedPathChecks, routeCheck, tokenRouteCheck } from './call-checks.ts';
 import { type Asked, type Check, type Denial, firstDenial, type ModelLists } from './checks.ts';
 import { modelChecks } from './model-checks.ts';
 import type { Payer } from './payers.ts';
@@ -27,6 +27,8 @@ export interface AskedCall {
   readonly path: string;
   /** What stands for it in groups of routes, where it is of an operator's making and in none. */
   readonly alsoRoute?: string | undefined;
+  /** Whether it goes on as it is, so that lists of pass-through routes hold for it. */
+  readonly isPassed?: true;
   /** The request's body. */
   readonly fields: Readonly<Record<string, unknown>>;
   /** The customer and the tags it names, its key's tags included. */
@@ -40,7 +42,13 @@ export interface Decision {
 }
 
 /** Everything that is decided of a call, in this order; after it come the budgets and limits it has to fit into. */
-export const decisionChecks: readonly Check<Asked>[] = [routeCheck, tokenRouteCheck, ...modelChecks, ...callChecks];
+export const decisionChecks: readonly Check<Asked>[] = [
+  routeCheck,
+  tokenRouteCheck,
+  ...passedPathChecks,
+  ...modelChecks,
+  ...callChecks,
+];
 
 /**
  * Whether somebody may make a call. The one place that says so: what lists show, what a trace says and what calls do is

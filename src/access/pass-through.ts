@@ -27,7 +27,7 @@ export function requirePassed(principal: Principal, call: PassedCall, status: nu
 
 const asked = (principal: Principal, call: AskedCall): Asked => ({
   principal,
-  call,
+  call: { ...call, isPassed: true },
   model: call.model,
   scope: plainScope,
 });

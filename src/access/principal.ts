@@ -97,6 +97,9 @@ export interface Principal extends Held, Charge {
   readonly teamAliases: Readonly<Record<string, string>>;
   /** Paths and groups of routes; empty means all. */
   readonly allowedRoutes: readonly string[];
+  /** Pass-through routes the key may call; empty means all. */
+  readonly passedPaths: readonly string[];
+  readonly teamPassedPaths: readonly string[];
   /** Addresses and networks it may be used from; empty means everywhere. */
   readonly allowedIps: readonly string[];
   /** Fields a request must have. */
@@ -140,6 +143,8 @@ export const unlimited = {
   aliases: {},
   teamAliases: {},
   allowedRoutes: [],
+  passedPaths: [],
+  teamPassedPaths: [],
   allowedIps: [],
   enforcedParams: [],
   tags: [],

@@ -5,7 +5,7 @@ import { budgetEntities } from './principal.ts';
 import { createTextSigner } from './signed-text.ts';
 
 /** Of the stored text's form. Daemons of two versions may share a Redis: what is of another form is another's. */
-export const snapshotVersion = 'v5';
+export const snapshotVersion = 'v6';
 
 const text = z.string();
 const orNone = text.nullable();
@@ -60,6 +60,8 @@ const Shape = z.strictObject({
     aliases: names,
     teamAliases: names,
     allowedRoutes: texts,
+    passedPaths: texts,
+    teamPassedPaths: texts,
     allowedIps: texts,
     enforcedParams: texts,
     tags: texts,

@@ -9,13 +9,14 @@ import { GatewayError } from '../kernel/errors.ts';
 import { findKeyRows } from '../keys/key.queries.ts';
 import { estimatePromptTokens } from '../metering/estimate.ts';
 import { countedTokens, type Gauge, headroom, priceAndWorst, requirePrice, type Sized } from '../metering/headroom.ts';
-import type { Endpoint } from '../proxy/endpoints/endpoint.ts';
+import type { Endpoint, ModelRequest } from '../proxy/endpoints/endpoint.ts';
 import { unknownModel } from '../proxy/endpoints/json-request.ts';
 import { match } from '../proxy/proxy.ts';
 import { tooLarge } from '../proxy/read-body.ts';
 import { notServed } from '../proxy/providers/not-served.ts';
 import { servable } from '../proxy/providers/serves.ts';
 import { type DeploymentTable, type Routed, type Target, targetOf } from '../proxy/routing.ts';
+import { inWordsOf, readAsked } from './asked-body.ts';
 import { type Step, traceDecision, traceHeadroom } from './trace.ts';
 
 /** A call that nobody makes: whether it would be let through is asked. */
@@ -98,10 +99,19 @@ export class Explainer {
       { model: handler.parameter ?? question.model, route: handler.route },
       deployments,
     );
-    const tags = joinTags(principal, question.tags);
-    const customer = principal.token?.customer ?? question.customer;
+    const { route, parameter, path, endpoint } = handler;
+    const { request, steps: read } = readAsked({
+      endpoint,
+      parameter,
+      path,
+      model: question.model,
+      body: question.body,
+      bodyBytes: this.#options.bodyBytes,
+      mayTry: principal.role === 'proxy_admin',
+    });
+    const tags = joinTags(principal, question.tags.concat(request?.tags ?? []));
+    const customer = principal.token?.customer ?? question.customer ?? request?.endUser;
     const named = await payers.find({ customer, tags });
-    const { route, parameter, path } = handler;
     const call: AskedCall = {
       model: parameter ?? question.model,
       route,
@@ -124,7 +134,8 @@ export class Explainer {
     const charge = chargeOf(principal, { models: [asked.model, call.model, served], payers: named, tags });
     const { worst, steps } = await this.#measure({
       question,
-      endpoint: handler.endpoint,
+      endpoint,
+      request,
       charge,
       model: asked.model,
       call,
@@ -134,13 +145,14 @@ export class Explainer {
       model: asked.model,
       worst,
       principal,
-      steps: [...decided.caller, ...size, ...decided.call, ...steps],
+      steps: [...decided.caller, ...size, ...read, ...decided.call, ...steps].map((step) => inWordsOf(endpoint, step)),
     };
   }
 
   async #measure({
     question,
     endpoint,
+    request,
     charge,
     model,
     call,
@@ -149,10 +161,16 @@ export class Explainer {
     const { isLive, now } = this.#options;
     const gauge = await this.#options.gauge();
     const at = now();
-    const size = { promptTokens: promptTokensOf(question), maxCompletionTokens: question.maxTokens };
+    const size = sizeOf(question, endpoint, request);
     const target = targetFor({ model, endpoint, call, routed, question });
     const found = !(target instanceof GatewayError)
-      ? costOf(gauge, charge, { ...target, ...size, ...ofEndpoint(endpoint, question.body), model, startedAt: at })
+      ? costOf(gauge, charge, {
+          ...target,
+          ...size,
+          ...ofEndpoint(endpoint, request, question.body),
+          model,
+          startedAt: at,
+        })
       : denied(target);
     const room = await headroom(gauge, charge, {
       amount: found.worst ?? 0n,
@@ -182,14 +200,27 @@ function sizeStep(body: Question['body'], limit: number): Step[] {
   return [{ check: 'request.size', outcome: 'deny', detail: error.message, limit, used, left: 0, error }];
 }
 
-function promptTokensOf({ promptTokens, body }: Omit<Question, 'token'>): number {
-  if (promptTokens !== undefined) return promptTokens;
-  return body ? estimatePromptTokens(body, Buffer.byteLength(JSON.stringify(body))) : 0;
+/** As admission counts it; what is free has no size. */
+function sizeOf(
+  { promptTokens, maxTokens, body }: Omit<Question, 'token'>,
+  { isFree }: Endpoint,
+  request: Measured['request'],
+) {
+  if (isFree) return { promptTokens: 0, maxCompletionTokens: 0 };
+  const estimate = () => (body ? estimatePromptTokens(body, Buffer.byteLength(JSON.stringify(body))) : 0);
+  return {
+    promptTokens: promptTokens ?? request?.promptTokens ?? estimate(),
+    maxCompletionTokens: maxTokens ?? request?.maxCompletionTokens,
+    answers: request?.answers ?? 1,
+    serviceTier: request?.serviceTier,
+  };
 }
 
 interface Measured {
   readonly question: Omit<Question, 'token'>;
   readonly endpoint: Endpoint;
+  /** As it would be read; undefined where it could not be, or nothing is known of it. */
+  readonly request: ModelRequest | undefined;
   readonly charge: Charge;
   readonly model: string;
   /** What stands behind the model; undefined where nothing does. */
@@ -198,7 +229,13 @@ interface Measured {
 }
 
 /** One of the deployments that could answer, or why there is none. */
-function targetFor({ routed, endpoint, call, model, question }: Omit<Measured, 'charge'>): Target | GatewayError {
+function targetFor({
+  routed,
+  endpoint,
+  call,
+  model,
+  question,
+}: Omit<Measured, 'charge' | 'request'>): Target | GatewayError {
   if (!routed) return unknownModel(question.model, endpoint.path);
   const able = servable(routed, { endpoint, asked: { fields: call.fields } });
   if (able.length === 0) return notServed(endpoint, routed.group.deployments);
@@ -230,10 +267,14 @@ function costOf(gauge: Gauge, charge: Charge, sized: Sized): Priced {
   }
 }
 
-const ofEndpoint = ({ callType, unitsOf, toolUsesOf }: Endpoint, fields: Question['body']) => ({
+const ofEndpoint = (
+  { callType, unitsOf, toolUsesOf }: Endpoint,
+  request: Measured['request'],
+  fields: Question['body'],
+) => ({
   callType,
-  toolUses: toolUsesOf?.(fields ?? {}),
-  units: unitsOf?.(fields ?? {}),
+  toolUses: request?.toolUses ?? toolUsesOf?.(fields ?? {}),
+  units: request?.units ?? unitsOf?.(fields ?? {}),
 });
 
 function denied(error: GatewayError): Priced {
@@ -258,5 +299,5 @@ const standingFor = (
 const noSuchRoute = (path: string) =>
   new GatewayError('invalid', 'invalid_request_error', `${path} is no route that calls a model`, {
     param: 'route',
-    hint: 'Such as /v1/chat/completions; it is what is asked about when no route is given.',
+    hint: 'Such as /v1/chat/completions; it is what is asked about when no route is given. Pass-through routes are not explained.',
   });

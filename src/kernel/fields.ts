@@ -3,6 +3,7 @@ import { duration, parseDuration, durationHint } from './duration.ts';
 import { GatewayError } from './errors.ts';
 import { usd } from './money.ts';
 import type { Flag } from './operation.ts';
+import { isPassedPath } from './passed-paths.ts';
 import { timestamp, wireName } from './wire.ts';
 
 /** A name people choose. Control characters are refused: they would reach terminals and logs. */
@@ -31,6 +32,18 @@ export const givenMetadata = metadata.refine(
 
 const isNothing = (value: unknown): boolean =>
   value === undefined || value === null || (typeof value === 'object' && Object.keys(value).length === 0);
+
+/** LiteLLM's `allowed_passthrough_routes`. */
+export const passedPaths = z
+  .array(
+    z.string().refine(isPassedPath, {
+      error: ({ input }) =>
+        `"${String(input).slice(0, 80)}" is no pass-through route: write a path such as /openai or /vertex_ai/v1, without a slash or a * at its end; what is below it is meant too`,
+    }),
+  )
+  .max(200)
+  .nullable()
+  .optional();
 
 /** A field for which null says nothing, or that there is none: LiteLLM's clients send null for what they leave empty. */
 export const orNone = <Schema extends z.ZodType, None>(schema: Schema, none: None) =>

@@ -1,4 +1,5 @@
 import { coversNetwork } from './networks.ts';
+import { coversPassed } from './passed-paths.ts';
 import { coversRoute } from './route-groups.ts';
 
 /** What a key, user, team or organization may do, as far as one can be given more of it than another. */
@@ -11,6 +12,8 @@ export interface Grant {
   readonly maxParallelRequests: number | null;
   /** Empty is every route of the role. */
   readonly allowedRoutes: readonly string[];
+  /** Empty is every pass-through route. */
+  readonly allowedPassthroughRoutes: readonly string[];
   /** Empty is everywhere. */
   readonly allowedIps: readonly string[];
   readonly expiresAt: Date | null;
@@ -24,6 +27,7 @@ export const everything: Grant = {
   rpmLimit: null,
   maxParallelRequests: null,
   allowedRoutes: [],
+  allowedPassthroughRoutes: [],
   allowedIps: [],
   expiresAt: null,
 };
@@ -102,6 +106,12 @@ export function excessOf(
   return undefined;
 }
 
+const lists = [
+  ['allowedRoutes', coversRoute],
+  ['allowedPassthroughRoutes', coversPassed],
+  ['allowedIps', coversNetwork],
+] as const;
+
 const amounts = ['maxBudget', 'tpmLimit', 'rpmLimit', 'maxParallelRequests'] as const;
 
 function excessOver(
@@ -111,11 +121,9 @@ function excessOver(
 ): GrantField | undefined {
   const coversEach = coversModel(isInherited, groups);
   if (wanted.models && isWiderModels(wanted.models, held.models, isInherited, coversEach)) return 'models';
-  if (wanted.allowedRoutes && isWider(wanted.allowedRoutes, held.allowedRoutes, isInherited, coversRoute)) {
-    return 'allowedRoutes';
-  }
-  if (wanted.allowedIps && isWider(wanted.allowedIps, held.allowedIps, isInherited, coversNetwork)) {
-    return 'allowedIps';
+  for (const [field, coversOne] of lists) {
+    const list = wanted[field];
+    if (list && isWider(list, held[field], isInherited, coversOne)) return field;
   }
   for (const field of amounts) {
     const limit = held[field];

@@ -49,6 +49,7 @@ export function columnsOf(fields: KeyFields, now: Date) {
     tpmLimitType: fields.tpmLimitType,
     aliases: orEmpty(fields.aliases, {}),
     allowedRoutes: routesOf(fields),
+    allowedPassthroughRoutes: orEmpty(fields.allowedPassthroughRoutes, []),
     allowedIps: orEmpty(fields.allowedIps, []),
     permissions: orEmpty(fields.permissions, {}),
     tags: orEmpty(fields.tags, []),
@@ -214,6 +215,7 @@ export const blank = () => ({
   tpmLimitType: null,
   aliases: {},
   allowedRoutes: [],
+  allowedPassthroughRoutes: [],
   allowedIps: [],
   permissions: {},
   tags: [],
@@ -237,6 +239,7 @@ export const everyLimit: ReadonlySet<string> = new Set([
   'rpmLimit',
   'maxParallelRequests',
   'allowedRoutes',
+  'allowedPassthroughRoutes',
   'allowedIps',
   'expiresAt',
 ]);

@@ -26,6 +26,7 @@ const KeySchema = defineEntity({
     permissions: p.json<Record<string, boolean>>(),
     aliases: p.json<Record<string, string>>(),
     allowedRoutes: p.array(),
+    allowedPassthroughRoutes: p.array(),
     allowedIps: p.array(),
     enforcedParams: p.array(),
     isServiceAccount: p.boolean(),

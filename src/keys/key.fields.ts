@@ -1,7 +1,17 @@
 import { parseNetwork } from '../kernel/networks.ts';
 import { z } from 'zod';
 import { durationText, lifetime } from '../kernel/duration.ts';
-import { grace, grantChanges, grantFields, givenMetadata, id, label, models, orNone } from '../kernel/fields.ts';
+import {
+  grace,
+  grantChanges,
+  grantFields,
+  givenMetadata,
+  id,
+  label,
+  models,
+  orNone,
+  passedPaths,
+} from '../kernel/fields.ts';
 import { budgetLimits, limitFields, throughputType } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
 import { isRouteEntry, routeGroupNames } from '../kernel/route-groups.ts';
@@ -52,6 +62,9 @@ const settings = {
     .nullable()
     .optional()
     .describe('Routes the key may call: paths, paths that end in *, or names of groups; none means those of its role'),
+  allowedPassthroughRoutes: passedPaths.describe(
+    'Pass-through routes the key may call, such as /openai or /vertex_ai/v1, each with what is below it; none means all',
+  ),
   allowedIps: z
     .array(networkText)
     .max(200)
@@ -139,7 +152,6 @@ export const unservedKeyFields = [
   'agent_id',
   'config',
   'allowed_cache_controls',
-  'allowed_passthrough_routes',
   'guardrails',
   'policies',
   'prompts',

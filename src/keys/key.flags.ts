@@ -40,6 +40,7 @@ export const ownerFlags: NonNullable<CommandLine['flags']> = {
   expires: false,
   tags: { name: 'tags', placeholder: 'tag,…', completes: 'tag' },
   allowed_routes: { name: 'routes', placeholder: 'route,…' },
+  allowed_passthrough_routes: { name: 'passthrough-routes', placeholder: 'path,…' },
   allowed_ips: { name: 'allowed-ips', placeholder: 'address,…' },
   key_type: 'type',
   rotation_interval: rotateFlag,

@@ -81,6 +81,7 @@ export function limitsOf(key: Key, budget?: SharedBudget): KeyLimits {
     rpmLimit: key.rpmLimit ?? budget?.rpmLimit ?? null,
     maxParallelRequests: key.maxParallelRequests ?? budget?.maxParallelRequests ?? null,
     allowedRoutes: key.allowedRoutes,
+    allowedPassthroughRoutes: key.allowedPassthroughRoutes,
     allowedIps: key.allowedIps,
     expiresAt: key.expiresAt ?? null,
     budgetLimits: Object.fromEntries(

@@ -38,6 +38,7 @@ export const keyPolicy: Readonly<Record<Field, Rule>> = {
   modelRpmLimit: narrowing,
   modelTpmLimit: narrowing,
   allowedRoutes: narrowing,
+  allowedPassthroughRoutes: narrowing,
   allowedIps: narrowing,
   keyType: narrowing,
   duration: narrowing,

@@ -9,6 +9,7 @@ export interface OwnerRow {
   readonly team_models: string[] | null;
   readonly team_aliases: Record<string, string> | null;
   readonly team_tags: string[] | null;
+  readonly team_passthrough_routes: string[] | null;
   readonly team_blocked: boolean | null;
   readonly team_limits: HeldLimitsRow | null;
   readonly user_id: string | null;
@@ -39,6 +40,7 @@ export interface KeyRow extends OwnerRow {
   readonly models: string[];
   readonly aliases: Record<string, string>;
   readonly allowed_routes: string[];
+  readonly allowed_passthrough_routes: string[];
   readonly allowed_ips: string[];
   readonly enforced_params: string[];
   readonly tags: string[];
@@ -71,6 +73,7 @@ const organizationMemberLimits = heldLimits({
 /** Of the tables t, m, u, o and om, and of their shared budgets. */
 export const ownerColumns = `
          t.id as team_id, t.alias as team_alias, t.models as team_models, t.aliases as team_aliases, t.tags as team_tags,
+         t.allowed_passthrough_routes as team_passthrough_routes,
          t.blocked as team_blocked, ${heldLimits({ own: 't', id: 't.id', hasWindows: true })} as team_limits,
          u.id as user_id, u.role as user_role, u.models as user_models, u.blocked as user_blocked,
          ${heldLimits({ own: 'u', id: 'u.id', shared: 'ub' })} as user_limits,
@@ -92,7 +95,8 @@ const statement = `
     union all
     select token, key_id, expires_at from ${SCHEMA}.retired_tokens where token = any ($1) and expires_at > now()
   )
-  select distinct on (f.token) f.token as asked, k.id as key_id, k.token, k.alias, k.name, k.models, k.aliases, k.allowed_routes, k.allowed_ips, k.enforced_params, k.tags,
+  select distinct on (f.token) f.token as asked, k.id as key_id, k.token, k.alias, k.name, k.models, k.aliases, k.allowed_routes,
+         k.allowed_passthrough_routes, k.allowed_ips, k.enforced_params, k.tags,
          k.blocked, (extract(epoch from least(k.expires_at, f.until)) * 1000)::float8 as expires_at,
          ${heldLimits({ own: 'k', id: 'k.id', shared: 'kb', hasWindows: true })} as key_limits,
          ${ownerColumns},

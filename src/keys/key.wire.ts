@@ -33,6 +33,9 @@ export const keyInfo = {
   aliases: z.record(z.string(), z.string()).describe('Models by the names the client sends'),
   allowedIps: z.array(z.string()).describe('Addresses and networks the key may be used from; none means everywhere'),
   allowedRoutes: z.array(z.string()).describe('Routes the key may call; none means those of its user’s role'),
+  allowedPassthroughRoutes: z
+    .array(z.string())
+    .describe('Pass-through routes the key may call, each with what is below it; none means all'),
   permissions: z.record(z.string(), z.boolean()).describe('What the key may do beyond its role'),
   tags: z.array(z.string()).describe('Tags its spend is booked under'),
   enforcedParams: z.array(z.string()).describe('Parameters every call must carry'),
@@ -74,6 +77,7 @@ export const describeKey = (key: Key, now: Date, spent = key.spend) => ({
   tpmLimitType: key.tpmLimitType ?? null,
   aliases: key.aliases,
   allowedRoutes: key.allowedRoutes,
+  allowedPassthroughRoutes: key.allowedPassthroughRoutes,
   allowedIps: key.allowedIps,
   permissions: key.permissions,
   tags: key.tags,

@@ -19,6 +19,8 @@ export interface Deployment {
   readonly params: Readonly<Record<string, unknown>>;
   /** Credentials of providers that have more than a key, in LiteLLM's spelling; never shown. */
   readonly secrets?: Readonly<Partial<Record<SecretParam, string>>>;
+  /** What else its calls go out with that nobody else is to have. */
+  readonly otherSecrets?: readonly string[];
 }
 
 /** Members of `litellm_params` that are kept as keys are. */

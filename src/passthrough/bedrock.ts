@@ -20,7 +20,8 @@ export function bedrockTarget(variable: Variable): Target {
   const bearer = firstOf(bearerFrom, variable);
   const sessionToken = firstOf(['AWS_SESSION_TOKEN'], variable);
   const endpoint = firstOf(endpointFrom, variable);
-  const apiKey = bearer ?? secretAccessKey;
+  const secrets = [bearer, accessKeyId, secretAccessKey, sessionToken].filter((each) => each !== undefined);
+  const priced = { name, provider: 'bedrock', apiKey: undefined, otherSecrets: secrets };
   return {
     name,
     baseFor: (path) => {
@@ -37,8 +38,8 @@ export function bedrockTarget(variable: Variable): Target {
     shownBase: '',
     isPrivate: endpoint !== undefined,
     grantedAs: name,
-    deployment: deploymentOf({ name, provider: 'bedrock', apiKey }),
-    free: deploymentOf({ name, provider: 'bedrock', apiKey, costPerRequest: 0 }),
+    deployment: deploymentOf(priced),
+    free: deploymentOf({ ...priced, costPerRequest: 0 }),
     headers: bearer === undefined ? [] : ['authorization', `Bearer ${bearer}`],
     forwards: [
       'x-amzn-bedrock-accept',

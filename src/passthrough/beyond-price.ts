@@ -3,6 +3,7 @@ import { isRecord } from '../kernel/record.ts';
 import { refuseDearer } from '../proxy/endpoints/messages.ts';
 import type { Fields } from './asked.ts';
 import type { Dialect } from './dialects.ts';
+import { tierNamed } from './served-tier.ts';
 import type { DialectName } from './usage-readers.ts';
 
 /** What is asked of a provider whose calls are booked by what its answers report. */
@@ -55,9 +56,6 @@ function refusePartial(query: string): void {
   }
 }
 
-/** Names that providers have for their usual tier. */
-const usualTiers: ReadonlySet<unknown> = new Set(['default', 'standard', 'standard_only', 'on_demand']);
-
 /**
  * The service tier that is asked for, under the name it has in prices.
  *
@@ -67,7 +65,7 @@ export function tierIn(fields: Fields): string | undefined {
   const given = fields['service_tier'] ?? fields['serviceTier'];
   const tier = isRecord(given) ? given['type'] : given;
   if (tier === undefined || tier === null) return undefined;
-  if (usualTiers.has(tier)) return 'default';
+  if (tierNamed(tier) === 'default') return 'default';
   return typeof tier === 'string' ? tier : refuse('service_tier', 'must be a text', 'Leave it out.');
 }
 

@@ -2,6 +2,7 @@ import type { PassThroughEndpoint } from '../kernel/pass-through.ts';
 import { dialects } from './dialects.ts';
 import { deploymentOf, type Target } from './target.ts';
 import { requireBase } from './provider-targets.ts';
+import { namesCredential } from './upstream-target.ts';
 
 /** Whose API a target is, by its host: then its answers say what calls cost, and its bodies which model they are for. */
 const hosts: readonly (readonly [host: RegExp, provider: string, dialect: keyof typeof dialects])[] = [
@@ -22,12 +23,11 @@ export function configuredTarget(endpoint: PassThroughEndpoint): Target {
   const { path: name, target, headers, forwardHeaders, costPerRequest, defaultQueryParams, timeout } = endpoint;
   const base = requireBase(target, name, ['target']);
   const [, provider, dialect] = hosts.find(([host]) => host.test(new URL(target).hostname)) ?? [];
-  const secrets = Object.values(headers);
   const priced = {
     name,
     provider: provider ?? 'pass_through',
-    // The credential as such, without `Bearer`, so that an answer that repeats it is noticed.
-    apiKey: secrets.find((value) => value.length >= 16)?.replace(/^\w+ /, ''),
+    apiKey: undefined,
+    otherSecrets: secretsIn(headers, defaultQueryParams),
     ...(costPerRequest !== null && { costPerRequest }),
   };
   const deployment = deploymentOf(priced);
@@ -49,3 +49,24 @@ export function configuredTarget(endpoint: PassThroughEndpoint): Target {
     timeoutMs: timeout === null ? undefined : Math.ceil(timeout * 1_000),
   };
 }
+
+/** Headers that hold what may be in any answer, and lead to nothing. */
+const openHeaders =
+  /^(?:accept.*|content-.*|.*-version|.*-beta|x-title|x-app-name|(?:http-)?referer|origin|date|via|(?:x-)?forwarded.*)$/i;
+const closedHeaders = /api[-_]?key|subscription-key|token|secret|password|credential|signature|auth|session|cookie/i;
+
+/** Values of headers and of the query that nobody else is to have, without `Bearer`, and of Basic auth in the open too. */
+function secretsIn(headers: Readonly<Record<string, string>>, query: Readonly<Record<string, string>>): string[] {
+  const ofHeaders = Object.entries(headers).flatMap(([header, value]) => {
+    if (!closedHeaders.test(header) && (openHeaders.test(header) || !looksMade(value))) return [];
+    const [scheme, bare = value] = /^(Bearer|Basic|Token|Key|ApiKey) +(.+)$/i.exec(value)?.slice(1) ?? [];
+    if (scheme?.toLowerCase() !== 'basic') return [bare];
+    const pair = Buffer.from(bare, 'base64').toString();
+    return [bare, pair, pair.slice(pair.indexOf(':') + 1)];
+  });
+  const ofQuery = Object.entries(query).flatMap(([parameter, value]) => (namesCredential(parameter) ? [value] : []));
+  return [...ofHeaders, ...ofQuery];
+}
+
+/** Whether a value may be one that a generator made: a word with digits in it, and not a short one. */
+const looksMade = (value: string): boolean => value.length >= 16 && /^[^\s]+$/.test(value) && /\d/.test(value);

@@ -15,6 +15,8 @@ export interface Account {
   readonly isPrivate: boolean;
   /** What to say of one that cannot be used. */
   readonly unusable: (what: string) => GatewayError;
+  /** Told of what nobody else is to have: the account's key, and each token. */
+  readonly learned: (secret: string) => void;
 }
 
 /** Access tokens for a service account, each fetched when one is needed and kept until it is nearly over. */
@@ -28,8 +30,9 @@ export function googleTokens(account: Account): (send: Sender) => Promise<string
   };
 }
 
-async function fetchToken({ read, isPrivate, unusable }: Account, send: Sender) {
+async function fetchToken({ read, isPrivate, unusable, learned }: Account, send: Sender) {
   const account = readAccount(await read(), unusable);
+  learned(account.privateKey);
   const { importPKCS8, SignJWT } = await import('jose');
   const now = Math.floor(Date.now() / 1_000);
   const assertion = await new SignJWT({ scope })
@@ -54,6 +57,7 @@ async function fetchToken({ read, isPrivate, unusable }: Account, send: Sender) 
   const token = isRecord(answer) ? answer['access_token'] : undefined;
   const lives = isRecord(answer) ? Number(answer['expires_in'] ?? 3_600) : 0;
   if (status !== 200 || typeof token !== 'string') throw unusable(`Google answered with ${status}`);
+  learned(token);
   return { token, untilMs: Date.now() + lives * 1_000 - renewMs };
 }
 

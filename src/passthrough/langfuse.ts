@@ -14,7 +14,14 @@ export function langfuseTarget(variable: Variable): Target {
   const given = firstOf(hostFrom, variable) ?? 'https://cloud.langfuse.com';
   const host = /^https?:\/\//.test(given) ? given : `https://${given}`;
   const name = 'langfuse';
-  const deployment = deploymentOf({ name, provider: name, apiKey: secretKey, costPerRequest: 0 });
+  const pair = Buffer.from(`${publicKey}:${secretKey}`).toString('base64');
+  const deployment = deploymentOf({
+    name,
+    provider: name,
+    apiKey: secretKey,
+    otherSecrets: [pair],
+    costPerRequest: 0,
+  });
   return {
     name,
     baseFor: () => {
@@ -29,12 +36,7 @@ export function langfuseTarget(variable: Variable): Target {
     grantedAs: undefined,
     deployment,
     free: deployment,
-    headers: [
-      'authorization',
-      `Basic ${Buffer.from(`${publicKey}:${secretKey}`).toString('base64')}`,
-      'x-langfuse-public-key',
-      publicKey ?? '',
-    ],
+    headers: ['authorization', `Basic ${pair}`, 'x-langfuse-public-key', publicKey ?? ''],
     forwards: [
       'x-langfuse-sdk-name',
       'x-langfuse-sdk-version',

@@ -20,6 +20,7 @@ import { hintOfUncounted, refuseBeyondPrice, setPrice, tierIn } from './beyond-p
 import type { ModelUse } from './dialects.ts';
 import { PassedAnswer } from './passed-answer.ts';
 import { upstreamHeaders } from './passed-headers.ts';
+import { refusalOf, RefusedAnswer } from './refused-answer.ts';
 import type { Target } from './target.ts';
 import { pathBelow, queryOf, unescaped } from './upstream-target.ts';
 
@@ -70,6 +71,7 @@ export class PassedCallSteps {
       kept,
       (exchange) => this.#send(exchange),
       (exchange) => exchange.relay?.whole,
+      () => this.#answer?.whole,
       (exchange) => this.#settle(exchange),
       kept,
       finish,
@@ -250,20 +252,28 @@ export class PassedCallSteps {
     const { maxCompletionTokens, answers } = this.#use;
     const maxTokens = maxCompletionTokens === undefined ? undefined : maxCompletionTokens * answers;
     exchange.relay = new Relay(exchange, (_, status, headers) => {
-      return (this.#answer = new PassedAnswer(exchange, { status, headers }, { usage, maxTokens }));
+      const refusal = refusalOf(status, headers);
+      if (refusal) return new RefusedAnswer(refusal, usage && maxTokens);
+      return (this.#answer = new PassedAnswer(
+        exchange,
+        { status, headers },
+        { usage, maxTokens, readsTier: !this.#hasOwnPrice },
+      ));
     });
+    exchange.sentMs = performance.now();
     exchange.upstream = exchange.context.transport.relay(request, exchange.relay);
   }
 
   /** Before the last byte, as every call. What the upstream refused costs nothing. */
   #settle(exchange: Exchange): void {
     exchange.onStop = undefined;
+    exchange.answeredMs = performance.now();
     const httpStatus = this.#answer?.status ?? 502;
     const isRefused = httpStatus >= 300;
     exchange.settle({
       status: isRefused ? 'failure' : 'success',
       httpStatus,
-      usage: isRefused ? undefined : usageOf(exchange, this.#answer?.completionTokens() ?? 0),
+      usage: isRefused ? undefined : usageOf(exchange, this.#answer?.tokensSoFar ?? 0),
       ...(isRefused && { error: 'upstream_error' }),
       firstByteAt: exchange.relay?.firstByteAt,
     });

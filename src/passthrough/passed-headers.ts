@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { mayForward } from '../kernel/pass-through.ts';
+import type { Secrets } from '../proxy/secrets.ts';
 
 const printable = /^[\t\u0020-\u007e\u0080-\u00ff]{0,4096}$/;
 
@@ -33,15 +34,15 @@ export function upstreamHeaders(client: IncomingHttpHeaders, { forwards, own, se
 const back =
   /^(?:content-type|content-language|content-disposition|content-encoding|content-range|accept-ranges|cache-control|etag|last-modified|expires|vary|retry-after(?:-ms)?|request-id|x-should-retry|anthropic-ratelimit-.*|x-ratelimit-.*|x-amzn-requestid|x-amzn-errortype|x-amzn-bedrock-.*|openai-processing-ms|openai-version)$/;
 
-/** The headers of an answer, as a flat list. @param secret the operator's, which an upstream may repeat */
+/** The headers of an answer, as a flat list. @param secrets the operator's, which an upstream may repeat */
 export function clientHeaders(
   upstream: IncomingHttpHeaders,
-  { withLimits, secret }: { readonly withLimits: boolean; readonly secret: string | undefined },
+  { withLimits, secrets }: { readonly withLimits: boolean; readonly secrets: Secrets },
 ): string[] {
   const list: string[] = [];
   for (const [name, value] of Object.entries(upstream)) {
     if (typeof value !== 'string' || !printable.test(value)) continue;
-    if (secret !== undefined && value.includes(secret)) continue;
+    if (secrets.areInText(value)) continue;
     if (name === 'x-request-id') list.push('llm_provider-x-request-id', value);
     else if (back.test(name) && (withLimits || !name.startsWith('x-ratelimit-'))) list.push(name, value);
   }

@@ -50,9 +50,10 @@ export function deploymentOf(target: {
   readonly name: string;
   readonly provider: string;
   readonly apiKey: string | undefined;
+  readonly otherSecrets?: readonly string[];
   readonly costPerRequest?: number | undefined;
 }): Deployment {
-  const { name, provider, apiKey, costPerRequest } = target;
+  const { name, provider, apiKey, otherSecrets = [], costPerRequest } = target;
   return {
     id: '',
     name,
@@ -60,6 +61,7 @@ export function deploymentOf(target: {
     upstreamModel: '',
     apiBase: undefined,
     apiKey,
+    otherSecrets,
     source: 'config',
     info: {},
     params: costPerRequest === undefined ? {} : { input_cost_per_request: costPerRequest },

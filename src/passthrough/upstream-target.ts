@@ -4,6 +4,8 @@ import { GatewayError } from '../kernel/errors.ts';
 const credentialNames =
   /^(?:key|(?:x-)?api[-_]?key|apikey|(?:access|auth|oauth|id|bearer)[-_]?token|token|authorization|sig|signature|x-amz-.+|x-goog-.+)$/i;
 
+export const namesCredential = (parameter: string): boolean => credentialNames.test(parameter);
+
 const segment = /^(?:[A-Za-z0-9\-._~!$&'()*+,=:@]|%[0-9A-Fa-f]{2})+$/;
 /** A slash, a back-slash, a dot or a percent sign in disguise, or what ends a line. */
 const hidden = /%(?:2f|5c|2e|25|00|0a|0d)/i;
@@ -64,7 +66,7 @@ const ambiguous = () =>
  */
 export function queryOf(query: string, defaults: Readonly<Record<string, string>> = {}): string {
   const given = new URLSearchParams(query);
-  for (const name of given.keys()) if (credentialNames.test(name)) throw credentialInQuery(name);
+  for (const name of given.keys()) if (namesCredential(name)) throw credentialInQuery(name);
   const added = new URLSearchParams();
   for (const [name, value] of Object.entries(defaults)) if (!given.has(name)) added.append(name, value);
   const parts = [query, String(added)].filter(Boolean);

@@ -8,6 +8,10 @@ type Reported = Readonly<Record<string, unknown>>;
 export interface UsageShape {
   /** Paths of members, as JsonMembers has them. */
   readonly paths: ReadonlySet<string>;
+  /** The same of members that name the service tier, beside the usage or in it. */
+  readonly tierPaths: ReadonlySet<string>;
+  /** The member of the usage that does. */
+  readonly tierIn?: string;
   /** @param reported all that was reported at these paths so far, joined: streams report in parts */
   read(reported: Reported): Usage | undefined;
 }
@@ -41,6 +45,7 @@ const usage = ({ input, output, ...parts }: Counts): Usage =>
 /** OpenAI's chat completions and embeddings count prompt tokens; its responses, images and transcriptions input tokens. */
 const openai: UsageShape = {
   paths: new Set(['usage', 'response.usage']),
+  tierPaths: new Set(['service_tier', 'response.service_tier']),
   read: (reported) => {
     if (!isCount(reported['input_tokens'])) return readInputTokens(reported);
     const input = membersOf(reported['input_tokens_details']);
@@ -63,7 +68,12 @@ function readAnthropic(reported: Reported): Usage | undefined {
   return usage({ input: count(input) + cacheRead + cacheWrite, output: count(output), cacheRead, cacheWrite });
 }
 
-const anthropic: UsageShape = { paths: new Set(['usage', 'message.usage']), read: readAnthropic };
+const anthropic: UsageShape = {
+  paths: new Set(['usage', 'message.usage']),
+  tierPaths: new Set(),
+  tierIn: 'service_tier',
+  read: readAnthropic,
+};
 
 /** Google counts thoughts beside the answer, and what its tools found beside the prompt; each is paid for as what it is beside. */
 function readGemini(reported: Reported): Usage | undefined {
@@ -77,11 +87,18 @@ function readGemini(reported: Reported): Usage | undefined {
   });
 }
 
-const gemini: UsageShape = { paths: new Set(['usageMetadata']), read: readGemini };
+const gemini: UsageShape = {
+  paths: new Set(['usageMetadata']),
+  tierPaths: new Set(),
+  tierIn: 'trafficType',
+  read: readGemini,
+};
 
 /** Beside Gemini's, what Vertex AI has of others: Anthropic's models, and embeddings that count each text. */
 const vertex: UsageShape = {
   paths: new Set([...gemini.paths, ...anthropic.paths, 'predictions.*.embeddings.statistics']),
+  tierPaths: new Set(['service_tier']),
+  tierIn: 'trafficType',
   read: (reported) => {
     const { token_count: tokens } = reported;
     if (isCount(tokens)) return usage({ input: tokens, output: 0 });
@@ -92,6 +109,8 @@ const vertex: UsageShape = {
 /** Converse counts in camelCase; a model that is invoked answers in its own shape, at whose end Bedrock says what it counted. */
 const bedrock: UsageShape = {
   paths: new Set(['usage', 'message.usage', 'amazon-bedrock-invocationMetrics']),
+  tierPaths: new Set(['serviceTier', 'service_tier']),
+  tierIn: 'service_tier',
   read: (reported) => {
     const { inputTokens, inputTokenCount, cacheReadInputTokens, cacheWriteInputTokens } = reported;
     if (isCount(inputTokens)) {
@@ -108,6 +127,7 @@ const bedrock: UsageShape = {
 /** What Cohere bills is less than what it counts: texts of its own are free. */
 const cohere: UsageShape = {
   paths: new Set(['usage', 'meta', 'delta.usage', 'response.meta']),
+  tierPaths: new Set(),
   read: (reported) => {
     const { input_tokens: input, output_tokens: output } = membersOf(reported['billed_units'] ?? reported['tokens']);
     if (!isCount(input) && !isCount(output)) return openai.read(reported);

@@ -2,6 +2,7 @@ import type { Usage } from '../metering/usage.ts';
 import { isRecord } from '../kernel/record.ts';
 import { EventFrames } from './event-frames.ts';
 import { JsonMembers } from './json-members.ts';
+import { tierNamed } from './served-tier.ts';
 import { type DialectName, usageShapes } from './usage-readers.ts';
 
 const isJson = /^application\/(?:[\w.+-]*json|x-ndjson|jsonl)\b/i;
@@ -27,13 +28,17 @@ export class UsageScanner {
   readonly #isStream: boolean;
   readonly #take: ((bytes: Buffer) => void) | undefined;
   #reported: Readonly<Record<string, unknown>> = {};
+  #tier: string | undefined;
   #pieces = 0;
   #length = 0;
 
   constructor(dialect: DialectName, contentType: string | undefined) {
     this.#dialect = dialect;
-    const found = (_: string, value: unknown) => this.#note(value);
-    this.#members = new JsonMembers(usageShapes[dialect].paths, found);
+    const { paths, tierPaths } = usageShapes[dialect];
+    this.#members = new JsonMembers(new Set([...paths, ...tierPaths]), (path, value) => {
+      if (tierPaths.has(path)) this.#tier = tierNamed(value) ?? this.#tier;
+      else this.#note(value);
+    });
     this.#isStream = !isJson.test(contentType ?? '');
     this.#take = this.#readerOf(contentType ?? '');
   }
@@ -56,6 +61,12 @@ export class UsageScanner {
     return usageShapes[this.#dialect].read(this.#reported);
   }
 
+  /** The service tier that the answer names; what comes later counts. */
+  get tier(): string | undefined {
+    const { tierIn } = usageShapes[this.#dialect];
+    return (tierIn === undefined ? undefined : tierNamed(this.#reported[tierIn])) ?? this.#tier;
+  }
+
   /** Tokens that were written, roughly and rather too many: a piece of a stream is seldom less than one. */
   get tokens(): number {
     return Math.max(this.#pieces, Math.ceil(this.#length / bytesPerToken));
@@ -74,7 +85,12 @@ export class UsageScanner {
   #readerOf(type: string): ((bytes: Buffer) => void) | undefined {
     if (isJson.test(type)) return (bytes) => this.#members.push(bytes);
     if (/^text\/event-stream\b/i.test(type)) {
-      const lines = new DataLines(this.#members, usageShapes[this.#dialect].paths);
+      const { paths, tierPaths } = usageShapes[this.#dialect];
+      const lines = new DataLines(this.#members, {
+        marks: marksOf(paths),
+        until: marksOf(tierPaths),
+        isKnown: () => this.#tier !== undefined,
+      });
       return (bytes) => lines.push(bytes);
     }
     if (/^application\/vnd\.amazon\.eventstream\b/i.test(type)) {
@@ -85,18 +101,30 @@ export class UsageScanner {
   }
 }
 
+/** What a document has in it that is worth reading. */
+interface Sought {
+  readonly marks: readonly string[];
+  /** What each document of OpenAI's has: where one has been read, the next is for what is sought in it. */
+  readonly until: readonly string[];
+  readonly isKnown: () => boolean;
+}
+
+/** The names at the ends of paths, as they stand in JSON. */
+const marksOf = (paths: ReadonlySet<string>): string[] => [
+  ...new Set([...paths].map((path) => `"${path.slice(path.lastIndexOf('.') + 1)}"`)),
+];
+
 /** The data of server-sent events; those of one event are one document, and a blank line ends it. */
 class DataLines {
   readonly #members: JsonMembers;
   /** How much of the mark a line has shown so far; undefined in a line that is none. */
   #matched: number | undefined = 0;
   #isBlank = true;
-  readonly #marks: readonly string[];
+  readonly #sought: Sought;
 
-  /** @param paths what the members are looked for by */
-  constructor(members: JsonMembers, paths: ReadonlySet<string>) {
+  constructor(members: JsonMembers, sought: Sought) {
     this.#members = members;
-    this.#marks = [...new Set([...paths].map((path) => `"${path.slice(path.lastIndexOf('.') + 1)}"`))];
+    this.#sought = sought;
   }
 
   push(bytes: Buffer): void {
@@ -128,6 +156,9 @@ class DataLines {
   #isIdle(data: Buffer): boolean {
     const first = data[0] === blank ? 1 : 0;
     const last = data.length - (data.at(-1) === carriageReturn ? 2 : 1);
-    return data[first] === openBrace && data[last] === closeBrace && !this.#marks.some((mark) => data.includes(mark));
+    if (data[first] !== openBrace || data[last] !== closeBrace) return false;
+    const { marks, until, isKnown } = this.#sought;
+    const isThere = (mark: string) => data.includes(mark);
+    return !marks.some(isThere) && (isKnown() || !until.some(isThere));
   }
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { GatewayError } from '../kernel/errors.ts';
+import { secretsOf } from '../proxy/secrets.ts';
 import { dialects } from './dialects.ts';
 import { googleTokens } from './google-token.ts';
 import { firstOf, misconfigured, requireBase, type Variable } from './provider-targets.ts';
@@ -19,8 +20,13 @@ export function vertexTarget(variable: Variable): Target {
   const location = firstOf(locationFrom, variable);
   const file = firstOf(fileFrom, variable);
   const endpoint = firstOf(endpointFrom, variable);
+  const deployment = deploymentOf({ name, provider: name, apiKey: undefined });
+  const free = deploymentOf({ name, provider: name, apiKey: undefined, costPerRequest: 0 });
+  const learned = (secret: string) => [deployment, free].forEach((each) => secretsOf(each).learn(secret));
   const token =
-    file === undefined ? undefined : googleTokens({ read: () => readAccount(file), isPrivate: true, unusable });
+    file === undefined
+      ? undefined
+      : googleTokens({ read: () => readAccount(file), isPrivate: true, unusable, learned });
   return {
     name,
     baseFor: (rest) => {
@@ -36,8 +42,8 @@ export function vertexTarget(variable: Variable): Target {
     shownBase: '',
     isPrivate: endpoint !== undefined,
     grantedAs: name,
-    deployment: deploymentOf({ name, provider: name, apiKey: undefined }),
-    free: deploymentOf({ name, provider: name, apiKey: undefined, costPerRequest: 0 }),
+    deployment,
+    free,
     headers: [],
     forwards: ['anthropic-beta', 'x-goog-api-client'],
     query: {},

@@ -12,7 +12,7 @@ import type { Lease } from '../routing/lease.ts';
 import type { ProxyContext } from './context.ts';
 import { chatCompletions } from './endpoints/chat-completions.ts';
 import type { Endpoint } from './endpoints/endpoint.ts';
-import { allowanceHeaders, callHeaders, courseHeaders, passedHeaders } from './headers.ts';
+import { allowanceHeaders, callHeaders, courseHeaders, keyHeaders, passedHeaders } from './headers.ts';
 import type { Wishes } from './wishes.ts';
 import { notServed } from './providers/not-served.ts';
 import type { UpstreamCall } from './providers/provider.ts';
@@ -23,6 +23,7 @@ import type { Recall } from './recall.ts';
 import { createRequestId } from './request-id.ts';
 import { free, noBytes, nowhere, unknownPrincipal, unread } from './unknown.ts';
 import { type Routed, targetOf } from './routing.ts';
+import { secretsOf } from './secrets.ts';
 
 /** Why an exchange ends without an answer: nobody is there to read one. Never shown. */
 export const clientGone = new GatewayError('no', 'client_disconnected', 'The client has gone', { status: 499 });
@@ -201,7 +202,7 @@ export class Exchange {
 
   /** The upstream's headers that the client may see: none about limits where it has its own. */
   passedHeaders(headers: IncomingHttpHeaders): string[] {
-    return passedHeaders(headers, { withLimits: !this.hasOwnLimits });
+    return passedHeaders(headers, secretsOf(this.target.deployment), { withLimits: !this.hasOwnLimits });
   }
 
   get hasOwnLimits(): boolean {
@@ -265,16 +266,19 @@ export class Exchange {
     });
     // Where Anthropic's clients look for it.
     if (this.endpoint.protocol === 'anthropic') list.push('request-id', id);
-    if (this.sentMs > 0) list.push(...this.#courseHeaders());
+    if (this.sentMs > 0 || this.recall?.found) list.push(...this.#courseHeaders());
     if (this.recall) list.push(...this.recall.headers);
+    list.push(...keyHeaders(this.principal));
     if (this.#call?.allowance) list.push(...allowanceHeaders(this.#call.allowance));
     if (context.isDraining) list.push('connection', 'close');
     return list;
   }
 
   #courseHeaders(): string[] {
-    const { startedMs, sentMs, answeredMs, course, target } = this;
+    const { startedMs, answeredMs, course, target } = this;
     const nowMs = performance.now();
+    // What the cache answers is sent nowhere.
+    const sentMs = this.sentMs || nowMs;
     return courseHeaders({
       retries: course?.attemptedRetries ?? 0,
       fallbacks: course?.attemptedFallbacks ?? 0,

@@ -24,13 +24,15 @@ export async function fail(exchange: Exchange, thrown: unknown): Promise<void> {
     return;
   }
   const { errorBody } = exchange.endpoint;
-  exchange.answerJson(
-    error.status,
-    errorBody ? errorBody(error, exchange.id) : error,
-    Object.entries(error.headers).flat(),
-  );
+  exchange.answerJson(error.status, errorBody ? errorBody(error, exchange.id) : error, headersOf(error, exchange));
   limitRest(exchange);
 }
+
+/** Of an upstream's error none about limits where the caller has its own: two of one name would be read as one. */
+const headersOf = ({ headers }: GatewayError, { hasOwnLimits }: Exchange): string[] =>
+  Object.entries(headers)
+    .filter(([name]) => !hasOwnLimits || !/^(?:x|anthropic)-ratelimit-/.test(name))
+    .flat();
 
 /**
  * What a call costs that was not finished. Providers bill what they were asked to do, whoever reads it, so a client must

@@ -4,8 +4,10 @@ import { AddressRefused } from '../egress/guard.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { isRecord } from '../kernel/record.ts';
 import type { ErrorKind } from '../kernel/errors.ts';
+import type { Deployment } from '../models/deployment.ts';
 import type { FailureKind } from '../routing/failure.ts';
 import { passedHeaders } from './headers.ts';
+import { secretsOf } from './secrets.ts';
 
 const longestMessage = 2_048;
 const plainName = /^[\w.-]{1,64}$/;
@@ -14,10 +16,9 @@ const plainName = /^[\w.-]{1,64}$/;
 const keyLike =
   /\b(?:sk|pk|rk|key|gsk|xai|hf|nvapi|r8)[-_][\w*.-]{6,}|\b(?:AIza|AKIA|ASIA)[\w-]{8,}|\bBearer\s+\S+|\/\/[^/\s@]*@|\b[A-Za-z0-9]{32,}/g;
 
-/** A text of an upstream without anything that looks like a credential, and not the one that was used either. */
-export function scrub(text: string, apiKey: string | undefined): string {
-  const withoutOurs = apiKey ? text.replaceAll(apiKey, '[redacted]') : text;
-  const clean = withoutOurs.replaceAll(keyLike, '[redacted]');
+/** A text of an upstream without anything that looks like a credential, and none of those that were used either. */
+export function scrub(text: string, deployment: Deployment): string {
+  const clean = secretsOf(deployment).redact(text).replaceAll(keyLike, '[redacted]');
   return clean.length > longestMessage ? `${clean.slice(0, longestMessage - 1)}…` : clean;
 }
 
@@ -68,32 +69,32 @@ export interface UpstreamAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
-  /** The credential the call was made with. */
-  readonly apiKey: string | undefined;
+  /** Whose credentials the call was made with. */
+  readonly deployment: Deployment;
 }
 
 /** What to tell the client when the upstream answered with an error: the same status, in OpenAI's shape. */
-export function refusedByUpstream({ status, headers, body, apiKey }: UpstreamAnswer): GatewayError {
+export function refusedByUpstream({ status, headers, body, deployment }: UpstreamAnswer): GatewayError {
   const parsed = parse(body);
   const error = isRecord(parsed) ? (parsed['error'] ?? parsed) : undefined;
-  return errorFrom(error, { status, apiKey, headers: pairs(passedHeaders(headers)) });
+  return errorFrom(error, { status, deployment, headers: pairs(passedHeaders(headers, secretsOf(deployment))) });
 }
 
 /** What an upstream says inside of a stream: there the status is lost, and only the text is left. */
-export function refusedInStream(error: unknown, apiKey: string | undefined): GatewayError {
-  return errorFrom(error, { status: 502, apiKey, headers: {} });
+export function refusedInStream(error: unknown, deployment: Deployment): GatewayError {
+  return errorFrom(error, { status: 502, deployment, headers: {} });
 }
 
 interface Refusal {
   readonly status: number;
-  readonly apiKey: string | undefined;
+  readonly deployment: Deployment;
   readonly headers: Record<string, string>;
 }
 
-function errorFrom(error: unknown, { status, apiKey, headers }: Refusal): GatewayError {
+function errorFrom(error: unknown, { status, deployment, headers }: Refusal): GatewayError {
   const said = isRecord(error) ? error : { message: error };
   const text =
-    typeof said['message'] === 'string' && said['message'] !== '' ? scrub(said['message'], apiKey) : undefined;
+    typeof said['message'] === 'string' && said['message'] !== '' ? scrub(said['message'], deployment) : undefined;
   // It is the gateway's credential that was turned down: to pass 401 on would tell the client that its own key is bad.
   if (status === 401 || status === 403) {
     return new GatewayError('upstream', 'upstream_auth_error', upstreamSays('refused the gateway’s credentials', text));
@@ -102,12 +103,16 @@ function errorFrom(error: unknown, { status, apiKey, headers }: Refusal): Gatewa
   const { type, param, code } = said;
   const made = new GatewayError(
     kindFor(status),
-    typeof type === 'string' && plainName.test(type) ? type : 'upstream_error',
+    nameIn(type, deployment) ?? 'upstream_error',
     text ?? `The upstream answered HTTP ${status}`,
-    { status, headers, param: typeof param === 'string' ? scrub(param, apiKey).slice(0, 256) : undefined },
+    { status, headers, param: typeof param === 'string' ? scrub(param, deployment).slice(0, 256) : undefined },
   );
-  return new UpstreamError(made, typeof code === 'string' && plainName.test(code) ? code : undefined);
+  return new UpstreamError(made, nameIn(code, deployment));
 }
+
+/** A type or a code, which stands in the log too: as long as it is a name, and no credential that is repeated there. */
+const nameIn = (given: unknown, deployment: Deployment): string | undefined =>
+  typeof given === 'string' && plainName.test(given) && scrub(given, deployment) === given ? given : undefined;
 
 const pretences: Readonly<Partial<Record<FailureKind, readonly [status: number, code: string]>>> = {
   context_window: [400, 'context_length_exceeded'],
@@ -132,9 +137,9 @@ export function pretended(kind: FailureKind): GatewayError {
 const upstreamSays = (what: string, text: string | undefined): string =>
   text ? `The upstream ${what}: ${text}` : `The upstream ${what}`;
 
-/** Refuses what the credential stands in that the call was made with: whoever calls a model must not be handed it. */
-export function refuseCredential(bytes: Buffer, apiKey: string | undefined): void {
-  if (apiKey && bytes.includes(apiKey)) throw invalidAnswer('repeats the gateway’s credentials');
+/** Refuses what a credential stands in that the call was made with: whoever calls a model must not be handed it. */
+export function refuseCredential(bytes: Buffer, deployment: Deployment): void {
+  if (secretsOf(deployment).areIn(bytes)) throw invalidAnswer('repeats the gateway’s credentials');
 }
 
 export const invalidAnswer = (what: string, cause?: unknown): GatewayError =>
@@ -146,7 +151,12 @@ const timeouts: ReadonlySet<unknown> = new Set([
   'UND_ERR_BODY_TIMEOUT',
   'ETIMEDOUT',
 ]);
-const unusable: ReadonlySet<unknown> = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH']);
+const unusable: ReadonlySet<unknown> = new Set([
+  'UND_ERR_HEADERS_OVERFLOW',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  // What undici says of a status below 100.
+  'ERR_ASSERTION',
+]);
 
 /** Descriptors or ports of this machine have run out, which says nothing of the upstream. */
 const exhausted: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS']);

@@ -1,7 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { toDollars } from '../kernel/money.ts';
 import type { Settlement } from '../metering/call.ts';
+import type { Held } from '../access/principal.ts';
 import type { Allowance } from '../metering/rate-limiter.ts';
+import type { Secrets } from './secrets.ts';
 
 /** Headers of an upstream that reach the client, and what they are called there. All others stay behind. */
 const passed: ReadonlyMap<string, string> = new Map([
@@ -23,12 +25,13 @@ const plain = /^[\u0020-\u007e]{0,512}$/;
 const unprintable = /[^\u0020-\u007e]/g;
 
 /** The upstream's headers that may be shown, as a flat list of names and values. */
-export function passedHeaders(headers: IncomingHttpHeaders, { withLimits = true } = {}): string[] {
+export function passedHeaders(headers: IncomingHttpHeaders, secrets: Secrets, { withLimits = true } = {}): string[] {
   const list: string[] = [];
   for (const name in headers) {
     const ours = passed.get(name) ?? (withLimits && passedFamilies.test(name) ? name : undefined);
     const value = ours && headers[name];
-    if (ours && typeof value === 'string' && printable.test(value)) list.push(ours, value);
+    if (!ours || typeof value !== 'string' || !printable.test(value) || secrets.areInText(value)) continue;
+    list.push(ours, value);
   }
   return list;
 }
@@ -87,6 +90,26 @@ export function costHeaders({ cost, keySpend }: Settlement): string[] {
   const list = ['x-litellm-response-cost', String(toDollars(cost))];
   if (keySpend !== undefined) list.push('x-litellm-key-spend', String(toDollars(keySpend)));
   return list;
+}
+
+const headersOfKeys = new WeakMap<object, readonly string[]>();
+
+/** LiteLLM's headers about the limits of the key itself; none of a caller without one. */
+export function keyHeaders(principal: Held): readonly string[] {
+  let list = headersOfKeys.get(principal);
+  if (!list) headersOfKeys.set(principal, (list = limitsOfKey(principal)));
+  return list;
+}
+
+function limitsOfKey({ budgets, rates }: Held): readonly string[] {
+  const budget = budgets.find(({ entity, max }) => entity === 'key' && max !== null);
+  const rate = rates.find(({ entity }) => entity === 'key');
+  const limits = [
+    ['x-litellm-key-tpm-limit', rate?.tokens],
+    ['x-litellm-key-rpm-limit', rate?.requests],
+    ['x-litellm-key-max-budget', budget?.max === null || budget === undefined ? null : toDollars(budget.max)],
+  ] as const;
+  return limits.flatMap(([name, value]) => (value === null || value === undefined ? [] : [name, String(value)]));
 }
 
 /** OpenAI's headers about limits: what is left of the tightest that the caller has. */

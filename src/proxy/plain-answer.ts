@@ -71,7 +71,7 @@ export class PlainAnswer implements Intake {
     const body = this.#bytes.take();
     if (!isUtf8(body)) throw invalidAnswer('is not valid UTF-8');
     const reading = this.#read(body.toString());
-    refuseCredential(body, this.#exchange.target.deployment.apiKey);
+    refuseCredential(body, this.#exchange.target.deployment);
     this.#body = this.#exchange.rename?.(body) ?? body;
     this.#reading = reading;
     const { usage, serviceTier } = reading;
@@ -111,7 +111,7 @@ export class PlainAnswer implements Intake {
     const answer = this.#parse(text);
     const reading = endpoint.readAnswer(answer);
     if (reading) return reading;
-    if (answer['error']) throw refusedInStream(answer['error'], target.deployment.apiKey);
+    if (answer['error']) throw refusedInStream(answer['error'], target.deployment);
     throw invalidAnswer(`is not what ${endpoint.path} answers`);
   }
 

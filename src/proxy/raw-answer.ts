@@ -32,7 +32,7 @@ export class RawAnswer implements Intake {
     const { rawType } = exchange.endpoint;
     this.#type = rawType ?? headers['content-type'] ?? 'application/octet-stream';
     this.#isTaken = takenTypes.test(this.#type);
-    this.#heldBack = new HeldBack(exchange.target.deployment.apiKey);
+    this.#heldBack = new HeldBack(exchange.target.deployment);
   }
 
   get isOver(): boolean {

@@ -281,7 +281,7 @@ class ErrorAnswer implements Intake {
   }
 
   #refusal(body: string): GatewayError {
-    const { apiKey } = this.#exchange.target.deployment;
-    return refusedByUpstream({ status: this.#status, headers: this.#headers, body, apiKey });
+    const { deployment } = this.#exchange.target;
+    return refusedByUpstream({ status: this.#status, headers: this.#headers, body, deployment });
   }
 }

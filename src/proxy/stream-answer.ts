@@ -102,13 +102,13 @@ export class StreamAnswer implements Intake {
 
   #take(events: Buffer | undefined): void {
     const { usage, error, done, tier, last } = this.#scanner;
-    if (tier !== undefined) this.#exchange.serviceTier = tier;
     // Some upstreams report in every chunk what was used so far: the last one counts.
     if (usage !== this.#noted) noteUsage(this.#exchange, (this.#noted = usage));
-    const { apiKey } = this.#exchange.target.deployment;
-    if (last) refuseCredential(last, apiKey);
+    const { deployment } = this.#exchange.target;
+    if (last) refuseCredential(last, deployment);
+    if (events) refuseCredential(events, deployment);
+    if (tier !== undefined) this.#exchange.serviceTier = tier;
     if (events) {
-      refuseCredential(events, apiKey);
       // With the usage known the end follows at once, and one system call sends both. The socket is corked and not the
       // response: `end()` of a corked response sends the last chunk's mark before what it holds (Node 24.21).
       if (done && this.#scanner.isUsageFinal) this.#exchange.response.socket?.cork();
@@ -116,7 +116,7 @@ export class StreamAnswer implements Intake {
     }
     if (error === undefined) return;
     this.#failure = last;
-    throw refusedInStream(error, apiKey);
+    throw refusedInStream(error, deployment);
   }
 
   #pass(events: Buffer): void {

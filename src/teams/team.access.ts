@@ -11,7 +11,14 @@ export const unknownTeam = (reference: string) =>
     hint: 'Which teams there are: gatewayctl team list',
   });
 
-const fields = ['models', 'maxBudget', 'tpmLimit', 'rpmLimit', 'maxParallelRequests'] as const;
+const fields = [
+  'models',
+  'maxBudget',
+  'tpmLimit',
+  'rpmLimit',
+  'maxParallelRequests',
+  'allowedPassthroughRoutes',
+] as const;
 
 /** What a team may do, of that of which one can have more than another. */
 export const teamGrant = (team: Pick<Team, (typeof fields)[number]>): Grant => ({
@@ -21,6 +28,7 @@ export const teamGrant = (team: Pick<Team, (typeof fields)[number]>): Grant => (
   rpmLimit: team.rpmLimit ?? null,
   maxParallelRequests: team.maxParallelRequests ?? null,
   allowedRoutes: [],
+  allowedPassthroughRoutes: team.allowedPassthroughRoutes,
   allowedIps: [],
   expiresAt: null,
 });

@@ -12,6 +12,7 @@ const TeamSchema = defineEntity({
     models: p.array(),
     aliases: p.json<Record<string, string>>(),
     tags: p.array(),
+    allowedPassthroughRoutes: p.array(),
     metadata: p.json<Record<string, unknown>>(),
     maxBudget: p.bigint().nullable(),
     ...limitColumns(),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { durationText } from '../kernel/duration.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import { grantChanges, grantFields, id, label, orNone } from '../kernel/fields.ts';
+import { grantChanges, grantFields, id, label, orNone, passedPaths } from '../kernel/fields.ts';
 import { budgetLimits, limitFields, throughputType } from '../kernel/limits.ts';
 import { usd } from '../kernel/money.ts';
 import { wire } from '../kernel/wire.ts';
@@ -96,6 +96,9 @@ const settings = {
     .optional()
     .describe('Models by the names that clients send, such as {"fast": "gpt-4o-mini"}'),
   tags: z.array(label).max(100).nullable().optional().describe('Tags that the spend of the team is booked under'),
+  allowedPassthroughRoutes: passedPaths.describe(
+    'Pass-through routes that keys of the team may call, each with what is below it; none means all',
+  ),
   teamMemberPermissions: memberPermissions
     .nullable()
     .optional()
@@ -142,7 +145,6 @@ export const unservedTeamFields = [
   'policies',
   'prompts',
   'object_permission',
-  'allowed_passthrough_routes',
   'secret_manager_settings',
   'allowed_vector_store_indexes',
 ] as const;

@@ -26,6 +26,7 @@ export const teamPolicy: Readonly<Record<keyof typeof teamChanges, Rule>> = {
   teamMemberKeyDuration: 'manager',
 
   models: 'narrower',
+  allowedPassthroughRoutes: 'narrower',
   maxBudget: 'narrower',
   softBudget: 'narrower',
   tpmLimit: 'narrower',

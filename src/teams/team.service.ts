@@ -38,6 +38,7 @@ export interface TeamChanges extends LimitChanges {
   tpmLimitType?: Maybe<ThroughputType>;
   modelAliases?: Maybe<Record<string, string>>;
   tags?: Maybe<string[]>;
+  allowedPassthroughRoutes?: Maybe<string[]>;
   teamMemberPermissions?: Maybe<string[]>;
   teamMemberBudget?: Maybe<bigint>;
   teamMemberBudgetDuration?: Maybe<string>;
@@ -250,6 +251,7 @@ const untouched = {
   models: [],
   aliases: {},
   tags: [],
+  allowedPassthroughRoutes: [],
   metadata: {},
   budgetLimits: [],
   rpmLimitType: null,
@@ -272,6 +274,7 @@ function columnsOf(fields: TeamChanges) {
     tpmLimitType: fields.tpmLimitType,
     aliases: fields.modelAliases === null ? {} : fields.modelAliases,
     tags: fields.tags === null ? [] : fields.tags,
+    allowedPassthroughRoutes: fields.allowedPassthroughRoutes === null ? [] : fields.allowedPassthroughRoutes,
     memberPermissions: fields.teamMemberPermissions === null ? [] : fields.teamMemberPermissions,
     memberMaxBudget: fields.teamMemberBudget,
     memberBudgetDuration: fields.teamMemberBudgetDuration,

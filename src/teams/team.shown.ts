@@ -37,6 +37,7 @@ export const teamFlags: NonNullable<CommandLine['flags']> = {
   members_with_roles: false,
   models: { name: 'models', placeholder: 'model,…', completes: 'model' },
   tags: { name: 'tags', placeholder: 'tag,…', completes: 'tag' },
+  allowed_passthrough_routes: { name: 'passthrough-routes', placeholder: 'path,…' },
   team_member_budget: 'member-budget',
   team_member_budget_duration: 'member-budget-duration',
   team_member_tpm_limit: 'member-tpm',

@@ -43,6 +43,9 @@ export const teamInfo = {
     .nullable()
     .describe('The aliases where LiteLLM has them; null without any'),
   tags: z.array(z.string()).describe('Tags that the spend of the team is booked under'),
+  allowedPassthroughRoutes: z
+    .array(z.string())
+    .describe('Pass-through routes that its keys may call, each with what is below it; none means all'),
   teamMemberPermissions: z.array(z.string()).describe('Routes of keys that plain members may ask for too'),
   teamMemberBudget: usd.nullable().describe('US dollars a member may spend that has no budget of its own'),
   teamMemberBudgetDuration: z.string().nullable().describe('How long that budget is for'),
@@ -122,6 +125,7 @@ export const describeTeam = (
   modelAliases: team.aliases,
   litellmModelTable: Object.keys(team.aliases).length > 0 ? modelTable(team) : null,
   tags: team.tags,
+  allowedPassthroughRoutes: team.allowedPassthroughRoutes,
   teamMemberPermissions: team.memberPermissions,
   teamMemberBudget: team.memberMaxBudget ?? null,
   teamMemberBudgetDuration: team.memberBudgetDuration ?? null,

@@ -1,7 +1,7 @@
 import { GatewayError } from '../kernel/errors.ts';
 import { isRecord } from '../kernel/record.ts';
 import type { Deployment } from '../models/deployment.ts';
-import { invalidAnswer, refusedInStream, scrub } from '../proxy/failures.ts';
+import { invalidAnswer, refusedByUpstream, refusedInStream, scrub } from '../proxy/failures.ts';
 import type { Receiver, UpstreamRequest } from '../proxy/providers/provider.ts';
 
 /** An error of the packages, known by its name: they are loaded when they are needed, and their classes with them. */
@@ -35,7 +35,15 @@ export function tellFailure(receiver: Receiver, thrown: unknown, { deployment, a
   if (isCallError(thrown) && thrown.statusCode !== undefined) {
     receiver.start(200, { 'content-type': asked.stream ? 'text/event-stream' : 'application/json' });
   }
-  receiver.fail(errorOf(thrown, deployment.apiKey));
+  receiver.fail(errorOf(thrown, deployment));
+}
+
+/** The error of a call that failed, its upstream's own where there is one. */
+export function failureOf(thrown: unknown, deployment: Deployment): Error {
+  if (!isCallError(thrown) || thrown.statusCode === undefined || thrown.statusCode < 300)
+    return errorOf(thrown, deployment);
+  const { statusCode: status, responseHeaders: headers = {}, responseBody: body = '' } = thrown;
+  return refusedByUpstream({ status, headers, body, deployment });
 }
 
 /** What a package throws about an answer: often a plain Error, about bytes that are not what they should be. */
@@ -46,13 +54,13 @@ export function unreadable(thrown: unknown): never {
   throw unread(root);
 }
 
-function errorOf(thrown: unknown, apiKey: string | undefined): Error {
+function errorOf(thrown: unknown, deployment: Deployment): Error {
   const root = rootOf(thrown);
   // From the way out: a connection that failed, or one that was not made.
   if (root instanceof GatewayError || (root && 'code' in root)) return root;
   if (thrown instanceof GatewayError || !(thrown instanceof Error)) return GatewayError.from(thrown);
   if (unfit.has(thrown.name)) {
-    return new GatewayError('invalid', 'unsupported_field', scrub(thrown.message, apiKey), {
+    return new GatewayError('invalid', 'unsupported_field', scrub(thrown.message, deployment), {
       hint: 'The provider’s protocol has no such thing. Leave it out, or ask for another model.',
     });
   }
@@ -72,9 +80,11 @@ function rootOf(thrown: unknown): Error | undefined {
 }
 
 /** What an upstream, or the package that reads it, says in the middle of a stream. */
-export function partFailure(error: unknown, { apiKey }: Deployment): Error {
-  if (isCallError(error)) return errorOf(error, apiKey);
+export function partFailure(error: unknown, deployment: Deployment): Error {
+  if (isCallError(error)) return errorOf(error, deployment);
   if (error instanceof Error)
-    return error.name.startsWith('AI_') ? errorOf(error, apiKey) : refusedInStream({ message: error.message }, apiKey);
-  return refusedInStream(isRecord(error) ? (error['error'] ?? error) : String(error), apiKey);
+    return error.name.startsWith('AI_')
+      ? errorOf(error, deployment)
+      : refusedInStream({ message: error.message }, deployment);
+  return refusedInStream(isRecord(error) ? (error['error'] ?? error) : String(error), deployment);
 }

@@ -4,6 +4,9 @@ import type { Provider, UpstreamRequest } from '../proxy/providers/provider.ts';
 import type { Transport } from '../proxy/upstream.ts';
 import { bedrockPlace, bedrockSecrets } from './bedrock-place.ts';
 import { bodyFor } from './compatible-body.ts';
+import { bedrockEmbedder } from './embeddings/bedrock-embedder.ts';
+import type { Embedder } from './embeddings/embedder.ts';
+import { vertexEmbedder } from './embeddings/vertex-embedder.ts';
 import { openAs } from './native-calls.ts';
 import { misconfigured, type Place, placeOf, sendTo } from './place.ts';
 import type { Fetch, Outgoing } from './upstream-fetch.ts';
@@ -15,6 +18,8 @@ export interface Connection {
   /** By which the package finds options of its own. */
   optionsName(upstreamModel: string): string;
   model(upstreamModel: string, fetch: Fetch): LanguageModelV4;
+  /** Where it embeds in a protocol of its own. */
+  embedder?(upstreamModel: string): Embedder;
   /** Sends what the package has made. */
   open(request: UpstreamRequest): (outgoing: Outgoing, receiver: Receiver) => UpstreamCall | Promise<UpstreamCall>;
 }
@@ -85,6 +90,10 @@ async function bedrock(deployment: Deployment, ways: Ways): Promise<Connection> 
     optionsName: () => 'amazonBedrock',
     model: (name, fetch) =>
       createAmazonBedrock({ ...secrets, region, baseURL, fetch })(name.replace(/^converse\//, '')),
+    embedder: (name) =>
+      bedrockEmbedder(name, (fetch) =>
+        createAmazonBedrock({ ...secrets, region, baseURL, fetch }).embeddingModel(name),
+      ),
     open: opener(place, ways),
   };
 }
@@ -101,6 +110,7 @@ async function vertex(deployment: Deployment, ways: Ways): Promise<Connection> {
   return {
     optionsName: (name) => (name.startsWith('claude') ? 'anthropic' : 'vertex'),
     model: (name, fetch) => (name.startsWith('claude') ? claude(name, fetch) : google(name, fetch)),
+    embedder: (name) => vertexEmbedder(name, place.baseURL),
     open: sending,
   };
 }

@@ -1,8 +1,9 @@
 import type { Deployment } from '../models/deployment.ts';
 import type { Translate } from '../proxy/context.ts';
 import type { Provider, UpstreamCall } from '../proxy/providers/provider.ts';
-import { isCountedHere } from '../proxy/providers/translated.ts';
+import { isCountedHere, isEmbeddedApart } from '../proxy/providers/translated.ts';
 import { connect, type Connection, type Ways } from './connections.ts';
+import { EmbeddedCall } from './embeddings/embedded-call.ts';
 import { Expressible } from './ignored.ts';
 import { CountedCall } from './messages/count-tokens.ts';
 import { protocolFor } from './protocols.ts';
@@ -44,9 +45,11 @@ const translated = (native: Provider, connections: Connections, dropParams: bool
   send(request, receiver): UpstreamCall {
     if (isCountedHere(request)) return new CountedCall(request, receiver);
     const protocol = protocolFor(request);
-    if (!protocol) return native.send(request, receiver);
+    const isEmbedded = isEmbeddedApart(request);
+    if (!protocol && !isEmbedded) return native.send(request, receiver);
     requireSafeName(request);
     const connected = () => connections.to(request.deployment);
+    if (!protocol) return new EmbeddedCall({ request, receiver, dropParams, connect: connected });
     return new TranslatedCall({ request, receiver, protocol, dropParams, connect: connected });
   },
 });

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Deployment, mayBePrivate } from '../models/deployment.ts';
 import { googleTokens } from '../passthrough/google-token.ts';
+import { secretsOf } from '../proxy/secrets.ts';
 import type { Transport } from '../proxy/upstream.ts';
 import { misconfigured, type Place, placeOf } from './place.ts';
 
@@ -18,6 +19,7 @@ export function vertexOf(deployment: Deployment, transport: Transport): Vertex {
   const token = googleTokens({
     read: () => accountOf(deployment),
     isPrivate: mayBePrivate(deployment, true),
+    learned: (secret) => secretsOf(deployment).learn(secret),
     unusable: (what) => misconfigured(deployment, `its vertex_credentials: ${what}`),
   });
   return {

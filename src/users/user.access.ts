@@ -18,6 +18,7 @@ const userGrant = (user: User): Grant => ({
   rpmLimit: user.rpmLimit ?? null,
   maxParallelRequests: user.maxParallelRequests ?? null,
   allowedRoutes: [],
+  allowedPassthroughRoutes: [],
   allowedIps: [],
   expiresAt: null,
 });

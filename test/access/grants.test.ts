@@ -19,6 +19,15 @@ const entries = ['a', 'a/b', 'a/*', 'a/b*', '*/b', '*', 'b', 'b/*', 'a*c', 'all-
 const models = ['a', 'b', 'a/b', 'a/bc', 'b/b', 'b/x', 'abc', 'ac', 'c/b', 'zz', 'a/x/b'];
 const routes = ['/key/info', '/key/list', '/key/*', '/team/*', 'info_routes', 'management_routes', '/v1/models', '/*'];
 
+const passed = ['/openai', '/openai/v1', '/openai/v1/files', '/open', '/vertex_ai/v1', '/search'];
+const called = ['/openai/v1/files/x', '/openai/v1/chat', '/openai', '/openaint/v1', '/open/x', '/search'];
+/** Told segment by segment, and not by how a path begins. */
+function passes(list: readonly string[], path: string): boolean {
+  if (list.length === 0) return true;
+  const segments = path.split('/');
+  return list.some((entry) => entry.split('/').every((each, index) => segments[index] === each));
+}
+
 const networks = ['10.0.0.0/8', '10.1.0.0/16', '10.1.2.3', '0.0.0.0/0', '10.128.0.0/9', '192.0.2.0/24'];
 /** Where each of the addresses is, told by hand. */
 const within: Readonly<Record<string, readonly string[]>> = {
@@ -36,6 +45,7 @@ const aGrant = (): Grant => ({
   models: below(3) === 0 ? [] : some(entries, 3),
   allowedIps: below(2) === 0 ? [] : some(networks, 3),
   allowedRoutes: below(2) === 0 ? [] : some(routes, 3),
+  allowedPassthroughRoutes: below(4) < 3 ? [] : some(passed, 3),
   maxBudget: oneOf([null, 0n, 5n, 10n, 20n]),
   tpmLimit: oneOf([null, 0, 5, 10]),
   rpmLimit: oneOf([null, 0, 5, 10]),
@@ -67,6 +77,10 @@ test('of 20,000 generated grants none that is given lets anybody do more than th
       typeof value === 'bigint' ? Number(value) : value,
     );
     for (const model of models) assert.ok(!lets(wanted.models, model) || lets(held.models, model), `${model}: ${told}`);
+    for (const path of called) {
+      const [mayCall, may] = [wanted, held].map((each) => passes(each.allowedPassthroughRoutes, path));
+      assert.ok(!mayCall || may, `${path}: ${told}`);
+    }
     for (const [address, inside] of Object.entries(within)) {
       assert.ok(!isFrom(wanted.allowedIps, inside) || isFrom(held.allowedIps, inside), `${address}: ${told}`);
     }

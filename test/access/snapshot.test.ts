@@ -24,6 +24,8 @@ test('a snapshot comes out of the shared cache as it went in, with every limit t
     aliases: { fast: 'gpt-4o-mini' },
     teamAliases: { slow: 'gpt-4o' },
     allowedRoutes: ['llm_api_routes'],
+    passedPaths: ['/openai'],
+    teamPassedPaths: ['/openai', '/search'],
     enforcedParams: ['user'],
     tags: ['x'],
     sharedBudgets: ['b1'],

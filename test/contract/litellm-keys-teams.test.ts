@@ -7,7 +7,7 @@ import { type Answer, type Gateway, startGateway } from '../support/gateway.ts';
 const bounds = 'tpm_limit rpm_limit max_parallel_requests model_rpm_limit model_tpm_limit model_max_budget';
 const common = `organization_id models metadata spend blocked max_budget soft_budget budget_duration budget_reset_at
   budget_limits rpm_limit_type tpm_limit_type tags created_at created_by updated_at updated_by ${bounds}`;
-const key = `token key_name key_alias team_id user_id budget_id aliases allowed_routes permissions enforced_params
+const key = `token key_name key_alias team_id user_id budget_id aliases allowed_routes allowed_passthrough_routes permissions enforced_params
   auto_rotate rotation_interval expires ${common}`;
 
 /** What rows of the table stand for by name. */
@@ -15,7 +15,7 @@ const names: Readonly<Record<string, string>> = {
   key,
   whole: `${key} litellm_budget_table`,
   made: `key token_id ${key} litellm_budget_table`,
-  team: `team_id team_alias members_with_roles model_aliases litellm_model_table team_member_permissions
+  team: `team_id team_alias members_with_roles model_aliases litellm_model_table allowed_passthrough_routes team_member_permissions
     team_member_budget team_member_budget_duration team_member_tpm_limit team_member_rpm_limit
     team_member_key_duration ${common}`,
   member: 'user_id user_email team_id role spend budget_id litellm_budget_table max_budget_in_team tpm_limit rpm_limit',

@@ -42,6 +42,76 @@ after(async () => {
 
 const json = (line: string) => world.gateway.gatewayctl(`${line} -o json`);
 
+describe('allowed_passthrough_routes', () => {
+  const call = async (key: string, path: string) => {
+    const { status, body } = await world.gateway.request('POST', path, { key, body: {} });
+    return status === 200 ? 200 : [status, body.error.type];
+  };
+  const notAllowed = [403, 'route_not_allowed'];
+
+  test('are the only ones that a key may call, with what is below them, and leave its other routes alone', async () => {
+    const key = await world.aKey('--alias', 'passer', '--passthrough-routes', '/openai/v1/files,/from-file');
+    assert.equal(await call(key, '/openai/v1/files/f1/content'), 200);
+    assert.equal(await call(key, '/from-file'), 200);
+    for (const path of ['/openai/v1/filesystem', '/openai/v1/files-x/../models', '/openai/v1', '/anthropic/v1/files']) {
+      assert.deepEqual(await call(key, path), notAllowed, path);
+    }
+    assert.equal((await world.gateway.request('GET', '/v1/models', { key })).status, 200);
+    const { out } = await world.gateway.gatewayctl('key update passer --passthrough-routes none -o json');
+    assert.match(out, /"allowed_passthrough_routes": \[\]/);
+    await until(async () => (await call(key, '/mistral/v1/models')) === 200, 1_000);
+  });
+
+  test('of a team hold for all its keys, whatever theirs say', async () => {
+    const { gateway } = world;
+    const made = await gateway.gatewayctl('team create --id narrow --passthrough-routes /openai,/mistral');
+    assert.equal(made.exit, 0, made.err);
+    const plain = await world.aKey('--team', 'narrow');
+    const wide = await world.aKey('--team', 'narrow', '--passthrough-routes', '/cohere,/mistral');
+    assert.equal(await call(plain, '/openai/v1/models'), 200);
+    assert.equal(await call(wide, '/mistral/v1/models'), 200);
+    for (const [key, path] of [
+      [plain, '/cohere/v1/models'],
+      [wide, '/cohere/v1/models'],
+      [wide, '/openai/v1/models'],
+    ] as const) {
+      assert.deepEqual(await call(key, path), notAllowed, path);
+    }
+    const open = await gateway.gatewayctl('team update narrow --passthrough-routes none');
+    assert.equal(open.exit, 0, open.err);
+    await until(async () => (await call(plain, '/cohere/v1/models')) === 200, 1_000);
+  });
+
+  test('are given on by nobody who does not have them', async () => {
+    const { gateway } = world;
+    const admin = (path: string, body: object) => gateway.request('POST', path, { body });
+    await admin('/user/new', { user_id: 'boss', auto_create_key: false });
+    await admin('/team/new', { team_id: 'held', allowed_passthrough_routes: ['/openai'] });
+    await admin('/team/member_add', { team_id: 'held', member: { user_id: 'boss', role: 'admin' } });
+    const key = await world.aKey('--user', 'boss', '--passthrough-routes', '/openai');
+    const asks = async (path: string, body: object) => {
+      const { status, body: answer } = await gateway.request('POST', path, { key, body });
+      return status === 200 ? 200 : [status, answer.error.param];
+    };
+    const refused = [403, 'allowed_passthrough_routes'];
+    const { key: own } = (await admin('/key/generate', { user_id: 'boss', team_id: 'held' })).body;
+    for (const allowed_passthrough_routes of [[], ['/mistral'], ['/openai/v1', '/open']]) {
+      const wanted = { allowed_passthrough_routes };
+      assert.deepEqual(await asks('/key/generate', wanted), refused);
+      assert.deepEqual(await asks('/key/update', { key, ...wanted }), refused);
+      assert.deepEqual(await asks('/team/update', { team_id: 'held', ...wanted }), refused);
+      if (allowed_passthrough_routes.length > 0) {
+        const made = await gateway.request('POST', '/key/generate', { key: own, body: { team_id: 'held', ...wanted } });
+        assert.deepEqual([made.status, made.body.error.param], refused, 'beyond its team');
+      }
+    }
+    const narrower = { allowed_passthrough_routes: ['/openai/v1'] };
+    assert.equal(await asks('/key/generate', narrower), 200);
+    assert.equal(await asks('/team/update', { team_id: 'held', ...narrower }), 200);
+    assert.equal(await asks('/key/update', { key, ...narrower }), 200);
+  });
+});
+
 describe('an endpoint of the operator’s own', () => {
   test('from the file: calls are passed on with its headers and booked at its price', async () => {
     const key = await world.aKey();
@@ -97,6 +167,36 @@ describe('an endpoint of the operator’s own', () => {
     const { status, body } = await call();
     assert.deepEqual([status, body.error.type], [502, 'upstream_address_refused']);
     assert.equal(target.received.length, heard);
+  });
+
+  test('repeats none of its headers, nor what stands in its query, and says what is no secret', async () => {
+    const { gateway } = world;
+    const pair = Buffer.from('partner:the-password-of-it').toString('base64');
+    const body = {
+      path: '/echoing',
+      target: target.url,
+      headers: {
+        authorization: `Basic ${pair}`,
+        'x-partner': 'partner-0123456789abcdef',
+        accept: 'application/json-v1',
+      },
+      default_query_params: { key: 'a-key-in-the-query' },
+      allow_private_network: true,
+      cost_per_request: 0,
+    };
+    const made = await gateway.request('POST', '/config/pass_through_endpoint', { body });
+    assert.equal(made.status, 200, made.text);
+    const key = await world.aKey();
+    const echo = (text: string) => {
+      target.reply = (_, response) => response.writeHead(200, { 'content-length': text.length }).end(text);
+      return gateway.request('GET', '/echoing', { key });
+    };
+    await until(async () => (await echo('fine')).status === 200, 1_000);
+    for (const secret of [pair, 'the-password-of-it', 'partner-0123456789abcdef', 'a-key-in-the-query']) {
+      const got = await echo(`{"you sent": "${secret}"}`);
+      assert.deepEqual([got.status, got.body.error.type], [502, 'upstream_invalid_response'], secret);
+    }
+    assert.equal((await echo('application/json-v1, partner')).text, 'application/json-v1, partner');
   });
 
   test('is among the routes that call models, and no other group lets it through', async () => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { after, before, describe, test } from 'node:test';
+import { brotliCompressSync, brotliDecompressSync, constants, gunzipSync, gzipSync } from 'node:zlib';
 import { Langfuse } from 'langfuse';
 import { until } from '../support/gateway.ts';
 import { openWorld, secretOf, type World } from './world.ts';
@@ -15,6 +16,7 @@ after(() => world[Symbol.asyncDispose]());
 interface Sent {
   readonly status: number;
   readonly text: string;
+  readonly bytes: Buffer;
   /** Whether the answer came to its end. */
   readonly isWhole: boolean;
 }
@@ -35,12 +37,18 @@ function send(
     });
     response.on('error', () => undefined);
     response.on('close', () => {
-      const text = Buffer.concat(chunks).toString();
-      resolve({ status: response.statusCode ?? 0, text, isWhole: response.complete });
+      const bytes = Buffer.concat(chunks);
+      resolve({ status: response.statusCode ?? 0, text: bytes.toString(), bytes, isWhole: response.complete });
     });
   });
   request.on('error', reject).end(body);
   return { answer: promise, destroy: () => request.destroy() };
+}
+
+/** What a client can read of an answer that was cut. */
+function inflated(bytes: Buffer, coding: string): string {
+  if (coding === 'gzip') return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }).toString();
+  return brotliDecompressSync(bytes, { finishFlush: constants.BROTLI_OPERATION_FLUSH }).toString();
 }
 
 const chat = (model = 'gpt-4o-mini') => ({ model, messages: [{ role: 'user', content: 'Hi' }], max_tokens: 1000 });
@@ -326,6 +334,27 @@ describe('an answer', () => {
     assert.partialDeepStrictEqual(await world.rowOf(got), { status: 'failure', http_status: 429, spend: '0' });
   });
 
+  test('in JSON says what it cost and how long it took, of whatever length it is, and a stream how it went', async () => {
+    const key = await world.aKey('--max-budget', '5');
+    const usage = { prompt_tokens: 1000, completion_tokens: 500 };
+    for (const [length, more, hasCost] of [
+      [10, {}, true],
+      [600_000, {}, false],
+      [10, { stream: true, stream_options: { include_usage: true } }, false],
+    ] as const) {
+      const text = JSON.stringify({ usage, padding: 'x'.repeat(length) });
+      world.upstream.stream('application/json', Buffer.from(text), 50_000);
+      const got = await world.gateway.request('POST', chatPath, { key, body: { ...chat(), ...more } });
+      assert.deepEqual([got.status, got.text], [200, text]);
+      assert.equal(got.headers.get('x-litellm-response-cost'), hasCost ? '0.00045' : null);
+      for (const name of ['response-duration-ms', 'overhead-duration-ms', 'attempted-retries', 'model-group']) {
+        assert.ok(got.headers.get(`x-litellm-${name}`), name);
+      }
+      assert.equal(got.headers.get('x-litellm-key-max-budget'), '5');
+      assert.equal((await world.rowOf(got)).spend, '450000');
+    }
+  });
+
   test('of any kind and length comes byte for byte, and a redirect is not followed', async () => {
     const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, index) => index % 251));
     world.upstream.stream('audio/mpeg', bytes, 10_000);
@@ -354,6 +383,121 @@ describe('an answer', () => {
     assert.deepEqual([got.text, got.isWhole], ['hi ', false]);
     world.upstream.reply = (_, response) => response.end(`hi ${secret.slice(0, 20)}`);
     assert.equal((await send('/openai/v1/files/f/content', { headers }).answer).text, `hi ${secret.slice(0, 20)}`);
+  });
+
+  for (const [name, path] of [
+    ...doors.map(([provider, , , rest]) => [provider, rest] as const),
+    ['bedrock', '/model/amazon.nova-lite-v1%3A0/converse'],
+    ['vertex_ai', '/v1/projects/acme/locations/us-central1/publishers/google/models/gemini-2.5-flash:generateContent'],
+    ['langfuse', '/api/public/projects'],
+  ] as const) {
+    test(`of ${name} never repeats what the call was made with, in whichever form it stands there`, async () => {
+      const key = await world.aKey();
+      const body = { model: 'gpt-4o-mini', max_tokens: 1 };
+      let made: string[] = [];
+      const forms: readonly ((headers: Record<string, unknown>) => string)[] = [
+        (headers) => JSON.stringify({ headers }),
+        (headers) => JSON.stringify({ error: { message: JSON.stringify(headers) } }).replaceAll('/', '\\/'),
+        (headers) => JSON.stringify({ url: `?token=${encodeURIComponent(Object.values(headers).join())}` }),
+      ];
+      for (const [index, form] of forms.entries()) {
+        world.upstream.reply = ({ url, headers }, response) => {
+          if (url === '/token') {
+            return response.writeHead(200).end('{"access_token":"ya29.a+token/of=Google","expires_in":3600}');
+          }
+          made = Object.values(headers)
+            .flat()
+            .filter((value) => value !== undefined);
+          const bytes = Buffer.from(form(headers));
+          response.writeHead(index === 1 ? 400 : 200, {
+            'content-type': 'application/json',
+            'content-length': bytes.length,
+            'request-id': String(headers.authorization ?? headers['api-key']),
+          });
+          return response.end(bytes);
+        };
+        const got = await world.gateway.request('POST', `/${name}${path}`, { key, body });
+        assert.deepEqual([got.status, got.body.error.type], [502, 'upstream_invalid_response'], String(index));
+        const row = await world.rowOf(got);
+        const seen = JSON.stringify([got.text, [...got.headers], row]);
+        const isMade = made.filter((value) => value.length > 20 && /secret|AKID|ya29|Basic/.test(value));
+        assert.ok(isMade.length > 0, 'the call went out with a credential');
+        for (const value of isMade) {
+          assert.ok(!seen.includes(value.replace(/^(?:Bearer|Basic|AWS4-HMAC-SHA256) /, '').slice(0, 20)), value);
+        }
+      }
+    });
+  }
+
+  for (const status of ['600', '999', '099', '101']) {
+    test(`with the status ${status}, which HTTP has none of or nobody asked for, is none, and costs nothing`, async () => {
+      const key = await world.aKey();
+      for (const body of ['', '{"usage":{"prompt_tokens":9,"completion_tokens":9}}']) {
+        world.upstream.reply = (_, { socket }) => {
+          socket?.end(
+            `HTTP/1.1 ${status} Odd\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+          );
+        };
+        const got = await world.gateway.request('POST', chatPath, { key, body: chat() });
+        assert.deepEqual([got.status, got.body.error.type], [502, 'upstream_invalid_response'], got.text);
+        assert.partialDeepStrictEqual(await world.rowOf(got), { status: 'failure', http_status: 502, spend: '0' });
+      }
+    });
+  }
+
+  test('that is compressed comes byte for byte as it was sent, and never holds the operator’s credential', async () => {
+    const key = await world.aKey();
+    const headers = { authorization: `Bearer ${key}` };
+    const get = () => send('/openai/v1/files/f/content', { headers }).answer;
+    // Random text hardly shrinks: it comes in many pieces, and is longer than what may wait to be read.
+    const text = Array.from({ length: 8_000 }, () =>
+      createHash('sha512').update(randomBytes(8)).digest('base64'),
+    ).join();
+    for (const compress of [gzipSync, brotliCompressSync]) {
+      const coding = compress === gzipSync ? 'gzip' : 'br';
+      const answer = (content: string, announced = false) => {
+        const bytes = compress(content, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } });
+        world.upstream.reply = (_, response) => {
+          const length = announced ? { 'content-length': bytes.length } : {};
+          response.writeHead(200, { 'content-encoding': coding, 'content-type': 'text/plain', ...length });
+          for (let from = 0; from < bytes.length; from += 9_999) response.write(bytes.subarray(from, from + 9_999));
+          response.end();
+        };
+        return bytes;
+      };
+      const bytes = answer(text);
+      const got = await get();
+      assert.ok(got.isWhole && bytes.equals(got.bytes), coding);
+      answer(`${text}${secretOf('openai')}`);
+      const leaking = await get();
+      assert.equal(leaking.isWhole, false);
+      assert.ok(!inflated(leaking.bytes, coding).includes(secretOf('openai').slice(0, 20)), 'nor a part of it');
+      answer(`hi ${secretOf('openai')}`, true);
+      assert.equal((await get()).status, 502);
+    }
+  });
+
+  test('that inflates without end, is not what it says or is compressed in another way is refused, and booked', async () => {
+    const key = await world.aKey();
+    const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024));
+    for (const [coding, bytes] of [
+      ['gzip', bomb],
+      ['gzip', Buffer.from('{"choices":[]}')],
+      ['gzip, gzip', gzipSync(gzipSync('{}'))],
+      ['compress', Buffer.from('x')],
+    ] as const) {
+      world.upstream.reply = (_, response) => {
+        const announced = { 'content-length': bytes.length, 'content-type': 'application/json' };
+        response.writeHead(200, { 'content-encoding': coding, ...announced }).end(bytes);
+      };
+      const got = await world.gateway.request('POST', chatPath, { key, body: chat() });
+      assert.deepEqual([got.status, got.body.error.type], [502, 'upstream_invalid_response'], coding);
+      const row = await world.rowOf(got);
+      assert.partialDeepStrictEqual(row, { status: 'interrupted', usage_estimated: true }, coding);
+      assert.ok(Number(row.spend) > 0, 'the upstream has worked on it');
+    }
+    world.upstream.json({ choices: [] });
+    assert.equal((await world.gateway.request('POST', chatPath, { key, body: chat() })).status, 200);
   });
 
   test('that reports nothing is booked at an estimate, of the request and of what was written', async () => {

@@ -1,15 +1,36 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import type { Answer } from '../support/gateway.ts';
 import type { Received } from './upstream.ts';
 import { openWorld, type SpendRow, type World } from './world.ts';
 
 let world: World;
+let directory: string;
 before(async () => {
-  world = await openWorld();
+  directory = await mkdtemp(join(tmpdir(), 'gatewayctl-'));
+  const file = join(directory, 'prices.json');
+  await writeFile(file, JSON.stringify({ tiered }));
+  world = await openWorld({ env: { GATEWAYCTL_PRICE_FILE: file } });
 });
-after(() => world[Symbol.asyncDispose]());
+after(async () => {
+  await world[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true });
+});
+
+/** A model of whoever asks for it, whose tokens cost a nano-dollar, or 3 and 7 by tier. */
+const tiered = {
+  input_cost_per_token: 1e-9,
+  output_cost_per_token: 1e-9,
+  input_cost_per_token_flex: 3e-9,
+  output_cost_per_token_flex: 3e-9,
+  input_cost_per_token_priority: 7e-9,
+  output_cost_per_token_priority: 7e-9,
+};
 
 const json = (value: unknown) => ({ type: 'application/json', bytes: Buffer.from(JSON.stringify(value)) });
 const sse = (...events: unknown[]) => ({
@@ -47,6 +68,8 @@ interface Case {
   readonly tokens: readonly [number, number, number?, number?];
   /** In nano-dollars. */
   readonly spend: number;
+  /** As the answer names it. */
+  readonly tier?: string;
 }
 
 const chat = { model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'Hi' }] };
@@ -307,6 +330,103 @@ const cases: readonly Case[] = [
     tokens: [1000, 0],
     spend: 120_000,
   },
+  {
+    says: 'OpenAI chat that the usual tier answered, when another was asked for',
+    path: '/openai/v1/chat/completions',
+    body: { ...chat, model: 'tiered', service_tier: 'priority' },
+    answer: json({ service_tier: 'default', usage: { prompt_tokens: 1000, completion_tokens: 500 } }),
+    tokens: [1000, 500],
+    spend: 1_500,
+    tier: 'default',
+  },
+  {
+    says: 'OpenAI chat that leaves the tier open, streamed, named before the usage',
+    path: '/openai/v1/chat/completions',
+    body: { ...chat, model: 'tiered', service_tier: 'auto', stream: true, stream_options: { include_usage: true } },
+    answer: sse(
+      { service_tier: 'priority', choices: [{ delta: { content: '"service_tier": "flex"' } }], usage: null },
+      { choices: [], usage: { prompt_tokens: 1000, completion_tokens: 500 } },
+      '[DONE]',
+    ),
+    tokens: [1000, 500],
+    spend: 10_500,
+    tier: 'priority',
+  },
+  {
+    says: 'OpenAI responses, streamed, whose tier is known at the end',
+    path: '/openai/v1/responses',
+    body: { model: 'tiered', input: 'Hi', stream: true },
+    answer: sse(
+      { type: 'response.created', response: { service_tier: 'auto' } },
+      {
+        type: 'response.completed',
+        response: { service_tier: 'flex', output: [], usage: { input_tokens: 1000, output_tokens: 500 } },
+      },
+    ),
+    tokens: [1000, 500],
+    spend: 4_500,
+    tier: 'flex',
+  },
+  {
+    says: 'Anthropic, streamed, with the tier at the start',
+    path: '/anthropic/v1/messages',
+    body: { ...claude, model: 'tiered', service_tier: 'auto', stream: true },
+    answer: sse(
+      { type: 'message_start', message: { usage: { input_tokens: 1000, output_tokens: 1, service_tier: 'priority' } } },
+      { type: 'message_delta', usage: { output_tokens: 500 } },
+      { type: 'message_stop' },
+    ),
+    tokens: [1000, 500],
+    spend: 10_500,
+    tier: 'priority',
+  },
+  {
+    says: 'Gemini, by a header',
+    path: '/gemini/v1beta/models/tiered:generateContent',
+    body: { ...contents, service_tier: 'priority' },
+    answer: json({ usageMetadata: { promptTokenCount: 1000, candidatesTokenCount: 500 } }),
+    headers: { 'x-gemini-service-tier': 'standard' },
+    tokens: [1000, 500],
+    spend: 1_500,
+    tier: 'default',
+  },
+  {
+    says: 'Vertex AI, by the kind of its traffic',
+    path: `${vertexPath}/google/models/tiered:generateContent`,
+    body: contents,
+    answer: json({
+      usageMetadata: { promptTokenCount: 1000, candidatesTokenCount: 500, trafficType: 'ON_DEMAND_FLEX' },
+    }),
+    tokens: [1000, 500],
+    spend: 4_500,
+    tier: 'flex',
+  },
+  {
+    says: 'Bedrock Converse, streamed',
+    path: '/bedrock/model/tiered/converse-stream',
+    body: { messages: [], serviceTier: { type: 'priority' } },
+    answer: eventStream(
+      { delta: { text: 'Hi' } },
+      { serviceTier: { type: 'flex' }, usage: { inputTokens: 1000, outputTokens: 500 } },
+    ),
+    tokens: [1000, 500],
+    spend: 4_500,
+    tier: 'flex',
+  },
+  {
+    says: 'a model of Bedrock that is invoked, by a header',
+    path: '/bedrock/model/tiered/invoke',
+    body: { messages: [], max_tokens: 500 },
+    answer: json({ content: [] }),
+    headers: {
+      'x-amzn-bedrock-service-tier': 'priority',
+      'x-amzn-bedrock-input-token-count': '1000',
+      'x-amzn-bedrock-output-token-count': '500',
+    },
+    tokens: [1000, 500],
+    spend: 10_500,
+    tier: 'priority',
+  },
 ];
 
 /** What came of a case, in one piece and in many. */
@@ -321,6 +441,8 @@ function reply({ url }: Received, response: ServerResponse): void {
   const asked = new URL(url, 'http://upstream').searchParams;
   const { type, bytes } = cases[Number(asked.get('case'))]!.answer;
   const isWhole = asked.has('whole');
+  if (asked.has('compressed'))
+    return compressed(response, cases[Number(asked.get('case'))]!, Number(asked.get('case')));
   const length = isWhole ? { 'content-length': String(bytes.length) } : {};
   response.writeHead(200, { 'content-type': type, ...length, ...cases[Number(asked.get('case'))]!.headers });
   const piece = isWhole ? bytes.length : Math.max(11, Math.ceil(bytes.length / 500));
@@ -328,12 +450,36 @@ function reply({ url }: Received, response: ServerResponse): void {
   response.end();
 }
 
+const codings = [
+  ['gzip', gzipSync],
+  ['deflate', deflateSync],
+  ['br', brotliCompressSync],
+  ['zstd', zstdCompressSync],
+  ['deflate', deflateRawSync],
+] as const;
+
+/** As an upstream sends it that compresses what nobody asked it to compress, in pieces that end anywhere. */
+function compressed(response: ServerResponse, { answer, headers }: Case, index: number): void {
+  const [coding, compress] = codings[index % codings.length]!;
+  const bytes = compress(answer.bytes);
+  response.writeHead(200, { 'content-type': answer.type, 'content-encoding': coding, ...headers });
+  const piece = Math.max(11, Math.ceil(bytes.length / 50));
+  for (let from = 0; from < bytes.length; from += piece) response.write(bytes.subarray(from, from + piece));
+  response.end();
+}
+
+const ways: Readonly<Record<string, string>> = {
+  whole: '',
+  pieces: ', in pieces of no announced length',
+  compressed: ', compressed',
+};
+
 describe('the success handler', () => {
   before(async () => {
     const key = await world.aKey();
     world.upstream.reply = reply;
     const calls = cases.flatMap(({ path, body }, index) =>
-      ['whole', 'pieces'].map(async (how) => {
+      Object.keys(ways).map(async (how) => {
         const query = `${path.includes('?') ? '&' : '?'}case=${index}&${how}=1`;
         const got = await world.gateway.request('POST', path + query, { key, body });
         assert.equal(got.status, 200, got.text);
@@ -343,9 +489,9 @@ describe('the success handler', () => {
     await Promise.all(calls);
   });
 
-  for (const [index, { says, answer, tokens, spend }] of cases.entries()) {
-    for (const how of ['whole', 'pieces']) {
-      test(`${says}${how === 'whole' ? '' : ', in pieces of no announced length'}`, () => {
+  for (const [index, { says, answer, tokens, spend, tier }] of cases.entries()) {
+    for (const [how, told] of Object.entries(ways)) {
+      test(`${says}${told}`, () => {
         const { got, row } = came.get(`${index} ${how}`)!;
         assert.equal(got.text, answer.bytes.toString(), 'it comes as it was sent');
         const [input, output, cached = 0, thought = 0] = tokens;
@@ -358,6 +504,7 @@ describe('the success handler', () => {
           cache_read_tokens: String(cached),
           reasoning_tokens: String(thought),
           spend: String(spend),
+          service_tier: tier ?? null,
         });
       });
     }

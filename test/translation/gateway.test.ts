@@ -13,6 +13,8 @@ let directory: string;
 const host = () => upstream.url.replace('/v1', '');
 const secret = 'wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00';
 
+const session = 'FwoGZXIvYXdzEBYaDH+session/token==';
+
 before(async () => {
   upstream = await startUpstream();
   directory = await mkdtemp(join(tmpdir(), 'gatewayctl-'));
@@ -40,6 +42,7 @@ model_list:
       aws_region_name: us-east-1
       aws_access_key_id: AKIAIOSFODNN7EXAMPLE
       aws_secret_access_key: ${secret}
+      aws_session_token: ${session}
 `,
   );
   gateway = await startGateway({ args: ['--config', config] });
@@ -106,6 +109,71 @@ test('credentials of a provider are shown to nobody, from the file or from the d
     const { text } = await gateway.request('GET', path);
     assert.ok(!text.includes(secret) && !text.includes('AKIAIOSFODNN7EXAMPLE'), path);
   }
+});
+
+test('what a call was signed with is in no answer, no error and no row, whatever the provider repeats', async () => {
+  const spoken = (text: string) => ({
+    ...bedrock.plain,
+    output: { message: { role: 'assistant', content: [{ text }] } },
+  });
+  const seen: string[] = [];
+  for (const status of [200, 400, 500]) {
+    upstream.script(({ headers }) => {
+      const text = `${headers.authorization} ${String(headers['x-amz-security-token'])} ${secret}`;
+      const type = headers['x-amz-security-token'];
+      return {
+        status,
+        answer: status === 200 ? spoken(text) : { message: text, error: { message: text, type, code: type } },
+      };
+    });
+    for (const more of status === 200 ? [{}] : [{}, { stream: true }]) {
+      const answer = await ask('nova', { ...more, num_retries: 0 });
+      assert.equal(answer.status, status === 200 ? 502 : status, answer.text);
+      seen.push(answer.text, JSON.stringify([...answer.headers]));
+    }
+  }
+  assert.match(seen.join(), /\[redacted\]/);
+  await until(async () => {
+    const { rows } = await gateway.pool.query('select * from gatewayctl.spend_logs where model = $1 and status <> $2', [
+      'nova',
+      'success',
+    ]);
+    seen.push(JSON.stringify(rows));
+    return rows.length === 5;
+  });
+  for (const text of [...seen, gateway.daemon.log.join('\n')]) {
+    assert.doesNotMatch(text, /AKIAIOSFODNN7EXAMPLE|wJalrXUtn|FwoGZXIv/);
+  }
+});
+
+test('an error has the limits of its key in its headers, and none of the provider’s beside them', async () => {
+  const made = await gateway.request('POST', '/key/generate', {
+    body: { rpm_limit: 50, tpm_limit: 100_000, max_budget: 1_250.5, budget_duration: '1d' },
+  });
+  upstream.script({
+    status: 400,
+    headers: {
+      'x-ratelimit-remaining-requests': '77',
+      'anthropic-ratelimit-tokens-remaining': '78',
+      'request-id': 'r',
+    },
+    answer: { type: 'error', error: { type: 'invalid_request_error', message: 'No' } },
+  });
+  const body = { model: 'claude', messages: [{ role: 'user', content: 'Hi' }] };
+  const { status, headers } = await gateway.request('POST', '/v1/chat/completions', { key: made.body.key, body });
+  const shown = (names: string[]) => names.map((name) => headers.get(name));
+  assert.deepEqual(
+    [
+      status,
+      ...shown(['x-ratelimit-remaining-requests', 'anthropic-ratelimit-tokens-remaining', 'llm_provider-request-id']),
+    ],
+    [400, '49', null, 'r'],
+  );
+  assert.deepEqual(shown(['x-litellm-key-rpm-limit', 'x-litellm-key-tpm-limit', 'x-litellm-key-max-budget']), [
+    '50',
+    '100000',
+    '1250.5',
+  ]);
 });
 
 test('an answer that cannot be read, or has a status that none has, is the upstream’s fault, and is not in the log', async () => {

@@ -71,6 +71,13 @@ describe('Vertex AI', () => {
       ],
     );
     assert.equal(upstream.requests.at(-1)?.body['anthropic_version'], 'vertex-2023-10-16');
+    const line = privateKey.split('\n')[3];
+    upstream.script(({ headers }) => ({
+      status: 400,
+      answer: { error: { message: `You sent ${headers.authorization?.slice(7)}, signed by ${line}` } },
+    }));
+    const refused = await gateway.send({ ...hi, model: 'gemini-2.5-flash' });
+    assert.equal(refused.json.error['message'], 'You sent [redacted], signed by [redacted]');
   });
 
   test('reads no file that somebody names over the network', async () => {

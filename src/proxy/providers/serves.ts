@@ -3,7 +3,7 @@ import { type Routed, targetOf } from '../routing.ts';
 import { compatible } from './compatible.ts';
 import { plays } from './mock.ts';
 import type { Destination } from './provider.ts';
-import { isCountedHere, isTranslated } from './translated.ts';
+import { isCountedHere, isEmbeddedApart, isTranslated } from './translated.ts';
 
 /**
  * Whether a deployment can answer a call: the one place that says so, for routing and for who asks how it would go. What
@@ -12,7 +12,7 @@ import { isCountedHere, isTranslated } from './translated.ts';
 export function serves(destination: Destination): boolean {
   const { provider } = destination.deployment;
   if (provider === 'mock') return plays(destination);
-  if (isTranslated(destination) || isCountedHere(destination)) return true;
+  if (isTranslated(destination) || isCountedHere(destination) || isEmbeddedApart(destination)) return true;
   const dialect = compatible.get(provider);
   return dialect === undefined || dialect.pathOf(destination) !== undefined;
 }

@@ -17,3 +17,10 @@ export function isTranslated({ endpoint, deployment: { provider } }: Called): bo
 /** Only Anthropic tells for nothing how long a message would be. */
 export const isCountedHere = ({ endpoint, deployment: { provider } }: Called): boolean =>
   endpoint.callType === 'count_tokens' && provider !== 'anthropic' && provider !== 'mock';
+
+/** Whose embeddings are neither OpenAI's nor at an address that takes those. */
+const apart: ReadonlySet<string> = new Set(['bedrock', 'vertex_ai']);
+
+/** Whether texts are embedded by a protocol of the provider's own. */
+export const isEmbeddedApart = ({ endpoint, deployment: { provider } }: Called): boolean =>
+  endpoint.callType === 'embedding' && apart.has(provider);
