@@ -14,6 +14,7 @@ export interface UsageShape {
 
 const count = (value: unknown): number => (typeof value === 'number' && value > 0 ? value : 0);
 const membersOf = (value: unknown): Reported => (isRecord(value) ? value : {});
+const recordsIn = (value: unknown): Reported[] => (Array.isArray(value) ? value.filter(isRecord) : []);
 const isCount = (value: unknown): value is number => typeof value === 'number';
 
 interface Counts {
@@ -21,9 +22,12 @@ interface Counts {
   readonly output: number;
   readonly cacheRead?: unknown;
   readonly cacheWrite?: unknown;
+  /** Of the writes, those for an hour. */
+  readonly cacheWriteHour?: unknown;
   readonly reasoning?: unknown;
   readonly audioInput?: unknown;
   readonly audioOutput?: unknown;
+  readonly imageOutput?: unknown;
 }
 
 const usage = ({ input, output, ...parts }: Counts): Usage =>
@@ -32,9 +36,11 @@ const usage = ({ input, output, ...parts }: Counts): Usage =>
     completionTokens: output,
     cacheReadTokens: count(parts.cacheRead),
     cacheWriteTokens: count(parts.cacheWrite),
+    ...(count(parts.cacheWriteHour) > 0 && { cacheWriteHourTokens: count(parts.cacheWriteHour) }),
     reasoningTokens: count(parts.reasoning),
     audioInputTokens: count(parts.audioInput),
     audioOutputTokens: count(parts.audioOutput),
+    ...(count(parts.imageOutput) > 0 && { imageOutputTokens: count(parts.imageOutput) }),
     estimated: false,
   });
 
@@ -60,7 +66,9 @@ function readAnthropic(reported: Reported): Usage | undefined {
   if (!isCount(input) && !isCount(output)) return undefined;
   const cacheRead = count(reported['cache_read_input_tokens']);
   const cacheWrite = count(reported['cache_creation_input_tokens']);
-  return usage({ input: count(input) + cacheRead + cacheWrite, output: count(output), cacheRead, cacheWrite });
+  const cacheWriteHour = membersOf(reported['cache_creation'])['ephemeral_1h_input_tokens'];
+  const written = { cacheRead, cacheWrite, cacheWriteHour };
+  return usage({ input: count(input) + cacheRead + cacheWrite, output: count(output), ...written });
 }
 
 const anthropic: UsageShape = { paths: new Set(['usage', 'message.usage']), read: readAnthropic };
@@ -74,8 +82,17 @@ function readGemini(reported: Reported): Usage | undefined {
     output: count(reported['candidatesTokenCount']) + count(thoughts),
     cacheRead: reported['cachedContentTokenCount'],
     reasoning: thoughts,
+    audioInput: tokensOf(reported['promptTokensDetails'], 'AUDIO'),
+    audioOutput: tokensOf(reported['candidatesTokensDetails'], 'AUDIO'),
+    imageOutput: tokensOf(reported['candidatesTokensDetails'], 'IMAGE'),
   });
 }
+
+/** Google's count of one kind of tokens. */
+const tokensOf = (details: unknown, modality: string): number =>
+  recordsIn(details)
+    .filter((each) => each['modality'] === modality)
+    .reduce((sum, { tokenCount }) => sum + count(tokenCount), 0);
 
 const gemini: UsageShape = { paths: new Set(['usageMetadata']), read: readGemini };
 
@@ -97,7 +114,11 @@ const bedrock: UsageShape = {
     if (isCount(inputTokens)) {
       const [cacheRead, cacheWrite] = [count(cacheReadInputTokens), count(cacheWriteInputTokens)];
       const output = count(reported['outputTokens']);
-      return usage({ input: inputTokens + cacheRead + cacheWrite, output, cacheRead, cacheWrite });
+      const cacheWriteHour = recordsIn(reported['cacheDetails'])
+        .filter(({ ttl }) => ttl === '1h')
+        .reduce((sum, { inputTokens: tokens }) => sum + count(tokens), 0);
+      const input = inputTokens + cacheRead + cacheWrite;
+      return usage({ input, output, cacheRead, cacheWrite, cacheWriteHour });
     }
     if (reported['input_tokens'] !== undefined) return readAnthropic(reported);
     if (!isCount(inputTokenCount)) return openai.read(reported);

@@ -12,14 +12,18 @@ export function usageOf(
     relay,
     asked,
     endpoint,
-  }: Pick<Exchange, 'usage' | 'promptTokens' | 'relay' | 'asked' | 'endpoint'>,
+    upstream,
+  }: Pick<Exchange, 'usage' | 'promptTokens' | 'relay' | 'asked' | 'endpoint' | 'upstream'>,
   counted: number,
 ): Usage | undefined {
   if (endpoint.isFree) return undefined;
   if (usage && relay?.isUsageFinal) return withUnits(usage, asked);
-  const isInputKnown = usage && relay?.isInputFinal;
-  const estimate = withUnits(estimatedUsage(isInputKnown ? usage.promptTokens : promptTokens, counted), asked);
-  return usage ? largerUsage(usage, estimate) : estimate;
+  const ofProvider = upstream?.counted;
+  if (ofProvider?.isWhole) return withUnits(ofProvider.usage, asked);
+  const soFar = usage ?? ofProvider?.usage;
+  const isInputKnown = soFar && (ofProvider ?? relay?.isInputFinal);
+  const estimate = withUnits(estimatedUsage(isInputKnown ? soFar.promptTokens : promptTokens, counted), asked);
+  return soFar ? largerUsage(soFar, estimate) : estimate;
 }
 
 /** What was asked for counts where the answer does not say how much of it was made. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import type { Usage } from '../../src/metering/usage.ts';
-import { type Answer, aDeployment, eventsOf, Gateway } from '../proxy/gateway.ts';
+import { type Answer, aDeployment, eventsOf, Gateway, until } from '../proxy/gateway.ts';
 import { startUpstream, type Upstream, type UpstreamScript } from '../proxy/upstream.ts';
 import { anthropic, gemini, pretended, type Pretended } from './pretended.ts';
 
@@ -142,12 +143,67 @@ test('pictures that a model of Google draws are passed on, and booked as such', 
   const untold = await gateway.send({ ...hi, max_tokens: 2_000 }, { path: '/v1/messages' });
   assert.equal(untold.status, 502, untold.text);
   assert.equal(gateway.bookings.length, 3);
-  assert.equal(gateway.bookings[2]?.outcomes[0]?.status, 'interrupted', 'it is paid for though nobody was told');
+  upstream.script({
+    answer: `data: ${JSON.stringify(drawn)}\n\n`,
+    headers: { 'content-type': 'text/event-stream' },
+  });
+  const streamedInVain = await gateway.send({ ...hi, max_tokens: 2_000, stream: true }, { path: '/v1/messages' });
+  assert.match(streamedInVain.text, /cannot tell/);
+  assert.equal(gateway.bookings.length, 4, 'who has been asked once gives no other answer');
+  for (const { outcomes } of gateway.bookings.slice(2)) {
+    assert.equal(outcomes[0]?.status, 'interrupted', 'it is paid for though nobody was told');
+    assert.partialDeepStrictEqual(outcomes[0].usage, tokens);
+  }
 });
 
-test('an answer that cannot be read is booked as paid for', async () => {
-  await using gateway = await Gateway.start({ deployments: [deploymentOf(anthropic)] });
-  upstream.script({ answer: { ...anthropic.plain, content: [{ type: 'text', text: 5 }] } });
-  assert.equal((await gateway.send(hi)).status, 502);
-  assert.equal(gateway.outcome.status, 'interrupted');
+describe('of an answer that came to nothing here', () => {
+  /** What the provider counts before the model begins. */
+  const input = { promptTokens: 45, cacheReadTokens: 5, cacheWriteTokens: 30, cacheWriteHourTokens: 10 };
+  const overloaded = { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } };
+  const error = `event: error\ndata: ${JSON.stringify(overloaded)}\n\n`;
+  const start = String(anthropic.events[0]);
+  const events = { 'content-type': 'text/event-stream' };
+  const unreadable = { ...anthropic.plain, content: [{ type: 'text', text: 5 }] };
+
+  for (const [what, script, usage] of [
+    ['that cannot be read, all is booked', { answer: unreadable }, { ...input, completionTokens: 7, estimated: false }],
+    [
+      'that was cut behind its first event, the prompt is booked as it was counted',
+      { answer: `${start}data: {`, headers: events, cutAfter: start.length },
+      { ...input, completionTokens: 1, estimated: false },
+    ],
+    [
+      'that failed behind its first event, the same',
+      { answer: start + error, headers: events },
+      { ...input, completionTokens: 1, estimated: false },
+    ],
+    [
+      'that was cut in its first event, the prompt is booked as it was estimated',
+      { answer: start, headers: events, cutAfter: 40 },
+      { completionTokens: 0, estimated: true },
+    ],
+    ['that says first that it failed, nothing is booked', { answer: error, headers: events }, undefined],
+  ] as const) {
+    test(what, async () => {
+      await using gateway = await Gateway.start({ deployments: [deploymentOf(anthropic)] });
+      upstream.script(script);
+      const answer = await gateway.send({ ...hi, stream: 'headers' in script });
+      assert.ok(answer.status >= 500, `${answer.status} ${answer.text}`);
+      const { status, usage: booked } = gateway.outcome;
+      assert.equal(status, usage ? 'interrupted' : 'failure');
+      if (usage) assert.partialDeepStrictEqual(booked, usage);
+      else assert.equal(booked, undefined);
+    });
+  }
+
+  test('because its client left, the prompt is booked as it was counted', async () => {
+    await using gateway = await Gateway.start({ deployments: [deploymentOf(anthropic)] });
+    const whole = anthropic.events.slice(0, 7).join('');
+    upstream.script({ answer: `${whole}: not sent`, headers: events, silentAfter: whole.length });
+    const response = await gateway.open({ ...hi, stream: true });
+    await once(response, 'data');
+    gateway.hangUp();
+    await until('it is booked', () => gateway.bookings[0]?.outcomes.length === 1);
+    assert.partialDeepStrictEqual(gateway.outcome, { status: 'interrupted', usage: input });
+  });
 });
