@@ -1,11 +1,11 @@
 import { isRecord } from '../../kernel/record.ts';
 import { estimateTokens } from '../../metering/estimate.ts';
 import type { Usage } from '../../metering/usage.ts';
-import type { Endpoint, PlainReading, RequestSource } from './endpoint.ts';
+import type { Endpoint, ModelRequest, PlainReading, RequestSource } from './endpoint.ts';
 import { FormRequest, readForm, textOf } from './form-request.ts';
 import { invalid, JsonRequest, modelOf, readJson } from './json-request.ts';
 import { readMediaTokens, unitsOnly } from './media-usage.ts';
-import { secondsAtMost, secondsOfSubtitles } from './recording.ts';
+import { secondsAtLeast, secondsAtMost, secondsOfSubtitles } from './recording.ts';
 
 /** OpenAI's speech from a text (https://platform.openai.com/docs/api-reference/audio/createSpeech). */
 export const speech: Endpoint = {
@@ -45,14 +45,17 @@ export const transcriptions: Endpoint = {
   unitsOf: () => ({}),
   readAnswer: ({ text, usage, duration }) =>
     typeof text === 'string' ? { usage: { usage, duration }, serviceTier: undefined, written: () => text } : undefined,
-  readText: (text): PlainReading => ({
-    usage: { duration: secondsOfSubtitles(text) },
-    serviceTier: undefined,
-    written: () => text,
-  }),
+  readText: readTranscript,
   readUsage: readRecordingUsage,
   isRaw: ({ stream }) => stream,
 };
+
+/** Subtitles end with the last word, and the recording may go on: the upstream has heard, and counted, all of it. */
+function readTranscript(text: string, { secondsAtLeast: atLeast }: ModelRequest): PlainReading {
+  const seconds = secondsOfSubtitles(text);
+  const duration = seconds === undefined ? undefined : Math.max(seconds, atLeast?.() ?? 0);
+  return { usage: { duration }, serviceTier: undefined, written: () => text };
+}
 
 /** The same in English (https://platform.openai.com/docs/api-reference/audio/createTranslation). */
 export const translations: Endpoint = { ...transcriptions, path: '/audio/translations' };
@@ -70,6 +73,7 @@ function readRecording(source: RequestSource): FormRequest {
     promptTokens: estimateTokens(textOf(form, 'prompt') ?? '') + Math.ceil(seconds * soundTokensPerSecond),
     maxCompletionTokens: Math.ceil(seconds * textTokensPerSecond),
     units: { seconds },
+    secondsAtLeast: () => secondsAtLeast(file.bytes),
   });
 }
 
