@@ -31,9 +31,17 @@ function readSpeech(source: RequestSource): JsonRequest {
   const { input } = fields;
   if (typeof input !== 'string' || input === '') throw invalid('input must be a text', 'input');
   return new JsonRequest(body, modelOf(fields, source.parameter), {
-    maxCompletionTokens: Math.ceil(Buffer.byteLength(input) * soundTokensPerByte),
+    maxCompletionTokens: Math.ceil((Buffer.byteLength(input) * soundTokensPerByte) / paceOf(fields)),
     units: { characters: input.length },
   });
+}
+
+/** Slow speech is longer. Fast speech is not counted as shorter: not every model speaks faster when it is asked to. */
+function paceOf({ speed }: Readonly<Record<string, unknown>>): number {
+  if (speed === undefined || speed === null) return 1;
+  // A text would be a number to some upstreams.
+  if (typeof speed !== 'number' || speed <= 0) throw invalid('speed must be a number above 0', 'speed');
+  return Math.min(1, speed);
 }
 
 /** A recording as text, in its own language (https://platform.openai.com/docs/api-reference/audio/createTranscription). */
