@@ -17,6 +17,7 @@ function kindOf(error: GatewayError): FailureKind | undefined {
   if (error.kind === 'upstreamTimeout') return 'timeout';
   if (error instanceof UpstreamError) return kindOfStatus(error);
   if (error.type === 'upstream_auth_error') return 'authentication';
+  if (error.type === 'upstream_permission_denied') return 'permission';
   // The operator's to put right: to ask there again is in vain.
   if (misconfigured.has(error.type) || error instanceof UnfitStatus) return 'not_found';
   // Nobody may have a deployment left out by asking for what it answers in files.

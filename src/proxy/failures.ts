@@ -5,6 +5,7 @@ import { GatewayError } from '../kernel/errors.ts';
 import { isRecord } from '../kernel/record.ts';
 import type { ErrorKind } from '../kernel/errors.ts';
 import type { FailureKind } from '../routing/failure.ts';
+import { isOfCredential } from './credential-refusal.ts';
 import { passedHeaders } from './headers.ts';
 
 const longestMessage = 2_048;
@@ -76,27 +77,32 @@ export interface UpstreamAnswer {
 export function refusedByUpstream({ status, headers, body, apiKey }: UpstreamAnswer): GatewayError {
   const parsed = parse(body);
   const error = isRecord(parsed) ? (parsed['error'] ?? parsed) : undefined;
-  return errorFrom(error, { status, apiKey, headers: pairs(passedHeaders(headers)) });
+  return errorFrom(error, { status, apiKey, headers: pairs(passedHeaders(headers)), all: headers });
 }
 
 /** What an upstream says inside of a stream: there the status is lost, and only the text is left. */
 export function refusedInStream(error: unknown, apiKey: string | undefined): GatewayError {
-  return errorFrom(error, { status: 502, apiKey, headers: {} });
+  return errorFrom(error, { status: 502, apiKey, headers: {}, all: {} });
 }
 
 interface Refusal {
   readonly status: number;
   readonly apiKey: string | undefined;
+  /** That the client may see. */
   readonly headers: Record<string, string>;
+  readonly all: IncomingHttpHeaders;
 }
 
-function errorFrom(error: unknown, { status, apiKey, headers }: Refusal): GatewayError {
+function errorFrom(error: unknown, { status, apiKey, headers, all }: Refusal): GatewayError {
   const said = isRecord(error) ? error : { message: error };
   const text =
     typeof said['message'] === 'string' && said['message'] !== '' ? scrub(said['message'], apiKey) : undefined;
   // It is the gateway's credential that was turned down: to pass 401 on would tell the client that its own key is bad.
-  if (status === 401 || status === 403) {
+  if (status === 401 || (status === 403 && isOfCredential(said, all))) {
     return new GatewayError('upstream', 'upstream_auth_error', upstreamSays('refused the gateway’s credentials', text));
+  }
+  if (status === 403) {
+    return new GatewayError('upstream', 'upstream_permission_denied', upstreamSays('does not permit this call', text));
   }
   if (status < 400 || status > 599) return new UnfitStatus(status);
   const { type, param, code } = said;
