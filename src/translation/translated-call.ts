@@ -4,6 +4,8 @@ import type { Counted, Receiver, UpstreamCall, UpstreamRequest } from '../proxy/
 import { partFailure, tellFailure, unreadable } from './call-failures.ts';
 import type { AnswerNames, ClientProtocol } from './client-protocol.ts';
 import type { Connection } from './connections.ts';
+import { isEnded } from './ending.ts';
+import { invalidAnswer } from '../proxy/failures.ts';
 import { droppedHeader, mayDrop, withoutDropped } from './dropping.ts';
 import { type Expressible, ignoredIn } from './ignored.ts';
 import { ProviderCount } from './provider-count.ts';
@@ -102,6 +104,8 @@ export class TranslatedCall implements UpstreamCall {
     const result = await Promise.resolve(model.doGenerate(options)).catch(unreadable);
     if (this.#isAborted) return;
     this.#count.tell(result.usage);
+    if (!isEnded(result.finishReason, this.#of.request.deployment))
+      throw invalidAnswer('does not say that it is whole');
     const { headers } = result.response ?? {};
     // Before the answer is written, which may fail: the upstream has given one, and is paid for it.
     receiver.start(200, headersFor('application/json', headers, [...dropped, ...ignoredIn(result.warnings)]));

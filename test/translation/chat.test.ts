@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Usage } from '../../src/metering/usage.ts';
 import { type Answer, aDeployment, eventsOf, Gateway, until } from '../proxy/gateway.ts';
 import { startUpstream, type Upstream, type UpstreamScript } from '../proxy/upstream.ts';
-import { anthropic, gemini, pretended, type Pretended } from './pretended.ts';
+import { anthropic, bedrock, cohere, gemini, pretended, type Pretended } from './pretended.ts';
 
 const hi = { model: 'it', messages: [{ role: 'user' as const, content: 'Hi' }] };
 
@@ -154,6 +154,51 @@ test('pictures that a model of Google draws are passed on, and booked as such', 
     assert.equal(outcomes[0]?.status, 'interrupted', 'it is paid for though nobody was told');
     assert.partialDeepStrictEqual(outcomes[0].usage, tokens);
   }
+});
+
+/** What providers say of an answer that has no end of its own, and what clients of both protocols are told. */
+const endings = [
+  [gemini, 'MALFORMED_FUNCTION_CALL', 'fails'],
+  [gemini, 'UNEXPECTED_TOOL_CALL', 'fails'],
+  [gemini, 'OTHER', 'content_filter', 'refusal'],
+  [cohere, 'ERROR', 'fails'],
+  [cohere, 'TIMEOUT', 'fails'],
+  [bedrock, 'malformed_model_output', 'fails'],
+  [bedrock, 'model_context_window_exceeded', 'length', 'model_context_window_exceeded'],
+] as const;
+for (const [one, raw, chat, message] of endings) {
+  test(`${raw} of ${one.provider} is never told as a stop`, async () => {
+    await using gateway = await Gateway.start({ deployments: [deploymentOf(one)] });
+    const text = JSON.stringify(one.plain).replace(/"(?:STOP|COMPLETE|end_turn)"/, JSON.stringify(raw));
+    const stream = Buffer.concat(one.events.map((event) => Buffer.from(event as string)))
+      .toString('latin1')
+      .replace(/"(?:STOP|COMPLETE)"/, JSON.stringify(raw));
+    // Frames have a checksum: those of Bedrock are left as they are.
+    const isFramed = one.provider === 'bedrock';
+    for (const path of ['/v1/chat/completions', '/v1/messages']) {
+      const expected = path === '/v1/messages' ? message : chat;
+      for (const isStream of isFramed ? [false] : [false, true]) {
+        upstream.script(
+          isStream
+            ? { answer: Buffer.from(stream, 'latin1'), headers: { 'content-type': one.streamType } }
+            : { answer: JSON.parse(text) as object },
+        );
+        const answer = await gateway.send({ ...hi, max_tokens: 2_000, stream: isStream }, { path });
+        const told = /"(?:finish|stop)_reason":"(\w+)"/.exec(answer.text)?.[1] ?? 'fails';
+        assert.equal(told, expected ?? 'fails', `${path} ${isStream}: ${answer.text}`);
+        const { usage } = gateway.bookings.at(-1)?.outcomes[0] ?? {};
+        assert.partialDeepStrictEqual(usage, { promptTokens: 45, completionTokens: 7, estimated: false });
+      }
+    }
+  });
+}
+
+test('a whole answer of Google that does not say that the model has stopped is not one', async () => {
+  await using gateway = await Gateway.start({ deployments: [deploymentOf(gemini)] });
+  upstream.script({ answer: JSON.parse(JSON.stringify(gemini.plain).replace(',"finishReason":"STOP"', '')) as object });
+  const answer = await gateway.send(hi);
+  assert.equal(answer.status, 502, answer.text);
+  assert.partialDeepStrictEqual(gateway.outcome, { status: 'interrupted', usage: { completionTokens: 7 } });
 });
 
 describe('of an answer that came to nothing here', () => {

@@ -2,6 +2,7 @@ import type { LanguageModelV4Content, LanguageModelV4GenerateResult, LanguageMod
 import { GatewayError } from '../../kernel/errors.ts';
 import { isRecord } from '../../kernel/record.ts';
 import type { AnswerNames } from '../client-protocol.ts';
+import { endingOf, failed } from '../ending.ts';
 import { messageUsage } from './message-usage.ts';
 import { stopOf } from './stop-reason.ts';
 import { signatureOfCall, signedBy } from './thought-signatures.ts';
@@ -15,8 +16,8 @@ export function writeAnswer(
 ): Readonly<Record<string, unknown>> {
   const hasCalls = content.some(({ type }) => type === 'tool-call');
   const stop = stopOf({ finishReason, providerMetadata, hasCalls });
-  if (!stop) throw failed(finishReason.raw);
-  const isCut = finishReason.unified === 'length';
+  if (!stop) throw failed(finishReason);
+  const isCut = endingOf(finishReason) === 'length';
   const blocks = inOrder(content).flatMap((each, index) => blocksOf(each, isCut && index === content.length - 1));
   return { ...messageFrame(names), content: blocks, ...stop, usage: messageUsage(usage) };
 }
@@ -94,13 +95,6 @@ export const messageFrame = ({ id, model }: AnswerNames) => ({
   role: 'assistant',
   model,
 });
-
-export const failed = (raw: string | undefined): GatewayError =>
-  new GatewayError(
-    'upstream',
-    'upstream_error',
-    `The model stopped because of an error${raw === undefined ? '' : `: ${raw.slice(0, 200)}`}`,
-  );
 
 export const untold = (what: string): GatewayError =>
   new GatewayError(
