@@ -130,6 +130,8 @@ export class TranslatedCall implements UpstreamCall {
       if (this.#isAborted) return;
       // A stream that was cut is told of as finished too, and that is not passed on.
       if (done || (part.type === 'finish' && part.finishReason.raw === undefined)) break;
+      // The package for Bedrock tells this before anything has come.
+      if (part.type === 'response-metadata' && request.deployment.provider === 'bedrock') continue;
       if (part.type === 'finish') this.#count.tell(part.usage);
       begin(part.type === 'stream-start' ? part.warnings : []);
       if (part.type === 'error') throw partFailure(part.error, request.deployment);

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Usage } from '../../src/metering/usage.ts';
 import { type Answer, aDeployment, eventsOf, Gateway, until } from '../proxy/gateway.ts';
 import { startUpstream, type Upstream, type UpstreamScript } from '../proxy/upstream.ts';
-import { anthropic, bedrock, cohere, gemini, pretended, type Pretended } from './pretended.ts';
+import { anthropic, bedrock, cohere, frame, gemini, pretended, type Pretended } from './pretended.ts';
 
 const hi = { model: 'it', messages: [{ role: 'user' as const, content: 'Hi' }] };
 
@@ -240,6 +240,17 @@ describe('of an answer that came to nothing here', () => {
       else assert.equal(booked, undefined);
     });
   }
+
+  test('in whose place the provider refuses the call, nothing is told or booked in either protocol', async () => {
+    const headers = { 'content-type': bedrock.streamType };
+    upstream.script({ answer: frame('throttlingException', { message: 'Too many requests' }, 'exception'), headers });
+    for (const path of ['/v1/chat/completions', '/v1/messages']) {
+      await using gateway = await Gateway.start({ deployments: [deploymentOf(bedrock)] });
+      const answer = await gateway.send({ ...hi, max_tokens: 100, stream: true }, { path });
+      assert.equal(answer.status, 502, answer.text);
+      assert.partialDeepStrictEqual(gateway.outcome, { status: 'failure', usage: undefined });
+    }
+  });
 
   test('because its client left, the prompt is booked as it was counted', async () => {
     await using gateway = await Gateway.start({ deployments: [deploymentOf(anthropic)] });

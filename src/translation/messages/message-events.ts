@@ -9,7 +9,7 @@ import { isBrokenOff, stopOf } from './stop-reason.ts';
 import { streamError } from './stream-error.ts';
 import { signatureOfCall, signedBy } from './thought-signatures.ts';
 import { ToolBlock } from './tool-block.ts';
-import { messageFrame, untold } from './write-answer.ts';
+import { messageFrame, noInput, untold } from './write-answer.ts';
 
 type Part = LanguageModelV4StreamPart;
 type Of<T extends Part['type']> = Extract<Part, { type: T }>;
@@ -156,6 +156,8 @@ export class MessageEvents implements EventWriter {
     if (!stop) return this.#fail(streamError(failed(finishReason)));
     let written = this.#blocks.close();
     while (this.#waiting.length > 0) written += this.#goOn() + this.#blocks.close();
+    const cut = this.#calls.values().find(({ isWhole }) => !isWhole);
+    if (cut && stop.stop_reason === 'tool_use') throw noInput(cut.name);
     this.#isWhole = true;
     return written + this.#event('message_delta', { delta: stop, usage: messageUsage(usage) });
   }

@@ -61,16 +61,7 @@ function callBlocks(call: LanguageModelV4ToolCall, isCut: boolean): Block[] {
   const input = inputOf(call.input);
   // One that was cut is left out: to make up an input would have a client do what no model asked for.
   if (!input && isCut) return [];
-  if (!input) {
-    throw new GatewayError(
-      'upstream',
-      'invalid_answer',
-      `The model called ${name} with an input that is no JSON object`,
-      {
-        hint: 'Try again, or give the model more max_tokens.',
-      },
-    );
-  }
+  if (!input) throw noInput(name);
   const data = signatureOfCall(id, providerMetadata);
   const block = { type: 'tool_use', id, name, input, caller: { type: 'direct' } };
   return data === undefined ? [block] : [{ type: 'redacted_thinking', data }, block];
@@ -95,6 +86,12 @@ export const messageFrame = ({ id, model }: AnswerNames) => ({
   role: 'assistant',
   model,
 });
+
+/** Clients take the part of an input that came for all of it. */
+export const noInput = (tool: string): GatewayError =>
+  new GatewayError('upstream', 'invalid_answer', `The model called ${tool} with an input that is no JSON object`, {
+    hint: 'Try again, or give the model more max_tokens.',
+  });
 
 export const untold = (what: string): GatewayError =>
   new GatewayError(
