@@ -156,7 +156,7 @@ export class MessageEvents implements EventWriter {
     if (!stop) return this.#fail(streamError(failed(finishReason)));
     let written = this.#blocks.close();
     while (this.#waiting.length > 0) written += this.#goOn() + this.#blocks.close();
-    const cut = this.#calls.values().find(({ isWhole }) => !isWhole);
+    const cut = [...this.#calls.values()].find(({ isWhole }) => !isWhole);
     if (cut && stop.stop_reason === 'tool_use') throw noInput(cut.name);
     this.#isWhole = true;
     return written + this.#event('message_delta', { delta: stop, usage: messageUsage(usage) });
