@@ -188,6 +188,55 @@ test('an image goes to the provider as it came, and its address only to one that
   assert.equal(upstream.requests.length, 0);
 });
 
+test('an image in the result of a tool goes to who takes it there, and to others is refused', async () => {
+  const shown = [
+    { type: 'text', text: 'See:' },
+    { type: 'image_url', image_url: { url: `data:image/png;base64,${pixel}` } },
+  ];
+  const messages = [...called.slice(0, 3), { role: 'tool', tool_call_id: 'call_1', content: shown }, called[4]];
+  for (const one of [anthropic, gemini, bedrock]) {
+    const text = JSON.stringify(await upstreamBody(one, { messages, tools: [weather] }));
+    assert.ok(text.includes(pixel) && text.includes('See:'), `${one.provider}: ${text}`);
+  }
+  const body = await upstreamBody(anthropic, { messages, tools: [weather] });
+  const [, , results] = body['messages'] as { content: object[] }[];
+  assert.partialDeepStrictEqual(results?.content[0], {
+    type: 'tool_result',
+    content: [{ text: 'See:' }, { type: 'image', source: { media_type: 'image/png', data: pixel } }],
+  });
+  assert.match(String((await refusalOf('cohere', { messages, tools: [weather] })).message), /may hold texts alone/);
+});
+
+test('what is empty is left out, because providers refuse it', async () => {
+  const image = { type: 'image_url', image_url: { url: `data:image/png;base64,${pixel}` } };
+  const messages = [
+    { role: 'system', content: '' },
+    { role: 'user', content: [{ type: 'text', text: '' }, image] },
+    { role: 'assistant', content: '' },
+    { role: 'user', content: '' },
+    { role: 'user', content: 'Well?' },
+  ];
+  for (const one of [anthropic, gemini, bedrock, cohere]) {
+    const text = JSON.stringify(await upstreamBody(one, { messages }));
+    assert.doesNotMatch(text, /"text":""|"content":""|"parts":\[\]|"content":\[\]/, one.provider);
+    assert.match(text, /Well\?/);
+  }
+  assert.equal((await refusalOf('anthropic', { messages: [{ role: 'user', content: '' }] })).param, 'messages');
+});
+
+test('instructions in the middle of a conversation reach who takes them only before it', async () => {
+  const messages = [hi, { role: 'assistant', content: 'Yes?' }, { role: 'developer', content: 'Be brief.' }, hi];
+  for (const one of [anthropic, gemini, bedrock]) {
+    const body = await upstreamBody(one, { messages });
+    assert.match(JSON.stringify(body['system'] ?? body['systemInstruction']), /Be brief/, one.provider);
+  }
+});
+
+test('a top_p that changes nothing is no reason to refuse a temperature', async () => {
+  const body = await upstreamBody(anthropic, { temperature: 0, top_p: 1 });
+  assert.deepEqual([body['temperature'], body['top_p']], [0, undefined]);
+});
+
 test('thoughts come back to Anthropic with their signatures', async () => {
   upstream.script({ answer: anthropic.plain });
   const first = await gateway.client.chat.completions.create({ model: 'anthropic', messages: [hi] });
