@@ -11,6 +11,7 @@ import { type Expressible, ignoredIn } from './ignored.ts';
 import { ProviderCount } from './provider-count.ts';
 import { requireReachable } from './reachable.ts';
 import { limited, withLimit } from './token-limit.ts';
+import { needsRaw, UnreadParts, withRefusal } from './unread.ts';
 import { fetchBy } from './upstream-fetch.ts';
 
 export interface Translation {
@@ -101,7 +102,7 @@ export class TranslatedCall implements UpstreamCall {
 
   async #generate({ model, options, dropped }: Prepared, names: AnswerNames): Promise<void> {
     const { receiver, protocol } = this.#of;
-    const result = await Promise.resolve(model.doGenerate(options)).catch(unreadable);
+    const result = withRefusal(await Promise.resolve(model.doGenerate(options)).catch(unreadable));
     if (this.#isAborted) return;
     this.#count.tell(result.usage);
     if (!isEnded(result.finishReason, this.#of.request.deployment))
@@ -115,7 +116,10 @@ export class TranslatedCall implements UpstreamCall {
 
   async #stream({ model, options, dropped }: Prepared, names: AnswerNames): Promise<void> {
     const { receiver, protocol, request } = this.#of;
-    const { stream, response } = await Promise.resolve(model.doStream(options)).catch(unreadable);
+    const includeRawChunks = needsRaw(request.deployment);
+    const asked = { ...options, includeRawChunks };
+    const { stream, response } = await Promise.resolve(model.doStream(asked)).catch(unreadable);
+    const unread = new UnreadParts(request.deployment);
     const writer = protocol.events(names);
     const reader = stream.getReader();
     let hasBegun = false;
@@ -126,10 +130,11 @@ export class TranslatedCall implements UpstreamCall {
       receiver.start(200, headersFor('text/event-stream', response?.headers, left));
     };
     for (;;) {
-      const { done, value: part } = await reader.read().catch(unreadable);
+      const { done, value } = await reader.read().catch(unreadable);
       if (this.#isAborted) return;
       // A stream that was cut is told of as finished too, and that is not passed on.
-      if (done || (part.type === 'finish' && part.finishReason.raw === undefined)) break;
+      if (done || (value.type === 'finish' && value.finishReason.raw === undefined)) break;
+      const part = unread.read(value);
       // The package for Bedrock tells this before anything has come.
       if (part.type === 'response-metadata' && request.deployment.provider === 'bedrock') continue;
       if (part.type === 'finish') this.#count.tell(part.usage);

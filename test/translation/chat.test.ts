@@ -252,6 +252,19 @@ describe('of an answer that came to nothing here', () => {
     }
   });
 
+  test('because Google failed in the middle of it, its words are told', async () => {
+    await using gateway = await Gateway.start({ deployments: [deploymentOf(gemini)] });
+    const overload = `data: ${JSON.stringify({ error: { code: 503, message: 'We are full', status: 'UNAVAILABLE' } })}\n\n`;
+    upstream.script({ answer: overload, headers: events });
+    const refused = await gateway.send({ ...hi, stream: true });
+    assert.equal(refused.status, 502);
+    assert.match(refused.text, /We are full/);
+    upstream.script({ answer: gemini.events.slice(0, 2).join('') + overload, headers: events });
+    assert.match((await gateway.send({ ...hi, stream: true })).text, /interrupted. We are full/);
+    const statuses = gateway.bookings.map(({ outcomes }) => outcomes[0]?.status);
+    assert.deepEqual(statuses, ['failure', 'interrupted']);
+  });
+
   test('because its client left, the prompt is booked as it was counted', async () => {
     await using gateway = await Gateway.start({ deployments: [deploymentOf(anthropic)] });
     const whole = anthropic.events.slice(0, 7).join('');

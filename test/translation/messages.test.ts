@@ -246,6 +246,16 @@ describe('a model of an OpenAI-compatible server', () => {
     await assert.rejects(client().messages.stream(question).finalMessage(), /Out of order|failed/);
   });
 
+  test('that refuses is heard to, whole and in a stream', async () => {
+    const check = ({ content, stop_reason: reason }: Anthropic.Message) =>
+      assert.deepEqual([content.map(stripped), reason], [['I cannot.'], 'refusal']);
+    answering({ answer: aCompletion({ content: null, refusal: 'I cannot.' }) });
+    check(await client().messages.create(question));
+    answering(events(chunks([{ content: '' }, { refusal: 'I ' }, { refusal: 'cannot.' }], finished('stop'), counted)));
+    check(await client().messages.stream(question).finalMessage());
+    assert.deepEqual(usage(), booked);
+  });
+
   test('that counts no tokens has them counted here', async () => {
     answering(events(chunks([{ content: 'Hello there' }], finished('stop'))));
     await client().messages.stream(question).finalMessage();
