@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
+import { isStepCount, jsonSchema, streamText, tool } from 'ai';
 import type OpenAI from 'openai';
 import { aDeployment, Gateway, until } from '../proxy/gateway.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
@@ -249,6 +251,63 @@ test('thoughts come back to Anthropic with their signatures', async () => {
   assert.deepEqual(messages[1]?.content[0], { type: 'thinking', thinking: 'A greeting.', signature: 'c2lnbmVk' });
   assert.deepEqual(body['thinking'], { type: 'enabled', budget_tokens: 2_000 });
   assert.equal(body['max_tokens'], 3_000, 'what was reserved is the most that is written, thoughts included');
+});
+
+test('the AI SDK’s own client has its tools run, with thoughts before the call and a signature on it', async () => {
+  const provider = createOpenAICompatible({
+    name: 'gateway',
+    baseURL: `http://127.0.0.1:${gateway.port}/v1`,
+    apiKey: 'sk-client',
+  });
+  const sse = (data: object) => `data: ${JSON.stringify(data)}\n\n`;
+  const parts = [
+    { text: 'Hm.', thought: true },
+    { functionCall: { name: 'weather', args: { place: 'Oslo' } }, thoughtSignature: 'c2ln' },
+  ];
+  const first = {
+    gemini: sse({ candidates: [{ index: 0, content: { role: 'model', parts }, finishReason: 'STOP' }] }),
+    anthropic: [
+      ...anthropic.events.slice(0, 5),
+      sse({
+        type: 'content_block_start',
+        index: 1,
+        content_block: { type: 'tool_use', id: 'a', name: 'weather', input: {} },
+      }),
+      sse({
+        type: 'content_block_delta',
+        index: 1,
+        delta: { type: 'input_json_delta', partial_json: '{"place":"Oslo"}' },
+      }),
+      sse({ type: 'content_block_stop', index: 1 }),
+      sse({ type: 'message_delta', delta: { stop_reason: 'tool_use' }, usage: { output_tokens: 7 } }),
+      anthropic.events.at(-1),
+    ].join(''),
+  };
+  for (const one of [gemini, anthropic] as const) {
+    upstream.requests.length = 0;
+    upstream.script(() => ({
+      answer: upstream.requests.length === 1 ? first[one === gemini ? 'gemini' : 'anthropic'] : one.events.join(''),
+      headers: { 'content-type': one.streamType },
+    }));
+    const faults: unknown[] = [];
+    const result = streamText({
+      model: provider(one.provider),
+      prompt: 'Hi',
+      stopWhen: isStepCount(3),
+      tools: {
+        weather: tool({
+          inputSchema: jsonSchema<{ place: string }>({ type: 'object', properties: { place: { type: 'string' } } }),
+          execute: ({ place }) => `snow in ${place}`,
+        }),
+      },
+      onError: ({ error }) => void faults.push(error),
+    });
+    await result.consumeStream();
+    assert.deepEqual(faults, [], one.provider);
+    assert.equal(await result.text, 'Hello there');
+    assert.match(upstream.requests[1]?.text ?? '', /snow in Oslo/);
+    if (one === gemini) assert.match(upstream.requests[1]?.text ?? '', /"thoughtSignature":"c2ln"/);
+  }
 });
 
 test('a model that needs a limit gets the one that was reserved', async () => {

@@ -36,10 +36,14 @@ export function thinkingBlock(text: string, metadata: SharedV4ProviderMetadata |
   return data === undefined ? undefined : { type: 'redacted_thinking', data };
 }
 
-/** Google wants its signature back with the call that it came with. */
+/** Google wants its signature back with the call that it came with: under LiteLLM's name for it, and under Google's own. */
 export function signatureMember(metadata: SharedV4ProviderMetadata | undefined): object {
   const signature = metadataOf(metadata, 'thoughtSignature');
-  return signature === undefined ? {} : { provider_specific_fields: { thought_signature: signature } };
+  if (signature === undefined) return {};
+  return {
+    provider_specific_fields: { thought_signature: signature },
+    extra_content: { google: { thought_signature: signature } },
+  };
 }
 
 type FilePart = Extract<LanguageModelV4Content, { readonly type: 'file' }>;

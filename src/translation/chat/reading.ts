@@ -56,6 +56,11 @@ export class Reading {
     });
   }
 
+  /** Leaves out what no model misses, and says so. */
+  forgo(name: string): void {
+    this.#dropped.add(name);
+  }
+
   /** The same of every member that is not among the known ones. @param path of the object in the body */
   leaveOthersOut(fields: Fields, known: ReadonlySet<string>, path: string): void {
     for (const [name, value] of Object.entries(fields)) {
