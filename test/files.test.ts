@@ -170,6 +170,10 @@ test('A file is no way around what a key may do', async () => {
     [line('gpt', { api_base: 'http://127.0.0.1' }), 400, /api_base/],
     [line('gpt', { Model: 'other' }), 400, /Model/],
     [line('gpt', {}, '/v1/files'), 400, /Line 1/],
+    // Whose these are at the provider nobody here would look at.
+    [line('gpt', { previous_response_id: 'resp_1' }, '/v1/responses'), 400, /Line 1 .*previous_response_id/],
+    [line('gpt', { conversation: 'conv_1' }, '/v1/responses'), 400, /Line 1 .*conversation/],
+    [line('gpt', { background: true }, '/v1/responses'), 400, /Line 1 .*background/],
     ['{"custom_id"', 400, /Line 1 .*JSON/],
     ['', 400, /no line/],
   ];

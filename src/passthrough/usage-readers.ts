@@ -18,6 +18,7 @@ export interface UsageShape {
 
 const count = (value: unknown): number => (typeof value === 'number' && value > 0 ? value : 0);
 const membersOf = (value: unknown): Reported => (isRecord(value) ? value : {});
+const recordsIn = (value: unknown): Reported[] => (Array.isArray(value) ? value.filter(isRecord) : []);
 const isCount = (value: unknown): value is number => typeof value === 'number';
 
 interface Counts {
@@ -25,9 +26,12 @@ interface Counts {
   readonly output: number;
   readonly cacheRead?: unknown;
   readonly cacheWrite?: unknown;
+  /** Of the writes, those for an hour. */
+  readonly cacheWriteHour?: unknown;
   readonly reasoning?: unknown;
   readonly audioInput?: unknown;
   readonly audioOutput?: unknown;
+  readonly imageOutput?: unknown;
 }
 
 const usage = ({ input, output, ...parts }: Counts): Usage =>
@@ -36,9 +40,11 @@ const usage = ({ input, output, ...parts }: Counts): Usage =>
     completionTokens: output,
     cacheReadTokens: count(parts.cacheRead),
     cacheWriteTokens: count(parts.cacheWrite),
+    ...(count(parts.cacheWriteHour) > 0 && { cacheWriteHourTokens: count(parts.cacheWriteHour) }),
     reasoningTokens: count(parts.reasoning),
     audioInputTokens: count(parts.audioInput),
     audioOutputTokens: count(parts.audioOutput),
+    ...(count(parts.imageOutput) > 0 && { imageOutputTokens: count(parts.imageOutput) }),
     estimated: false,
   });
 
@@ -65,7 +71,9 @@ function readAnthropic(reported: Reported): Usage | undefined {
   if (!isCount(input) && !isCount(output)) return undefined;
   const cacheRead = count(reported['cache_read_input_tokens']);
   const cacheWrite = count(reported['cache_creation_input_tokens']);
-  return usage({ input: count(input) + cacheRead + cacheWrite, output: count(output), cacheRead, cacheWrite });
+  const cacheWriteHour = membersOf(reported['cache_creation'])['ephemeral_1h_input_tokens'];
+  const written = { cacheRead, cacheWrite, cacheWriteHour };
+  return usage({ input: count(input) + cacheRead + cacheWrite, output: count(output), ...written });
 }
 
 const anthropic: UsageShape = {
@@ -84,8 +92,17 @@ function readGemini(reported: Reported): Usage | undefined {
     output: count(reported['candidatesTokenCount']) + count(thoughts),
     cacheRead: reported['cachedContentTokenCount'],
     reasoning: thoughts,
+    audioInput: tokensOf(reported['promptTokensDetails'], 'AUDIO'),
+    audioOutput: tokensOf(reported['candidatesTokensDetails'], 'AUDIO'),
+    imageOutput: tokensOf(reported['candidatesTokensDetails'], 'IMAGE'),
   });
 }
+
+/** Google's count of one kind of tokens. */
+const tokensOf = (details: unknown, modality: string): number =>
+  recordsIn(details)
+    .filter((each) => each['modality'] === modality)
+    .reduce((sum, { tokenCount }) => sum + count(tokenCount), 0);
 
 const gemini: UsageShape = {
   paths: new Set(['usageMetadata']),
@@ -116,7 +133,11 @@ const bedrock: UsageShape = {
     if (isCount(inputTokens)) {
       const [cacheRead, cacheWrite] = [count(cacheReadInputTokens), count(cacheWriteInputTokens)];
       const output = count(reported['outputTokens']);
-      return usage({ input: inputTokens + cacheRead + cacheWrite, output, cacheRead, cacheWrite });
+      const cacheWriteHour = recordsIn(reported['cacheDetails'])
+        .filter(({ ttl }) => ttl === '1h')
+        .reduce((sum, { inputTokens: tokens }) => sum + count(tokens), 0);
+      const input = inputTokens + cacheRead + cacheWrite;
+      return usage({ input, output, cacheRead, cacheWrite, cacheWriteHour });
     }
     if (reported['input_tokens'] !== undefined) return readAnthropic(reported);
     if (!isCount(inputTokenCount)) return openai.read(reported);

@@ -45,6 +45,7 @@ const headersOf = ({ headers }: GatewayError, { hasOwnLimits }: Exchange): strin
  *   model thought without saying it, before its client left, nobody knows;
  * - it was sent, and given up by the client, by one of our time-outs, by a shutdown, or for an answer that is too large or
  *   otherwise unfit: the same, if with nothing in it but the prompt;
+ * - the provider has counted something of it in a protocol that is not the client's: that, in the same way;
  * - the upstream refused it, hung up before it answered anything, or never got it: nothing.
  */
 async function settleFailure(exchange: Exchange, error: GatewayError, reason: GatewayError): Promise<void> {
@@ -76,8 +77,8 @@ export async function settleAttempt(exchange: Exchange, error: GatewayError, end
 
 /** Whether the upstream is likely to bill the call. */
 export function isPaid(exchange: Exchange, reason: GatewayError): boolean {
-  const { relay } = exchange;
-  if (exchange.isAnswering) return true;
+  const { relay, upstream } = exchange;
+  if (exchange.isAnswering || upstream?.counted) return true;
   if (!relay?.wasSent || relay.answer === 'refused' || reason instanceof UpstreamError) return false;
   return relay.answer === 'accepted' || exchange.stopped !== undefined || reason.kind === 'upstreamTimeout';
 }

@@ -17,9 +17,11 @@ function kindOf(error: GatewayError): FailureKind | undefined {
   if (error.kind === 'upstreamTimeout') return 'timeout';
   if (error instanceof UpstreamError) return kindOfStatus(error);
   if (error.type === 'upstream_auth_error') return 'authentication';
+  if (error.type === 'upstream_permission_denied') return 'permission';
   // The operator's to put right: to ask there again is in vain.
   if (misconfigured.has(error.type) || error instanceof UnfitStatus) return 'not_found';
-  if (error.type === 'unsupported_endpoint') return 'bad_request';
+  // Nobody may have a deployment left out by asking for what it answers in files.
+  if (error.type === 'unsupported_endpoint' || error.type === 'unsupported_answer') return 'bad_request';
   return error.kind === 'upstream' ? 'server' : undefined;
 }
 

@@ -6,6 +6,7 @@ import { isRecord } from '../kernel/record.ts';
 import type { ErrorKind } from '../kernel/errors.ts';
 import type { Deployment } from '../models/deployment.ts';
 import type { FailureKind } from '../routing/failure.ts';
+import { isOfCredential } from './credential-refusal.ts';
 import { passedHeaders } from './headers.ts';
 import { secretsOf } from './secrets.ts';
 
@@ -77,27 +78,37 @@ export interface UpstreamAnswer {
 export function refusedByUpstream({ status, headers, body, deployment }: UpstreamAnswer): GatewayError {
   const parsed = parse(body);
   const error = isRecord(parsed) ? (parsed['error'] ?? parsed) : undefined;
-  return errorFrom(error, { status, deployment, headers: pairs(passedHeaders(headers, secretsOf(deployment))) });
+  return errorFrom(error, {
+    status,
+    deployment,
+    headers: pairs(passedHeaders(headers, secretsOf(deployment))),
+    all: headers,
+  });
 }
 
 /** What an upstream says inside of a stream: there the status is lost, and only the text is left. */
 export function refusedInStream(error: unknown, deployment: Deployment): GatewayError {
-  return errorFrom(error, { status: 502, deployment, headers: {} });
+  return errorFrom(error, { status: 502, deployment, headers: {}, all: {} });
 }
 
 interface Refusal {
   readonly status: number;
   readonly deployment: Deployment;
+  /** That the client may see. */
   readonly headers: Record<string, string>;
+  readonly all: IncomingHttpHeaders;
 }
 
-function errorFrom(error: unknown, { status, deployment, headers }: Refusal): GatewayError {
+function errorFrom(error: unknown, { status, deployment, headers, all }: Refusal): GatewayError {
   const said = isRecord(error) ? error : { message: error };
   const text =
     typeof said['message'] === 'string' && said['message'] !== '' ? scrub(said['message'], deployment) : undefined;
   // It is the gateway's credential that was turned down: to pass 401 on would tell the client that its own key is bad.
-  if (status === 401 || status === 403) {
+  if (status === 401 || (status === 403 && isOfCredential(said, all))) {
     return new GatewayError('upstream', 'upstream_auth_error', upstreamSays('refused the gateway’s credentials', text));
+  }
+  if (status === 403) {
+    return new GatewayError('upstream', 'upstream_permission_denied', upstreamSays('does not permit this call', text));
   }
   if (status < 400 || status > 599) return new UnfitStatus(status);
   const { type, param, code } = said;

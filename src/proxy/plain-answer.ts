@@ -103,10 +103,10 @@ export class PlainAnswer implements Intake {
   }
 
   #read(text: string): PlainReading {
-    const { endpoint, target } = this.#exchange;
+    const { endpoint, target, asked } = this.#exchange;
     if (endpoint.readText && !isJson(this.#headers)) {
       this.#type = textType(this.#headers);
-      return endpoint.readText(text);
+      return endpoint.readText(text, asked);
     }
     const answer = this.#parse(text);
     const reading = endpoint.readAnswer(answer);

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../kernel/errors.ts';
 import { Gathered } from '../kernel/gathered.ts';
+import type { Units } from '../metering/units.ts';
 import { clientGone } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { connectionFailure, invalidAnswer, refusedByUpstream } from './failures.ts';
@@ -23,6 +24,8 @@ export interface Intake {
   readonly isUsageFinal: boolean;
   /** Whether at least its input is. */
   readonly isInputFinal?: boolean;
+  /** What tools that the provider runs have cost so far, as far as it shows. */
+  readonly toolUnits?: Units | undefined;
   /** Whether the model has finished, and only the usage is still to come. */
   readonly awaitsUsage: boolean;
   /** The answer's end, once the call is settled. */
@@ -132,6 +135,10 @@ export class Relay implements Receiver {
 
   get isInputFinal(): boolean {
     return this.#intake?.isInputFinal ?? false;
+  }
+
+  get toolUnits(): Units | undefined {
+    return this.#intake?.toolUnits;
   }
 
   get delivered(): string | undefined {

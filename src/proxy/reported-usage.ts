@@ -1,3 +1,4 @@
+import { type Units, unitNames } from '../metering/units.ts';
 import type { Usage } from '../metering/usage.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -12,19 +13,34 @@ export function usageOf(
     relay,
     asked,
     endpoint,
-  }: Pick<Exchange, 'usage' | 'promptTokens' | 'relay' | 'asked' | 'endpoint'>,
+    upstream,
+  }: Pick<Exchange, 'usage' | 'promptTokens' | 'relay' | 'asked' | 'endpoint' | 'upstream'>,
   counted: number,
 ): Usage | undefined {
   if (endpoint.isFree) return undefined;
   if (usage && relay?.isUsageFinal) return withUnits(usage, asked);
-  const isInputKnown = usage && relay?.isInputFinal;
-  const estimate = withUnits(estimatedUsage(isInputKnown ? usage.promptTokens : promptTokens, counted), asked);
-  return usage ? largerUsage(usage, estimate) : estimate;
+  const ofProvider = upstream?.counted;
+  if (ofProvider?.isWhole) return withUnits(ofProvider.usage, asked);
+  const soFar = usage ?? ofProvider?.usage;
+  const isInputKnown = soFar && (ofProvider ?? relay?.isInputFinal);
+  const estimate = withUnits(estimatedUsage(isInputKnown ? soFar.promptTokens : promptTokens, counted), asked);
+  return withToolUnits(soFar ? largerUsage(soFar, estimate) : estimate, relay?.toolUnits);
 }
 
 /** What was asked for counts where the answer does not say how much of it was made. */
 const withUnits = (usage: Usage, { units }: Pick<Exchange['asked'], 'units'>): Usage =>
   units ? { ...usage, units: { ...units, ...usage.units } } : usage;
+
+/** What ran costs, told of at the end or not. @param seen in the stream */
+function withToolUnits(usage: Usage, seen: Units | undefined): Usage {
+  if (!seen) return usage;
+  const units: { -readonly [Name in keyof Units]: Units[Name] } = { ...usage.units };
+  for (const name of unitNames) {
+    const amount = seen[name];
+    if (amount !== undefined) units[name] = Math.max(amount, units[name] ?? 0);
+  }
+  return { ...usage, units };
+}
 
 /** The larger of two, bucket by bucket: the estimate has but two. */
 function largerUsage(reported: Usage, estimate: Usage): Usage {

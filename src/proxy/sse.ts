@@ -2,8 +2,10 @@ import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../kernel/errors.ts';
 import { Gathered } from '../kernel/gathered.ts';
 import { isRecord } from '../kernel/record.ts';
+import type { Units } from '../metering/units.ts';
 import { DeliveredText } from './delivered-text.ts';
 import type { EventReading, StreamDialect } from './events/dialect.ts';
+import { ToolUses } from './events/tool-uses.ts';
 
 /** A blank line, whichever of the three line ends its server uses. A carriage return at the very end may be half of one. */
 const blankLine = /(?:\r\n|\n|\r(?=[^\n]))(?:\r\n|\n|\r(?=[^\n]))/g;
@@ -49,6 +51,8 @@ export class SseScanner {
   #isUsageLate = false;
   /** The service tier, as the event with the usage names it. */
   tier: string | undefined;
+  /** Of tools that the provider runs. */
+  #toolUses: ToolUses | undefined;
   /** An error the upstream reported inside of the stream. Nothing after it is passed on. */
   error: unknown;
   /** Whether the model has said that it finished. */
@@ -65,6 +69,11 @@ export class SseScanner {
 
   get done(): boolean {
     return this.last !== undefined;
+  }
+
+  /** What tools that the provider runs have cost so far; undefined while that is nothing. */
+  get toolUnits(): Units | undefined {
+    return this.#toolUses?.units;
   }
 
   get over(): boolean {
@@ -194,9 +203,10 @@ export class SseScanner {
     return reading.isLast || reading.error !== undefined || (reading.isHidden && hidesUsage) ? undefined : event;
   }
 
-  #learn({ error, isFinish, isLast, usage, isUsageFinal, isInputFinal, tier }: EventReading): void {
+  #learn({ error, isFinish, isLast, usage, isUsageFinal, isInputFinal, tier, toolUse }: EventReading): void {
     if (error !== undefined) this.error = error;
     if (isFinish) this.finished = true;
+    if (toolUse) (this.#toolUses ??= new ToolUses()).add(toolUse);
     if (usage !== undefined) {
       this.usage = usage;
       if (typeof tier === 'string') this.tier = tier;

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../kernel/errors.ts';
+import type { Units } from '../metering/units.ts';
 import type { Exchange } from './exchange.ts';
 import { invalidAnswer, refuseCredential, refusedInStream } from './failures.ts';
 import { passOn } from './pass-on.ts';
@@ -58,6 +59,10 @@ export class StreamAnswer implements Intake {
 
   get isInputFinal(): boolean {
     return this.#scanner.isInputFinal;
+  }
+
+  get toolUnits(): Units | undefined {
+    return this.#scanner.toolUnits;
   }
 
   data(chunk: Buffer): void {

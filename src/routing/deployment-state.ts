@@ -18,6 +18,7 @@ export class DeploymentState {
   #inFlight = 0;
   #latencyMs = 0;
   #latencyAtMs = Number.NEGATIVE_INFINITY;
+  #answeredAtMs = Number.NEGATIVE_INFINITY;
   /** Closed: everybody. Open: nobody until the time is over. Half open: one call finds out, the others wait. */
   #circuit: 'closed' | 'open' | 'half-open' = 'closed';
   #openUntilMs = 0;
@@ -35,6 +36,11 @@ export class DeploymentState {
   /** To the first byte; undefined when none was seen lately. */
   latencyMs(nowMs: number, ttlMs: number): number | undefined {
     return nowMs - this.#latencyAtMs <= ttlMs ? this.#latencyMs : undefined;
+  }
+
+  /** In the last minute. */
+  hasAnswered(nowMs: number): boolean {
+    return nowMs - this.#answeredAtMs < 60_000;
   }
 
   /** In the last minute. */
@@ -81,6 +87,7 @@ export class DeploymentState {
   /** A sound answer has begun. */
   answered(latencyMs: number, nowMs: number, wasProbe: boolean): void {
     this.#sample(latencyMs, nowMs);
+    this.#answeredAtMs = nowMs;
     if (wasProbe) this.#circuit = 'closed';
   }
 

@@ -4,6 +4,7 @@ export const failureKinds = [
   'timeout',
   'server',
   'authentication',
+  'permission',
   'not_found',
   'context_window',
   'content_policy',
@@ -20,8 +21,11 @@ export interface Failure {
 interface Meaning {
   /** Where it may go better: anywhere, at another deployment only, or nowhere. */
   readonly retry: 'anywhere' | 'elsewhere' | 'nowhere';
-  /** Whether it says something of the deployment: at once, when it happens often, or never. */
-  readonly cools: 'at once' | 'when often' | 'never';
+  /**
+   * Whether it says something of the deployment: at once, when it happens often, the same if it has answered nobody
+   * meanwhile, or never.
+   */
+  readonly cools: 'at once' | 'when often' | 'when always' | 'never';
 }
 
 /** What is wrong with a request is wrong with it everywhere, and no deployment's fault. */
@@ -30,6 +34,8 @@ export const meanings: Readonly<Record<FailureKind, Meaning>> = {
   timeout: { retry: 'anywhere', cools: 'when often' },
   server: { retry: 'anywhere', cools: 'when often' },
   authentication: { retry: 'elsewhere', cools: 'at once' },
+  // Of one caller's request or of all: nobody may have a deployment left out that answers others.
+  permission: { retry: 'elsewhere', cools: 'when always' },
   not_found: { retry: 'elsewhere', cools: 'at once' },
   context_window: { retry: 'nowhere', cools: 'never' },
   content_policy: { retry: 'nowhere', cools: 'never' },

@@ -58,6 +58,7 @@ export class Lease {
     const allowed = this.#allowed(kind);
     if (allowed === undefined) return false;
     const nowMs = now();
+    if (meanings[kind].cools === 'when always' && this.state.hasAnswered(nowMs)) return false;
     const failures = this.state.failed(nowMs - this.#beganMs, nowMs);
     const cooldownMs = this.state.rules.cooldownMs ?? settings.cooldownMs;
     const isExempt = cooldownMs <= 0 || (isAlone && settings.allowedFails === undefined);

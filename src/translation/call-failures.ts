@@ -21,8 +21,13 @@ const unfit: ReadonlySet<string> = new Set([
   'AI_InvalidArgumentError',
 ]);
 
+type FailedCall = Pick<UpstreamRequest, 'deployment' | 'asked'> & {
+  /** Whether the upstream had begun to answer it. */
+  readonly isAccepted: boolean;
+};
+
 /** Tells of a call that failed: by the upstream's own answer where there is one. */
-export function tellFailure(receiver: Receiver, thrown: unknown, { deployment, asked }: UpstreamRequest): void {
+export function tellFailure(receiver: Receiver, thrown: unknown, { deployment, asked, isAccepted }: FailedCall): void {
   if (isCallError(thrown) && thrown.statusCode !== undefined && thrown.statusCode >= 300) {
     const { statusCode, responseHeaders = {}, responseBody } = thrown;
     const { 'content-length': _, ...headers } = responseHeaders;
@@ -31,8 +36,8 @@ export function tellFailure(receiver: Receiver, thrown: unknown, { deployment, a
     receiver.end();
     return;
   }
-  // An answer that nobody can read is paid for all the same, and so is each further one.
-  if (isCallError(thrown) && thrown.statusCode !== undefined) {
+  // An answer that nobody can read, or that was cut, is paid for all the same, and so is each further one.
+  if (isAccepted) {
     receiver.start(200, { 'content-type': asked.stream ? 'text/event-stream' : 'application/json' });
   }
   receiver.fail(errorOf(thrown, deployment));

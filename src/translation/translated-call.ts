@@ -1,13 +1,17 @@
 import type { LanguageModelV4, LanguageModelV4CallOptions, SharedV4Headers, SharedV4Warning } from '@ai-sdk/provider';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Receiver, UpstreamCall, UpstreamRequest } from '../proxy/providers/provider.ts';
+import type { Counted, Receiver, UpstreamCall, UpstreamRequest } from '../proxy/providers/provider.ts';
 import { partFailure, tellFailure, unreadable } from './call-failures.ts';
 import type { AnswerNames, ClientProtocol } from './client-protocol.ts';
 import type { Connection } from './connections.ts';
+import { isEnded } from './ending.ts';
+import { invalidAnswer } from '../proxy/failures.ts';
 import { droppedHeader, mayDrop, withoutDropped } from './dropping.ts';
 import { type Expressible, ignoredIn } from './ignored.ts';
+import { ProviderCount } from './provider-count.ts';
 import { requireReachable } from './reachable.ts';
 import { limited, withLimit } from './token-limit.ts';
+import { needsRaw, UnreadParts, withRefusal } from './unread.ts';
 import { fetchBy } from './upstream-fetch.ts';
 
 export interface Translation {
@@ -29,14 +33,20 @@ interface Prepared {
 /** A call in one protocol of a provider with another: the provider's package is called, and its answer written anew. */
 export class TranslatedCall implements UpstreamCall {
   readonly #of: Translation;
+  readonly #count: ProviderCount;
   readonly #aborted = new AbortController();
   #resumed: PromiseWithResolvers<void> | undefined;
 
   constructor(of: Translation) {
     this.#of = of;
+    this.#count = new ProviderCount(of.request.deployment);
     this.#run().catch((thrown: unknown) => {
-      if (!this.#isAborted) tellFailure(of.receiver, thrown, of.request);
+      if (!this.#isAborted) tellFailure(of.receiver, thrown, { ...of.request, isAccepted: this.#count.isAccepted });
     });
+  }
+
+  get counted(): Counted | undefined {
+    return this.#count.counted;
   }
 
   pause(): void {
@@ -80,7 +90,7 @@ export class TranslatedCall implements UpstreamCall {
     const send = limited(connection.open(request), asked.maxCompletionTokens);
     const model = connection.model(
       upstreamModel,
-      fetchBy(send, () => receiver.sent()),
+      fetchBy({ open: send, sent: () => receiver.sent(), count: this.#count }),
     );
     await requireReachable(options.prompt, model);
     if (!drops) {
@@ -92,8 +102,11 @@ export class TranslatedCall implements UpstreamCall {
 
   async #generate({ model, options, dropped }: Prepared, names: AnswerNames): Promise<void> {
     const { receiver, protocol } = this.#of;
-    const result = await Promise.resolve(model.doGenerate(options)).catch(unreadable);
+    const result = withRefusal(await Promise.resolve(model.doGenerate(options)).catch(unreadable));
     if (this.#isAborted) return;
+    this.#count.tell(result.usage);
+    if (!isEnded(result.finishReason, this.#of.request.deployment))
+      throw invalidAnswer('does not say that it is whole');
     const { headers } = result.response ?? {};
     // Before the answer is written, which may fail: the upstream has given one, and is paid for it.
     receiver.start(200, headersFor('application/json', headers, [...dropped, ...ignoredIn(result.warnings)]));
@@ -103,7 +116,10 @@ export class TranslatedCall implements UpstreamCall {
 
   async #stream({ model, options, dropped }: Prepared, names: AnswerNames): Promise<void> {
     const { receiver, protocol, request } = this.#of;
-    const { stream, response } = await Promise.resolve(model.doStream(options)).catch(unreadable);
+    const includeRawChunks = needsRaw(request.deployment);
+    const asked = { ...options, includeRawChunks };
+    const { stream, response } = await Promise.resolve(model.doStream(asked)).catch(unreadable);
+    const unread = new UnreadParts(request.deployment);
     const writer = protocol.events(names);
     const reader = stream.getReader();
     let hasBegun = false;
@@ -114,10 +130,14 @@ export class TranslatedCall implements UpstreamCall {
       receiver.start(200, headersFor('text/event-stream', response?.headers, left));
     };
     for (;;) {
-      const { done, value: part } = await reader.read().catch(unreadable);
+      const { done, value } = await reader.read().catch(unreadable);
       if (this.#isAborted) return;
       // A stream that was cut is told of as finished too, and that is not passed on.
-      if (done || (part.type === 'finish' && part.finishReason.raw === undefined)) break;
+      if (done || (value.type === 'finish' && value.finishReason.raw === undefined)) break;
+      const part = unread.read(value);
+      // The package for Bedrock tells this before anything has come.
+      if (part.type === 'response-metadata' && request.deployment.provider === 'bedrock') continue;
+      if (part.type === 'finish') this.#count.tell(part.usage);
       begin(part.type === 'stream-start' ? part.warnings : []);
       if (part.type === 'error') throw partFailure(part.error, request.deployment);
       this.#tell(writer.next(part));

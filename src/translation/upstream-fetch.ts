@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { UnfitStatus } from '../proxy/failures.ts';
 import type { Receiver, UpstreamCall } from '../proxy/providers/provider.ts';
+import type { ProviderCount } from './provider-count.ts';
 
 export type Fetch = typeof globalThis.fetch;
 
@@ -15,22 +16,23 @@ export interface Outgoing {
 /** Bytes of an answer that wait for the package to read them. */
 const highWaterMark = 64 * 1024;
 
-/**
- * The `fetch` that a provider's package gets for one call.
- *
- * @param open sends a request by the gateway's own way out
- * @param sent told when it goes out
- */
-export function fetchBy(
-  open: (outgoing: Outgoing, receiver: Receiver) => UpstreamCall | Promise<UpstreamCall>,
-  sent: () => void,
-): Fetch {
+interface Sending {
+  /** Sends a request by the gateway's own way out. */
+  open(outgoing: Outgoing, receiver: Receiver): UpstreamCall | Promise<UpstreamCall>;
+  /** Told when it goes out. */
+  sent(): void;
+  /** Told what comes back. */
+  readonly count: ProviderCount;
+}
+
+/** The `fetch` that a provider's package gets for one call. */
+export function fetchBy(sending: Sending): Fetch {
   return async (input, init) => {
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
-    const answer = new FetchedAnswer(sent, resolve, reject);
+    const answer = new FetchedAnswer(sending, resolve, reject);
     const { signal } = init ?? {};
     const url = new URL(input instanceof Request ? input.url : input);
-    answer.call = await open({ url, headers: headersOf(init), body: bodyOf(init?.body) }, answer);
+    answer.call = await sending.open({ url, headers: headersOf(init), body: bodyOf(init?.body) }, answer);
     if (signal?.aborted) answer.abort(signal.reason);
     signal?.addEventListener('abort', () => answer.abort(signal.reason), { once: true });
     return promise;
@@ -53,20 +55,25 @@ function bodyOf(body: unknown): Buffer {
 
 /** An answer as the fetch standard has it. It is read only as fast as the package asks for it. */
 class FetchedAnswer implements Receiver {
-  readonly sent: () => void;
+  readonly #sending: Sending;
   readonly #began: (response: Response) => void;
   readonly #failed: (error: unknown) => void;
   #body: ReadableStreamDefaultController<Uint8Array> | undefined;
   #isOver = false;
   call: UpstreamCall | undefined;
 
-  constructor(sent: () => void, began: (response: Response) => void, failed: (error: unknown) => void) {
-    this.sent = sent;
+  constructor(sending: Sending, began: (response: Response) => void, failed: (error: unknown) => void) {
+    this.#sending = sending;
     this.#began = began;
     this.#failed = failed;
   }
 
+  sent(): void {
+    this.#sending.sent();
+  }
+
   start(status: number, headers: IncomingHttpHeaders): void {
+    this.#sending.count.begin(status, headers);
     const body = new ReadableStream<Uint8Array>(
       {
         start: (controller) => void (this.#body = controller),
@@ -84,6 +91,7 @@ class FetchedAnswer implements Receiver {
 
   data(chunk: Buffer): void {
     if (this.#isOver) return;
+    this.#sending.count.data(chunk);
     this.#body?.enqueue(chunk);
     if ((this.#body?.desiredSize ?? 1) <= 0) this.call?.pause();
   }
@@ -91,6 +99,7 @@ class FetchedAnswer implements Receiver {
   end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#sending.count.end();
     this.#body?.close();
   }
 

@@ -98,7 +98,7 @@ const arrows: Readonly<Record<string, (to: string, from: string) => boolean>> = 
   passthrough: (to) => ['kernel', 'metering', 'access', 'proxy'].includes(roomOf(to)) || to === 'models/deployment.ts',
   translation: (to) =>
     ['kernel', 'metering', 'proxy'].includes(roomOf(to)) ||
-    ['models/deployment.ts', 'passthrough/google-token.ts'].includes(to),
+    ['models/deployment.ts', 'passthrough/google-token.ts', 'passthrough/usage-scanner.ts'].includes(to),
   callbacks: (to) =>
     ['kernel', 'db', 'egress', 'audit', 'credentials'].includes(roomOf(to)) || to === 'metering/usage.ts',
   live: (to) => ['kernel', 'metering', 'proxy'].includes(roomOf(to)),

@@ -50,9 +50,9 @@ const table: {
   },
   {
     what: 'nor does a 403',
-    script: failing(403, { message: 'No' }),
+    script: failing(403, { message: 'No access' }),
     status: 502,
-    error: { type: 'upstream_auth_error' },
+    error: { type: 'upstream_permission_denied', message: 'The upstream does not permit this call: No access' },
   },
   {
     what: 'a rate limit keeps its status and its headers',

@@ -20,6 +20,13 @@ export interface Kind {
 }
 
 const perToken = { input_cost_per_token: 1e-6, output_cost_per_token: 2e-6 };
+/** The head of a FLAC file of 100 seconds. */
+function aSong() {
+  const bytes = Buffer.alloc(300_000);
+  bytes.write('fLaC');
+  bytes.writeBigUInt64BE((44_100n << 44n) | 4_410_000n, 18);
+  return toFile(bytes, 'sung.flac', { type: 'audio/flac' });
+}
 const recording = () => toFile(Buffer.alloc(4_000, 7), 'said.mp3', { type: 'audio/mpeg' });
 const picture = () => toFile(Buffer.from('\x89PNG\r\n--not-a-boundary\r\n'), 'cat.png', { type: 'image/png' });
 const json = (answer: object): UpstreamScript => ({ answer });
@@ -276,6 +283,18 @@ const sound: readonly Kind[] = [
     expected: '1\n00:00:00,000 --> 00:00:02,500\nGood day\n',
     tokens: [0, 0],
     cost: '250000',
+  },
+  {
+    name: 'subtitles that end long before the recording does',
+    callType: 'transcription',
+    route: '/v1/audio/transcriptions',
+    prices: { output_cost_per_second: 0.0001 },
+    script: { answer: 'WEBVTT\n\n00:00.000 --> 00:02.500\nGood day\n', headers: { 'content-type': 'text/vtt' } },
+    call: async (client, model) =>
+      client.audio.transcriptions.create({ model, file: await aSong(), response_format: 'vtt' }),
+    expected: 'WEBVTT\n\n00:00.000 --> 00:02.500\nGood day\n',
+    tokens: [0, 0],
+    cost: '10000000',
   },
 ];
 

@@ -67,6 +67,64 @@ for (const { recorded, written, counted, started } of leaving) {
   });
 }
 
+const named = (type: string, data: object): string => `event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`;
+const block = (index: number, content: object) => named('content_block_start', { index, content_block: content });
+const search = (index: number) =>
+  block(index, { type: 'server_tool_use', id: `srvtoolu_${index}`, name: 'web_search', input: {} });
+const failedSearch = (index: number) =>
+  block(index + 1, {
+    type: 'web_search_tool_result',
+    tool_use_id: `srvtoolu_${index}`,
+    content: { type: 'web_search_tool_result_error', error_code: 'max_uses_exceeded' },
+  });
+const item = (state: 'added' | 'done', index: number, type: string, more: object = {}) =>
+  named(`response.output_item.${state}`, { output_index: index, item: { type, id: `it_${index}`, ...more } });
+
+for (const { recorded, used, units } of [
+  {
+    recorded: messageStreams.text,
+    // Of the three one has failed, which costs nothing, and one is another tool.
+    used: [
+      search(1),
+      search(2),
+      failedSearch(2),
+      block(5, { type: 'server_tool_use', id: 's', name: 'code_execution' }),
+    ],
+    units: { webSearches: 1 },
+  },
+  {
+    recorded: responseStreams.text,
+    used: [
+      item('added', 1, 'web_search_call'),
+      item('done', 1, 'web_search_call', { action: { type: 'search' } }),
+      item('added', 2, 'web_search_call'),
+      item('done', 2, 'web_search_call', { action: { type: 'open_page' } }),
+      item('added', 3, 'file_search_call'),
+      item('added', 4, 'code_interpreter_call', { container_id: 'c_1' }),
+      item('added', 5, 'code_interpreter_call', { container_id: 'c_1' }),
+    ],
+    units: { webSearches: 1, fileSearches: 1, codeSessions: 1 },
+  },
+]) {
+  test(`${recorded.name}: tools that the provider ran are paid for in a stream that is cut by either side`, async () => {
+    const chunks = [...recorded.events.slice(0, 2), ...used];
+    const cutAfter = Buffer.byteLength(chunks.join(''));
+    {
+      await using site = await startSite(recorded.provider, { chunks: [...chunks, ': more\n\n'], cutAfter });
+      await site.gateway.send(...ask(recorded));
+      assert.deepEqual(site.gateway.outcome.usage?.units, units, 'by the upstream');
+    }
+    await using site = await startSite(recorded.provider, { chunks: [...chunks, ': more\n\n'], silentAfter: cutAfter });
+    const response = await site.gateway.open(...ask(recorded));
+    let text = '';
+    response.on('data', (chunk: Buffer) => (text += chunk.toString())).on('error', () => {});
+    await until('all came', () => text.includes(used.at(-1) ?? ''));
+    response.destroy();
+    await until('the call is settled', () => site.gateway.bookings[0]?.outcomes.length === 1);
+    assert.deepEqual(site.gateway.outcome.usage?.units, units, 'by the client');
+  });
+}
+
 const errorEvent = (error: object): string => `event: error\ndata: ${JSON.stringify({ type: 'error', ...error })}\n\n`;
 
 test('an error that Anthropic sends in a stream ends it, in Anthropic’s shape, and what came before is paid', async () => {

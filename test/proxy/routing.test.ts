@@ -220,6 +220,48 @@ describe('a deployment that fails', () => {
     assert.equal(bad.requests.length, 4);
   });
 
+  test('is not left out for refusing one caller’s requests while it answers others, and is when it refuses all', async () => {
+    await using picky = await startUpstream();
+    picky.script(({ text }) => (text.includes('Hi') ? {} : failing(403, { message: 'No access' })));
+    await using good = await startUpstream();
+    await using gateway = await Gateway.start({
+      deployments: [at('picky', picky, { params: { order: 1 } }), at('good', good, { params: { order: 2 } })],
+      routing: { retries: 1, allowedFails: 2 },
+    });
+    const refused = { ...hello, messages: [{ role: 'user', content: 'Bad' }] };
+    const answeredBy = async (body: object) => (await gateway.send(body)).headers['x-litellm-model-id'];
+    assert.equal(await answeredBy(hello), 'picky');
+    for (let call = 0; call < 5; call++) assert.equal(await answeredBy(refused), 'good');
+    assert.equal(await answeredBy(hello), 'picky', 'whoever is answered is not let down for others');
+
+    picky.script(failing(403));
+    await using other = await Gateway.start({
+      deployments: [at('picky', picky, { params: { order: 1 } }), at('good', good, { params: { order: 2 } })],
+      routing: { retries: 1, allowedFails: 2 },
+    });
+    picky.requests.length = 0;
+    for (let call = 0; call < 5; call++) assert.equal((await other.send(hello)).status, 200);
+    assert.equal(picky.requests.length, 3, 'two failures were allowed');
+  });
+
+  test('is left out at once for a 403 that says that its credential is bad', async () => {
+    const codes = [
+      failing(403, {}, { 'x-amzn-errortype': 'UnrecognizedClientException:http://internal.amazon.com/' }),
+      failing(403, { status: 'PERMISSION_DENIED', details: [{ reason: 'CONSUMER_SUSPENDED' }] }),
+      failing(403, { code: 'invalid_api_key' }),
+    ];
+    for (const script of codes) {
+      await using bad = await startUpstream(script);
+      await using good = await startUpstream();
+      await using gateway = await Gateway.start({
+        deployments: [at('bad', bad, { params: { order: 1 } }), at('good', good, { params: { order: 2 } })],
+        routing: { retries: 1 },
+      });
+      for (let call = 0; call < 3; call++) assert.equal((await gateway.send(hello)).status, 200);
+      assert.equal(bad.requests.length, 1);
+    }
+  });
+
   test('leaves a call without any of them to be told when to come again', async () => {
     await using bad = await startUpstream(failing(429, {}, { 'retry-after': '20' }));
     await using gateway = await Gateway.start({

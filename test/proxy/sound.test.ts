@@ -38,6 +38,28 @@ test('sound that is cut does not look whole, and is booked as it was asked for',
   assert.deepEqual(gateway.outcome.usage?.units, { characters: 8 });
 });
 
+test('sound that is spoken slowly is longer, and reserved and booked as such', async () => {
+  await using upstream = await startUpstream({ answer: 'sound', headers });
+  await using gateway = await Gateway.start(through(upstream.url));
+  // 8 bytes at 1.5 tokens each. That a model speaks faster where it is asked to is not relied on: some do not.
+  for (const [speed, tokens] of [
+    [0.25, 48],
+    [0.5, 24],
+    [1, 12],
+    [4, 12],
+    [null, 12],
+  ] as const) {
+    assert.equal((await gateway.send({ ...question, speed }, { path })).status, 200);
+    const { start, outcomes } = gateway.bookings.at(-1) ?? {};
+    assert.deepEqual([start?.maxCompletionTokens, outcomes?.[0]?.usage?.completionTokens], [tokens, tokens]);
+  }
+  for (const speed of ['0.25', 0, -1, {}]) {
+    const { status, text } = await gateway.send({ ...question, speed }, { path });
+    assert.equal(status, 400);
+    assert.match(text, /speed must be a number above 0/);
+  }
+});
+
 test('the client sees the end of sound when it is booked, and not before', async () => {
   await using upstream = await startUpstream({
     answer: Buffer.from('sound'),

@@ -172,6 +172,15 @@ test('a package that tells a cut stream as finished does not make an end of it',
   assert.match(written([...text, finish('content-filter', 'SAFETY')]), /"stop_reason":"refusal".*\n.*\n.*message_stop/);
 });
 
+test('a call whose input is not whole is never told as one to be made', async () => {
+  const cut = (reason: string) => partsOf(chunks([call(0, 'call_a', 'weather', '{"city":"Par')], finished(reason)));
+  for (const reason of ['tool_calls', 'stop']) {
+    const parts = await cut(reason);
+    assert.throws(() => written(parts), { status: 502, type: 'invalid_answer' });
+  }
+  assert.match(written(await cut('length')), /"stop_reason":"max_tokens"/);
+});
+
 test('an error is told as Anthropic tells it, and is the last that is told', () => {
   const error: Part = {
     type: 'error',

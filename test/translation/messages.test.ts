@@ -246,6 +246,40 @@ describe('a model of an OpenAI-compatible server', () => {
     await assert.rejects(client().messages.stream(question).finalMessage(), /Out of order|failed/);
   });
 
+  test('that refuses is heard to, whole and in a stream', async () => {
+    const check = ({ content, stop_reason: reason }: Anthropic.Message) =>
+      assert.deepEqual([content.map(stripped), reason], [['I cannot.'], 'refusal']);
+    answering({ answer: aCompletion({ content: null, refusal: 'I cannot.' }) });
+    check(await client().messages.create(question));
+    answering(events(chunks([{ content: '' }, { refusal: 'I ' }, { refusal: 'cannot.' }], finished('stop'), counted)));
+    check(await client().messages.stream(question).finalMessage());
+    assert.deepEqual(usage(), booked);
+  });
+
+  test('has its tools run by the official client, which goes without a thread', async () => {
+    let turn = 0;
+    const requests = answering(() => {
+      turn += 1;
+      return events(
+        turn === 1
+          ? chunks([{ tool_calls: calls }], finished('tool_calls'), counted)
+          : chunks([{ content: 'Seen' }], finished('stop'), counted),
+      );
+    });
+    const seen: unknown[] = [];
+    const run = (input: unknown) => {
+      seen.push(input);
+      return Promise.resolve('a wall');
+    };
+    const tool = { ...look, run, parse: (input: unknown) => input };
+    const runner = client().beta.messages.toolRunner({ ...question, stream: true, tools: [tool] });
+    const { content, stop_reason: reason } = await runner.runUntilDone();
+    assert.deepEqual([content.map((block) => block.type === 'text' && block.text), reason], [['Seen'], 'end_turn']);
+    assert.deepEqual(seen, [{ at: 1 }, { at: 2 }]);
+    assert.equal(requests.length, 2);
+    assert.match(requests[1]?.text ?? '', /"tool_call_id":"call_1","content":"a wall"/);
+  });
+
   test('that counts no tokens has them counted here', async () => {
     answering(events(chunks([{ content: 'Hello there' }], finished('stop'))));
     await client().messages.stream(question).finalMessage();

@@ -117,7 +117,7 @@ export const gemini: Pretended = {
 };
 
 /** A frame of Amazon's event streams: two lengths and their checksum, headers, the body, and the checksum of it all. */
-function frame(type: string, data: object): Buffer {
+export function frame(type: string, data: object, kind: 'event' | 'exception' = 'event'): Buffer {
   const header = (name: string, value: string) =>
     Buffer.concat([
       Buffer.from([name.length]),
@@ -126,9 +126,9 @@ function frame(type: string, data: object): Buffer {
       Buffer.from(value),
     ]);
   const headers = Buffer.concat([
-    header(':event-type', type),
+    header(`:${kind}-type`, type),
     header(':content-type', 'application/json'),
-    header(':message-type', 'event'),
+    header(':message-type', kind),
   ]);
   const body = Buffer.from(JSON.stringify(data));
   const whole = Buffer.alloc(16 + headers.length + body.length);

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
+import { isStepCount, jsonSchema, streamText, tool } from 'ai';
 import type OpenAI from 'openai';
 import { aDeployment, Gateway, until } from '../proxy/gateway.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
@@ -188,6 +190,55 @@ test('an image goes to the provider as it came, and its address only to one that
   assert.equal(upstream.requests.length, 0);
 });
 
+test('an image in the result of a tool goes to who takes it there, and to others is refused', async () => {
+  const shown = [
+    { type: 'text', text: 'See:' },
+    { type: 'image_url', image_url: { url: `data:image/png;base64,${pixel}` } },
+  ];
+  const messages = [...called.slice(0, 3), { role: 'tool', tool_call_id: 'call_1', content: shown }, called[4]];
+  for (const one of [anthropic, gemini, bedrock]) {
+    const text = JSON.stringify(await upstreamBody(one, { messages, tools: [weather] }));
+    assert.ok(text.includes(pixel) && text.includes('See:'), `${one.provider}: ${text}`);
+  }
+  const body = await upstreamBody(anthropic, { messages, tools: [weather] });
+  const [, , results] = body['messages'] as { content: object[] }[];
+  assert.partialDeepStrictEqual(results?.content[0], {
+    type: 'tool_result',
+    content: [{ text: 'See:' }, { type: 'image', source: { media_type: 'image/png', data: pixel } }],
+  });
+  assert.match(String((await refusalOf('cohere', { messages, tools: [weather] })).message), /may hold texts alone/);
+});
+
+test('what is empty is left out, because providers refuse it', async () => {
+  const image = { type: 'image_url', image_url: { url: `data:image/png;base64,${pixel}` } };
+  const messages = [
+    { role: 'system', content: '' },
+    { role: 'user', content: [{ type: 'text', text: '' }, image] },
+    { role: 'assistant', content: '' },
+    { role: 'user', content: '' },
+    { role: 'user', content: 'Well?' },
+  ];
+  for (const one of [anthropic, gemini, bedrock, cohere]) {
+    const text = JSON.stringify(await upstreamBody(one, { messages }));
+    assert.doesNotMatch(text, /"text":""|"content":""|"parts":\[\]|"content":\[\]/, one.provider);
+    assert.match(text, /Well\?/);
+  }
+  assert.equal((await refusalOf('anthropic', { messages: [{ role: 'user', content: '' }] })).param, 'messages');
+});
+
+test('instructions in the middle of a conversation reach who takes them only before it', async () => {
+  const messages = [hi, { role: 'assistant', content: 'Yes?' }, { role: 'developer', content: 'Be brief.' }, hi];
+  for (const one of [anthropic, gemini, bedrock]) {
+    const body = await upstreamBody(one, { messages });
+    assert.match(JSON.stringify(body['system'] ?? body['systemInstruction']), /Be brief/, one.provider);
+  }
+});
+
+test('a top_p that changes nothing is no reason to refuse a temperature', async () => {
+  const body = await upstreamBody(anthropic, { temperature: 0, top_p: 1 });
+  assert.deepEqual([body['temperature'], body['top_p']], [0, undefined]);
+});
+
 test('thoughts come back to Anthropic with their signatures', async () => {
   upstream.script({ answer: anthropic.plain });
   const first = await gateway.client.chat.completions.create({ model: 'anthropic', messages: [hi] });
@@ -200,6 +251,63 @@ test('thoughts come back to Anthropic with their signatures', async () => {
   assert.deepEqual(messages[1]?.content[0], { type: 'thinking', thinking: 'A greeting.', signature: 'c2lnbmVk' });
   assert.deepEqual(body['thinking'], { type: 'enabled', budget_tokens: 2_000 });
   assert.equal(body['max_tokens'], 3_000, 'what was reserved is the most that is written, thoughts included');
+});
+
+test('the AI SDK’s own client has its tools run, with thoughts before the call and a signature on it', async () => {
+  const provider = createOpenAICompatible({
+    name: 'gateway',
+    baseURL: `http://127.0.0.1:${gateway.port}/v1`,
+    apiKey: 'sk-client',
+  });
+  const sse = (data: object) => `data: ${JSON.stringify(data)}\n\n`;
+  const parts = [
+    { text: 'Hm.', thought: true },
+    { functionCall: { name: 'weather', args: { place: 'Oslo' } }, thoughtSignature: 'c2ln' },
+  ];
+  const first = {
+    gemini: sse({ candidates: [{ index: 0, content: { role: 'model', parts }, finishReason: 'STOP' }] }),
+    anthropic: [
+      ...anthropic.events.slice(0, 5),
+      sse({
+        type: 'content_block_start',
+        index: 1,
+        content_block: { type: 'tool_use', id: 'a', name: 'weather', input: {} },
+      }),
+      sse({
+        type: 'content_block_delta',
+        index: 1,
+        delta: { type: 'input_json_delta', partial_json: '{"place":"Oslo"}' },
+      }),
+      sse({ type: 'content_block_stop', index: 1 }),
+      sse({ type: 'message_delta', delta: { stop_reason: 'tool_use' }, usage: { output_tokens: 7 } }),
+      anthropic.events.at(-1),
+    ].join(''),
+  };
+  for (const one of [gemini, anthropic] as const) {
+    upstream.requests.length = 0;
+    upstream.script(() => ({
+      answer: upstream.requests.length === 1 ? first[one === gemini ? 'gemini' : 'anthropic'] : one.events.join(''),
+      headers: { 'content-type': one.streamType },
+    }));
+    const faults: unknown[] = [];
+    const result = streamText({
+      model: provider(one.provider),
+      prompt: 'Hi',
+      stopWhen: isStepCount(3),
+      tools: {
+        weather: tool({
+          inputSchema: jsonSchema<{ place: string }>({ type: 'object', properties: { place: { type: 'string' } } }),
+          execute: ({ place }) => `snow in ${place}`,
+        }),
+      },
+      onError: ({ error }) => void faults.push(error),
+    });
+    await result.consumeStream();
+    assert.deepEqual(faults, [], one.provider);
+    assert.equal(await result.text, 'Hello there');
+    assert.match(upstream.requests[1]?.text ?? '', /snow in Oslo/);
+    if (one === gemini) assert.match(upstream.requests[1]?.text ?? '', /"thoughtSignature":"c2ln"/);
+  }
 });
 
 test('a model that needs a limit gets the one that was reserved', async () => {

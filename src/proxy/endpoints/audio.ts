@@ -1,11 +1,11 @@
 import { isRecord } from '../../kernel/record.ts';
 import { estimateTokens } from '../../metering/estimate.ts';
 import type { Usage } from '../../metering/usage.ts';
-import type { Endpoint, PlainReading, RequestSource } from './endpoint.ts';
+import type { Endpoint, ModelRequest, PlainReading, RequestSource } from './endpoint.ts';
 import { FormRequest, readForm, textOf } from './form-request.ts';
 import { invalid, JsonRequest, modelOf, readJson } from './json-request.ts';
 import { readMediaTokens, unitsOnly } from './media-usage.ts';
-import { secondsAtMost, secondsOfSubtitles } from './recording.ts';
+import { secondsAtLeast, secondsAtMost, secondsOfSubtitles } from './recording.ts';
 
 /** OpenAI's speech from a text (https://platform.openai.com/docs/api-reference/audio/createSpeech). */
 export const speech: Endpoint = {
@@ -31,9 +31,17 @@ function readSpeech(source: RequestSource): JsonRequest {
   const { input } = fields;
   if (typeof input !== 'string' || input === '') throw invalid('input must be a text', 'input');
   return new JsonRequest(body, modelOf(fields, source.parameter), {
-    maxCompletionTokens: Math.ceil(Buffer.byteLength(input) * soundTokensPerByte),
+    maxCompletionTokens: Math.ceil((Buffer.byteLength(input) * soundTokensPerByte) / paceOf(fields)),
     units: { characters: input.length },
   });
+}
+
+/** Slow speech is longer. Fast speech is not counted as shorter: not every model speaks faster when it is asked to. */
+function paceOf({ speed }: Readonly<Record<string, unknown>>): number {
+  if (speed === undefined || speed === null) return 1;
+  // A text would be a number to some upstreams.
+  if (typeof speed !== 'number' || speed <= 0) throw invalid('speed must be a number above 0', 'speed');
+  return Math.min(1, speed);
 }
 
 /** A recording as text, in its own language (https://platform.openai.com/docs/api-reference/audio/createTranscription). */
@@ -45,14 +53,17 @@ export const transcriptions: Endpoint = {
   unitsOf: () => ({}),
   readAnswer: ({ text, usage, duration }) =>
     typeof text === 'string' ? { usage: { usage, duration }, serviceTier: undefined, written: () => text } : undefined,
-  readText: (text): PlainReading => ({
-    usage: { duration: secondsOfSubtitles(text) },
-    serviceTier: undefined,
-    written: () => text,
-  }),
+  readText: readTranscript,
   readUsage: readRecordingUsage,
   isRaw: ({ stream }) => stream,
 };
+
+/** Subtitles end with the last word, and the recording may go on: the upstream has heard, and counted, all of it. */
+function readTranscript(text: string, { secondsAtLeast: atLeast }: ModelRequest): PlainReading {
+  const seconds = secondsOfSubtitles(text);
+  const duration = seconds === undefined ? undefined : Math.max(seconds, atLeast?.() ?? 0);
+  return { usage: { duration }, serviceTier: undefined, written: () => text };
+}
 
 /** The same in English (https://platform.openai.com/docs/api-reference/audio/createTranslation). */
 export const translations: Endpoint = { ...transcriptions, path: '/audio/translations' };
@@ -70,6 +81,7 @@ function readRecording(source: RequestSource): FormRequest {
     promptTokens: estimateTokens(textOf(form, 'prompt') ?? '') + Math.ceil(seconds * soundTokensPerSecond),
     maxCompletionTokens: Math.ceil(seconds * textTokensPerSecond),
     units: { seconds },
+    secondsAtLeast: () => secondsAtLeast(file.bytes),
   });
 }
 

@@ -20,6 +20,12 @@ interface Line {
 }
 
 /**
+ * What names something that the provider keeps. Lines go there as they stand, so that an id of this gateway's means nothing
+ * in them, and one of the provider's could be anybody's.
+ */
+const neverInBatch = ['previous_response_id', 'conversation', 'background'] as const;
+
+/**
  * The model that all calls of a batch are for. Each is looked at, because each goes to the upstream as it stands: a model
  * nobody allowed, or an `api_base`, must not get there in a file.
  *
@@ -33,6 +39,8 @@ export function modelOfLines(file: Buffer): string {
     if (model !== undefined && named !== model) throw broken(number, 'is for another model than those before it');
     model = named;
     refuseOverrides(Object.keys(body));
+    const kept = neverInBatch.find((name) => body[name] != null && body[name] !== false);
+    if (kept !== undefined) throw broken(number, `has ${kept}, which a call in a batch cannot have`);
   }
   if (model === undefined) throw invalid('The file has no line', 'file');
   return model;

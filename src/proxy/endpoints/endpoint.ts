@@ -23,6 +23,8 @@ export interface ModelRequest {
   readonly units?: Units | undefined;
   /** Of tools that the provider runs, as many as there may be. */
   readonly toolUses?: Units | undefined;
+  /** How long a recording is at least, where it is one. */
+  readonly secondsAtLeast?: (() => number) | undefined;
   /** Of the prompt, where the body's length says nothing of it: a recording is no text. */
   readonly promptTokens?: number | undefined;
   readonly serviceTier: string | undefined;
@@ -110,7 +112,7 @@ export interface Endpoint {
   /** Undefined for what is no answer of this kind. */
   readAnswer(answer: Readonly<Record<string, unknown>>): PlainReading | undefined;
   /** The same of an answer that is no JSON, where there is such a thing; `written` and `usage` are of the text. */
-  readonly readText?: (text: string) => PlainReading;
+  readonly readText?: (text: string, asked: ModelRequest) => PlainReading;
   /** Whether an answer is passed on as it comes, without being read: sound, or events of a kind that is not a chat's. */
   readonly isRaw?: (asked: ModelRequest) => boolean;
   /** What is raw is this to the client, whatever its upstream says: nothing that a browser would run. */

@@ -62,6 +62,7 @@ export interface AskedInForm {
   readonly maxCompletionTokens: number;
   readonly answers?: number;
   readonly units: Units;
+  readonly secondsAtLeast?: () => number;
 }
 
 /** A request in a form: what goes upstream is written from its parts, each file byte for byte. */
@@ -74,6 +75,7 @@ export class FormRequest implements ModelRequest {
   readonly maxCompletionTokens: number;
   readonly answers: number;
   readonly units: Units;
+  readonly secondsAtLeast: (() => number) | undefined;
   readonly serviceTier = undefined;
   readonly endUser: string | undefined;
   readonly tags = [];
@@ -92,6 +94,7 @@ export class FormRequest implements ModelRequest {
     this.maxCompletionTokens = asked.maxCompletionTokens;
     this.answers = asked.answers ?? 1;
     this.units = asked.units;
+    this.secondsAtLeast = asked.secondsAtLeast;
     this.endUser = (user && storable(user)) || undefined;
     this.contentType = `multipart/form-data; boundary=${this.#boundary}`;
     this.#parts = form.parts;

@@ -1,4 +1,4 @@
-import type { GatewayError } from '../../kernel/errors.ts';
+import { GatewayError } from '../../kernel/errors.ts';
 
 /** Anthropic's names, by status (https://docs.anthropic.com/en/api/errors). */
 const types: ReadonlyMap<number, string> = new Map([
@@ -19,6 +19,21 @@ export const messagesErrorType = (status: number, type = ''): string =>
   known.has(type) ? type : (types.get(status) ?? (status >= 500 ? 'api_error' : 'invalid_request_error'));
 
 /**
+ * A conversation that Anthropic keeps: whose it is among those who share the operator's account nobody here could tell, and
+ * how long it is neither. The official client goes on without one where `details` say that the server has none.
+ */
+export class ThreadRefused extends GatewayError {
+  readonly details = { error_code: 'thread_unsupported_request', unsupported: ['thread'] } as const;
+
+  constructor() {
+    super('invalid', 'unsupported_field', 'thread is not served', {
+      param: 'thread',
+      hint: 'Send what was said in messages.',
+    });
+  }
+}
+
+/**
  * An error as Anthropic's clients read it. `code` is the type by which everything else here knows it, such as
  * `budget_exceeded`, which Anthropic has no word for.
  */
@@ -33,6 +48,7 @@ export function messagesError(error: GatewayError, requestId?: string) {
       param,
       kind,
       hint,
+      ...(error instanceof ThreadRefused && { details: error.details }),
     },
     ...(requestId !== undefined && { request_id: requestId }),
   };

@@ -5,7 +5,7 @@ import { clampUsage, type Usage } from '../../metering/usage.ts';
 import { messageEvents } from '../events/message-events.ts';
 import type { Endpoint, PlainReading, RequestSource } from './endpoint.ts';
 import { countOf, invalid, JsonRequest, modelOf, readJson } from './json-request.ts';
-import { messagesError, servedTier } from './messages-protocol.ts';
+import { messagesError, servedTier, ThreadRefused } from './messages-protocol.ts';
 import { searchesAllowed, searchesIn } from './server-tools.ts';
 
 /** Anthropic's messages (https://docs.anthropic.com/en/api/messages). */
@@ -44,6 +44,7 @@ function readMessages(source: RequestSource): JsonRequest {
   const maxCompletionTokens = countOf(fields, 'max_tokens');
   if (maxCompletionTokens === undefined) throw invalid('max_tokens is required', 'max_tokens');
   refuseDearer(fields);
+  if (fields['thread'] != null) throw new ThreadRefused();
   return new JsonRequest(body, model, {
     stream: stream === true,
     maxCompletionTokens,

@@ -1,9 +1,18 @@
+import { secondsInFile } from './sound-length.ts';
+
 /** Compressed speech has 2 kB a second or more; music has ten times as much, and is shorter than this says. */
 const fewestBytesPerSecond = 2_000;
 
 /** How long a recording can be: what is reserved for it, and what it is booked with where nobody says better. */
 export function secondsAtMost(file: Buffer): number {
   return Math.ceil(file.length / (waveBytesPerSecond(file) ?? fewestBytesPerSecond));
+}
+
+/** How long it is at least, as far as that can be read: zero where it cannot. */
+export function secondsAtLeast(file: Buffer): number {
+  const rate = waveBytesPerSecond(file);
+  const seconds = rate ? Math.ceil(file.length / rate) : (secondsInFile(file) ?? 0);
+  return seconds > 0 ? Math.min(seconds, secondsAtMost(file)) : 0;
 }
 
 /**
@@ -21,13 +30,15 @@ function waveBytesPerSecond(file: Buffer): number | undefined {
   return isSound && rate > 0 ? rate : undefined;
 }
 
-const timestamps = /-->\s*(?:(\d{1,3}):)?(\d{2}):(\d{2})[.,](\d{3})/g;
+/** What is said may look like times as well, but not on a line of its own that begins with one. */
+const cueTimes = /^[ \t]*[\d:.,]+[ \t]+-->[ \t]+(?:(\d{1,3}):)?(\d{2}):(\d{2})[.,](\d{3})\b/gm;
 
 /** When the last subtitle ends (SRT, WebVTT); undefined for a text without times. */
 export function secondsOfSubtitles(text: string): number | undefined {
-  let last: RegExpExecArray | undefined;
-  for (const found of text.matchAll(timestamps)) last = found;
-  if (!last) return undefined;
-  const [, hours = '0', minutes = '0', seconds = '0', thousandths = '0'] = last;
-  return Number(hours) * 3_600 + Number(minutes) * 60 + Number(seconds) + Number(thousandths) / 1_000;
+  let last: number | undefined;
+  for (const [, hours = '0', minutes, seconds, thousandths] of text.matchAll(cueTimes)) {
+    const end = Number(hours) * 3_600 + Number(minutes) * 60 + Number(seconds) + Number(thousandths) / 1_000;
+    last = Math.max(last ?? 0, end);
+  }
+  return last;
 }

@@ -1,5 +1,6 @@
 import { isRecord } from '../../kernel/record.ts';
 import type { Units } from '../../metering/units.ts';
+import { type ToolUse, ToolUses } from '../events/tool-uses.ts';
 
 /**
  * Tools that a provider runs by itself, and takes money for by the use. How often it may is known where the request says
@@ -26,6 +27,14 @@ export function searchesIn({ server_tool_use: used }: Fields): Units | undefined
   return typeof searches === 'number' && searches > 0 ? { webSearches: searches } : undefined;
 }
 
+/** Of a block of a message. A search that failed costs nothing, which its result tells. */
+export function useInBlock(block: Fields): ToolUse | undefined {
+  const { id, name, tool_use_id: searchId, content } = block;
+  if (block['type'] === 'server_tool_use' && name === 'web_search') return { id: String(id), unit: 'webSearches' };
+  const isFailed = isRecord(content) && content['type'] === 'web_search_tool_result_error';
+  return isFailed ? { id: String(searchId), unit: undefined } : undefined;
+}
+
 const kinds = [
   ['webSearches', /^web_search/],
   ['fileSearches', /^file_search/],
@@ -42,21 +51,34 @@ export function toolsAllowed(fields: Fields): Units | undefined {
 }
 
 /**
- * A response's usage, with what was done by its tools beside its tokens. Of a search only what searched counts, and not
- * pages that were opened; code is paid for by the container, however often it runs.
+ * Of an item of a response. Of a search only what searched counts, and not pages that were opened; code is paid for by the
+ * container, however often it runs.
+ *
+ * @param index where it stands in the output
  */
+export function useInItem({ type, action, container_id: container }: Fields, index: unknown): ToolUse | undefined {
+  const id = String(index);
+  switch (type) {
+    case 'web_search_call':
+      return { id, unit: isRecord(action) && action['type'] !== 'search' ? undefined : 'webSearches' };
+    case 'file_search_call':
+      return { id, unit: 'fileSearches' };
+    case 'code_interpreter_call':
+      return { id: `container ${String(container)}`, unit: 'codeSessions' };
+    default:
+      return undefined;
+  }
+}
+
+/** A response's usage, with what was done by its tools beside its tokens. */
 export function withToolUses({ output, usage }: Fields): unknown {
   if (!isRecord(usage) || !Array.isArray(output)) return usage;
-  const items = output.filter(isRecord);
-  const of = (type: string): Fields[] => items.filter((item) => item['type'] === type);
-  const searches = of('web_search_call').filter(({ action }) => !isRecord(action) || action['type'] === 'search');
-  const containers = new Set(of('code_interpreter_call').map(({ container_id: id }) => id));
-  const uses = {
-    webSearches: searches.length,
-    fileSearches: of('file_search_call').length,
-    codeSessions: containers.size,
-  };
-  return Object.values(uses).some((count) => count > 0) ? { ...usage, tool_uses: uses } : usage;
+  const seen = new ToolUses();
+  for (const [index, item] of output.entries()) {
+    const use = isRecord(item) ? useInItem(item, index) : undefined;
+    if (use) seen.add(use);
+  }
+  return seen.units ? { ...usage, tool_uses: seen.units } : usage;
 }
 
 /** What `withToolUses` has put there. */

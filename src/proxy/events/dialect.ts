@@ -1,5 +1,6 @@
 import type { GatewayError } from '../../kernel/errors.ts';
 import { isRecord } from '../../kernel/record.ts';
+import type { ToolUse } from './tool-uses.ts';
 
 /** A server-sent event, taken apart. */
 export interface SseEvent {
@@ -22,6 +23,8 @@ export interface EventReading {
   /** Whether at least its input is what the whole call used. */
   readonly isInputFinal?: boolean;
   readonly tier?: unknown;
+  /** A tool that the provider runs: paid for also where the stream does not come to report it. */
+  readonly toolUse?: ToolUse | undefined;
   /** The upstream says that it failed: nothing after this is passed on, and the event itself only where it `isLast`. */
   readonly error?: unknown;
   /** The event that ends a stream. It is kept back until the call is booked. */

@@ -1,10 +1,11 @@
 import type { GatewayError } from '../../kernel/errors.ts';
 import { messagesError, servedTier } from '../endpoints/messages-protocol.ts';
+import { useInBlock } from '../endpoints/server-tools.ts';
 import { type EventReading, eventText, nothing, recordIn, type SseEvent, type StreamDialect } from './dialect.ts';
 
 /** Anthropic's messages (https://docs.anthropic.com/en/api/messages-streaming); `message_stop` ends them. */
 export const messageEvents: StreamDialect = {
-  marks: ['message_', /error"?\s*[:\r\n]/],
+  marks: ['message_', 'server_tool_use', 'tool_result_error', /error"?\s*[:\r\n]/],
   // Its last count of tokens comes in the very event that says so, which has a mark.
   finish: undefined,
   written: /"(?:text|thinking|partial_json)"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"/g,
@@ -21,7 +22,9 @@ function read({ name, data }: SseEvent, known: unknown): EventReading | undefine
   if (is('error')) return { error: data['error'] ?? data };
   if (is('message_stop')) return { isLast: true };
   if (is('message_start')) return startOf(recordIn(data, 'message'));
-  return is('message_delta') ? deltaOf(data, known) : nothing;
+  if (is('message_delta')) return deltaOf(data, known);
+  const block = recordIn(data, 'content_block');
+  return block ? { toolUse: useInBlock(block) } : nothing;
 }
 
 /** The input is counted before the model begins. */

@@ -1,13 +1,15 @@
 import type { GatewayError } from '../../kernel/errors.ts';
 import { isRecord } from '../../kernel/record.ts';
-import { withToolUses } from '../endpoints/server-tools.ts';
+import { useInItem, withToolUses } from '../endpoints/server-tools.ts';
 import { type EventReading, eventText, nothing, recordIn, type SseEvent, type StreamDialect } from './dialect.ts';
 
 const sequenceNumber = /"sequence_number"\s*:\s*(\d{1,15})/g;
 
 /** OpenAI's responses (https://platform.openai.com/docs/api-reference/responses-streaming): the last event holds the whole response. */
 export const responseEvents: StreamDialect = {
-  marks: [/response"\s*:|response\.(?:completed|incomplete|failed)|error"?\s*[:\r\n]|"error"/],
+  marks: [
+    /response"\s*:|response\.(?:completed|incomplete|failed)|error"?\s*[:\r\n]|"error"|(?:search|interpreter)_call"/,
+  ],
   finish: undefined,
   // The events that close a part repeat its text, under other names.
   written: /"delta"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"/g,
@@ -22,7 +24,10 @@ function read({ name, data }: SseEvent): EventReading | undefined {
   if (type === 'error' || name === 'error')
     return { error: recordIn(data, 'error') ?? { ...data, type: data['code'] } };
   const response = recordIn(data, 'response');
-  if (!response) return nothing;
+  if (!response) {
+    const item = recordIn(data, 'item');
+    return item ? { toolUse: useInItem(item, data['output_index']) } : nothing;
+  }
   const usage = withToolUses(response);
   const reading = {
     isNamed: true,

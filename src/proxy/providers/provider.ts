@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Usage } from '../../metering/usage.ts';
 import type { Deployment } from '../../models/deployment.ts';
 import type { Endpoint, ModelRequest } from '../endpoints/endpoint.ts';
 
@@ -29,8 +30,20 @@ export interface Receiver {
   fail(error: Error): void;
 }
 
+/** What a provider has counted of a call. */
+export interface Counted {
+  readonly usage: Usage;
+  /** Whether that is all of it. Otherwise its input is, and of its output what the provider has told so far. */
+  readonly isWhole: boolean;
+}
+
 /** A call that is under way. */
 export interface UpstreamCall {
+  /**
+   * What the provider has counted, where it answers in another protocol than the client's: what the client gets may tell
+   * it late, or not at all. Read when the call is booked, and there also after it was aborted.
+   */
+  readonly counted?: Counted | undefined;
   pause(): void;
   resume(): void;
   /** Ends it at once, in whatever state it is; the receiver may or may not be told. */

@@ -5,18 +5,22 @@ import type {
   SharedV4ProviderMetadata,
 } from '@ai-sdk/provider';
 import type { AnswerNames } from '../client-protocol.ts';
+import { type Ending, endingOf, failed } from '../ending.ts';
 import { usageFor } from './usage.ts';
 
-const finishReasons: Readonly<Record<LanguageModelV4FinishReason['unified'], string>> = {
+const finishReasons: Readonly<Record<Exclude<Ending, 'error'>, string>> = {
   stop: 'stop',
   length: 'length',
   'content-filter': 'content_filter',
   'tool-calls': 'tool_calls',
-  error: 'stop',
-  other: 'stop',
 };
 
-export const finishReasonOf = ({ unified }: LanguageModelV4FinishReason): string => finishReasons[unified];
+/** @throws GatewayError 502 where the model did not come to an end: OpenAI's protocol has no word for that */
+export function finishReasonOf(reason: LanguageModelV4FinishReason): string {
+  const ending = endingOf(reason);
+  if (ending === 'error') throw failed(reason);
+  return finishReasons[ending];
+}
 
 /** What a provider has told of a part under whatever name it has for itself. */
 export function metadataOf(metadata: SharedV4ProviderMetadata | undefined, name: string): string | undefined {
@@ -32,10 +36,14 @@ export function thinkingBlock(text: string, metadata: SharedV4ProviderMetadata |
   return data === undefined ? undefined : { type: 'redacted_thinking', data };
 }
 
-/** Google wants its signature back with the call that it came with. */
+/** Google wants its signature back with the call that it came with: under LiteLLM's name for it, and under Google's own. */
 export function signatureMember(metadata: SharedV4ProviderMetadata | undefined): object {
   const signature = metadataOf(metadata, 'thoughtSignature');
-  return signature === undefined ? {} : { provider_specific_fields: { thought_signature: signature } };
+  if (signature === undefined) return {};
+  return {
+    provider_specific_fields: { thought_signature: signature },
+    extra_content: { google: { thought_signature: signature } },
+  };
 }
 
 type FilePart = Extract<LanguageModelV4Content, { readonly type: 'file' }>;

@@ -30,7 +30,8 @@ function thoughts(reading: Reading, message: Fields): LanguageModelV4ReasoningPa
   }
   if (text == null || text === '') return [];
   if (reading.isGoogle) return [{ type: 'reasoning', text: textOf(text, 'messages.reasoning_content') }];
-  reading.leaveOut('reasoning_content', 'Send the thinking_blocks that came with it, or leave it out.');
+  // Clients hand it back as they got it, and none of these models takes it back like that.
+  reading.forgo('reasoning_content');
   return [];
 }
 
@@ -49,18 +50,26 @@ function thought(reading: Reading, given: unknown): LanguageModelV4ReasoningPart
 }
 
 function toolCall(reading: Reading, given: unknown): LanguageModelV4ToolCallPart {
-  const { id, type = 'function', function: called, provider_specific_fields: own } = recordOf(given, 'tool_calls');
+  const call = recordOf(given, 'tool_calls');
+  const { id, type = 'function', function: called } = call;
   if (type !== 'function') throw invalid('A tool call must be of type function', 'tool_calls.type');
   const { name, arguments: json } = recordOf(called, 'tool_calls.function');
-  const signature = isRecord(own) ? own['thought_signature'] : undefined;
+  const signature = signatureOf(call);
   return {
     type: 'tool-call',
     toolCallId: textOf(id, 'tool_calls.id'),
     toolName: textOf(name, 'tool_calls.function.name'),
     input: parse(json ?? ''),
     ...(reading.isGoogle &&
-      typeof signature === 'string' && { providerOptions: reading.own({ thoughtSignature: signature }) }),
+      signature !== undefined && { providerOptions: reading.own({ thoughtSignature: signature }) }),
   };
+}
+
+/** Under LiteLLM's name for it, or under Google's. */
+function signatureOf({ provider_specific_fields: own, extra_content: extra }: Fields): string | undefined {
+  const google = isRecord(extra) ? extra['google'] : undefined;
+  const found = [own, google].map((each) => (isRecord(each) ? each['thought_signature'] : undefined));
+  return found.find((signature) => typeof signature === 'string');
 }
 
 function parse(json: unknown): unknown {

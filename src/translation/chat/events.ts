@@ -12,6 +12,8 @@ export class ChatEvents implements EventWriter {
   readonly #calls = new Map<string, number>();
   /** Calls whose arguments have been told. */
   readonly #told = new Set<string>();
+  /** Calls whose signature has been told. */
+  readonly #signed = new Set<string>();
   /** Thoughts that are under way, by their ids: their signature comes with them whole. */
   readonly #thoughts = new Map<string, string>();
   #images = 0;
@@ -28,7 +30,7 @@ export class ChatEvents implements EventWriter {
     if (type === 'reasoning-start' || type === 'reasoning-delta' || type === 'reasoning-end') {
       return this.#reasoning(part);
     }
-    if (type === 'tool-input-start') return this.#callBegins(part.id, part.toolName, part.providerExecuted);
+    if (type === 'tool-input-start') return part.providerExecuted ? '' : this.#callBegins(part.id, part);
     if (type === 'tool-input-delta') return this.#argumentsOf(part.id, part.delta);
     if (type === 'tool-call') return this.#call(part);
     if (type === 'file') return this.#image(part);
@@ -52,11 +54,13 @@ export class ChatEvents implements EventWriter {
     });
   }
 
-  #callBegins(id: string, name: string, isExecuted = false): string {
-    if (isExecuted) return '';
+  /** A signature that is known by now comes first: clients take a call for whole as soon as its arguments are. */
+  #callBegins(id: string, { toolName: name, providerMetadata }: Part<'tool-input-start' | 'tool-call'>): string {
     const index = this.#calls.size;
     this.#calls.set(id, index);
-    return this.#delta({ tool_calls: [{ index, id, type: 'function', function: { name, arguments: '' } }] });
+    const own = signatureMember(providerMetadata);
+    if (Object.keys(own).length > 0) this.#signed.add(id);
+    return this.#delta({ tool_calls: [{ index, id, type: 'function', function: { name, arguments: '' }, ...own }] });
   }
 
   #argumentsOf(id: string, json: string): string {
@@ -67,14 +71,16 @@ export class ChatEvents implements EventWriter {
   }
 
   /** A call told whole: of one that was told bit by bit only what was still missing. */
-  #call({ toolCallId: id, toolName: name, input, providerExecuted, providerMetadata }: Part<'tool-call'>): string {
+  #call(part: Part<'tool-call'>): string {
+    const { toolCallId: id, input, providerExecuted, providerMetadata } = part;
     if (providerExecuted) return '';
-    const begun = this.#calls.has(id) ? '' : this.#callBegins(id, name);
+    const begun = this.#calls.has(id) ? '' : this.#callBegins(id, part);
     const told = this.#told.has(id) ? '' : this.#argumentsOf(id, input);
-    const own = signatureMember(providerMetadata);
-    const index = this.#calls.get(id);
-    const signed = Object.keys(own).length === 0 ? '' : this.#delta({ tool_calls: [{ index, ...own }] });
-    return begun + told + signed;
+    const own = this.#signed.has(id) ? {} : signatureMember(providerMetadata);
+    if (Object.keys(own).length === 0) return begun + told;
+    // Clients take no part of a call without its function.
+    const last = { index: this.#calls.get(id), function: { arguments: '' }, ...own };
+    return begun + told + this.#delta({ tool_calls: [last] });
   }
 
   #image(part: Part<'file'>): string {

@@ -1,4 +1,5 @@
 import type { LanguageModelV4Message, LanguageModelV4Prompt, LanguageModelV4ToolResultPart } from '@ai-sdk/provider';
+import { isRecord } from '../../kernel/record.ts';
 import { assistantParts } from './assistant-parts.ts';
 import { marked } from './caching.ts';
 import { type Fields, invalid, listOf, type Reading, recordOf, textOf } from './reading.ts';
@@ -28,8 +29,16 @@ export function readMessages(reading: Reading, messages: unknown): LanguageModel
   if (list.length === 0) throw invalid('messages must not be empty', 'messages');
   const reader = new MessageReader(reading);
   for (const message of list) reader.add(recordOf(message, 'messages'));
-  return reader.prompt;
+  const { prompt } = reader;
+  if (prompt.length === 0) throw invalid('messages must have something in them', 'messages');
+  return reading.takesInstructionsFirst ? instructionsFirst(prompt) : prompt;
 }
+
+/** Where in the conversation they stood is lost, as it is in LiteLLM: the provider has no place for them there. */
+const instructionsFirst = (prompt: readonly LanguageModelV4Message[]): LanguageModelV4Prompt => [
+  ...prompt.filter(({ role }) => role === 'system'),
+  ...prompt.filter(({ role }) => role !== 'system'),
+];
 
 class MessageReader {
   readonly prompt: LanguageModelV4Message[] = [];
@@ -50,15 +59,23 @@ class MessageReader {
     const own = marked(this.#reading, message);
     const { content } = message;
     if (role === 'system') this.#addSystem(content, own);
-    else if (role === 'user') this.prompt.push({ role, content: userParts(this.#reading, content), ...own });
+    else if (role === 'user') this.#addUser(content, own);
     else if (role === 'assistant') this.#addAssistant(message, own);
     else this.#addResult(message, own);
+  }
+
+  /** One that says nothing is left out: providers refuse it. */
+  #addUser(given: unknown, own: Partial<LanguageModelV4Message>): void {
+    const content = userParts(this.#reading, given).filter((part) => part.type !== 'text' || part.text !== '');
+    const { providerOptions } = own;
+    if (content.length > 0) this.prompt.push({ role: 'user', content, ...(providerOptions && { providerOptions }) });
   }
 
   /** A message for each text, because each may have a mark of its own. */
   #addSystem(content: unknown, own: Partial<LanguageModelV4Message>): void {
     const parts = textParts(this.#reading, content, 'messages.content');
     for (const { text, providerOptions } of parts) {
+      if (text === '') continue;
       const options = providerOptions ?? own.providerOptions;
       this.prompt.push({ role: 'system', content: text, ...(options && { providerOptions: options }) });
     }
@@ -67,6 +84,7 @@ class MessageReader {
   #addAssistant(message: Fields, own: Partial<LanguageModelV4Message>): void {
     const content = assistantParts(this.#reading, message);
     for (const part of content) if (part.type === 'tool-call') this.#called.set(part.toolCallId, part.toolName);
+    if (content.length === 0) return;
     this.prompt.push({
       role: 'assistant',
       content,
@@ -81,18 +99,25 @@ class MessageReader {
     if (toolName === undefined) {
       throw invalid('tool_call_id names no call of a tool before it', 'messages.tool_call_id');
     }
-    const value = textParts(this.#reading, message['content'], 'messages.content')
-      .map(({ text }) => text)
-      .join('');
     const result: LanguageModelV4ToolResultPart = {
       type: 'tool-result',
       toolCallId,
       toolName,
-      output: { type: 'text', value },
+      output: this.#outputOf(message['content']),
       ...(providerOptions && { providerOptions }),
     };
     const last = this.prompt.at(-1);
     if (last?.role === 'tool') last.content.push(result);
     else this.prompt.push({ role: 'tool', content: [result] });
+  }
+
+  /** Of pictures too, where the provider takes them there, as in LiteLLM. */
+  #outputOf(content: unknown): LanguageModelV4ToolResultPart['output'] {
+    const isOfTexts = !Array.isArray(content) || content.every((part) => !isRecord(part) || part['type'] === 'text');
+    if (!isOfTexts && this.#reading.takesFilesOfTools) {
+      return { type: 'content', value: userParts(this.#reading, content) };
+    }
+    const parts = textParts(this.#reading, content, 'messages.content');
+    return { type: 'text', value: parts.map(({ text }) => text).join('') };
   }
 }

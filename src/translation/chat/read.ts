@@ -36,7 +36,9 @@ const readers: Readonly<Record<string, Read>> = {
   max_tokens: limit,
   max_completion_tokens: limit,
   temperature: number('temperature', 'temperature'),
-  top_p: number('topP', 'top_p'),
+  // Anthropic takes one of the two, and clients send the usual value of this one beside the other.
+  top_p: (value, reading, { temperature }) =>
+    reading.isAnthropic && value === 1 && temperature != null ? undefined : { topP: numberOf(value, 'top_p') },
   top_k: number('topK', 'top_k'),
   seed: number('seed', 'seed'),
   presence_penalty: number('presencePenalty', 'presence_penalty'),

@@ -35,6 +35,15 @@ export class Reading {
     return this.providerOptionsName === 'google' || this.providerOptionsName === 'vertex';
   }
 
+  /** All but Cohere, which speaks as OpenAI does. */
+  get takesInstructionsFirst(): boolean {
+    return this.isAnthropic || this.isBedrock || this.isGoogle;
+  }
+
+  get takesFilesOfTools(): boolean {
+    return this.isAnthropic || this.isBedrock || this.isGoogle;
+  }
+
   /** Leaves a member out where that is allowed. @throws GatewayError 400 where it is not */
   leaveOut(name: string, hint = `Leave ${name} out, or have the operator set drop_params.`): void {
     if (this.#dropParams) {
@@ -45,6 +54,11 @@ export class Reading {
       param: name,
       hint,
     });
+  }
+
+  /** Leaves out what no model misses, and says so. */
+  forgo(name: string): void {
+    this.#dropped.add(name);
   }
 
   /** The same of every member that is not among the known ones. @param path of the object in the body */

@@ -6,6 +6,7 @@ import { invalid } from '../chat/reading.ts';
 import type { Connection } from '../connections.ts';
 import { droppedHeader, mayDrop, withoutDropped } from '../dropping.ts';
 import { misconfigured } from '../place.ts';
+import { ProviderCount } from '../provider-count.ts';
 import { fetchBy } from '../upstream-fetch.ts';
 import { type ReadEmbeddings, readEmbeddings } from './read-embeddings.ts';
 
@@ -26,11 +27,13 @@ type Result = Awaited<ReturnType<EmbeddingModelV4['doEmbed']>>;
 /** OpenAI's embeddings of a provider that has them in another protocol: by as many calls as its model needs. */
 export class EmbeddedCall implements UpstreamCall {
   readonly #of: Embedding;
+  readonly #count: ProviderCount;
   readonly #aborted = new AbortController();
   #results: Result[] = [];
 
   constructor(of: Embedding) {
     this.#of = of;
+    this.#count = new ProviderCount(of.request.deployment);
     this.#run().catch((thrown: unknown) => {
       if (!this.#aborted.signal.aborted) this.#fail(thrown);
       this.#aborted.abort();
@@ -65,7 +68,8 @@ export class EmbeddedCall implements UpstreamCall {
     const batches = Array.from({ length: Math.ceil(texts.length / embedder.most) }, (_, index) =>
       texts.slice(index * embedder.most, (index + 1) * embedder.most),
     );
-    const model = embedder.model(fetchBy(connection.open(request), () => receiver.sent()));
+    const sending = { open: connection.open(request), sent: () => receiver.sent(), count: this.#count };
+    const model = embedder.model(fetchBy(sending));
     await this.#embed(model, batches, {
       providerOptions: embedder.options(read),
       abortSignal: this.#aborted.signal,
@@ -111,7 +115,7 @@ export class EmbeddedCall implements UpstreamCall {
   #fail(thrown: unknown): void {
     const { request, receiver } = this.#of;
     const done = this.#results.filter((each) => each !== undefined).length;
-    if (done === 0) return tellFailure(receiver, thrown, request);
+    if (done === 0) return tellFailure(receiver, thrown, { ...request, isAccepted: this.#count.isAccepted });
     const error = failureOf(thrown, request.deployment);
     receiver.start(200, { 'content-type': 'application/json' });
     return receiver.fail(

@@ -1,6 +1,7 @@
 import type { LanguageModelV4StreamPart } from '@ai-sdk/provider';
 import { GatewayError } from '../../kernel/errors.ts';
 import type { AnswerNames, EventWriter } from '../client-protocol.ts';
+import { failed } from '../ending.ts';
 import { BlockSequence, sizeOf } from './block-sequence.ts';
 import { eventText } from '../../proxy/events/dialect.ts';
 import { messageUsage, noUsage } from './message-usage.ts';
@@ -8,7 +9,7 @@ import { isBrokenOff, stopOf } from './stop-reason.ts';
 import { streamError } from './stream-error.ts';
 import { signatureOfCall, signedBy } from './thought-signatures.ts';
 import { ToolBlock } from './tool-block.ts';
-import { failed, messageFrame, untold } from './write-answer.ts';
+import { messageFrame, noInput, untold } from './write-answer.ts';
 
 type Part = LanguageModelV4StreamPart;
 type Of<T extends Part['type']> = Extract<Part, { type: T }>;
@@ -152,9 +153,11 @@ export class MessageEvents implements EventWriter {
   #finish({ finishReason, usage, providerMetadata }: Of<'finish'>): string {
     if (isBrokenOff(finishReason)) return '';
     const stop = stopOf({ finishReason, providerMetadata, hasCalls: this.#calls.size > 0 });
-    if (!stop) return this.#fail(streamError(failed(finishReason.raw)));
+    if (!stop) return this.#fail(streamError(failed(finishReason)));
     let written = this.#blocks.close();
     while (this.#waiting.length > 0) written += this.#goOn() + this.#blocks.close();
+    const cut = [...this.#calls.values()].find(({ isWhole }) => !isWhole);
+    if (cut && stop.stop_reason === 'tool_use') throw noInput(cut.name);
     this.#isWhole = true;
     return written + this.#event('message_delta', { delta: stop, usage: messageUsage(usage) });
   }

@@ -1,4 +1,5 @@
 import type { LanguageModelV4FinishReason, SharedV4ProviderMetadata } from '@ai-sdk/provider';
+import { type Ending, endingOf } from '../ending.ts';
 
 export interface Stop {
   readonly stop_reason: string;
@@ -13,9 +14,8 @@ interface Finish {
 }
 
 /** Undefined where a model did not stop of itself. */
-const reasons: Readonly<Record<LanguageModelV4FinishReason['unified'], string | undefined>> = {
+const reasons: Readonly<Record<Ending, string | undefined>> = {
   stop: 'end_turn',
-  other: 'end_turn',
   length: 'max_tokens',
   'content-filter': 'refusal',
   'tool-calls': 'tool_use',
@@ -23,8 +23,9 @@ const reasons: Readonly<Record<LanguageModelV4FinishReason['unified'], string | 
 };
 
 /** Why a model stopped, in Anthropic's words. Undefined for an answer that has no end. */
-export function stopOf({ finishReason: { unified, raw }, providerMetadata, hasCalls }: Finish): Stop | undefined {
-  const reason = raw === 'model_context_window_exceeded' ? raw : reasons[unified];
+export function stopOf({ finishReason, providerMetadata, hasCalls }: Finish): Stop | undefined {
+  const { raw } = finishReason;
+  const reason = raw === 'model_context_window_exceeded' ? raw : reasons[endingOf(finishReason)];
   if (reason !== 'end_turn') return reason === undefined ? undefined : { stop_reason: reason, stop_sequence: null };
   // Some servers say of calls that the model has just stopped.
   if (hasCalls) return { stop_reason: 'tool_use', stop_sequence: null };

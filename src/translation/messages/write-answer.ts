@@ -2,6 +2,7 @@ import type { LanguageModelV4Content, LanguageModelV4GenerateResult, LanguageMod
 import { GatewayError } from '../../kernel/errors.ts';
 import { isRecord } from '../../kernel/record.ts';
 import type { AnswerNames } from '../client-protocol.ts';
+import { endingOf, failed } from '../ending.ts';
 import { messageUsage } from './message-usage.ts';
 import { stopOf } from './stop-reason.ts';
 import { signatureOfCall, signedBy } from './thought-signatures.ts';
@@ -15,8 +16,8 @@ export function writeAnswer(
 ): Readonly<Record<string, unknown>> {
   const hasCalls = content.some(({ type }) => type === 'tool-call');
   const stop = stopOf({ finishReason, providerMetadata, hasCalls });
-  if (!stop) throw failed(finishReason.raw);
-  const isCut = finishReason.unified === 'length';
+  if (!stop) throw failed(finishReason);
+  const isCut = endingOf(finishReason) === 'length';
   const blocks = inOrder(content).flatMap((each, index) => blocksOf(each, isCut && index === content.length - 1));
   return { ...messageFrame(names), content: blocks, ...stop, usage: messageUsage(usage) };
 }
@@ -60,16 +61,7 @@ function callBlocks(call: LanguageModelV4ToolCall, isCut: boolean): Block[] {
   const input = inputOf(call.input);
   // One that was cut is left out: to make up an input would have a client do what no model asked for.
   if (!input && isCut) return [];
-  if (!input) {
-    throw new GatewayError(
-      'upstream',
-      'invalid_answer',
-      `The model called ${name} with an input that is no JSON object`,
-      {
-        hint: 'Try again, or give the model more max_tokens.',
-      },
-    );
-  }
+  if (!input) throw noInput(name);
   const data = signatureOfCall(id, providerMetadata);
   const block = { type: 'tool_use', id, name, input, caller: { type: 'direct' } };
   return data === undefined ? [block] : [{ type: 'redacted_thinking', data }, block];
@@ -95,12 +87,11 @@ export const messageFrame = ({ id, model }: AnswerNames) => ({
   model,
 });
 
-export const failed = (raw: string | undefined): GatewayError =>
-  new GatewayError(
-    'upstream',
-    'upstream_error',
-    `The model stopped because of an error${raw === undefined ? '' : `: ${raw.slice(0, 200)}`}`,
-  );
+/** Clients take the part of an input that came for all of it. */
+export const noInput = (tool: string): GatewayError =>
+  new GatewayError('upstream', 'invalid_answer', `The model called ${tool} with an input that is no JSON object`, {
+    hint: 'Try again, or give the model more max_tokens.',
+  });
 
 export const untold = (what: string): GatewayError =>
   new GatewayError(
