@@ -5,7 +5,7 @@ import { budgetEntities } from './principal.ts';
 import { createTextSigner } from './signed-text.ts';
 
 /** Of the stored text's form. Daemons of two versions may share a Redis: what is of another form is another's. */
-export const snapshotVersion = 'v5';
+export const snapshotVersion = 'v6';
 
 const text = z.string();
 const orNone = text.nullable();
@@ -22,6 +22,7 @@ const holder = { entity: z.enum(budgetEntities), id: text, label: text };
 const budget = z.strictObject({
   ...holder,
   max: amount.nullable(),
+  increase: z.strictObject({ amount, untilMs: z.number() }).exactOptional(),
   soft: amount.exactOptional(),
   model: text.exactOptional(),
   duration: text.exactOptional(),

@@ -101,8 +101,8 @@ function rateStep(
   };
 }
 
-function budgetStep({ limit, cost, reserved, endMs, refusal }: Headroom['budgets'][number]): Step[] {
-  const { entity, label, model, max, duration } = limit;
+function budgetStep({ limit, max, cost, reserved, endMs, refusal }: Headroom['budgets'][number]): Step[] {
+  const { entity, label, model, duration } = limit;
   if (max === null) return [];
   const whose = `${entity} ${label}${model === undefined ? '' : ` for ${model}`}`;
   const left = max - cost - reserved;

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { BudgetEntity, BudgetLimit, Charge } from '../access/principal.ts';
+import { type BudgetEntity, type BudgetLimit, type Charge, maxAt } from '../access/principal.ts';
 import type { GatewayError } from '../kernel/errors.ts';
 import { Accounts } from './accounts.ts';
 import { believe, type Counted, type Counter } from './counter.ts';
@@ -20,6 +20,8 @@ export interface Reservation {
 /** What one budget has room for, at one moment. */
 export interface BudgetRoom {
   readonly limit: BudgetLimit;
+  /** Nano-dollars that may be spent at that moment; null is no limit. */
+  readonly max: bigint | null;
   /** Nano-dollars: spent in the present window, and held by calls in flight. */
   readonly cost: bigint;
   readonly reserved: bigint;
@@ -96,7 +98,7 @@ export class Counters {
     const nowMs = this.#nowMs();
     for (const limit of budgets) {
       const counter = this.#accounts.open(limit, nowMs);
-      const { max } = limit;
+      const max = maxAt(limit, nowMs);
       const wait = leases && max !== null && max > 0n ? this.#hold(leases, counter, max) : this.#readIfNeeded(counter);
       if (wait) (waits ??= []).push(wait);
     }
@@ -170,7 +172,7 @@ export class Counters {
     const nowMs = this.#nowMs();
     for (const limit of limits) {
       const counter = this.#accounts.open(limit, nowMs);
-      const { max } = limit;
+      const max = maxAt(limit, nowMs);
       if (counter.spent === undefined) throw spendUnknown(limit);
       if (max !== null) {
         admit(counter, { spent: counter.spent, max, amount, limit });
@@ -194,8 +196,9 @@ export class Counters {
       const counter = this.#accounts.open(limit, nowMs);
       const { spent, unflushed, reserved, endMs } = counter;
       if (spent === undefined) throw spendUnknown(limit);
-      const refusal = limit.max === null ? undefined : refusalOf(counter, { spent, max: limit.max, amount, limit });
-      return { limit, cost: spent + unflushed, reserved, endMs, refusal };
+      const max = maxAt(limit, nowMs);
+      const refusal = max === null ? undefined : refusalOf(counter, { spent, max, amount, limit });
+      return { limit, max, cost: spent + unflushed, reserved, endMs, refusal };
     });
   }
 
