@@ -28,6 +28,7 @@ import { Migration0027BudgetLeases } from './migrations/0027-budget-leases.ts';
 import { Migration0029Reports } from './migrations/0029-reports.ts';
 import { Migration0030PriceVersions } from './migrations/0030-price-versions.ts';
 import { Migration0032TemporaryBudgets } from './migrations/0032-temporary-budgets.ts';
+import { Migration0033Alerts } from './migrations/0033-alerts.ts';
 import { SCHEMA } from './schema.ts';
 
 type MigrationClass = new (...args: ConstructorParameters<typeof Migration>) => Migration;
@@ -59,6 +60,7 @@ const migrations: readonly { readonly name: string; readonly class: MigrationCla
   { name: '0029-reports', class: Migration0029Reports },
   { name: '0030-price-versions', class: Migration0030PriceVersions },
   { name: '0032-temporary-budgets', class: Migration0032TemporaryBudgets },
+  { name: '0033-alerts', class: Migration0033Alerts },
 ];
 
 export interface MigrationStatus {

@@ -1,12 +1,13 @@
 import type pg from 'pg';
 import { type BudgetEntity, type BudgetLimit, type Charge, maxAt } from '../access/principal.ts';
-import type { GatewayError } from '../kernel/errors.ts';
+import { GatewayError } from '../kernel/errors.ts';
 import { Accounts } from './accounts.ts';
+import { type BudgetWatch, isWatched, RememberedBudgets, type Watched, watchedAt, watchedOf } from './budget-watch.ts';
 import { believe, type Counted, type Counter } from './counter.ts';
 import { cover, NotHeld, type Shortage } from './coverage.ts';
 import { bookOff } from './lease.ts';
 import { Leases } from './leases.ts';
-import { admit, refusalOf, refusalOfDenied, spendUnknown } from './refusal.ts';
+import { checkedRefusalOf, refusalOf, refusalOfDenied, spendUnknown } from './refusal.ts';
 import { loadSpent } from './spent.ts';
 
 /** What a call holds of all its budgets until it is settled. */
@@ -46,6 +47,8 @@ export interface CountersOptions {
   readonly daemon?: string;
   /** Told once in each window that a soft budget was passed. */
   readonly onSoftBudget?: (limit: BudgetLimit, spent: bigint) => void;
+  /** Told of what is spent and refused. */
+  readonly watch?: BudgetWatch | undefined;
 }
 
 const retryMs = 1_000;
@@ -62,6 +65,7 @@ export class Counters {
   readonly #options: CountersOptions;
   readonly #accounts: Accounts;
   readonly #leases: Leases | undefined;
+  readonly #remembered = new RememberedBudgets();
   #tick = 0;
   #wanted: Counter[] = [];
   #nextLoad: Promise<void> | undefined;
@@ -69,7 +73,7 @@ export class Counters {
   constructor(pool: pg.Pool, options: CountersOptions = {}) {
     this.#pool = pool;
     this.#options = options;
-    this.#accounts = new Accounts(options.most ?? 100_000);
+    this.#accounts = new Accounts(options.most ?? 100_000, (counter) => this.#remembered.keep(counter));
     const { daemon } = options;
     this.#leases =
       daemon === undefined
@@ -120,7 +124,16 @@ export class Counters {
   cover(thrown: unknown): Promise<void> | undefined {
     const leases = this.#leases;
     if (!leases || !(thrown instanceof NotHeld)) return undefined;
-    return Promise.all(thrown.shortages.map((shortage) => cover(leases, shortage))).then(() => undefined);
+    return Promise.all(thrown.shortages.map((shortage) => this.#cover(leases, shortage))).then(() => undefined);
+  }
+
+  async #cover(leases: Leases, shortage: Shortage): Promise<void> {
+    try {
+      await cover(leases, shortage);
+    } catch (thrown) {
+      const isRefusal = thrown instanceof GatewayError && thrown.type === 'budget_exceeded';
+      throw isRefusal ? this.#refused(thrown, shortage.counter, shortage.limit) : thrown;
+    }
   }
 
   /** What another daemon says of what is held. */
@@ -155,6 +168,8 @@ export class Counters {
   refresh(entity: BudgetEntity, id: string): void {
     for (const counter of this.#accounts.concerned(entity, id)) {
       counter.isStale = true;
+      counter.told = undefined;
+      if (counter.lease) counter.lease.deniedUntilMs = 0;
       counter.refreshedAt = counter.changedAt = ++this.#tick;
     }
   }
@@ -169,13 +184,16 @@ export class Counters {
     const counters: Counter[] = [];
     let shortages: Shortage[] | undefined;
     const leases = this.#leases;
+    const { watch } = this.#options;
     const nowMs = this.#nowMs();
     for (const limit of limits) {
       const counter = this.#accounts.open(limit, nowMs);
       const max = maxAt(limit, nowMs);
+      if (watch && isWatched(limit)) counter.limit = limit;
       if (counter.spent === undefined) throw spendUnknown(limit);
       if (max !== null) {
-        admit(counter, { spent: counter.spent, max, amount, limit });
+        const refusal = checkedRefusalOf(counter, { spent: counter.spent, max, amount, limit });
+        if (refusal) throw this.#refused(refusal, counter, limit);
         if (leases) {
           if (!leases.covers(counter, amount)) (shortages ??= []).push({ counter, limit, max, amount });
           if (counter.lease) counter.lease.idleLooks = 0;
@@ -184,9 +202,23 @@ export class Counters {
       if (limit.soft !== undefined) counter.isPastSoft ??= counter.spent + counter.unflushed >= limit.soft;
       counters.push(counter);
     }
-    if (shortages) throw shortages.map(refusalOfDenied).find(Boolean) ?? new NotHeld(shortages);
+    if (shortages) throw this.#refusalOfAny(shortages) ?? new NotHeld(shortages);
     for (const counter of counters) counter.reserved += amount;
     return { amount, limits, counters };
+  }
+
+  #refused(refusal: GatewayError, counter: Counter, limit: BudgetLimit): GatewayError {
+    const { spent = 0n, unflushed } = counter;
+    this.#options.watch?.refused(watchedAt(counter, limit, { spent: spent + unflushed, nowMs: this.#nowMs() }));
+    return refusal;
+  }
+
+  #refusalOfAny(shortages: readonly Shortage[]): GatewayError | undefined {
+    for (const shortage of shortages) {
+      const refusal = refusalOfDenied(shortage);
+      if (refusal) return this.#refused(refusal, shortage.counter, shortage.limit);
+    }
+    return undefined;
   }
 
   /** What `reserve` would go by, of each budget. Nothing is taken. */
@@ -234,6 +266,17 @@ export class Counters {
   removeUnflushed(counted: Counted, amount: bigint): void {
     const counter = this.#accounts.find(counted);
     if (counter) counter.unflushed -= amount;
+  }
+
+  /** Budgets of calls that an earlier process has left, so that what they reach is told as well. */
+  remember(budgets: Iterable<{ readonly counted: Counted; readonly limit: BudgetLimit }>): void {
+    this.#remembered.keepAll(budgets);
+  }
+
+  /** What was booked on budgets that somebody watches. */
+  watched(flushed: Iterable<Flushed>): Watched[] {
+    const find = (counted: Counted) => this.#accounts.find(counted);
+    return watchedOf(flushed, { find, remembered: this.#remembered, nowMs: this.#nowMs() });
   }
 
   /** Call before a flush. Give what it returns the totals after it: the ones an administrator has overtaken are not believed. */

@@ -5,6 +5,7 @@ import { toDollars } from '../kernel/money.ts';
 import type { Deployment } from '../models/deployment.ts';
 import { AdmittedCall, type Admission, type Desk } from './admitted-call.ts';
 import type { Call, CallStart } from './call.ts';
+import type { BudgetWatch } from './budget-watch.ts';
 import { countedText } from './counter.ts';
 import { Counters } from './counters.ts';
 import { countedTokens, type Gauge, priceAndWorst, requirePrice } from './headroom.ts';
@@ -17,6 +18,7 @@ import { RateLimiter } from './rate-limiter.ts';
 import { costOf } from './rates.ts';
 import { draftRow, finishRow } from './spend-row.ts';
 import { clampTokens } from './usage.ts';
+import { watchedText } from './watched-text.ts';
 
 export interface MeteringOptions {
   readonly journalPath: string;
@@ -32,6 +34,8 @@ export interface MeteringOptions {
   readonly durability?: JournalOptions['durability'];
   /** Calls that may wait for the database before no more are admitted. */
   readonly maxBacklog?: number;
+  /** Told of what is spent and refused. */
+  readonly watch?: BudgetWatch | undefined;
 }
 
 const flushOnDisposeMs = 10_000;
@@ -72,6 +76,7 @@ export class Metering {
       now,
       daemon: this.#journal.daemon,
       onSoftBudget: (limit, spent) => this.#warn(limit, spent),
+      watch: options.watch,
     });
     this.gauge = {
       prices: prices.prices,
@@ -79,7 +84,13 @@ export class Metering {
       limiter: this.#limiter,
       refusesUnpriced: options.unpriced === 'refuse',
     };
-    this.#ledger = new Ledger({ journal: this.#journal, counters: this.#counters, pool, log });
+    this.#ledger = new Ledger({
+      journal: this.#journal,
+      counters: this.#counters,
+      pool,
+      log,
+      watch: options.watch,
+    });
     this.#desk = {
       counters: this.#counters,
       limiter: this.#limiter,
@@ -105,6 +116,11 @@ export class Metering {
     metering.#resume();
     await metering.#keepPartitions();
     return metering;
+  }
+
+  /** Names this daemon to the others: the same for each of its processes. */
+  get daemon(): string {
+    return this.#journal.daemon;
   }
 
   /** Spend rows that are settled and not yet in the database. */
@@ -179,7 +195,11 @@ export class Metering {
     const admittance = this.#limiter.find(charge.rates, countedTokens(start), start.startedAt.getTime());
     const reservation = this.#counters.reserve(charge.budgets, amount);
     try {
-      const seq = keep(draftRow(start, countedText(reservation.counters)), price);
+      const watched = this.#options.watch?.isOn && watchedText(reservation);
+      const seq = keep(
+        draftRow(start, { counted: countedText(reservation.counters), ...(watched && { watched }) }),
+        price,
+      );
       if (admittance) this.#limiter.take(admittance);
       return { price, standard, tier: start.serviceTier, reservation, admittance, seq };
     } catch (error) {
@@ -234,6 +254,7 @@ export class Metering {
   /** What the last process left behind counts against the budgets from the first call on, and goes to the database now. */
   #resume(): void {
     for (const { counted, amount } of this.#journal.unflushed()) this.#counters.addUnflushed(counted, amount);
+    if (this.#options.watch) this.#counters.remember(this.#journal.budgets());
     if (this.backlog > 0) this.#ledger.wake();
   }
 

@@ -92,18 +92,22 @@ function deploymentFields(deployment: Deployment): string {
   return text;
 }
 
-/**
- * The first half: an object that is not closed.
- *
- * @param counted the counters that the call counts on beside those of its columns (`countedText`)
- */
-export function draftRow(start: CallStart, counted = ''): string {
+/** What a row in the journal has beside its columns. */
+interface Beside {
+  /** The counters that the call counts on beside those of its columns (`countedText`). */
+  readonly counted?: string;
+  /** The budgets it was measured by (`watchedText`). */
+  readonly watched?: string;
+}
+
+/** The first half: an object that is not closed. */
+export function draftRow(start: CallStart, { counted = '', watched = '' }: Beside = {}): string {
   const tags = start.charge.tags.map((tag) => quote(tag));
   return (
     `{"request_id":${quote(start.requestId)},"started_at":${time(start.startedAt)},"call_type":"${start.callType}",` +
     `"stream":${start.stream},"model":${quote(start.model)},"upstream_model":${quote(start.upstreamModel)},` +
     `"requester_ip":${quoteOrNull(start.requesterIp)},"end_user":${quoteOrNull(start.endUser)},` +
-    `"request_tags":[${tags.join(',')}],"attempts":${start.attempts ?? 1},${counted === '' ? '' : `"counted":${counted},`}${principalFields(start.principal)},${deploymentFields(start.deployment)}`
+    `"request_tags":[${tags.join(',')}],"attempts":${start.attempts ?? 1},${counted === '' ? '' : `"counted":${counted},`}${watched === '' ? '' : `"watched":${watched},`}${principalFields(start.principal)},${deploymentFields(start.deployment)}`
   );
 }
 
