@@ -78,6 +78,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
   for (const url of [database.url, settings.redisUrl, settings.responseCache?.redisUrl])
     if (url !== undefined) ownPlaces.addUrl(url);
   let configuration: Configuration = { settings, configured };
+  const observes = () => configuration.settings.enforce === 'observe';
   const alerts = opened.use(
     openAlerts({
       pool: database.pool,
@@ -85,7 +86,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       version,
       ownPlaces,
       settings: () => configuration.settings.alerts,
-      isEnforced: () => true,
+      isEnforced: () => !observes(),
     }),
   );
   const metering = opened.use(
@@ -98,6 +99,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       unpriced: settings.unpricedModels,
       priceFile: priceFileOf(settings),
       watch: alerts.watch,
+      observes,
       ...(settings.spendRetention && { retentionDays: toMilliseconds(settings.spendRetention) / DAY_MS }),
     }),
   );
@@ -128,6 +130,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     deployments: () => deployments,
     gauge: () => metering.gauge,
     isLive: true,
+    observes,
     bodyBytes: settings.bodyLimit,
     modelAccessStatus: settings.modelAccessStatus,
     budgetExceededStatus: settings.budgetExceededStatus,

@@ -10,13 +10,15 @@ import { aStateDir, type Daemon, type Gateway, startDaemon, startGateway, until 
 const signingKey = Buffer.alloc(32, 7);
 const secret = `whsec_${signingKey.toString('base64')}`;
 
-const configFor = (url: string): string => `
+const configFor = (url: string, enforce = 'strict'): string => `
 model_list:
   - model_name: dollar
     litellm_params: {model: mock/x, input_cost_per_token: 0.001, output_cost_per_token: 0, mock_prompt_tokens: 1000}
 gatewayctl:
+  enforce: ${enforce}
   alerts:
     thresholds: [50]
+    timeout: 2s
     webhooks:
       - {name: ops, url: "${url}/ops?token=hidden-in-the-url", secret: os.environ/ALERT_SECRET, allow_private_network: true}
       - {name: picky, url: "${url}/picky", secret: ["${secret}", "whsec_${Buffer.alloc(24).toString('base64')}"], events: [crossed], allow_private_network: true}
@@ -26,6 +28,7 @@ gatewayctl:
 let receiver: Receiver;
 let gateway: Gateway;
 let other: Daemon;
+let config: string;
 let directory: string;
 let startOther: () => Promise<Daemon>;
 let refusals = 3;
@@ -39,7 +42,7 @@ before(async () => {
     else if (url === '/picky' || !isSilent) response.writeHead(204).end();
   };
   directory = await aStateDir();
-  const config = join(directory, 'config.yaml');
+  config = join(directory, 'config.yaml');
   await writeFile(config, configFor(receiver.url));
   const options = { args: ['--config', config], env: { ALERT_SECRET: secret } };
   gateway = await startGateway(options);
@@ -69,7 +72,12 @@ interface Told {
   readonly max_budget: number | null;
   readonly token: string | null;
   readonly team_id: string | null;
-  readonly budget: { readonly [name: string]: unknown; readonly id: string; readonly label: string };
+  readonly budget: {
+    readonly label: string;
+    readonly model: string | null;
+    readonly duration: string | null;
+    readonly threshold_percent: number | null;
+  };
 }
 
 const ops = '/ops?token=hidden-in-the-url';
@@ -77,7 +85,7 @@ const told = (path = ops): Told[] => receiver.bodies(path) as unknown as Told[];
 const toldOf = (label: string, path = ops) => told(path).filter(({ budget }) => budget?.label === label);
 const events = (label: string) =>
   toldOf(label)
-    .map(({ event, budget }) => `${event} ${String(budget['threshold_percent'] ?? '')}`.trim())
+    .map(({ event, budget }) => `${event} ${budget.threshold_percent ?? ''}`.trim())
     .toSorted();
 
 /** As a receiver checks it that knows nothing but the standard. */
@@ -148,7 +156,7 @@ describe('an alert of a budget', () => {
     await post('/customer/new', { user_id: 'all-customer', max_budget: 1 });
     await post('/tag/new', { name: 'all-tag', max_budget: 1 });
     await pool.query(
-      `insert into gatewayctl.users (id, max_budget, ${'created_at, created_by, updated_at, updated_by'}) values ('lone-user', 1000000000, ${stamps})`,
+      `insert into gatewayctl.users (id, max_budget, created_at, created_by, updated_at, updated_by) values ('lone-user', 1000000000, ${stamps})`,
     );
     const lone = await post('/key/generate', { key_alias: 'lone', user_id: 'lone-user' });
     const { key } = await post('/key/generate', {
@@ -166,7 +174,7 @@ describe('an alert of a budget', () => {
     const crossed = () =>
       told()
         .filter(({ event, budget }) => event === 'budget_crossed' && /^(all|lone)-|in Team=all-team/.test(budget.label))
-        .map(({ event_group: group, budget }) => [group, budget['duration'], budget['model']].filter(Boolean).join(' '))
+        .map(({ event_group: group, budget }) => [group, budget.duration, budget.model].filter(Boolean).join(' '))
         .toSorted();
     const expected = [
       'customer',
@@ -188,7 +196,7 @@ describe('an alert of a budget', () => {
     const { key } = await post('/key/generate', { team_id: 'shared' });
     const chats = Array.from({ length: 40 }, (_, index) => (index % 2 ? other : gateway.daemon).chat(key, 'dollar'));
     const statuses = new Set((await Promise.all(chats)).map(({ status }) => status));
-    assert.deepEqual([...statuses].toSorted(), [200, 429]);
+    assert.deepEqual(statuses, new Set([200, 429]));
     await until(() => events('shared').length >= 2);
     for (const daemon of [gateway.daemon, other]) assert.equal((await daemon.chat(key, 'dollar')).status, 429);
     const { rows } = await gateway.pool.query<{ event: string }>(
@@ -267,4 +275,46 @@ describe('an alert of a budget', () => {
     );
     assert.doesNotMatch(said, /whsec_|hidden-in-the-url/);
   });
+});
+
+test('enforce: observe lets through what would be refused, books it, and says so in rows, reports and alerts', async () => {
+  const enforce = async (how: string) => {
+    await writeFile(config, configFor(receiver.url, how));
+    assert.equal((await gateway.gatewayctl('daemon reload')).exit, 0);
+  };
+  await enforce('observe');
+  const { key } = await post('/key/generate', { key_alias: 'observed', max_budget: 1 });
+  const slow = await post('/key/generate', { key_alias: 'limited', rpm_limit: 1 });
+  for (const each of [key, key, key, slow.key, slow.key])
+    assert.equal((await gateway.chat(each, 'dollar')).status, 200);
+  await until(async () => (await post('/key/info?key=observed', undefined, 'GET')).info.spend === 3);
+  const rows = async (alias: string) =>
+    JSON.parse((await gateway.gatewayctl(`spend logs --key ${alias} --would-refuse --json`)).out) as {
+      would_refuse: string;
+    }[];
+  assert.equal((await rows('observed')).length, 2);
+  assert.match(
+    (await rows('observed'))[0]!.would_refuse,
+    /^budget_exceeded: Budget has been exceeded! Current cost: 2/,
+  );
+  await until(async () => (await rows('limited')).length === 1);
+  assert.match((await rows('limited'))[0]!.would_refuse, /^throttling_error: /);
+  const report = JSON.parse((await gateway.gatewayctl('spend report --would-refuse --json')).out) as object[];
+  assert.partialDeepStrictEqual(report, [
+    { label: 'observed', requests: 2, spend: 2 },
+    { label: 'limited', requests: 1 },
+  ]);
+  const why = await gateway.gatewayctl('explain --key observed --model dollar --json');
+  assert.equal(why.exit, 0);
+  assert.match(why.out, /"outcome": ?"observe"/);
+  await until(() => toldOf('observed').some(({ event }) => event === 'budget_crossed'));
+  assert.partialDeepStrictEqual(
+    toldOf('observed').find(({ event }) => event === 'budget_crossed'),
+    {
+      budget: { enforced: false },
+    },
+  );
+  assert.ok(gateway.daemon.log.some((line) => line.includes('Let through, as enforce is observe')));
+  await enforce('strict');
+  assert.equal((await gateway.chat(key, 'dollar')).status, 429);
 });

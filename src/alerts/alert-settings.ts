@@ -27,8 +27,8 @@ export interface TestedWebhook {
   readonly webhook: string;
   readonly id: string;
   readonly delivered: boolean;
-  readonly status: number | undefined;
-  readonly error: string | undefined;
+  readonly status: number | null;
+  readonly error: string | null;
 }
 
 /** Tries a webhook, or all of them. */

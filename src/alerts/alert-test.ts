@@ -32,7 +32,7 @@ export async function testWebhooks(
         body: testPayload(id, new Date()),
         timeoutMs,
       });
-      return { webhook: webhook.name, id, delivered: outcome === 'sent', status, error };
+      return { webhook: webhook.name, id, delivered: outcome === 'sent', status: status ?? null, error: error ?? null };
     }),
   );
 }

@@ -123,8 +123,7 @@ export const testAlert = operation({
         hint: 'Name one with --server, or its state directory with --state-dir.',
       });
     }
-    const webhooks = await alertTest(webhook);
-    return { webhooks: webhooks.map((each) => ({ ...each, status: each.status ?? null, error: each.error ?? null })) };
+    return { webhooks: await alertTest(webhook) };
   },
 });
 

@@ -178,13 +178,13 @@ export function bookRows(
   {
     daemon,
     alsoDo,
-  }: { readonly daemon: string; readonly alsoDo?: (client: pg.PoolClient, flushed: Flushed[]) => Promise<void> },
+  }: { readonly daemon: string; readonly alsoDo?: (client: pg.PoolClient, booked: Flushed[]) => Promise<void> },
 ): Promise<Flushed[]> {
   return transaction(pool, async (client) => {
     // Named, so that it is planned once per connection and not once per batch (3 ms).
     const query = { name: 'gatewayctl-book', text: book, values: [rows, daemon], query_timeout: answerWithinMs };
     const { rows: totals } = await client.query<FlushedRow>(query);
-    const flushed = totals.map(({ entity, id, model, duration, start_ms: startMs, amount, total }) => ({
+    const booked = totals.map(({ entity, id, model, duration, start_ms: startMs, amount, total }) => ({
       entity,
       id,
       model,
@@ -193,8 +193,8 @@ export function bookRows(
       amount: BigInt(amount),
       total: total === null ? undefined : BigInt(total),
     }));
-    await alsoDo?.(client, flushed);
-    return flushed;
+    await alsoDo?.(client, booked);
+    return booked;
   });
 }
 

@@ -4,7 +4,7 @@ import { GatewayError } from '../kernel/errors.ts';
 import { Accounts } from './accounts.ts';
 import { type BudgetWatch, isWatched, RememberedBudgets, type Watched, watchedAt, watchedOf } from './budget-watch.ts';
 import { believe, type Counted, type Counter } from './counter.ts';
-import { cover, NotHeld, type Shortage } from './coverage.ts';
+import { cover, isDenied, NotHeld, type Shortage } from './coverage.ts';
 import { bookOff } from './lease.ts';
 import { Leases } from './leases.ts';
 import { checkedRefusalOf, refusalOf, refusalOfDenied, spendUnknown } from './refusal.ts';
@@ -16,6 +16,8 @@ export interface Reservation {
   readonly limits: readonly BudgetLimit[];
   /** Of each limit. */
   readonly counters: readonly Counter[];
+  /** Why it would have been refused, where budgets are only observed. */
+  readonly observed: GatewayError | undefined;
 }
 
 /** What one budget has room for, at one moment. */
@@ -47,6 +49,8 @@ export interface CountersOptions {
   readonly daemon?: string;
   /** Told once in each window that a soft budget was passed. */
   readonly onSoftBudget?: (limit: BudgetLimit, spent: bigint) => void;
+  /** Whether calls beyond a budget are let through. */
+  readonly observes?: (() => boolean) | undefined;
   /** Told of what is spent and refused. */
   readonly watch?: BudgetWatch | undefined;
 }
@@ -131,8 +135,12 @@ export class Counters {
     try {
       await cover(leases, shortage);
     } catch (thrown) {
-      const isRefusal = thrown instanceof GatewayError && thrown.type === 'budget_exceeded';
-      throw isRefusal ? this.#refused(thrown, shortage.counter, shortage.limit) : thrown;
+      // That there is no more is for `reserve` to say, which is asked next and lets the call through.
+      if (this.#options.observes?.() && isDenied(shortage.counter, shortage.amount)) return;
+      if (thrown instanceof GatewayError && thrown.type === 'budget_exceeded') {
+        this.#refused(shortage.counter, shortage.limit);
+      }
+      throw thrown;
     }
   }
 
@@ -178,13 +186,15 @@ export class Counters {
    * Takes the amount from every budget, or from none.
    *
    * @throws GatewayError `budget_exceeded` when one is used up, or could be passed by this call; `NotHeld` when this daemon
-   *   holds too little of one, which `cover` may change
+   *   holds too little of one, which `cover` may change. Where budgets are only observed the first is in the answer
    */
   reserve(limits: readonly BudgetLimit[], amount: bigint): Reservation {
     const counters: Counter[] = [];
     let shortages: Shortage[] | undefined;
     const leases = this.#leases;
-    const { watch } = this.#options;
+    const { watch, observes } = this.#options;
+    const isObserved = observes?.() === true;
+    let observed: GatewayError | undefined;
     const nowMs = this.#nowMs();
     for (const limit of limits) {
       const counter = this.#accounts.open(limit, nowMs);
@@ -193,8 +203,11 @@ export class Counters {
       if (counter.spent === undefined) throw spendUnknown(limit);
       if (max !== null) {
         const refusal = checkedRefusalOf(counter, { spent: counter.spent, max, amount, limit });
-        if (refusal) throw this.#refused(refusal, counter, limit);
-        if (leases) {
+        if (refusal) {
+          this.#refused(counter, limit);
+          if (!isObserved) throw refusal;
+          observed ??= refusal;
+        } else if (leases) {
           if (!leases.covers(counter, amount)) (shortages ??= []).push({ counter, limit, max, amount });
           if (counter.lease) counter.lease.idleLooks = 0;
         }
@@ -202,21 +215,26 @@ export class Counters {
       if (limit.soft !== undefined) counter.isPastSoft ??= counter.spent + counter.unflushed >= limit.soft;
       counters.push(counter);
     }
-    if (shortages) throw this.#refusalOfAny(shortages) ?? new NotHeld(shortages);
+    if (shortages) {
+      const refusal = this.#refusalOfAny(shortages);
+      if (!refusal || !isObserved) throw refusal ?? new NotHeld(shortages);
+      observed ??= refusal;
+    }
     for (const counter of counters) counter.reserved += amount;
-    return { amount, limits, counters };
+    return { amount, limits, counters, observed };
   }
 
-  #refused(refusal: GatewayError, counter: Counter, limit: BudgetLimit): GatewayError {
+  #refused(counter: Counter, limit: BudgetLimit): void {
     const { spent = 0n, unflushed } = counter;
     this.#options.watch?.refused(watchedAt(counter, limit, { spent: spent + unflushed, nowMs: this.#nowMs() }));
-    return refusal;
   }
 
   #refusalOfAny(shortages: readonly Shortage[]): GatewayError | undefined {
     for (const shortage of shortages) {
       const refusal = refusalOfDenied(shortage);
-      if (refusal) return this.#refused(refusal, shortage.counter, shortage.limit);
+      if (!refusal) continue;
+      this.#refused(shortage.counter, shortage.limit);
+      return refusal;
     }
     return undefined;
   }

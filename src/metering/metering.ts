@@ -12,6 +12,7 @@ import { countedTokens, type Gauge, priceAndWorst, requirePrice } from './headro
 import { FiledPrices } from './filed-prices.ts';
 import { Journal, type JournalOptions, type JournalState, type OpenCall } from './journal.ts';
 import { Ledger, type Log } from './ledger.ts';
+import { admittanceOf, ObservedLog } from './observed.ts';
 import { dropExpired, ensurePartitions } from './partitions.ts';
 import { parsePrice, type Price, textFor } from './price.ts';
 import { RateLimiter } from './rate-limiter.ts';
@@ -31,6 +32,8 @@ export interface MeteringOptions {
   readonly retentionDays?: number | undefined;
   /** Calls that a budget applies to and no price: booked at nothing, or refused. */
   readonly unpriced?: 'allow' | 'refuse';
+  /** Whether calls beyond a budget or a limit are let through and marked. */
+  readonly observes?: (() => boolean) | undefined;
   readonly durability?: JournalOptions['durability'];
   /** Calls that may wait for the database before no more are admitted. */
   readonly maxBacklog?: number;
@@ -59,6 +62,7 @@ export class Metering {
   readonly #journal: Journal;
   readonly #ledger: Ledger;
   readonly #desk: Desk;
+  readonly #observed: ObservedLog;
   readonly #daily: NodeJS.Timeout;
   readonly #prices: FiledPrices;
   readonly #watch: NodeJS.Timeout;
@@ -66,6 +70,7 @@ export class Metering {
   private constructor(options: MeteringOptions, prices: FiledPrices) {
     const { pool, now, log, journalPath, durability, maxBacklog } = options;
     this.#options = options;
+    this.#observed = new ObservedLog(log);
     this.#journal = Journal.open({
       path: journalPath,
       ...(durability && { durability }),
@@ -77,6 +82,7 @@ export class Metering {
       daemon: this.#journal.daemon,
       onSoftBudget: (limit, spent) => this.#warn(limit, spent),
       watch: options.watch,
+      observes: options.observes,
     });
     this.gauge = {
       prices: prices.prices,
@@ -190,17 +196,23 @@ export class Metering {
 
   #admit(start: CallStart, keep: (draft: string, price: Price) => number): Admission {
     const { charge } = start;
+    const { observes, watch } = this.#options;
     const { standard, price, amount } = priceAndWorst(this.gauge, start);
     requirePrice(this.gauge, standard, start);
-    const admittance = this.#limiter.find(charge.rates, countedTokens(start), start.startedAt.getTime());
+    const { admittance, observed } = admittanceOf(
+      () => this.#limiter.find(charge.rates, countedTokens(start), start.startedAt.getTime()),
+      observes?.() === true,
+    );
     const reservation = this.#counters.reserve(charge.budgets, amount);
     try {
-      const watched = this.#options.watch?.isOn && watchedText(reservation);
+      const wouldRefuse = observed ?? reservation.observed;
+      const watched = watch?.isOn ? watchedText(reservation) : '';
       const seq = keep(
-        draftRow(start, { counted: countedText(reservation.counters), ...(watched && { watched }) }),
+        draftRow(start, { counted: countedText(reservation.counters), watched, observed: wouldRefuse }),
         price,
       );
       if (admittance) this.#limiter.take(admittance);
+      if (wouldRefuse) this.#observed.add(wouldRefuse);
       return { price, standard, tier: start.serviceTier, reservation, admittance, seq };
     } catch (error) {
       this.#counters.settle(reservation, 0n);

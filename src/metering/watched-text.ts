@@ -51,17 +51,8 @@ export function readWatched({ text }: Record<string, unknown>): {
   readonly limit: BudgetLimit;
 } {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- rows are written here and by nobody else
-  const {
-    entity,
-    id,
-    model,
-    duration,
-    start_ms: startMs,
-    label,
-    max,
-    soft,
-    increase,
-  } = JSON.parse(String(text)) as Written;
+  const written = JSON.parse(String(text)) as Written;
+  const { entity, id, model, duration, start_ms: startMs, label, max, soft, increase } = written;
   const holder: { entity: BudgetEntity; id: string; label: string } = { entity, id, label };
   return {
     counted: { entity, id, model, duration, startMs },
