@@ -74,7 +74,7 @@ function messageOf({
   is_enforced: isEnforced,
   ...alert
 }: DueAlert): string {
-  const whose = `${entity.replace('_', ' ')} ${label}${model === '' ? '' : ` for ${model}`}${duration === '' ? '' : ` for ${duration}`}`;
+  const whose = `${entity === 'gateway' ? 'the gateway' : `${entity.replace('_', ' ')} ${label}`}${model === '' ? '' : ` for ${model}`}${duration === '' ? '' : ` for ${duration}`}`;
   const spend = dollars(alert.spend);
   if (event === 'soft_budget')
     return `The soft budget of ${whose} is reached: ${spend} of ${dollars(alert.soft_budget)} USD`;

@@ -37,6 +37,6 @@ export function reachedBySpend(
   return marks.filter(({ mark }) => spent >= mark);
 }
 
-/** With a refusal all of a budget is taken, whatever of it was spent: the rest is too small for what is asked. */
-export const reachedByRefusal = ({ max }: Pick<Watched, 'max'>): Reached[] =>
-  max === null ? [] : [{ event: 'crossed', percent: 0, mark: max, cause: 'refusal' }];
+/** With a refusal all of a budget is taken, also where some of it is left: it is too small for what is asked. */
+export const reachedByRefusal = ({ max, spent }: Pick<Watched, 'max' | 'spent'>): Reached[] =>
+  max === null ? [] : [{ event: 'crossed', percent: 0, mark: max, cause: spent >= max ? 'spend' : 'refusal' }];

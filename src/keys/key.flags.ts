@@ -75,6 +75,8 @@ export const shownKey: Partial<CommandLine> = {
     'updated_at',
     ...limitColumnNames,
     'tags',
+    'temp_budget_increase',
+    'temp_budget_expiry',
   ],
   headings: {
     key_alias: 'ALIAS',
