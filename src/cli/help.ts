@@ -31,8 +31,9 @@ function topHelp(program: Command): readonly string[] {
 
 const groupOf = (command: Command): Group => aboutOf(command)?.group ?? 'This tool';
 
+const isMinor = (command: Command): boolean => nounOf([command.name()]).isMinor === true;
+
 function groupLines(group: Group, commands: readonly Command[]): readonly string[] {
-  const isMinor = (command: Command) => nounOf([command.name()]).isMinor === true;
   const rows = commands
     .filter((command) => !isMinor(command))
     .map((command) => [command.name(), command.summary()] as const);
