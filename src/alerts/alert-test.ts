@@ -5,23 +5,18 @@ import { testPayload } from './alert-payload.ts';
 import { postAlert } from './alert-post.ts';
 import type { AlertSettings, TestedWebhook } from './alert-settings.ts';
 
-/** Sends a message to each webhook, or to one, once. @throws GatewayError 404, 400 where there is none */
+/** Sends a message to each webhook, or to one, once. @throws GatewayError 404 where there is none of that name */
 export async function testWebhooks(
   post: Post,
   { webhooks, timeoutMs }: AlertSettings,
   name: string | undefined,
 ): Promise<TestedWebhook[]> {
   const chosen = name === undefined ? webhooks : webhooks.filter((each) => each.name === name);
-  if (webhooks.length === 0) {
-    throw new GatewayError('invalid', 'no_alert_webhooks', 'No webhook is configured for alerts', {
-      hint: 'Name one in gatewayctl.alerts.webhooks of the configuration file.',
-    });
-  }
-  if (chosen.length === 0) {
+  if (name !== undefined && chosen.length === 0) {
     const names = webhooks.map((each) => each.name).join(', ');
     throw new GatewayError('notFound', 'not_found_error', `No webhook "${name}" is configured for alerts`, {
       param: 'webhook',
-      hint: `There are: ${names}`,
+      hint: names === '' ? 'None is: name one in gatewayctl.alerts.webhooks.' : `There are: ${names}`,
     });
   }
   return Promise.all(

@@ -86,7 +86,8 @@ export const testAlert = operation({
   command: ['alert', 'test'],
   route: ['POST', '/alert/test'],
   summary: 'Send a signed test message to the webhooks of alerts',
-  description: 'Once and at once, and says what was answered. Exit status 1 when somebody did not take it.',
+  description:
+    'Once and at once, and says what was answered. Exit status 1 when somebody did not take it, or nobody is configured.',
   access: 'admin',
   // Nothing of it is in the database, so there is nothing to rehearse or to take back.
   isRead: true,
@@ -111,6 +112,7 @@ export const testAlert = operation({
     id: 'webhook',
     no: ({ webhooks }) => {
       const list = Array.isArray(webhooks) ? webhooks : [];
+      if (list.length === 0) return 'No webhook is configured: name one in gatewayctl.alerts.webhooks.';
       const failed = list.filter((each: { delivered?: boolean }) => each.delivered !== true).length;
       return failed > 0 ? `${failed} of ${list.length} did not take it` : undefined;
     },
