@@ -1,5 +1,7 @@
 import { type EntityManager, IsolationLevel, type MikroORM } from '@mikro-orm/postgresql';
 import { Authority } from './access/authority.ts';
+import { AlertService } from './alerts/alert.service.ts';
+import type { AlertTest } from './alerts/alert-settings.ts';
 import { Admission } from './admission.ts';
 import { callableBy } from './access/callable.ts';
 import { AuditKeys } from './audit/audit.keys.ts';
@@ -75,6 +77,9 @@ export interface Services {
   readonly ownerCallbacks: OwnerCallbackService;
   readonly bodies: BodyService;
   readonly callbacks: () => readonly CallbackReport[];
+  readonly alerts: AlertService;
+  /** Tries the webhooks of alerts; absent beside no daemon. */
+  readonly alertTest: AlertTest | undefined;
   readonly spend: SpendReads;
   /** The journal of the daemon here; undefined where it cannot be read. */
   readonly journal: () => JournalState | undefined;
@@ -116,6 +121,7 @@ export interface AppOptions extends Configured {
   readonly bodyVault: Vault;
   /** Where calls are reported; with counts in a daemon. */
   readonly callbacks: () => readonly CallbackReport[];
+  readonly alertTest?: AlertTest | undefined;
   /** Says how calls would be decided: by the counters of a daemon, or without any. */
   readonly explainer: Pick<Explainer, 'explain'>;
   /** Says whom tokens stand for. */
@@ -273,6 +279,8 @@ export class App {
       ownerCallbacks: new OwnerCallbackService(work, { audit, vault: this.#options.callbackVault, teams, keys }),
       bodies: new BodyService(work, { audit, vault: this.#options.bodyVault }),
       callbacks: this.#options.callbacks,
+      alerts: new AlertService(work.em),
+      alertTest: this.#options.alertTest,
       spend: spendReads,
       journal: this.#options.journal,
       priceOf: async (asked) => (await import('./answer-cost.ts')).priceAnswer(await this.#options.prices(), asked),

@@ -15,6 +15,7 @@ import type { Database } from './database.ts';
 import type { Provisioning } from './jwt/provisioning.ts';
 import type { Change } from './db/notify.ts';
 import { OutageLog } from './db/outage-log.ts';
+import { openAlerts } from './open-alerts.ts';
 import { openCallbacks } from './open-callbacks.ts';
 import { OwnPlaces } from './egress/own-places.ts';
 import { proxyVariables } from './egress/proxy-variables.ts';
@@ -74,6 +75,21 @@ export async function createDataPlane(parts: DataPlaneParts) {
   const { log } = outage;
   await using opened = new AsyncDisposableStack();
 
+  const ownPlaces = new OwnPlaces();
+  for (const url of [database.url, settings.redisUrl, settings.responseCache?.redisUrl])
+    if (url !== undefined) ownPlaces.addUrl(url);
+  let configuration: Configuration = { settings, configured };
+  const observes = () => configuration.settings.enforce === 'observe';
+  const alerts = opened.use(
+    openAlerts({
+      pool: database.pool,
+      log,
+      version,
+      ownPlaces,
+      settings: () => configuration.settings.alerts,
+      isEnforced: () => !observes(),
+    }),
+  );
   const metering = opened.use(
     await Metering.open({
       journalPath: join(settings.stateDir, 'journal.db'),
@@ -83,6 +99,8 @@ export async function createDataPlane(parts: DataPlaneParts) {
       durability: settings.journalDurability,
       unpriced: settings.unpricedModels,
       priceFile: priceFileOf(settings),
+      watch: alerts.watch,
+      observes,
       ...(settings.spendRetention && { retentionDays: toMilliseconds(settings.spendRetention) / DAY_MS }),
     }),
   );
@@ -113,6 +131,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     deployments: () => deployments,
     gauge: () => metering.gauge,
     isLive: true,
+    observes,
     bodyBytes: settings.bodyLimit,
     modelAccessStatus: settings.modelAccessStatus,
     budgetExceededStatus: settings.budgetExceededStatus,
@@ -145,7 +164,6 @@ export async function createDataPlane(parts: DataPlaneParts) {
     now,
     seed,
   });
-  let configuration: Configuration = { settings, configured };
   let inDatabase: readonly Deployment[] = [];
   const showDeployments = () =>
     deployments.replace([...configuration.configured, ...inDatabase], configuration.settings.routing.aliases);
@@ -182,9 +200,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
   });
   const { responseCache: cached } = settings;
   const responseCache = cached && opened.use(await openResponseCache(cached, { log, secret: parts.sharedSecret }));
-  const ownPlaces = new OwnPlaces();
-  for (const url of [database.url, settings.redisUrl, settings.responseCache?.redisUrl])
-    if (url !== undefined) ownPlaces.addUrl(url);
+  opened.use(alerts.start(metering.daemon));
   const callbacks = opened.use(await openCallbacks(parts, { log, ownPlaces }));
   const reloadCallbacks = oneAtATime(() => callbacks.reload());
   const kept = { responseCache, cache, payers, reload, reloadPassThroughs, reloadCallbacks, metering, deployments };
@@ -248,6 +264,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     proxy,
     live: live.of(proxy.visit),
     callbacks,
+    alertTest: alerts.test,
     explainer,
     prices: metering.gauge.prices,
     responseCache,
@@ -255,6 +272,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     /** From the next call on this is the configuration. Nothing of it waits, so that no call sees half of it. */
     reconfigure: (next: Configuration) => {
       configuration = next;
+      alerts.renewed();
       showPassThroughs();
       showDeployments();
       proxy.reconfigure(next.settings.routing, timesOf(next.settings));

@@ -79,6 +79,7 @@ async function openExplainer({ pool, settings, vault, env }: Surroundings): Prom
   const seed: Seed = (entity, id, spent) => counters.seed(entity, id, spent);
   return new Explainer({
     pool,
+    observes: () => settings.enforce === 'observe',
     now,
     seed,
     payers: new Payers({

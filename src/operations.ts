@@ -1,4 +1,5 @@
 import type { Services } from './app.ts';
+import { alertOperations } from './alerts/alert.operations.ts';
 import { auditOperations } from './audit/audit.operations.ts';
 import { credentialOperations } from './credentials/credential.operations.ts';
 import { bodyOperations } from './callbacks/body.operations.ts';
@@ -53,6 +54,7 @@ export const operations: readonly AnyOperation<Services>[] = [
   ...customerOperations,
   ...budgetOperations,
   simulateBudget,
+  ...alertOperations,
   ...tagOperations,
   ...mappingOperations,
   ...modelOperations,

@@ -131,6 +131,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     auditVault,
     ...logging,
     callbacks: plane.callbacks.reports,
+    alertTest: plane.alertTest,
     prices: () => Promise.resolve(plane.prices),
     ...configuredOf(settings),
     reload: () => reloader.reload(),

@@ -31,7 +31,11 @@ export function readHeld(holder: Holder, row: HeldLimitsRow | null, { isCounted 
 }
 
 /** One budget for each length of time: two that say different things of the same one would count its calls twice. */
-function budgetsOf(holder: Holder, { max, soft, duration, windows }: HeldLimits, isCounted: boolean): BudgetLimit[] {
+function budgetsOf(
+  holder: Holder,
+  { max, soft, duration, windows, increase }: HeldLimits,
+  isCounted: boolean,
+): BudgetLimit[] {
   const budgets = new Map<string | undefined, BudgetLimit>();
   if (isCounted) budgets.set(undefined, { ...holder, max: null });
   // One that is for a time is counted without a limit too: answers say what was spent in it.
@@ -39,6 +43,7 @@ function budgetsOf(holder: Holder, { max, soft, duration, windows }: HeldLimits,
     budgets.set(duration ?? undefined, {
       ...holder,
       max,
+      ...(max !== null && increase && { increase: { amount: increase.amount, untilMs: increase.until_ms } }),
       ...(soft !== null && { soft }),
       ...(duration !== null && { duration }),
     });
@@ -46,10 +51,19 @@ function budgetsOf(holder: Holder, { max, soft, duration, windows }: HeldLimits,
   for (const { budget_duration: each, max_budget: dollars } of windows ?? []) {
     const most = toNano(dollars);
     const other = budgets.get(each);
-    if (other?.max != null && other.max <= most) continue;
-    budgets.set(each, { ...holder, ...other, max: most, duration: each });
+    budgets.set(each, { ...holder, duration: each, ...smallerOf(other, most) });
   }
   return [...budgets.values()];
+}
+
+/** Of a budget and another for the same time the smaller one holds, also while the first is larger for a time. */
+function smallerOf(budget: BudgetLimit | undefined, most: bigint): Partial<BudgetLimit> & Pick<BudgetLimit, 'max'> {
+  if (!budget) return { max: most };
+  const { increase, ...plain } = budget;
+  if (plain.max === null || plain.max >= most) return { ...plain, max: most };
+  const room = most - plain.max;
+  if (!increase || increase.amount <= room) return budget;
+  return { ...plain, increase: { ...increase, amount: room } };
 }
 
 function ratesOf(holder: Holder, { rpm, tpm, parallel }: HeldLimits): RateLimit[] {

@@ -29,6 +29,8 @@ export { memberId } from '../kernel/member-id.ts';
 export interface BudgetLimit extends Holder {
   /** Nano-dollars; null is no limit, zero refuses everything. */
   readonly max: bigint | null;
+  /** What is added to it until a moment, in milliseconds since 1970. See `maxAt`. */
+  readonly increase?: { readonly amount: bigint; readonly untilMs: number } | undefined;
   /** Nano-dollars from which on the operator is warned. */
   readonly soft?: bigint | undefined;
   /** A name or pattern: only calls for such models count. Absent is all. */
@@ -36,6 +38,10 @@ export interface BudgetLimit extends Holder {
   /** In LiteLLM's grammar, such as `1d`: only what was spent in the present window counts. Absent is for good. */
   readonly duration?: string | undefined;
 }
+
+/** What may be spent as of a moment, in nano-dollars; null is no limit. */
+export const maxAt = ({ max, increase }: Pick<BudgetLimit, 'max' | 'increase'>, nowMs: number): bigint | null =>
+  max === null || increase === undefined || nowMs >= increase.untilMs ? max : max + increase.amount;
 
 /** How much may be asked at once. Requests and tokens are per minute; null is no limit, zero refuses everything. */
 export interface RateLimit extends Holder {

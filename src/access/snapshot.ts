@@ -22,6 +22,7 @@ const holder = { entity: z.enum(budgetEntities), id: text, label: text };
 const budget = z.strictObject({
   ...holder,
   max: amount.nullable(),
+  increase: z.strictObject({ amount, untilMs: z.number() }).exactOptional(),
   soft: amount.exactOptional(),
   model: text.exactOptional(),
   duration: text.exactOptional(),

@@ -1,5 +1,5 @@
 import { type Argument, type Command, type Help, Option } from 'commander';
-import { type Group, groups } from './nouns.ts';
+import { type Group, groups, nounOf } from './nouns.ts';
 import { parameterOf, placeholderOf } from './parameter.ts';
 import { aboutOf, pathOf, shownCommands } from './tree.ts';
 
@@ -31,10 +31,15 @@ function topHelp(program: Command): readonly string[] {
 
 const groupOf = (command: Command): Group => aboutOf(command)?.group ?? 'This tool';
 
+const isMinor = (command: Command): boolean => nounOf([command.name()]).isMinor === true;
+
 function groupLines(group: Group, commands: readonly Command[]): readonly string[] {
-  return commands.map(
-    (command, index) => `${(index === 0 ? group : '').padEnd(10)} ${command.name().padEnd(13)} ${command.summary()}`,
-  );
+  const rows = commands
+    .filter((command) => !isMinor(command))
+    .map((command) => [command.name(), command.summary()] as const);
+  const minor = commands.filter(isMinor).map((command) => command.name());
+  if (minor.length > 0) rows.push(['also', minor.join(', ')]);
+  return rows.map(([name, summary], index) => `${(index === 0 ? group : '').padEnd(10)} ${name.padEnd(13)} ${summary}`);
 }
 
 function pageOf(command: Command, width: number): readonly string[] {

@@ -5,6 +5,8 @@ export type Group = (typeof groups)[number];
 export interface Noun {
   readonly summary: string;
   readonly group: Group;
+  /** Shares a line of the top help with the others of its group that few people look for. */
+  readonly isMinor?: true;
   /** Spellings that work and are not shown; the plural among them, because LiteLLM's client says `keys`. */
   readonly aliases?: readonly string[];
   /** What one of its rows, and more than one, is called where that is not the noun itself. */
@@ -28,8 +30,13 @@ const nouns: Readonly<Record<string, Noun>> = {
     plural: 'organizations',
   },
   'org member': { summary: 'Who is in an organization', group: 'Access', aliases: ['members'] },
-  invitation: { summary: 'Invitations of users, for scripts', group: 'Access', aliases: ['invitations'] },
-  jwt: { summary: 'Tokens of identity providers', group: 'Access', aliases: ['jwts'] },
+  invitation: {
+    summary: 'Invitations of users, for scripts',
+    group: 'Access',
+    isMinor: true,
+    aliases: ['invitations'],
+  },
+  jwt: { summary: 'Tokens of identity providers', group: 'Access', isMinor: true, aliases: ['jwts'] },
   'jwt mapping': { summary: 'Which claims stand for which virtual keys', group: 'Access', aliases: ['mappings'] },
   customer: {
     summary: 'End users of your applications',
@@ -37,6 +44,7 @@ const nouns: Readonly<Record<string, Noun>> = {
     aliases: ['customers', 'end-user', 'end-users'],
   },
   budget: { summary: 'Budgets to share between keys, users and customers', group: 'Money', aliases: ['budgets'] },
+  alert: { summary: 'What was told of budgets', group: 'Money', aliases: ['alerts'] },
   tag: { summary: 'Labels of calls, with budgets of their own', group: 'Money', aliases: ['tags'] },
   spend: { summary: 'What was spent, by whom and on what', group: 'Money', row: 'row', plural: 'rows' },
   prices: {
@@ -62,8 +70,14 @@ const nouns: Readonly<Record<string, Noun>> = {
     aliases: ['passthroughs', 'pass-through'],
   },
   callback: { summary: 'Where calls are reported', group: 'Daemon', aliases: ['callbacks'] },
-  cache: { summary: 'Answers that are kept and given again', group: 'Daemon', row: 'answer', plural: 'answers' },
-  daemon: { summary: 'Steer a running daemon', group: 'Daemon' },
+  cache: {
+    summary: 'Answers that are kept and given again',
+    group: 'Daemon',
+    isMinor: true,
+    row: 'answer',
+    plural: 'answers',
+  },
+  daemon: { summary: 'Steer a running daemon', group: 'Daemon', isMinor: true },
   top: { summary: 'Who calls now, and what it costs', group: 'Daemon', row: 'row', plural: 'rows' },
   config: { summary: 'Check and show the configuration', group: 'Daemon' },
   crypto: { summary: 'Look after the encryption of credentials', group: 'Daemon' },

@@ -118,6 +118,14 @@ export const callSettings = {
     file: ['gatewayctl.budget_duration', 'litellm_settings.budget_duration', 'general_settings.budget_duration'],
     description: 'For how long that is, such as 1d or 30d; without it for good',
   },
+  enforce: {
+    type: value.choice(['strict', 'observe']),
+    default: 'strict',
+    env: ['GATEWAYCTL_ENFORCE'],
+    file: ['gatewayctl.enforce'],
+    description:
+      'What becomes of a call beyond a budget or a limit: refused (strict), or let through, booked and marked (observe)',
+  },
   unpricedModels: {
     type: value.choice(['allow', 'refuse']),
     default: 'allow',

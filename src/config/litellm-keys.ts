@@ -21,7 +21,7 @@ export const unserved: Readonly<Record<string, ReadonlySet<string>>> = {
     key_management_system key_management_settings database_connection_timeout database_type database_args
     allow_requests_on_db_unavailable custom_auth custom_auth_settings custom_auth_run_common_checks
     max_parallel_requests global_max_parallel_requests infer_model_from_keys background_health_checks
-    health_check_interval health_check_details health_check_concurrency alerting alerting_threshold alerting_args
+    health_check_interval health_check_details health_check_concurrency alerting_threshold alerting_args
     alert_types alert_to_webhook_url use_client_credentials_pass_through_routes public_routes enforced_params
     enable_oauth2_auth enable_oauth2_proxy_auth oauth2_config_mappings use_x_forwarded_for service_account_settings
     image_generation_model embedding_model moderation_model store_model_in_db supported_db_objects

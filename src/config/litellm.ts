@@ -1,6 +1,8 @@
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Deployment } from '../models/deployment.ts';
+import type { AlertSettings } from '../alerts/alert-settings.ts';
 import type { CallbackSettings } from '../callbacks/callback-settings.ts';
+import { alertPaths, readAlerts } from './alerts.ts';
 import { callbackPaths, callbackSection, readCallbacks } from './callbacks.ts';
 import { readModelList, unknownKey } from './deployments.ts';
 import { type JwtFile, jwtPaths, readJwt } from './jwt.ts';
@@ -43,6 +45,7 @@ export interface LitellmConfig {
   readonly routing: RoutingFile;
   readonly passThroughs: readonly PassThroughEndpoint[];
   readonly callbacks: CallbackSettings;
+  readonly alerts: AlertSettings;
   readonly warnings: readonly ConfigWarning[];
   /** Values that must never be shown. */
   readonly secrets: readonly string[];
@@ -70,6 +73,7 @@ const structures: ReadonlySet<string> = new Set([
   ...routingPaths,
   ...passThroughPaths,
   ...callbackPaths,
+  ...alertPaths,
 ]);
 
 const mostFiles = 20;
@@ -126,10 +130,12 @@ class Reader {
     warnOfStrangers(routing, this.#structures, { deployments, warn: context.warn });
     const passThroughs = readPassThroughs(this.#structures, context);
     const callbacks = readCallbacks(this.#structures, context);
+    const alerts = readAlerts(this.#structures, context);
     this.#warnOfIdleVariables(resolver);
     return {
       passThroughs,
       callbacks,
+      alerts,
       settings: this.#settings,
       variables: this.#variables,
       warnings: this.#warnings,

@@ -1,6 +1,8 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path';
+import type { AlertSettings } from '../alerts/alert-settings.ts';
 import type { CallbackSettings } from '../callbacks/callback-settings.ts';
 import type { Deployment } from '../models/deployment.ts';
+import { noAlerts } from './alerts.ts';
 import { noCallbacks } from './callbacks.ts';
 import { jwtWarnings, resolveJwt } from './jwt.ts';
 import type { JwtSettings } from './jwt-settings.ts';
@@ -57,6 +59,8 @@ export interface Settings extends SettingValues {
   readonly passThroughs: readonly PassThroughEndpoint[];
   /** Where calls are reported to. */
   readonly callbacks: CallbackSettings;
+  /** Who is told of budgets. */
+  readonly alerts: AlertSettings;
   /** Where providers are and what they are called with, by the names of the variables that say so. */
   readonly providerVariables: Readonly<Record<string, string>>;
   /** Undefined while JWTs are off. */
@@ -107,6 +111,7 @@ export function loadSettings(surroundings: Surroundings): Settings {
     userSettings: config?.userSettings ?? {},
     passThroughs: config?.passThroughs ?? [],
     callbacks: config?.callbacks ?? noCallbacks,
+    alerts: config?.alerts ?? noAlerts,
     jwt,
     responseCache,
     routing: routingOf(config?.routing ?? noRouting, read),

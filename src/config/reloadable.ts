@@ -9,6 +9,7 @@ const others: readonly SettingName[] = [
   'idleTimeout',
   'totalTimeout',
   'logLevel',
+  'enforce',
   'keyAliasFormat',
   'rotationGrace',
 ];

@@ -37,6 +37,8 @@ export const dumpedTables = [
   'daily_customer_spend',
   'daily_tag_spend',
   'budget_windows',
+  'alerts',
+  'alert_deliveries',
 ] as const;
 
 /**

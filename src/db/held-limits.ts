@@ -17,6 +17,7 @@ export const HeldLimits = z.object({
   modelBudgets: z.record(z.string(), z.object({ budget_limit: z.number(), time_period: durationText })).nullish(),
   modelRpm: perModel,
   modelTpm: perModel,
+  increase: z.object({ amount: z.string().transform(BigInt), until_ms: z.number() }).nullish(),
   windows: z.array(z.object({ budget_duration: durationText, max_budget: z.number() })).nullish(),
 });
 export type HeldLimits = z.output<typeof HeldLimits>;
@@ -36,12 +37,26 @@ interface Columns {
   /** Columns this holder's table does not have. */
   readonly without?: readonly string[];
   readonly hasWindows?: boolean;
+  /** Whether its budget may be larger for a time. */
+  readonly hasIncrease?: boolean;
 }
+
+const increase = (own: string): string =>
+  `case when ${own}.temp_budget_expiry > now() then json_build_object(
+     'amount', ${own}.temp_budget_increase::text, 'until_ms', (extract(epoch from ${own}.temp_budget_expiry) * 1000)::float8) end`;
 
 /**
  * The limits of a holder as one JSON column. Amounts are text, since a JSON number would be rounded.
  */
-export function heldLimits({ own, id, shared, otherwise = {}, without = [], hasWindows = false }: Columns): string {
+export function heldLimits({
+  own,
+  id,
+  shared,
+  otherwise = {},
+  without = [],
+  hasWindows = false,
+  hasIncrease = false,
+}: Columns): string {
   const one = (column: string): string => {
     const places = [
       ...(without.includes(column) ? [] : [`${own}.${column}`]),
@@ -58,6 +73,7 @@ export function heldLimits({ own, id, shared, otherwise = {}, without = [], hasW
     'modelBudgets', ${shared === undefined ? all : `coalesce(${shared}.model_max_budget, '{}') || ${all}`},
     'modelRpm', ${without.includes('model_rpm_limit') ? 'null' : `${own}.model_rpm_limit`},
     'modelTpm', ${without.includes('model_tpm_limit') ? 'null' : `${own}.model_tpm_limit`},
+    'increase', ${hasIncrease ? increase(own) : 'null'},
     'windows', ${hasWindows ? `${own}.budget_limits` : 'null'}
   ) end`;
 }

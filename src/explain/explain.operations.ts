@@ -34,7 +34,7 @@ async function foreignTo(authority: Needs['authority'], key: Key): Promise<Reado
 function shown({ check, outcome, detail, ...rest }: Step, foreign: ReadonlySet<string>): Step {
   const [entity = ''] = check.split('.', 1);
   if (!foreign.has(entity)) return { check, outcome, detail, ...rest };
-  return { check, outcome, detail: outcome === 'deny' ? detail : `of the ${entity}` };
+  return { check, outcome, detail: outcome === 'deny' || outcome === 'observe' ? detail : `of the ${entity}` };
 }
 
 const errorInfo = answer({

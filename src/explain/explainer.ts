@@ -57,6 +57,8 @@ export interface ExplainerOptions {
   readonly gauge: () => Promise<Gauge> | Gauge;
   /** Whether the calls of this moment are counted in this process. */
   readonly isLive: boolean;
+  /** Whether calls beyond a budget or a limit are let through. */
+  readonly observes: () => boolean;
   /** The largest body that is read. */
   readonly bodyBytes: number;
   /** Statuses the operator's clients know. */
@@ -158,7 +160,7 @@ export class Explainer {
     call,
     routed,
   }: Measured): Promise<Omit<Explanation, 'model' | 'principal'>> {
-    const { isLive, now } = this.#options;
+    const { isLive, now, observes } = this.#options;
     const gauge = await this.#options.gauge();
     const at = now();
     const size = sizeOf(question, endpoint, request);
@@ -177,7 +179,7 @@ export class Explainer {
       tokens: countedTokens(size),
       nowMs: at.getTime(),
     });
-    const steps = traceHeadroom(room, { isLive, now: at });
+    const steps = traceHeadroom(room, { isLive, now: at, isObserved: observes() });
     return { worst: found.worst, steps: [found.step, ...steps.map((step) => this.#inStatus(step))] };
   }
 

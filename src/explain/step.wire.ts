@@ -4,7 +4,9 @@ import type { Step } from './trace.ts';
 
 export const checkInfo = {
   check: z.string().describe('Whose check it is and of what, such as team.models or key.budget'),
-  outcome: z.enum(['pass', 'deny', 'unknown']).describe('How it goes; unknown where only a daemon can say'),
+  outcome: z
+    .enum(['pass', 'deny', 'observe', 'unknown'])
+    .describe('How it goes; observe where it would be refused and is let through, unknown where only a daemon can say'),
   detail: z.string().describe('What the check went by'),
   limit: z.number().nullable().describe('The limit: US dollars of a budget, else requests, tokens or calls'),
   used: z.number().nullable().describe('How much of it is used'),

@@ -10,7 +10,8 @@ export interface Step {
   /** Such as `key.blocked`, `team.models`, `user.budget`, `key.requests`. */
   readonly check: string;
   /** `unknown` where only a daemon could say. */
-  readonly outcome: 'pass' | 'deny' | 'unknown';
+  /** `observe`: it would be refused, and is let through. */
+  readonly outcome: 'pass' | 'deny' | 'observe' | 'unknown';
   /** What the check went by, for a person. */
   readonly detail: string;
   /** Of budgets in US dollars, of limits in requests, tokens or calls. */
@@ -72,9 +73,16 @@ function stepOf<Subject>({ rule, deny, basis }: Check<Subject>, subject: Subject
 }
 
 /** Budgets and limits, as admission would look at them. @param isLive whether the calls of this moment are counted here */
-export function traceHeadroom({ budgets, rates }: Headroom, { isLive, now }: { isLive: boolean; now: Date }): Step[] {
-  return [...rates.map((room) => rateStep(room, { isLive, now })), ...budgets.flatMap(budgetStep)];
+export function traceHeadroom(
+  { budgets, rates }: Headroom,
+  { isLive, now, isObserved }: { isLive: boolean; now: Date; isObserved: boolean },
+): Step[] {
+  const steps = [...rates.map((room) => rateStep(room, { isLive, now })), ...budgets.flatMap(budgetStep)];
+  return isObserved ? steps.map(observed) : steps;
 }
+
+const observed = ({ outcome, error, ...step }: Step): Step =>
+  outcome === 'deny' ? { ...step, outcome: 'observe' } : { ...step, outcome, error };
 
 function rateStep(
   { limit, kind, most, used, waitMs, refusal }: Headroom['rates'][number],
@@ -101,8 +109,8 @@ function rateStep(
   };
 }
 
-function budgetStep({ limit, cost, reserved, endMs, refusal }: Headroom['budgets'][number]): Step[] {
-  const { entity, label, model, max, duration } = limit;
+function budgetStep({ limit, max, cost, reserved, endMs, refusal }: Headroom['budgets'][number]): Step[] {
+  const { entity, label, model, duration } = limit;
   if (max === null) return [];
   const whose = `${entity} ${label}${model === undefined ? '' : ` for ${model}`}`;
   const left = max - cost - reserved;

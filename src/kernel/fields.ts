@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, parseDuration, durationHint } from './duration.ts';
+import { after, duration, parseDuration, durationHint } from './duration.ts';
 import { GatewayError } from './errors.ts';
 import { usd } from './money.ts';
 import type { Flag } from './operation.ts';
@@ -93,6 +93,23 @@ export const stampInfo = {
   updatedBy: z.string().describe('Who last changed it'),
 };
 
+const datePattern = /^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?$/;
+
+/** A flag for a moment to come: how long from now, or a date; `none` clears it. */
+export const untilFlag = (name: string, field: string): Flag => ({
+  name,
+  placeholder: 'when',
+  parse: (text) => {
+    if (text === 'none') return { [field]: null };
+    const length = parseDuration(text);
+    if (length) return { [field]: after(new Date(), length).toISOString() };
+    if (datePattern.test(text) && !Number.isNaN(Date.parse(text))) return { [field]: new Date(text).toISOString() };
+    throw new GatewayError('usage', 'invalid_flag', `--${name}: "${text}" ${durationHint}, a date, or none`, {
+      param: field,
+    });
+  },
+});
+
 /** `--expires`: how long from now, a date, or never. */
 export const expiresFlag: Flag = {
   name: 'expires',
@@ -101,7 +118,7 @@ export const expiresFlag: Flag = {
   parse: (text) => {
     if (text === 'never' || text === 'none') return { duration: null };
     if (parseDuration(text)) return { duration: text };
-    const date = /^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?$/.test(text) ? new Date(text) : undefined;
+    const date = datePattern.test(text) ? new Date(text) : undefined;
     if (date && !Number.isNaN(date.getTime())) return { expires: date.toISOString() };
     throw new GatewayError('usage', 'invalid_flag', `--expires: "${text}" ${durationHint}, a date, or never`, {
       param: 'expires',

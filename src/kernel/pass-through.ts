@@ -30,7 +30,7 @@ export type PassThroughMethod = (typeof passThroughMethods)[number];
  */
 const own = new Set(
   (
-    'access_group audit budget cache callbacks config credentials customer daemon docs end_user explain global health invitation jwt ' +
+    'access_group alert audit budget cache callbacks config credentials customer daemon docs end_user explain global health invitation jwt ' +
     'key login metrics model model_group openapi.json organization project public redoc routes settings spend sso tag team ' +
     'ui user utils v1/model v2/budget v2/customer v2/key v2/model v2/organization v2/tag v2/team v2/user'
   ).split(' '),

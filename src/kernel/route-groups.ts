@@ -130,6 +130,7 @@ export const routeGroups = {
     '/config/pass_through_endpoint*',
     '/cache/*',
     '/callbacks/*',
+    '/alert/*',
     '/invitation/*',
     '/audit*',
     '/jwt/*',

@@ -11,14 +11,17 @@ import { wireName } from '../kernel/wire.ts';
 import type { KeyAccess } from './key.access.ts';
 import { Key } from './key.entity.ts';
 import { fieldNotAllowed, tooWide } from './key.errors.ts';
-import type { modelEdits, newKeyFields, rotationFields } from './key.fields.ts';
+import type { keyChanges, modelEdits, newKeyFields, rotationFields } from './key.fields.ts';
 import { budgetsOf, limitsOf, type KeyLimits, wideningOf } from './key.limits.ts';
+import { increaseColumns, increaseOf } from './key.increase.ts';
 import { keyPolicy, mayWrite, type Rule, type Standing } from './key.policy.ts';
 
 type Values<Shape extends Record<string, z.ZodType>> = { [Name in keyof Shape]?: z.output<Shape[Name]> | undefined };
 
 /** What can be said of a key: absent leaves or is nothing, null clears. */
-export type KeyFields = Values<typeof newKeyFields>;
+export type KeyFields = Values<
+  typeof newKeyFields & Pick<typeof keyChanges, 'tempBudgetIncrease' | 'tempBudgetExpiry'>
+>;
 export type RotationFields = Values<typeof rotationFields>;
 export type ModelEdits = Values<typeof modelEdits>;
 
@@ -44,6 +47,7 @@ export function columnsOf(fields: KeyFields, now: Date) {
     spend,
     ...limitChanges(fields),
     budgetId: fields.budgetId,
+    ...increaseColumns(fields),
     budgetLimits: fields.budgetLimits === null ? [] : fields.budgetLimits && keptBudgetLimits(fields.budgetLimits),
     rpmLimitType: fields.rpmLimitType,
     tpmLimitType: fields.tpmLimitType,
@@ -106,6 +110,13 @@ export class KeyChecks {
     return limitsOf(key, budgets.get(key.budgetId ?? ''));
   }
 
+  /** With what its budget is raised by for the time being: what a key is given, and not what it may pass on. */
+  async #raised(key: Key): Promise<KeyLimits> {
+    const limits = await this.limits(key);
+    const { maxBudget } = limits;
+    return maxBudget === null ? limits : { ...limits, maxBudget: maxBudget + increaseOf(key, this.#work.now) };
+  }
+
   /** @param before what a holder's key could do: it must not be able to do more now */
   async requireNarrower(key: Key, before: KeyLimits): Promise<void> {
     const widened = wideningOf(await this.limits(key), before, await this.#work.authority.accessGroups());
@@ -114,7 +125,7 @@ export class KeyChecks {
 
   /** @param changed the fields that were set: what an administrator gave before, beyond the team's, may stay */
   async requireGrant(key: Key, changed: ReadonlySet<string>): Promise<void> {
-    const all = await this.limits(key);
+    const all = await this.#raised(key);
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same members, only fewer
     const wanted = Object.fromEntries(Object.entries(all).filter(([name]) => changed.has(name))) as Partial<KeyLimits>;
     const held = await this.#access.grants({
@@ -136,13 +147,13 @@ export class KeyChecks {
     const { authority } = this.#work;
     const { keyId, tokenGrants } = authority;
     if (tokenGrants.length > 0) {
-      const excess = excessWithAliases(await this.limits(key), tokenGrants, await authority.accessGroups());
+      const excess = excessWithAliases(await this.#raised(key), tokenGrants, await authority.accessGroups());
       if (excess) throw tooWide(excess);
     }
     if (keyId === undefined || keyId === key.id) return;
     // Without writing the new key first: what is wrong with its name is told by whoever writes it.
     const own = await this.#work.em.findOneOrFail(Key, { id: keyId }, { flushMode: FlushMode.COMMIT });
-    const wider = wideningOf(await this.limits(key), await this.limits(own), await authority.accessGroups());
+    const wider = wideningOf(await this.#raised(key), await this.limits(own), await authority.accessGroups());
     if (wider) throw tooWide(wider);
   }
 
@@ -198,6 +209,8 @@ export function changedLimits(fields: KeyFields): ReadonlySet<string> {
     duration: 'expiresAt',
     expires: 'expiresAt',
     keyType: 'allowedRoutes',
+    tempBudgetIncrease: 'maxBudget',
+    tempBudgetExpiry: 'maxBudget',
   };
   return new Set(names.map((name) => also[name] ?? name));
 }
@@ -210,6 +223,8 @@ export const blank = () => ({
   maxBudget: null,
   spend: 0n,
   budgetId: null,
+  tempBudgetIncrease: null,
+  tempBudgetExpiry: null,
   budgetLimits: [],
   rpmLimitType: null,
   tpmLimitType: null,

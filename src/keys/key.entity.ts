@@ -16,6 +16,8 @@ const KeySchema = defineEntity({
     models: p.array(),
     metadata: p.json<Record<string, unknown>>(),
     maxBudget: p.bigint().nullable(),
+    tempBudgetIncrease: p.bigint().nullable(),
+    tempBudgetExpiry: p.datetime().nullable(),
     spend: p.bigint(),
     ...limitColumns(),
     budgetId: p.text().nullable(),

@@ -126,10 +126,20 @@ export const serviceKeyFields = (() => {
   return { teamId: id.describe('The team the key belongs to, by id or alias'), ...rest };
 })();
 
+/** What raises the budget of a key for a time. */
+const temporary = {
+  tempBudgetIncrease: usd
+    .nullable()
+    .optional()
+    .describe('US dollars added to max_budget until temp_budget_expiry; null ends it'),
+  tempBudgetExpiry: timestamp.nullable().optional().describe('Until when that is; null ends it'),
+};
+
 export const keyChanges = {
   ...owners,
   ...grantChanges,
   ...settings,
+  ...temporary,
   ...expiry,
   blocked: z.boolean().nullable().optional().describe('Whether the key is refused for now'),
 };
@@ -161,6 +171,3 @@ export const unservedKeyFields = [
   'access_group_ids',
   'send_invite_email',
 ] as const;
-
-/** The same of an update: an increase that ends by itself is two limits, and there is one. */
-export const unservedKeyChanges = [...unservedKeyFields, 'temp_budget_increase', 'temp_budget_expiry'] as const;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseDuration, durationHint } from '../kernel/duration.ts';
 import { GatewayError } from '../kernel/errors.ts';
-import { expiresFlag } from '../kernel/fields.ts';
+import { expiresFlag, untilFlag } from '../kernel/fields.ts';
 import { limitColumnNames, limitFlags, limitHeadings } from '../kernel/limit-flags.ts';
 import type { CommandLine, Flag } from '../kernel/operation.ts';
 import { wireName } from '../kernel/wire.ts';
@@ -36,6 +36,7 @@ export const ownerFlags: NonNullable<CommandLine['flags']> = {
   user_id: { name: 'user', placeholder: 'user', completes: 'user' },
   organization_id: { name: 'org', placeholder: 'org', completes: 'org' },
   models: { name: 'models', placeholder: 'model,…', completes: 'model' },
+  temp_budget_expiry: untilFlag('temp-budget-expiry', 'temp_budget_expiry'),
   duration: expiresFlag,
   expires: false,
   tags: { name: 'tags', placeholder: 'tag,…', completes: 'tag' },
@@ -75,6 +76,8 @@ export const shownKey: Partial<CommandLine> = {
     'updated_at',
     ...limitColumnNames,
     'tags',
+    'temp_budget_increase',
+    'temp_budget_expiry',
   ],
   headings: {
     key_alias: 'ALIAS',

@@ -3,14 +3,7 @@ import { label, text } from '../kernel/fields.ts';
 import { operation } from '../kernel/operation.ts';
 import { maskSecret } from '../kernel/mask.ts';
 import { answer, wire } from '../kernel/wire.ts';
-import {
-  keyChanges,
-  modelEdits,
-  newKeyFields,
-  serviceKeyFields,
-  unservedKeyChanges,
-  unservedKeyFields,
-} from './key.fields.ts';
+import { keyChanges, modelEdits, newKeyFields, serviceKeyFields, unservedKeyFields } from './key.fields.ts';
 import { atStake, modelEditFlags, named, one, ownerFlags, shownKey } from './key.flags.ts';
 import { keyListOperations } from './key.list.operations.ts';
 import { describeDetailed, existingKey, type Needs, secretInfo, withSecret } from './key.details.ts';
@@ -87,7 +80,7 @@ export const updateKey = operation({
   description: 'What is not named stays as it is; `none` removes a limit, an owner or an expiry.',
   input: wire({ key: named, ...keyChanges, ...modelEdits }),
   output: answer({ key: z.string().describe('The hash of the key'), ...detailedKeyInfo }),
-  unserved: unservedKeyChanges,
+  unserved: unservedKeyFields,
   access: 'scoped',
   cli: {
     ...shownKey,
@@ -97,6 +90,10 @@ export const updateKey = operation({
     examples: [
       ['More money', 'gatewayctl key update ci-runner --max-budget 50'],
       ['No limit any more', 'gatewayctl key update ci-runner --max-budget none'],
+      [
+        'Twenty dollars more, for a week',
+        'gatewayctl key update ci-runner --temp-budget-increase 20 --temp-budget-expiry 7d',
+      ],
       ['One model more, one less', 'gatewayctl key update ci-runner --add-model gpt-5 --remove-model gpt-4o'],
     ],
   },

@@ -56,6 +56,10 @@ export const keyPolicy: Readonly<Record<Field, Rule>> = {
   enforcedParams: setOnce,
   blocked: setOnce,
 
+  // More money, if only for a time.
+  tempBudgetIncrease: managed,
+  tempBudgetExpiry: managed,
+
   // Where the new secret goes is the operator's directory.
   autoRotate: managed,
   rotationInterval: managed,

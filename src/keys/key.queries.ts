@@ -98,7 +98,7 @@ const statement = `
   select distinct on (f.token) f.token as asked, k.id as key_id, k.token, k.alias, k.name, k.models, k.aliases, k.allowed_routes,
          k.allowed_passthrough_routes, k.allowed_ips, k.enforced_params, k.tags,
          k.blocked, (extract(epoch from least(k.expires_at, f.until)) * 1000)::float8 as expires_at,
-         ${heldLimits({ own: 'k', id: 'k.id', shared: 'kb', hasWindows: true })} as key_limits,
+         ${heldLimits({ own: 'k', id: 'k.id', shared: 'kb', hasWindows: true, hasIncrease: true })} as key_limits,
          ${ownerColumns},
          array_remove(array[kb.id, ub.id, mb.id, ob.id, omb.id], null) as shared_budgets,
          (extract(epoch from now()) * 1000)::float8 as read_at

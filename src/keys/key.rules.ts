@@ -43,6 +43,11 @@ export class KeyRules {
     return this.#settings.rotationGrace;
   }
 
+  /** Nano-dollars; undefined where the configuration says nothing of it. */
+  get largestBudget(): bigint | undefined {
+    return this.#settings.bounds.maxBudget;
+  }
+
   /** @throws GatewayError 400 when a field is missing that the configuration asks for, or is above its bound */
   complete(fields: KeyFields): KeyFields {
     const { team, personal, defaults, bounds } = this.#settings;

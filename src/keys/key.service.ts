@@ -22,6 +22,7 @@ import {
   withoutSame,
 } from './key.changes.ts';
 import { Key } from './key.entity.ts';
+import { requireIncrease } from './key.increase.ts';
 import { budgetsOf, type SharedBudget } from './key.limits.ts';
 import { KeyLookup } from './key.lookup.ts';
 import { KeyOwners, type MakingRoute } from './key.owners.ts';
@@ -237,8 +238,9 @@ export class KeyService {
     this.#rules.requireAlias(changes.keyAlias);
     const { em, now } = this.#work;
     const before = standing === 'holder' ? await this.#checks.limits(key) : undefined;
-    const { teamId: oldTeam, organizationId: oldOrganization, spend: total } = key;
+    const { teamId: oldTeam, organizationId: oldOrganization, spend: total, tempBudgetExpiry } = key;
     em.assign(key, columnsOf(changes, now));
+    await this.#requireIncrease(key, changes, tempBudgetExpiry);
     if (changes.spend !== undefined) await this.#spend.set(key, { to: changes.spend, total });
     if (changes.organizationId !== undefined) key.organizationId = changes.organizationId;
     await this.#owners.move(key, changes, standing);
@@ -246,6 +248,14 @@ export class KeyService {
     await this.#settle(key, { since: key.lastRotationAt ?? now, isMoved: key.teamId !== oldTeam });
     if (before) await this.#checks.requireNarrower(key, before);
     if (standing !== 'admin') await this.#checks.requireGrant(key, isMoved ? everyLimit : changedLimits(changes));
+  }
+
+  async #requireIncrease(key: Key, changes: KeyFields, before: Date | null | undefined): Promise<void> {
+    const isChanged = changes.tempBudgetIncrease !== undefined || changes.tempBudgetExpiry !== undefined;
+    // A budget that is cleared leaves nothing to raise, and then nothing is refused.
+    if (!isChanged && (changes.maxBudget === undefined || changes.maxBudget === null)) return;
+    const { maxBudget } = await this.#checks.limits(key);
+    requireIncrease(key, { maxBudget, bound: this.#rules.largestBudget, before, now: this.#work.now });
   }
 
   /** What follows from the fields, and what must hold of them together, whoever set them. */

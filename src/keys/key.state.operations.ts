@@ -4,7 +4,7 @@ import { usd } from '../kernel/money.ts';
 import { operation } from '../kernel/operation.ts';
 import { answer, timestamp, wire } from '../kernel/wire.ts';
 import { type Needs, secretInfo, withSecret } from './key.details.ts';
-import { keyChanges, rotationFields, unservedKeyChanges } from './key.fields.ts';
+import { keyChanges, rotationFields, unservedKeyFields } from './key.fields.ts';
 import { atStake, named, one, rotationFlags, shownKey } from './key.flags.ts';
 import { detailedKeyInfo, keyInfo } from './key.wire.ts';
 
@@ -47,7 +47,7 @@ export const rotateKey = operation({
     'Its id, owners, limits and spend stay, unless they are changed with it. With a grace, old and new secret both work until it ends.',
   input: wire({ key: named, ...rotationFields, ...keyChanges }),
   output: answer({ ...secretInfo, ...detailedKeyInfo }),
-  unserved: [...unservedKeyChanges, 'new_master_key'],
+  unserved: [...unservedKeyFields, 'new_master_key'],
   access: 'scoped',
   cli: {
     ...shownKey,

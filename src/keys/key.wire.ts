@@ -25,6 +25,8 @@ export const keyInfo = {
   ...limitInfo,
   budgetId: z.string().nullable().describe('The shared budget whose limits count where the key has none of its own'),
   budgetLimits: budgetLimitsInfo,
+  tempBudgetIncrease: usd.nullable().describe('US dollars added to max_budget until temp_budget_expiry'),
+  tempBudgetExpiry: timestamp.nullable().describe('Until when that is, or was'),
   rpmLimitType: z
     .enum(throughputTypes)
     .nullable()
@@ -73,6 +75,8 @@ export const describeKey = (key: Key, now: Date, spent = key.spend) => ({
   ...describeLimits(key, now),
   budgetId: key.budgetId ?? null,
   budgetLimits: describeBudgetLimits(key.budgetLimits, now),
+  tempBudgetIncrease: key.tempBudgetIncrease ?? null,
+  tempBudgetExpiry: key.tempBudgetExpiry ?? null,
   rpmLimitType: key.rpmLimitType ?? null,
   tpmLimitType: key.tpmLimitType ?? null,
   aliases: key.aliases,

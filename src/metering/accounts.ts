@@ -24,6 +24,7 @@ const dependents: Partial<Record<BudgetEntity, readonly BudgetEntity[]>> = {
 /** The counters there are, by entity, with a bound. */
 export class Accounts {
   readonly #most: number;
+  readonly #onOver: ((counter: Counter) => void) | undefined;
   readonly #accounts: Readonly<Record<BudgetEntity, Map<string, Account>>> = {
     key: new Map(),
     team: new Map(),
@@ -36,8 +37,10 @@ export class Accounts {
     gateway: new Map(),
   };
 
-  constructor(most: number) {
+  /** @param onOver told of a counter that gives way to the next window's */
+  constructor(most: number, onOver?: (counter: Counter) => void) {
     this.#most = most;
+    this.#onOver = onOver;
   }
 
   get size(): number {
@@ -53,6 +56,7 @@ export class Accounts {
     const index = account.windows.findIndex((each) => each.duration === duration && each.model === model);
     let counter = account.windows[index];
     if (counter && counter.endMs > nowMs) return counter;
+    if (counter) this.#onOver?.(counter);
     // What is still in flight of the last window is settled there, and no longer looked at.
     counter = counter ? nextWindow(counter, nowMs) : newCounter({ entity, id, model, duration, startMs: 0 }, nowMs);
     if (index === -1) account.windows.push(counter);

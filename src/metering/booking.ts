@@ -170,13 +170,21 @@ interface FlushedRow {
  * Books rows (a JSON array) in one transaction, and answers with what everybody who is counted has spent now.
  *
  * @param daemon whose leases cover them
+ * @param alsoDo done in the same transaction, with what everybody has spent
  */
-export function bookRows(pool: pg.Pool, rows: string, daemon: string): Promise<Flushed[]> {
+export function bookRows(
+  pool: pg.Pool,
+  rows: string,
+  {
+    daemon,
+    alsoDo,
+  }: { readonly daemon: string; readonly alsoDo?: (client: pg.PoolClient, booked: Flushed[]) => Promise<void> },
+): Promise<Flushed[]> {
   return transaction(pool, async (client) => {
     // Named, so that it is planned once per connection and not once per batch (3 ms).
     const query = { name: 'gatewayctl-book', text: book, values: [rows, daemon], query_timeout: answerWithinMs };
     const { rows: totals } = await client.query<FlushedRow>(query);
-    return totals.map(({ entity, id, model, duration, start_ms: startMs, amount, total }) => ({
+    const booked = totals.map(({ entity, id, model, duration, start_ms: startMs, amount, total }) => ({
       entity,
       id,
       model,
@@ -185,6 +193,8 @@ export function bookRows(pool: pg.Pool, rows: string, daemon: string): Promise<F
       amount: BigInt(amount),
       total: total === null ? undefined : BigInt(total),
     }));
+    await alsoDo?.(client, booked);
+    return booked;
   });
 }
 

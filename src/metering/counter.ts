@@ -14,6 +14,10 @@ export interface Counted {
   readonly startMs: number;
 }
 
+/** Names a counter among all of them. */
+export const nameOf = ({ entity, id, model, duration, startMs }: Counted): string =>
+  `${entity}\u001f${id}\u001f${model}\u001f${duration}\u001f${startMs}`;
+
 /** What one key, team or other entity has spent, in nano-dollars. */
 export interface Counter extends Counted {
   readonly endMs: number;
@@ -33,6 +37,9 @@ export interface Counter extends Counted {
   changedAt: number;
   /** Whether the soft budget was passed; undefined until it is looked at. */
   isPastSoft: boolean | undefined;
+  /** The budget it was last measured by, where somebody watches; and what was told of it. */
+  limit: BudgetLimit | undefined;
+  told: Set<string> | undefined;
   loading: Promise<void> | undefined;
   /** What this daemon holds of the budget; undefined before it has one, and where nothing is leased. */
   lease: Lease | undefined;
@@ -59,6 +66,8 @@ export function newCounter({ entity, id, model = '', duration = '' }: BudgetLimi
     refreshedAt: 0,
     changedAt: 0,
     isPastSoft: undefined,
+    limit: undefined,
+    told: undefined,
     loading: undefined,
     lease: undefined,
     text: undefined,

@@ -1,12 +1,13 @@
 import type pg from 'pg';
-import type { BudgetEntity, BudgetLimit, Charge } from '../access/principal.ts';
-import type { GatewayError } from '../kernel/errors.ts';
+import { type BudgetEntity, type BudgetLimit, type Charge, maxAt } from '../access/principal.ts';
+import { GatewayError } from '../kernel/errors.ts';
 import { Accounts } from './accounts.ts';
+import { type BudgetWatch, isWatched, RememberedBudgets, type Watched, watchedAt, watchedOf } from './budget-watch.ts';
 import { believe, type Counted, type Counter } from './counter.ts';
-import { cover, NotHeld, type Shortage } from './coverage.ts';
+import { cover, isDenied, NotHeld, type Shortage } from './coverage.ts';
 import { bookOff } from './lease.ts';
 import { Leases } from './leases.ts';
-import { admit, refusalOf, refusalOfDenied, spendUnknown } from './refusal.ts';
+import { checkedRefusalOf, refusalOf, refusalOfDenied, spendUnknown } from './refusal.ts';
 import { loadSpent } from './spent.ts';
 
 /** What a call holds of all its budgets until it is settled. */
@@ -15,11 +16,15 @@ export interface Reservation {
   readonly limits: readonly BudgetLimit[];
   /** Of each limit. */
   readonly counters: readonly Counter[];
+  /** Why it would have been refused, where budgets are only observed. */
+  readonly observed: GatewayError | undefined;
 }
 
 /** What one budget has room for, at one moment. */
 export interface BudgetRoom {
   readonly limit: BudgetLimit;
+  /** Nano-dollars that may be spent at that moment; null is no limit. */
+  readonly max: bigint | null;
   /** Nano-dollars: spent in the present window, and held by calls in flight. */
   readonly cost: bigint;
   readonly reserved: bigint;
@@ -44,6 +49,10 @@ export interface CountersOptions {
   readonly daemon?: string;
   /** Told once in each window that a soft budget was passed. */
   readonly onSoftBudget?: (limit: BudgetLimit, spent: bigint) => void;
+  /** Whether calls beyond a budget are let through. */
+  readonly observes?: (() => boolean) | undefined;
+  /** Told of what is spent and refused. */
+  readonly watch?: BudgetWatch | undefined;
 }
 
 const retryMs = 1_000;
@@ -60,6 +69,7 @@ export class Counters {
   readonly #options: CountersOptions;
   readonly #accounts: Accounts;
   readonly #leases: Leases | undefined;
+  readonly #remembered = new RememberedBudgets();
   #tick = 0;
   #wanted: Counter[] = [];
   #nextLoad: Promise<void> | undefined;
@@ -67,7 +77,7 @@ export class Counters {
   constructor(pool: pg.Pool, options: CountersOptions = {}) {
     this.#pool = pool;
     this.#options = options;
-    this.#accounts = new Accounts(options.most ?? 100_000);
+    this.#accounts = new Accounts(options.most ?? 100_000, (counter) => this.#remembered.keep(counter));
     const { daemon } = options;
     this.#leases =
       daemon === undefined
@@ -96,7 +106,7 @@ export class Counters {
     const nowMs = this.#nowMs();
     for (const limit of budgets) {
       const counter = this.#accounts.open(limit, nowMs);
-      const { max } = limit;
+      const max = maxAt(limit, nowMs);
       const wait = leases && max !== null && max > 0n ? this.#hold(leases, counter, max) : this.#readIfNeeded(counter);
       if (wait) (waits ??= []).push(wait);
     }
@@ -118,7 +128,20 @@ export class Counters {
   cover(thrown: unknown): Promise<void> | undefined {
     const leases = this.#leases;
     if (!leases || !(thrown instanceof NotHeld)) return undefined;
-    return Promise.all(thrown.shortages.map((shortage) => cover(leases, shortage))).then(() => undefined);
+    return Promise.all(thrown.shortages.map((shortage) => this.#cover(leases, shortage))).then(() => undefined);
+  }
+
+  async #cover(leases: Leases, shortage: Shortage): Promise<void> {
+    try {
+      await cover(leases, shortage);
+    } catch (thrown) {
+      // That there is no more is for `reserve` to say, which is asked next and lets the call through.
+      if (this.#options.observes?.() && isDenied(shortage.counter, shortage.amount)) return;
+      if (thrown instanceof GatewayError && thrown.type === 'budget_exceeded') {
+        this.#refused(shortage.counter, shortage.limit);
+      }
+      throw thrown;
+    }
   }
 
   /** What another daemon says of what is held. */
@@ -153,6 +176,8 @@ export class Counters {
   refresh(entity: BudgetEntity, id: string): void {
     for (const counter of this.#accounts.concerned(entity, id)) {
       counter.isStale = true;
+      counter.told = undefined;
+      if (counter.lease) counter.lease.deniedUntilMs = 0;
       counter.refreshedAt = counter.changedAt = ++this.#tick;
     }
   }
@@ -161,20 +186,28 @@ export class Counters {
    * Takes the amount from every budget, or from none.
    *
    * @throws GatewayError `budget_exceeded` when one is used up, or could be passed by this call; `NotHeld` when this daemon
-   *   holds too little of one, which `cover` may change
+   *   holds too little of one, which `cover` may change. Where budgets are only observed the first is in the answer
    */
   reserve(limits: readonly BudgetLimit[], amount: bigint): Reservation {
     const counters: Counter[] = [];
     let shortages: Shortage[] | undefined;
     const leases = this.#leases;
+    const { watch, observes } = this.#options;
+    const isObserved = observes?.() === true;
+    let observed: GatewayError | undefined;
     const nowMs = this.#nowMs();
     for (const limit of limits) {
       const counter = this.#accounts.open(limit, nowMs);
-      const { max } = limit;
+      const max = maxAt(limit, nowMs);
+      if (watch && isWatched(limit)) counter.limit = limit;
       if (counter.spent === undefined) throw spendUnknown(limit);
       if (max !== null) {
-        admit(counter, { spent: counter.spent, max, amount, limit });
-        if (leases) {
+        const refusal = checkedRefusalOf(counter, { spent: counter.spent, max, amount, limit });
+        if (refusal) {
+          this.#refused(counter, limit);
+          if (!isObserved) throw refusal;
+          observed ??= refusal;
+        } else if (leases) {
           if (!leases.covers(counter, amount)) (shortages ??= []).push({ counter, limit, max, amount });
           if (counter.lease) counter.lease.idleLooks = 0;
         }
@@ -182,9 +215,28 @@ export class Counters {
       if (limit.soft !== undefined) counter.isPastSoft ??= counter.spent + counter.unflushed >= limit.soft;
       counters.push(counter);
     }
-    if (shortages) throw shortages.map(refusalOfDenied).find(Boolean) ?? new NotHeld(shortages);
+    if (shortages) {
+      const refusal = this.#refusalOfAny(shortages);
+      if (!refusal || !isObserved) throw refusal ?? new NotHeld(shortages);
+      observed ??= refusal;
+    }
     for (const counter of counters) counter.reserved += amount;
-    return { amount, limits, counters };
+    return { amount, limits, counters, observed };
+  }
+
+  #refused(counter: Counter, limit: BudgetLimit): void {
+    const { spent = 0n, unflushed } = counter;
+    this.#options.watch?.refused(watchedAt(counter, limit, { spent: spent + unflushed, nowMs: this.#nowMs() }));
+  }
+
+  #refusalOfAny(shortages: readonly Shortage[]): GatewayError | undefined {
+    for (const shortage of shortages) {
+      const refusal = refusalOfDenied(shortage);
+      if (!refusal) continue;
+      this.#refused(shortage.counter, shortage.limit);
+      return refusal;
+    }
+    return undefined;
   }
 
   /** What `reserve` would go by, of each budget. Nothing is taken. */
@@ -194,8 +246,9 @@ export class Counters {
       const counter = this.#accounts.open(limit, nowMs);
       const { spent, unflushed, reserved, endMs } = counter;
       if (spent === undefined) throw spendUnknown(limit);
-      const refusal = limit.max === null ? undefined : refusalOf(counter, { spent, max: limit.max, amount, limit });
-      return { limit, cost: spent + unflushed, reserved, endMs, refusal };
+      const max = maxAt(limit, nowMs);
+      const refusal = max === null ? undefined : refusalOf(counter, { spent, max, amount, limit });
+      return { limit, max, cost: spent + unflushed, reserved, endMs, refusal };
     });
   }
 
@@ -231,6 +284,17 @@ export class Counters {
   removeUnflushed(counted: Counted, amount: bigint): void {
     const counter = this.#accounts.find(counted);
     if (counter) counter.unflushed -= amount;
+  }
+
+  /** Budgets of calls that an earlier process has left, so that what they reach is told as well. */
+  remember(budgets: Iterable<{ readonly counted: Counted; readonly limit: BudgetLimit }>): void {
+    this.#remembered.keepAll(budgets);
+  }
+
+  /** What was booked on budgets that somebody watches. */
+  watched(flushed: Iterable<Flushed>): Watched[] {
+    const find = (counted: Counted) => this.#accounts.find(counted);
+    return watchedOf(flushed, { find, remembered: this.#remembered, nowMs: this.#nowMs() });
   }
 
   /** Call before a flush. Give what it returns the totals after it: the ones an administrator has overtaken are not believed. */

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { chmodSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import type { BudgetEntity } from '../access/principal.ts';
+import type { BudgetEntity, BudgetLimit } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import type { Counted } from './counter.ts';
+import { readWatched } from './watched-text.ts';
 import { backlogFull, cannotOpen, cannotWrite } from './journal-errors.ts';
 
 /** A call that was running when the process before this one died. */
@@ -293,6 +294,11 @@ export class Journal {
       .map(({ amount, ...counted }) => ({ counted: readCounted(counted), amount: BigInt(String(amount)) }));
   }
 
+  /** The budgets that the calls of `unflushed` were measured by, as far as their rows name them. */
+  budgets(): { readonly counted: Counted; readonly limit: BudgetLimit }[] {
+    return this.#db.prepare(budgetsSql).all().map(readWatched);
+  }
+
   /** The months a batch falls into, each as its first day: what partitions it needs. */
   months(batch: Batch): Date[] {
     return this.#db
@@ -347,6 +353,9 @@ function readCounted({ entity, id, model, duration, start_ms: startMs }: Record<
     startMs: Number(startMs),
   };
 }
+
+const budgetsSql = `
+  select each.value as text from calls, json_each(calls.row, '$.watched') as each where settled = 1 group by 1`;
 
 const version = 1;
 

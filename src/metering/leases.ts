@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { asDatabaseTrouble } from '../db/errors.ts';
 import { GatewayError } from '../kernel/errors.ts';
 import { isRefusal } from './booking.ts';
-import type { Counted, Counter } from './counter.ts';
+import { type Counter, nameOf } from './counter.ts';
 import { exchange, type Granted, leaseMs, leave, type Wanted } from './lease-exchange.ts';
 import { freeOf, type Lease, leastFor, lose, newLease, usedOf } from './lease.ts';
 
@@ -43,9 +43,6 @@ const answerEveryMs = 400;
 const restMs = 250;
 /** After a failure nobody knows whether an exchange is still to come into effect; it is over by then. */
 const doubtMs = 10_000;
-
-const nameOf = ({ entity, id, model, duration, startMs }: Counted): string =>
-  `${entity}\u001f${id}\u001f${model}\u001f${duration}\u001f${startMs}`;
 
 const largest = (one: bigint, other: bigint): bigint => (one > other ? one : other);
 const smallest = (one: bigint, other: bigint): bigint => (one < other ? one : other);

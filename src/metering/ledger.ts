@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
+import type { BudgetWatch } from './budget-watch.ts';
 import { bookRows, isRefusal, mayLackPartition } from './booking.ts';
 import type { Counted } from './counter.ts';
 import type { Counters } from './counters.ts';
@@ -21,6 +22,8 @@ export interface LedgerParts {
   readonly counters: Counters;
   readonly pool: pg.Pool;
   readonly log: Log;
+  /** Told of what is booked. */
+  readonly watch?: BudgetWatch | undefined;
 }
 
 /**
@@ -103,14 +106,24 @@ export class Ledger {
   }
 
   async #flushBatch(): Promise<void> {
-    const { journal, counters, pool } = this.#parts;
+    const { journal, counters, pool, watch } = this.#parts;
     journal.writeHeld();
     const batch = journal.batch(this.#limit);
     if (!batch) return;
 
     const applyTotals = counters.beginFlush();
     try {
-      const totals = await bookRows(pool, batch.rows, journal.daemon);
+      let committed: (() => void) | undefined;
+      const totals = await bookRows(pool, batch.rows, {
+        daemon: journal.daemon,
+        ...(watch?.isOn && {
+          alsoDo: async (client, booked) => {
+            const watched = counters.watched(booked);
+            if (watched.length > 0) committed = await watch.booked(client, watched);
+          },
+        }),
+      });
+      committed?.();
       journal.forget(batch);
       applyTotals(totals);
       this.#limit = Math.min(largestBatch, this.#limit * 2);

@@ -5,18 +5,21 @@ import { toDollars } from '../kernel/money.ts';
 import type { Deployment } from '../models/deployment.ts';
 import { AdmittedCall, type Admission, type Desk } from './admitted-call.ts';
 import type { Call, CallStart } from './call.ts';
+import type { BudgetWatch } from './budget-watch.ts';
 import { countedText } from './counter.ts';
 import { Counters } from './counters.ts';
 import { countedTokens, type Gauge, priceAndWorst, requirePrice } from './headroom.ts';
 import { FiledPrices } from './filed-prices.ts';
 import { Journal, type JournalOptions, type JournalState, type OpenCall } from './journal.ts';
 import { Ledger, type Log } from './ledger.ts';
+import { admittanceOf, ObservedLog } from './observed.ts';
 import { dropExpired, ensurePartitions } from './partitions.ts';
 import { parsePrice, type Price, textFor } from './price.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { costOf } from './rates.ts';
 import { draftRow, finishRow } from './spend-row.ts';
 import { clampTokens } from './usage.ts';
+import { watchedText } from './watched-text.ts';
 
 export interface MeteringOptions {
   readonly journalPath: string;
@@ -29,9 +32,13 @@ export interface MeteringOptions {
   readonly retentionDays?: number | undefined;
   /** Calls that a budget applies to and no price: booked at nothing, or refused. */
   readonly unpriced?: 'allow' | 'refuse';
+  /** Whether calls beyond a budget or a limit are let through and marked. */
+  readonly observes?: (() => boolean) | undefined;
   readonly durability?: JournalOptions['durability'];
   /** Calls that may wait for the database before no more are admitted. */
   readonly maxBacklog?: number;
+  /** Told of what is spent and refused. */
+  readonly watch?: BudgetWatch | undefined;
 }
 
 const flushOnDisposeMs = 10_000;
@@ -55,6 +62,7 @@ export class Metering {
   readonly #journal: Journal;
   readonly #ledger: Ledger;
   readonly #desk: Desk;
+  readonly #observed: ObservedLog;
   readonly #daily: NodeJS.Timeout;
   readonly #prices: FiledPrices;
   readonly #watch: NodeJS.Timeout;
@@ -62,6 +70,7 @@ export class Metering {
   private constructor(options: MeteringOptions, prices: FiledPrices) {
     const { pool, now, log, journalPath, durability, maxBacklog } = options;
     this.#options = options;
+    this.#observed = new ObservedLog(log);
     this.#journal = Journal.open({
       path: journalPath,
       ...(durability && { durability }),
@@ -73,6 +82,8 @@ export class Metering {
       now,
       daemon: this.#journal.daemon,
       onSoftBudget: (limit, spent) => this.#warn(limit, spent),
+      watch: options.watch,
+      observes: options.observes,
     });
     this.gauge = {
       prices: prices.prices,
@@ -80,7 +91,13 @@ export class Metering {
       limiter: this.#limiter,
       refusesUnpriced: options.unpriced === 'refuse',
     };
-    this.#ledger = new Ledger({ journal: this.#journal, counters: this.#counters, pool, log });
+    this.#ledger = new Ledger({
+      journal: this.#journal,
+      counters: this.#counters,
+      pool,
+      log,
+      watch: options.watch,
+    });
     this.#desk = {
       counters: this.#counters,
       limiter: this.#limiter,
@@ -105,6 +122,11 @@ export class Metering {
     metering.#resume();
     await metering.#keepPartitions();
     return metering;
+  }
+
+  /** Names this daemon to the others: the same for each of its processes. */
+  get daemon(): string {
+    return this.#journal.daemon;
   }
 
   /** Spend rows that are settled and not yet in the database. */
@@ -174,13 +196,23 @@ export class Metering {
 
   #admit(start: CallStart, keep: (draft: string, price: Price) => number): Admission {
     const { charge } = start;
+    const { observes, watch } = this.#options;
     const { standard, price, amount } = priceAndWorst(this.gauge, start);
     requirePrice(this.gauge, standard, start);
-    const admittance = this.#limiter.find(charge.rates, countedTokens(start), start.startedAt.getTime());
+    const { admittance, observed } = admittanceOf(
+      () => this.#limiter.find(charge.rates, countedTokens(start), start.startedAt.getTime()),
+      observes?.() === true,
+    );
     const reservation = this.#counters.reserve(charge.budgets, amount);
     try {
-      const seq = keep(draftRow(start, countedText(reservation.counters)), price);
+      const wouldRefuse = observed ?? reservation.observed;
+      const watched = watch?.isOn ? watchedText(reservation) : '';
+      const seq = keep(
+        draftRow(start, { counted: countedText(reservation.counters), watched, observed: wouldRefuse }),
+        price,
+      );
       if (admittance) this.#limiter.take(admittance);
+      if (wouldRefuse) this.#observed.add(wouldRefuse);
       return { price, standard, tier: start.serviceTier, reservation, admittance, seq };
     } catch (error) {
       this.#counters.settle(reservation, 0n);
@@ -234,6 +266,7 @@ export class Metering {
   /** What the last process left behind counts against the budgets from the first call on, and goes to the database now. */
   #resume(): void {
     for (const { counted, amount } of this.#journal.unflushed()) this.#counters.addUnflushed(counted, amount);
+    if (this.#options.watch) this.#counters.remember(this.#journal.budgets());
     if (this.backlog > 0) this.#ledger.wake();
   }
 

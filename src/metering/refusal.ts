@@ -15,12 +15,11 @@ export interface Asked {
   readonly limit: BudgetLimit;
 }
 
-/** @throws GatewayError `budget_exceeded` by what is known here */
-export function admit(counter: Counter, asked: Asked): void {
+/** As `refusalOf`; what it rests on is read again where it is old. */
+export function checkedRefusalOf(counter: Counter, asked: Asked): GatewayError | undefined {
   const refusal = refusalOf(counter, asked);
-  if (!refusal) return;
-  if (Date.now() - counter.readAtMs > trustRefusalMs) counter.isStale = true;
-  throw refusal;
+  if (refusal && Date.now() - counter.readAtMs > trustRefusalMs) counter.isStale = true;
+  return refusal;
 }
 
 export const refusalOfDenied = (shortage: Shortage): GatewayError | undefined =>

@@ -1,4 +1,5 @@
 import type { Principal } from '../access/principal.ts';
+import type { GatewayError } from '../kernel/errors.ts';
 import type { Deployment } from '../models/deployment.ts';
 import type { CallOutcome, CallStart, Settlement } from './call.ts';
 import type { Price } from './price.ts';
@@ -43,6 +44,7 @@ export const spendColumns = {
   service_tier: 'text',
   usage_details: 'jsonb',
   cache_hit: 'boolean',
+  would_refuse: 'text',
 } as const;
 
 /** Names are indexed, and an index entry of PostgreSQL has at most 2,700 bytes: a longer one would block the whole batch. */
@@ -92,18 +94,24 @@ function deploymentFields(deployment: Deployment): string {
   return text;
 }
 
-/**
- * The first half: an object that is not closed.
- *
- * @param counted the counters that the call counts on beside those of its columns (`countedText`)
- */
-export function draftRow(start: CallStart, counted = ''): string {
+/** What a row has of how the call was admitted; the first two are in the journal alone. */
+interface Admitted {
+  /** The counters that the call counts on beside those of its columns (`countedText`). */
+  readonly counted?: string;
+  /** The budgets it was measured by (`watchedText`). */
+  readonly watched?: string;
+  /** What would have refused it, where that is only observed. */
+  readonly observed?: GatewayError | undefined;
+}
+
+/** The first half: an object that is not closed. */
+export function draftRow(start: CallStart, { counted = '', watched = '', observed }: Admitted = {}): string {
   const tags = start.charge.tags.map((tag) => quote(tag));
   return (
     `{"request_id":${quote(start.requestId)},"started_at":${time(start.startedAt)},"call_type":"${start.callType}",` +
     `"stream":${start.stream},"model":${quote(start.model)},"upstream_model":${quote(start.upstreamModel)},` +
     `"requester_ip":${quoteOrNull(start.requesterIp)},"end_user":${quoteOrNull(start.endUser)},` +
-    `"request_tags":[${tags.join(',')}],"attempts":${start.attempts ?? 1},${counted === '' ? '' : `"counted":${counted},`}${principalFields(start.principal)},${deploymentFields(start.deployment)}`
+    `"request_tags":[${tags.join(',')}],"attempts":${start.attempts ?? 1},${counted === '' ? '' : `"counted":${counted},`}${watched === '' ? '' : `"watched":${watched},`}${observed ? `"would_refuse":${quote(`${observed.type}: ${observed.message}`)},` : ''}${principalFields(start.principal)},${deploymentFields(start.deployment)}`
   );
 }
 

@@ -35,6 +35,10 @@ const which = {
 const narrower = {
   endUser: label.optional().describe('Only calls for this customer'),
   statusFilter: z.enum(['success', 'interrupted', 'failure']).optional().describe('Only calls that ended like this'),
+  wouldRefuse: z
+    .boolean()
+    .optional()
+    .describe('Only calls that would have been refused, had enforce not been observe; false for all others'),
   minSpend: usd.optional().describe('Only calls that cost so many US dollars or more'),
   maxSpend: usd.optional().describe('Only calls that cost at most so many US dollars'),
 };
@@ -51,13 +55,25 @@ interface Which {
   readonly model?: string | undefined;
   readonly endUser?: string | undefined;
   readonly statusFilter?: string | undefined;
+  readonly wouldRefuse?: boolean | undefined;
   readonly minSpend?: bigint | undefined;
   readonly maxSpend?: bigint | undefined;
 }
 
 /** What was asked for, by ids, and what of it the caller may see. */
 async function callsOf({ spend, em, authority, keys, teams }: Needs, asked: Which) {
-  const { apiKey, teamId, statusFilter: status, requestId, userId, model, endUser, minSpend, maxSpend } = asked;
+  const {
+    apiKey,
+    teamId,
+    statusFilter: status,
+    requestId,
+    userId,
+    model,
+    endUser,
+    wouldRefuse,
+    minSpend,
+    maxSpend,
+  } = asked;
   const scope = await spend.scope(em, authority);
   if (userId !== undefined) await spend.requireSpender(em, scope, userId);
   const owners = {
@@ -66,7 +82,7 @@ async function callsOf({ spend, em, authority, keys, teams }: Needs, asked: Whic
     userId,
     model,
   };
-  return { scope, owners, filter: { requestId, ...owners, endUser, status, minSpend, maxSpend } };
+  return { scope, owners, filter: { requestId, ...owners, endUser, status, wouldRefuse, minSpend, maxSpend } };
 }
 
 const day = z
@@ -87,8 +103,8 @@ interface Ends {
 }
 
 /** Sums are of whole days and have nothing of what the aggregates do not keep. */
-function requireSummable({ requestId, endUser, statusFilter, minSpend, maxSpend }: Which): void {
-  const names = { request_id: requestId, end_user: endUser, status_filter: statusFilter };
+function requireSummable({ requestId, endUser, statusFilter, wouldRefuse, minSpend, maxSpend }: Which): void {
+  const names = { request_id: requestId, end_user: endUser, status_filter: statusFilter, would_refuse: wouldRefuse };
   const dollars = { min_spend: minSpend, max_spend: maxSpend };
   const found = Object.entries({ ...names, ...dollars }).find(([, value]) => value !== undefined)?.[0];
   if (found === undefined) return;

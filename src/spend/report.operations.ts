@@ -95,7 +95,7 @@ export const reportSpend = operation({
   route: ['GET', '/spend/report'],
   summary: 'Add up what calls have cost',
   description:
-    'By one or by several things at once, over whole days in UTC, long after the calls themselves are gone. By upstream_model, and by customer or tag together with team, organization or each other, it reads the calls that are kept. A call with several tags counts under each of them. Without the role of an administrator: your own, and those of teams and organizations you administer.',
+    'By one or by several things at once, over whole days in UTC, long after the calls themselves are gone. By upstream_model, and by customer or tag together with team, organization or each other, and with --would-refuse, it reads the calls that are kept. A call with several tags counts under each of them. Without the role of an administrator: your own, and those of teams and organizations you administer.',
   input: wire({
     groupBy: z
       .array(z.enum(groupings))
@@ -111,6 +111,10 @@ export const reportSpend = operation({
     endUser: label.optional().describe('Only calls for this customer'),
     tag: label.optional().describe('Only calls with this tag'),
     provider: label.optional().describe('Only calls that went to this provider'),
+    wouldRefuse: z
+      .boolean()
+      .default(false)
+      .describe('Only calls that would have been refused, had enforce not been observe'),
     ...dates,
     limit: z.int().min(1).max(1_000).default(20).describe('Rows at most, the dearest first'),
     totals: z.boolean().default(false).describe('One more row: everything, also what is not shown'),
@@ -150,7 +154,7 @@ export const reportSpend = operation({
   },
   run: async (
     { spend, em, authority, keys, teams }: Needs,
-    { groupBy: by, startDate: since, endDate: until, apiKey, teamId, limit, totals: hasTotal, ...rest },
+    { groupBy: by, startDate: since, endDate: until, apiKey, teamId, limit, totals: hasTotal, wouldRefuse, ...rest },
   ) => {
     const scope = await spend.scope(em, authority);
     if (rest.userId !== undefined) await spend.requireSpender(em, scope, rest.userId);
@@ -162,6 +166,7 @@ export const reportSpend = operation({
       customerId: rest.endUser,
       tag: rest.tag,
       provider: rest.provider,
+      wouldRefuse,
       keyId: apiKey === undefined ? undefined : (await keys.get(apiKey)).id,
       teamId: teamId === undefined ? undefined : (await teams.get(teamId)).id,
     };

@@ -43,6 +43,8 @@ export interface ReportFilter {
   readonly tags?: readonly string[] | undefined;
   readonly model?: string | undefined;
   readonly provider?: string | undefined;
+  /** Only calls that would have been refused. */
+  readonly wouldRefuse?: boolean | undefined;
 }
 
 export interface Report {
@@ -78,19 +80,23 @@ const conditions = {
   tags: 'tag = any (?::text[])',
   model: 'model = ?',
   provider: 'provider = ?',
-} as const satisfies Record<keyof ReportFilter, string>;
+} as const satisfies Record<Exclude<keyof ReportFilter, 'wouldRefuse'>, string>;
 
 const sums = ['requests', 'failed_requests', 'prompt_tokens', 'completion_tokens', 'spend'] as const;
 
 /** The calls themselves as if each were a day of its own: for what no aggregate keeps together. */
-const calls = ({ isOfTags, isOfCustomers }: Record<'isOfTags' | 'isOfCustomers', boolean>): string => {
+const calls = ({
+  isOfTags,
+  isOfCustomers,
+  wouldRefuse,
+}: Record<'isOfTags' | 'isOfCustomers' | 'wouldRefuse', boolean>): string => {
   const tags = isOfTags ? ' cross join lateral (select distinct unnest(logs.request_tags) as tag) as tags' : '';
   return `(select (created_at at time zone 'utc')::date as date, key_id, coalesce(team_id, '') as team_id,
       coalesce(user_id, '') as user_id, coalesce(organization_id, '') as organization_id, end_user as customer_id,
       ${tags === '' ? `''` : 'tags.tag'} as tag, model, provider, upstream_model, 1 as requests, (status = 'failure')::int as failed_requests,
       prompt_tokens, completion_tokens, spend
     from ${SCHEMA}.spend_logs logs${tags} where created_at >= ? and created_at < ?
-      ${isOfCustomers ? 'and end_user is not null' : ''}) as daily`;
+      ${isOfCustomers ? 'and end_user is not null' : ''} ${wouldRefuse ? 'and would_refuse is not null' : ''}) as daily`;
 };
 
 interface Source {
@@ -99,10 +105,14 @@ interface Source {
 }
 
 /** The aggregates wherever they know it all, which is nearly always. */
-function sourceOf({ by, filter: { since, until, teamId, customerId, tag }, scope }: Report): Source {
+function sourceOf({
+  by,
+  filter: { since, until, teamId, customerId, tag, wouldRefuse = false },
+  scope,
+}: Report): Source {
   const isOfCustomers = by.includes('customer') || customerId !== undefined;
   const isOfTags = by.includes('tag') || tag !== undefined;
-  const isKept = !by.includes('upstream_model');
+  const isKept = !by.includes('upstream_model') && !wouldRefuse;
   if (isKept && !isOfCustomers && !isOfTags) return { text: `${SCHEMA}.daily_spend as daily`, values: [] };
   const needsTeams = scope !== undefined || teamId !== undefined || by.includes('team') || by.includes('organization');
   if (isKept && !needsTeams && !(isOfCustomers && isOfTags)) {
@@ -111,7 +121,7 @@ function sourceOf({ by, filter: { since, until, teamId, customerId, tag }, scope
   // Whole days as in the aggregates; the conditions on `date` cut the rest off.
   const from = since ? startOfDay(since) : new Date(0);
   const to = until ? new Date(startOfDay(until).getTime() + DAY_MS) : new Date('9999-01-01T00:00:00Z');
-  return { text: calls({ isOfTags, isOfCustomers }), values: [from, to] };
+  return { text: calls({ isOfTags, isOfCustomers, wouldRefuse }), values: [from, to] };
 }
 
 const DAY_MS = 86_400_000;

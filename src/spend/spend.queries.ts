@@ -12,6 +12,7 @@ export interface SpendFilter {
   readonly model?: string | undefined;
   readonly endUser?: string | undefined;
   readonly status?: string | undefined;
+  readonly wouldRefuse?: boolean | undefined;
   /** Nano-dollars. */
   readonly minSpend?: bigint | undefined;
   readonly maxSpend?: bigint | undefined;
@@ -43,6 +44,7 @@ export interface SpendRow {
   readonly status: string;
   readonly http_status: number;
   readonly error: string | null;
+  readonly would_refuse: string | null;
   readonly prompt_tokens: string;
   readonly completion_tokens: string;
   readonly usage_estimated: boolean;
@@ -67,6 +69,7 @@ const conditions = {
   model: 'model = ?',
   endUser: 'end_user = ?',
   status: 'status = ?',
+  wouldRefuse: '(would_refuse is not null) = ?',
   minSpend: 'spend >= ?',
   maxSpend: 'spend <= ?',
   since: 'created_at >= ?',

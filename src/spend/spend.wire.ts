@@ -27,6 +27,10 @@ export const logInfo = {
   status: z.string().describe('success, interrupted or failure'),
   httpStatus: z.int().describe('The HTTP status the client got'),
   error: z.string().nullable().describe('What went wrong'),
+  wouldRefuse: z
+    .string()
+    .nullable()
+    .describe('What the call would have been refused with, had enforce not been observe'),
   promptTokens: count.describe('Input tokens'),
   completionTokens: count.describe('Output tokens'),
   totalTokens: z.int().describe('Input and output tokens'),
@@ -65,6 +69,7 @@ export const describeRow = (row: SpendRow) => ({
   status: row.status,
   httpStatus: row.http_status,
   error: row.error,
+  wouldRefuse: row.would_refuse,
   promptTokens: row.prompt_tokens,
   completionTokens: row.completion_tokens,
   totalTokens: Number(row.prompt_tokens) + Number(row.completion_tokens),

@@ -255,6 +255,25 @@ describe('a budget', () => {
     refused(await gateway.chat(key, 'dollar'), 429, 'budget_exceeded', /^ExceededBudget: User=/);
   });
 
+  test('of a key is larger until its increase ends, by the clock alone', async () => {
+    const { key, token_id: hash } = await admin('/key/generate', { max_budget: 1 });
+    const raise = (amount: number, ms: number) =>
+      admin('/key/update', {
+        key: hash,
+        temp_budget_increase: amount,
+        temp_budget_expiry: new Date(Date.now() + ms).toISOString(),
+      });
+    assert.equal((await gateway.chat(key, 'dollar')).status, 200);
+    refused(await gateway.chat(key, 'dollar'), 429, 'budget_exceeded', /Current cost: 1, Max budget: 1$/);
+    await raise(1, 3_600_000);
+    await gateway.chatUntil(200, key, 'dollar');
+    refused(await gateway.chat(key, 'dollar'), 429, 'budget_exceeded', /Current cost: 2, Max budget: 2$/);
+    await raise(1_000, 1_000);
+    await gateway.chatUntil(200, key, 'dollar');
+    await gateway.chatUntil(429, key, 'dollar');
+    refused(await gateway.chat(key, 'dollar'), 429, 'budget_exceeded', /Max budget: 1$/);
+  });
+
   test('that is soft warns once', async () => {
     const owned = await everything();
     await set('teams', owned.team, { soft_budget: 15n * 10n ** 8n });

@@ -258,6 +258,8 @@ export const privileges: Readonly<Record<string, Row>> = {
   'cache delete': admin({ keys: ['0'.repeat(64)] }),
   'cache flush': admin(),
   'callback list': viewed(),
+  'alert list': viewed(),
+  'alert test': admin(),
   'daemon reload': admin(),
   'daemon show-usage': viewed(),
   'daemon show-calls': viewed(),

@@ -102,6 +102,7 @@ const arrows: Readonly<Record<string, (to: string, from: string) => boolean>> = 
   callbacks: (to) =>
     ['kernel', 'db', 'egress', 'audit', 'credentials'].includes(roomOf(to)) || to === 'metering/usage.ts',
   live: (to) => ['kernel', 'metering', 'proxy'].includes(roomOf(to)),
+  alerts: (to) => ['kernel', 'db', 'egress'].includes(roomOf(to)),
   explain: (to) => ['kernel', 'access', 'metering', 'proxy'].includes(roomOf(to)) || to.endsWith('.queries.ts'),
   daemon: (to) => roomOf(to) === 'kernel' || to === 'operations.ts',
   cli: (to) => ['kernel', 'docs'].includes(roomOf(to)) || to === 'operations.ts',

@@ -97,10 +97,32 @@ describe('every field of a key', () => {
       assert.equal(answer.error.param, param);
       assert.ok(status === 400 || status === 404);
     }
-    assert.equal(
-      (await post('/key/update', { key: 'whole', temp_budget_increase: 5 })).body.error.type,
-      'unsupported_field',
-    );
+  });
+
+  test('an increase of the budget for a time has an end, and something to increase', async () => {
+    await post('/key/generate', { key_alias: 'raised', max_budget: 10 });
+    const until = '2099-01-01T00:00:00.000Z';
+    const refusals: readonly (readonly [param: string, change: object])[] = [
+      ['temp_budget_expiry', { temp_budget_increase: 5 }],
+      ['temp_budget_increase', { temp_budget_expiry: until }],
+      ['temp_budget_expiry', { temp_budget_increase: 5, temp_budget_expiry: '2020-01-01T00:00:00Z' }],
+      ['temp_budget_increase', { max_budget: null, temp_budget_increase: 5, temp_budget_expiry: until }],
+    ];
+    for (const [param, change] of refusals) {
+      const { status, body } = await post('/key/update', { key: 'raised', ...change });
+      assert.deepEqual([status, body.error?.param], [400, param]);
+    }
+    const given = { temp_budget_increase: 5, temp_budget_expiry: until };
+    assert.partialDeepStrictEqual((await post('/key/update', { key: 'raised', ...given })).body, {
+      max_budget: 10,
+      ...given,
+    });
+    const line = 'key update raised --temp-budget-increase 7 --temp-budget-expiry 2d --json';
+    const typed = JSON.parse((await gateway.gatewayctl(line)).out);
+    assert.equal(typed.temp_budget_increase, 7);
+    assert.ok(Math.abs(Date.parse(typed.temp_budget_expiry) - Date.now() - 2 * 86_400_000) < 60_000);
+    const ended = (await post('/key/update', { key: 'raised', temp_budget_increase: null })).body;
+    assert.partialDeepStrictEqual(ended, { temp_budget_increase: null, temp_budget_expiry: null });
   });
 
   test('a key_type stands for a list of routes', async () => {

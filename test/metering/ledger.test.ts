@@ -83,8 +83,8 @@ describe('the ledger', () => {
       { ...forGood, entity: 'key', id: principal.keyId, amount: 7n, total: 7n },
       { ...forGood, entity: 'team', id: principal.teamId, amount: 7n, total: 7n },
     ];
-    assert.deepEqual(await bookRows(database.pool, rows, 'nobody'), total);
-    assert.deepEqual(await bookRows(database.pool, rows, 'nobody'), total);
+    assert.deepEqual(await bookRows(database.pool, rows, { daemon: 'nobody' }), total);
+    assert.deepEqual(await bookRows(database.pool, rows, { daemon: 'nobody' }), total);
     await assertSumsAreExact(database.pool);
   });
 
