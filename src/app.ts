@@ -19,7 +19,9 @@ import type { Reachability } from './db/reachability.ts';
 import type { Change } from './db/notify.ts';
 import type { Work } from './db/work.ts';
 import { readAsked } from './kernel/change-options.ts';
+import { correctSpend } from './metering/correction.ts';
 import type { JournalState } from './metering/journal.ts';
+import { Repricer } from './metering/repriced.ts';
 import type { Explainer } from './explain/explainer.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { InvitationService } from './invitations/invitation.service.ts';
@@ -41,6 +43,7 @@ import { asMissingOwner } from './missing-owner.ts';
 import { type Caller, perform, type Request, wasMadeMeanwhile } from './perform.ts';
 import { type AskedCache, CacheService } from './response-cache/cache.service.ts';
 import type { Priced, ToPrice } from './spend/calculate.operations.ts';
+import { RepriceService } from './spend/reprice.service.ts';
 import { type SpendReads, spendReads } from './spend/spend.reads.ts';
 import { MemberService } from './teams/member.service.ts';
 import { TagService } from './tags/tag.service.ts';
@@ -75,6 +78,7 @@ export interface Services {
   readonly bodies: BodyService;
   readonly callbacks: () => readonly CallbackReport[];
   readonly spend: SpendReads;
+  readonly repricing: RepriceService;
   /** The journal of the daemon here; undefined where it cannot be read. */
   readonly journal: () => JournalState | undefined;
   /** What a call costs, by the prices it would be booked at. */
@@ -269,6 +273,11 @@ export class App {
       bodies: new BodyService(work, { audit, vault: this.#options.bodyVault }),
       callbacks: this.#options.callbacks,
       spend: spendReads,
+      repricing: new RepriceService(work, {
+        audit,
+        repricer: async () => new Repricer(await this.#options.prices(), await models.all()),
+        correct: correctSpend,
+      }),
       journal: this.#options.journal,
       priceOf: async (asked) => (await import('./answer-cost.ts')).priceAnswer(await this.#options.prices(), asked),
       explainer,

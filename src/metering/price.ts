@@ -16,6 +16,8 @@ export interface Price {
   readonly parts?: ReadonlySet<keyof Rates>;
   /** What the service tiers cost that have a price of their own. */
   readonly tiers?: ReadonlyMap<string, Price>;
+  /** What calls in a batch cost, where that is something else. */
+  readonly batch?: Price;
 }
 
 /** Where a price is from. The version of one that stands with its model is that of its text. */
