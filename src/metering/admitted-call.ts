@@ -4,11 +4,13 @@ import type { Journal } from './journal.ts';
 import type { Price } from './price.ts';
 import type { Admittance, Allowance, RateLimiter } from './rate-limiter.ts';
 import { costOf } from './rates.ts';
-import { finishRow } from './spend-row.ts';
+import { finishRow, nothing } from './spend-row.ts';
 import { unitNames } from './units.ts';
 import { clampTokens, clampUsage } from './usage.ts';
 
 const checkpointEveryMs = 1_000;
+
+const notYetKnown = { ...nothing, estimated: true };
 
 export interface Admission {
   /** Of the service tier that was asked for. */
@@ -74,11 +76,12 @@ export class AdmittedCall implements Call {
     const counted = usage && !isCached ? costOf(price.bands, usage) : 0n;
     // An answer that says nothing of what the price goes by, such as an image without its tokens, is not free for it.
     const isUncounted = !isCached && counted === 0n && unitNames.some((name) => (usage?.units?.[name] ?? 0) > 0);
-    const cost = isUncounted ? reservation.amount : counted;
+    const isProvisional = outcome.isProvisional === true;
+    const cost = isUncounted || isProvisional ? reservation.amount : counted;
     const rest = finishRow({
       at: now(),
       outcome,
-      usage: usage && isUncounted && cost > 0n ? { ...usage, estimated: true } : usage,
+      usage: isProvisional ? notYetKnown : usage && isUncounted && cost > 0n ? { ...usage, estimated: true } : usage,
       cost,
       price,
       serviceTier: outcome.serviceTier ?? tier,

@@ -1,5 +1,6 @@
 import type { Charge } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import { batchPriceOf, worstOfBatch } from './batch.ts';
 import type { CallStart } from './call.ts';
 import type { BudgetRoom, Counters } from './counters.ts';
 import type { Price } from './price.ts';
@@ -27,6 +28,7 @@ export type Sized = Pick<
   | 'maxCompletionTokens'
   | 'answers'
   | 'serviceTier'
+  | 'batch'
   | 'callType'
   | 'units'
   | 'toolUses'
@@ -52,8 +54,12 @@ export const countedTokens = ({
  * @throws GatewayError `invalid_price`; `unsupported_service_tier`
  */
 export function priceAndWorst({ prices }: Pick<Gauge, 'prices'>, sized: Sized) {
-  const { deployment, serviceTier: tier, callType, startedAt: at } = sized;
+  const { deployment, serviceTier: tier, callType, startedAt: at, batch } = sized;
   const standard = prices.forCall(deployment, sized.upstreamModel, { at, callType });
+  if (batch) {
+    const ofBatch = batchPriceOf(standard);
+    return { standard, price: ofBatch, amount: worstOfBatch(ofBatch.bands, deployment, batch) };
+  }
   const price = priceOfTier(standard, sized.model, tier);
   return { standard, price, amount: worstCaseOfTiers({ price, tier }, deployment, sized) };
 }

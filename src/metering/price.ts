@@ -52,6 +52,10 @@ export function textFor({ bands, text, ...origin }: Price, units: Units | undefi
   return textOf({ ...origin, bands: all });
 }
 
+/** The same of other bands. */
+export const textWith = ({ source, version }: Price, bands: readonly Band[]): string =>
+  textOf({ source, version, bands });
+
 type Whole = Pick<Price, 'source' | 'version' | 'bands'>;
 
 function textOf({ source, version, bands }: Whole): string {

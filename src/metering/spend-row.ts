@@ -107,7 +107,7 @@ export function draftRow(start: CallStart, counted = ''): string {
   );
 }
 
-const nothing: Usage = {
+export const nothing: Usage = {
   promptTokens: 0,
   completionTokens: 0,
   cacheReadTokens: 0,

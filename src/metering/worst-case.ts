@@ -20,14 +20,19 @@ export interface Size {
   readonly toolUses?: Units | undefined;
 }
 
+/** The most tokens an answer of a deployment can have, where its operator says so. */
+export function ceilingOf({ info }: Pick<Deployment, 'info'>): number | undefined {
+  const most = info['max_output_tokens'] ?? info['max_tokens'];
+  return typeof most === 'number' && most > 0 ? most : undefined;
+}
+
 /** What to reserve for a call, in nano-dollars. */
 export function worstCase(
   bands: readonly Band[],
-  { info }: Deployment,
+  deployment: Deployment,
   { promptTokens, maxCompletionTokens, answers = 1, units, toolUses }: Size,
 ): bigint {
-  const ofModel = info['max_output_tokens'] ?? info['max_tokens'];
-  const most = typeof ofModel === 'number' && ofModel > 0 ? ofModel : undefined;
+  const most = ceilingOf(deployment);
   const each = Math.min(maxCompletionTokens ?? most ?? defaultMaxCompletionTokens, most ?? Number.POSITIVE_INFINITY);
   return highestCostOf(bands, {
     promptTokens: clampTokens(promptTokens),

@@ -2,7 +2,7 @@ import type { AuditService } from '../audit/audit.service.ts';
 import { SCHEMA } from '../db/schema.ts';
 import type { Work } from '../db/work.ts';
 import { toDollars } from '../kernel/money.ts';
-import type { Correction, correctSpend } from '../metering/correction.ts';
+import type { CorrectedTokens, Correction, correctSpend } from '../metering/correction.ts';
 import type { BookedRow, Repriced, Repricer, SkipReason } from '../metering/repriced.ts';
 import type { Cursor } from './cursor.ts';
 
@@ -39,6 +39,14 @@ const columns = [
 
 /** One run at a time, so that two of them cannot wait for each other's rows. */
 const LOCK = 'spend reprice';
+
+/** A batch that is over. */
+export interface BatchToSettle extends Pick<Correction, 'requestId' | 'createdAt' | 'priceSource' | 'priceVersion'> {
+  readonly id: string;
+  readonly tokens: CorrectedTokens;
+  /** Nano-dollars, by what was booked until now. */
+  readonly spend: (worst: bigint) => bigint;
+}
 
 interface Parts {
   readonly audit: Pick<AuditService, 'record'>;
@@ -83,6 +91,40 @@ export class RepriceService {
     const page = { rows: rows.length, next, models: [...models.values()] };
     if (rows.length > 0) this.#record(filter, page);
     return page;
+  }
+
+  /**
+   * Puts what a batch has cost in the place of its worst case, once: whoever comes second finds it booked.
+   *
+   * @returns false where its row is not in the ledger yet
+   */
+  async settleBatch(bill: BatchToSettle): Promise<boolean> {
+    const { em } = this.#work;
+    const [open] = await em.execute<unknown[]>(
+      `select 1 from ${SCHEMA}.batches where id = ? and state = 'open' for update`,
+      [bill.id],
+    );
+    if (!open) return true;
+    const [row] = await em.execute<Pick<BookedRow, 'created_at' | 'spend'>[]>(
+      `select created_at, spend from ${SCHEMA}.spend_logs
+        where request_id = ? and created_at between ?::timestamptz - interval '1 day' and ?::timestamptz + interval '1 day' limit 1`,
+      [bill.requestId, bill.createdAt, bill.createdAt],
+    );
+    if (!row) return false;
+    const was = BigInt(row.spend);
+    await this.#parts.correct(this.#work, [
+      {
+        requestId: bill.requestId,
+        createdAt: new Date(row.created_at),
+        was,
+        spend: bill.spend(was),
+        priceSource: bill.priceSource,
+        priceVersion: bill.priceVersion,
+        tokens: bill.tokens,
+      },
+    ]);
+    await em.execute(`update ${SCHEMA}.batches set state = 'booked' where id = ?`, [bill.id]);
+    return true;
   }
 
   #rows({ since, until, model, keyId, teamId }: RepriceFilter, after: Cursor | undefined, limit: number) {

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { BatchSize } from '../../metering/batch.ts';
 import type { CallType } from '../../metering/call.ts';
 import type { Units } from '../../metering/units.ts';
 import type { Usage } from '../../metering/usage.ts';
@@ -23,6 +24,8 @@ export interface ModelRequest {
   readonly units?: Units | undefined;
   /** Of tools that the provider runs, as many as there may be. */
   readonly toolUses?: Units | undefined;
+  /** What the calls in a file or in a batch can use at most. */
+  readonly batch?: BatchSize | undefined;
   /** Of the prompt, where the body's length says nothing of it: a recording is no text. */
   readonly promptTokens?: number | undefined;
   readonly serviceTier: string | undefined;
