@@ -20,6 +20,8 @@ export interface Admission {
   /** The service tier that was asked for. */
   readonly tier: string | undefined;
   readonly reservation: Reservation;
+  /** What it may cost, in nano-dollars: booked where nobody says what it did cost. */
+  readonly worst: bigint;
   /** Absent where nothing limits how much is asked for. */
   readonly admittance: Admittance | undefined;
   /** The call's row in the journal. */
@@ -68,7 +70,7 @@ export class AdmittedCall implements Call {
   settle(outcome: CallOutcome): Settlement {
     if (this.#settlement) return this.#settlement;
     const { counters, limiter, journal, now, onSettled } = this.#desk;
-    const { reservation, admittance, seq, tier } = this.#admission;
+    const { reservation, worst, admittance, seq, tier } = this.#admission;
     const price = this.#priceFor(outcome.serviceTier);
 
     const usage = outcome.usage && clampUsage(outcome.usage);
@@ -77,7 +79,7 @@ export class AdmittedCall implements Call {
     // An answer that says nothing of what the price goes by, such as an image without its tokens, is not free for it.
     const isUncounted = !isCached && counted === 0n && unitNames.some((name) => (usage?.units?.[name] ?? 0) > 0);
     const isProvisional = outcome.isProvisional === true;
-    const cost = isUncounted || isProvisional ? reservation.amount : counted;
+    const cost = isUncounted || isProvisional ? worst : counted;
     const rest = finishRow({
       at: now(),
       outcome,

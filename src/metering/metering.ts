@@ -175,16 +175,16 @@ export class Metering {
 
   #admit(start: CallStart, keep: (draft: string, price: string) => number): Admission {
     const { charge } = start;
-    const { standard, price, amount } = priceAndWorst(this.gauge, start);
+    const { standard, price, amount, most } = priceAndWorst(this.gauge, start);
     requirePrice(this.gauge, standard, start);
     const admittance = this.#limiter.find(charge.rates, countedTokens(start), start.startedAt.getTime());
-    const reservation = this.#counters.reserve(charge.budgets, amount);
+    const reservation = this.#counters.reserve(charge.budgets, amount, most);
     try {
       const text = start.batch ? textWith(price, lumpSum(amount)) : textFor(price, start.units);
       const seq = keep(draftRow(start, countedText(reservation.counters)), text);
       if (admittance) this.#limiter.take(admittance);
       const tier = start.batch && price === standard.batch ? 'batch' : start.serviceTier;
-      return { price, standard, tier, reservation, admittance, seq };
+      return { price, standard, tier, reservation, worst: amount, admittance, seq };
     } catch (error) {
       this.#counters.settle(reservation, 0n);
       throw error;

@@ -8,6 +8,12 @@ import { clampTokens } from './usage.ts';
 /** Reserved for a call whose length neither the request nor the model limits. It may overshoot, by that one call. */
 export const defaultMaxCompletionTokens = 4_096;
 
+/**
+ * The longest answer that models of today write. It is what a call that nothing limits is taken for as long as its budgets
+ * have room for that.
+ */
+export const longestCompletionTokens = 131_072;
+
 /** What is known beforehand of how long a call can get. */
 export interface Size {
   readonly promptTokens: number;
@@ -25,6 +31,12 @@ export function ceilingOf({ info }: Pick<Deployment, 'info'>): number | undefine
   const most = info['max_output_tokens'] ?? info['max_tokens'];
   return typeof most === 'number' && most > 0 ? most : undefined;
 }
+
+/** Whether neither the request nor the model says how long an answer can get: then the worst case is a guess. */
+export const isOpenEnded = (
+  deployment: Deployment,
+  { maxCompletionTokens }: Pick<Size, 'maxCompletionTokens'>,
+): boolean => maxCompletionTokens === undefined && ceilingOf(deployment) === undefined;
 
 /** What to reserve for a call, in nano-dollars. */
 export function worstCase(
