@@ -17,7 +17,7 @@ export interface Needs {
 }
 
 /** Their rows are locked until the sums are written: it takes about a second. */
-const CALLS_AT_MOST = 10_000;
+const CALLS_AT_MOST = 5_000;
 
 const modelInfo = {
   model: z.string().describe('The model the clients asked for'),
