@@ -65,7 +65,15 @@ const counted = [
 
 /** The bill of a batch that is over, added up call by call. */
 export class BatchBill {
-  readonly tokens = Object.fromEntries(counted.map((name) => [name, 0])) as Record<(typeof counted)[number], number>;
+  readonly tokens: Record<(typeof counted)[number], number> = {
+    promptTokens: 0,
+    completionTokens: 0,
+    cacheReadTokens: 0,
+    cacheWriteTokens: 0,
+    reasoningTokens: 0,
+    audioInputTokens: 0,
+    audioOutputTokens: 0,
+  };
   /** Calls that were answered and say nothing of what they used. */
   uncounted = 0;
   #cost = 0n;

@@ -493,7 +493,7 @@ describe('calls are booked anew by the prices of today', () => {
   });
 
   test('a page after the other, and a daemon refuses by the new spend at once', async () => {
-    const { rows: before } = await gateway.pool.query(`select sum(spend) as sum from gatewayctl.spend_logs`);
+    const { rows: first } = await gateway.pool.query(`select sum(spend) as sum from gatewayctl.spend_logs`);
     await setPrice('large', 10);
     const body = { start_date: new Date(Date.now() - 86_400_000).toISOString(), limit: 3 };
     let cursor: string | null = null;
@@ -504,8 +504,8 @@ describe('calls are booked anew by the prices of today', () => {
       pages++;
     } while (cursor !== null);
     assert.ok(pages >= 3);
-    const { rows: after } = await gateway.pool.query(`select sum(spend) as sum from gatewayctl.spend_logs`);
-    assert.equal(BigInt(after[0].sum) - BigInt(before[0].sum), 4n * 99_970_000_000n);
+    const { rows: last } = await gateway.pool.query(`select sum(spend) as sum from gatewayctl.spend_logs`);
+    assert.equal(BigInt(last[0].sum) - BigInt(first[0].sum), 4n * 99_970_000_000n);
     await until(async () => (await gateway.chat(keys['red']!.key, 'small')).status === 429);
     await setPrice('large', 0.001);
     assert.equal((await run('spend reprice --since 1d')).exit, 0);

@@ -53,9 +53,9 @@ function readBatch(source: RequestSource): ModelRequest {
  */
 export async function sizeBatch(exchange: Exchange): Promise<void> {
   const { asked, context, routed } = exchange;
-  const known = asked.response && (await context.deps.keptObjects?.batchSize(asked.response.id));
-  exchange.asked = { ...asked, batch: known ?? unknownSize };
-  const isKnown = known && routed?.group.deployments.every((each) => isBounded(known, each));
+  const size = asked.response && (await context.deps.keptObjects?.batchSize(asked.response.id));
+  exchange.asked = { ...asked, batch: size ?? unknownSize };
+  const isKnown = size && routed?.group.deployments.every((each) => isBounded(size, each));
   if (!isKnown && context.deps.refusesUnsized) refuseBudgeted(exchange);
 }
 
