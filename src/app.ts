@@ -22,7 +22,9 @@ import type { Change } from './db/notify.ts';
 import type { Work } from './db/work.ts';
 import { readAsked } from './kernel/change-options.ts';
 import type { LiveSource } from './live/live.operations.ts';
+import { correctSpend } from './metering/correction.ts';
 import type { JournalState } from './metering/journal.ts';
+import { Repricer } from './metering/repriced.ts';
 import type { Explainer } from './explain/explainer.ts';
 import type { Vault } from './kernel/encryption.ts';
 import { InvitationService } from './invitations/invitation.service.ts';
@@ -44,6 +46,7 @@ import { asMissingOwner } from './missing-owner.ts';
 import { type Caller, perform, type Request, wasMadeMeanwhile } from './perform.ts';
 import { type AskedCache, CacheService } from './response-cache/cache.service.ts';
 import type { Priced, ToPrice } from './spend/calculate.operations.ts';
+import { RepriceService } from './spend/reprice.service.ts';
 import { type SpendReads, spendReads } from './spend/spend.reads.ts';
 import { MemberService } from './teams/member.service.ts';
 import { TagService } from './tags/tag.service.ts';
@@ -81,6 +84,7 @@ export interface Services {
   /** Tries the webhooks of alerts; absent beside no daemon. */
   readonly alertTest: AlertTest | undefined;
   readonly spend: SpendReads;
+  readonly repricing: RepriceService;
   /** The journal of the daemon here; undefined where it cannot be read. */
   readonly journal: () => JournalState | undefined;
   /** What a call costs, by the prices it would be booked at. */
@@ -282,6 +286,11 @@ export class App {
       alerts: new AlertService(work.em),
       alertTest: this.#options.alertTest,
       spend: spendReads,
+      repricing: new RepriceService(work, {
+        audit,
+        repricer: async () => new Repricer(await this.#options.prices(), await models.all()),
+        correct: correctSpend,
+      }),
       journal: this.#options.journal,
       priceOf: async (asked) => (await import('./answer-cost.ts')).priceAnswer(await this.#options.prices(), asked),
       explainer,

@@ -36,6 +36,7 @@ import { noTokens, openTokens } from './open-tokens.ts';
 import { loadPassThroughs, loadProviderCredentials } from './passthroughs/passthrough.queries.ts';
 import { PassThroughRoutes } from './passthrough/routes.ts';
 import { openResponseCache } from './response-cache/open.ts';
+import { readBatchSize } from './metering/batch.ts';
 import { keptObjectsIn } from './models/kept-object.queries.ts';
 import { createProxy, type Times } from './proxy/proxy.ts';
 import { ResponseIds } from './proxy/response-ids.ts';
@@ -218,6 +219,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
   const authenticate = async (request: IncomingMessage, path: string) =>
     actorOf(await authenticator.authenticate(request, { mayBeStale: false }), path);
   const live = openLive({ now, version });
+  const batches = { onEnd: () => {}, deployments: () => deployments.all };
   const proxy = opened.use(
     createProxy({
       ownPlaces,
@@ -238,7 +240,8 @@ export async function createDataPlane(parts: DataPlaneParts) {
       log,
       version,
       responseCache,
-      keptObjects: keptObjectsIn(database.pool),
+      keptObjects: keptObjectsIn(database.pool, { readSize: readBatchSize, onEnd: () => batches.onEnd() }),
+      refusesUnsized: settings.unsizedBatches === 'refuse',
       responseIds: new ResponseIds(parts.sharedSecret, parts.otherSecrets),
       counter: { promptTokens: estimatePromptTokens, completionTokens: countCompletion },
       translate: translating({ dropParams: settings.dropParams }),
@@ -267,6 +270,8 @@ export async function createDataPlane(parts: DataPlaneParts) {
     alertTest: alerts.test,
     explainer,
     prices: metering.gauge.prices,
+    /** Told when a batch is over by whoever books them. */
+    batches,
     responseCache,
     tokenTest: tokens?.test ?? noTokens,
     /** From the next call on this is the configuration. Nothing of it waits, so that no call sees half of it. */

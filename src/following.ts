@@ -41,6 +41,10 @@ export function follower(
       return forgotten?.then(() => undefined, failed);
     }
     if (change.entity === 'callback') return reloadCallbacks().catch(failed);
+    if (change.entity === 'spend') {
+      for (const [entity, id] of change.owners) metering.refresh(entity, id);
+      return undefined;
+    }
     const { entity, id } = change;
     // The change may be one of what it has spent: a reset budget has room from the next call on.
     if (entity !== 'budget') metering.refresh(entity, id);
@@ -58,6 +62,7 @@ export const takesAway = (change: Change): boolean =>
   change.entity !== 'model' &&
   change.entity !== 'response_cache' &&
   change.entity !== 'callback' &&
+  change.entity !== 'spend' &&
   !(change.entity === 'key' && change.isNew);
 
 /** Hears of changes, whoever made them, and says when it cannot. */

@@ -6,6 +6,7 @@ import { Refusals } from './audit/refusals.ts';
 import { refuseMasterKey, resolveKeyRing } from './config/encryption-key.ts';
 import type { Settings } from './config/load.ts';
 import type { SettingsSource } from './config/source.ts';
+import { BatchBilling } from './batch-billing.ts';
 import { builtinMock } from './config/litellm.ts';
 import { resolveMasterKey } from './config/master-key.ts';
 import { prepareStateDir } from './config/state-dir.ts';
@@ -146,6 +147,18 @@ export async function serve(parts: ServeParts): Promise<void> {
   if (settings.rotationSecretsDir !== undefined) {
     opened.use(rotateKeys({ app, database, log: plane.log, directory: settings.rotationSecretsDir }));
   }
+  const billing = opened.use(
+    new BatchBilling({
+      app,
+      pool: database.pool,
+      output: plane.proxy.batchOutput,
+      deployments: plane.batches.deployments,
+      prices: plane.prices,
+      log: plane.log,
+      everyMs: Math.max(1_000, toMilliseconds(settings.batchPollInterval)),
+    }),
+  );
+  plane.batches.onEnd = () => billing.wake();
   const refusals = opened.use(
     new Refusals({
       now: clock,

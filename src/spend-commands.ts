@@ -1,6 +1,6 @@
 import type { LocalCommand, LocalOption } from './cli/local-command.ts';
 
-const dates: readonly LocalOption[] = [
+const dates = [
   {
     name: 'since',
     type: 'when',
@@ -13,7 +13,7 @@ const dates: readonly LocalOption[] = [
     placeholder: 'when',
     description: 'Up to then: 24h or 30d ago, or a date such as 2026-11-01',
   },
-];
+] as const satisfies readonly LocalOption[];
 
 const which: readonly LocalOption[] = [
   { name: 'key', placeholder: 'key', completes: 'key', description: 'Only calls with this key: alias, id or hash' },
@@ -55,6 +55,23 @@ export const spendCommands: readonly LocalCommand[] = [
       ['For another program', 'gatewayctl spend export --format jsonl --since 24h'],
     ],
     run: async (context) => (await import('./spend-export.ts')).exportSpend(context),
+  },
+  {
+    path: ['spend', 'reprice'],
+    summary: 'Book calls anew by the prices of today',
+    description:
+      'For a price that was wrong or came late. Of each call the usage that is kept is multiplied by the price of today, and its row and every sum it is in are moved by the difference: totals, windows of budgets and days. It goes on page by page, each in a transaction with an entry of the audit log; what is cut off in between is finished by running it again. Calls without a reported usage or without a price keep their cost, and it is said how many.',
+    options: [
+      { ...dates[0], isRequired: true },
+      dates[1],
+      ...which.filter(({ name }) => ['key', 'team', 'model'].includes(name)),
+      { name: 'dry-run', type: 'boolean', description: 'Say what would be done, and do nothing of it' },
+    ],
+    examples: [
+      ['What a corrected price would change', 'gatewayctl spend reprice --since 7d --dry-run'],
+      ['One model of one team', 'gatewayctl spend reprice --since 2026-11-01 --model gpt-4o --team platform'],
+    ],
+    run: async (context) => (await import('./spend-reprice.ts')).repriceSpend(context),
   },
   {
     path: ['spend', 'reconcile'],

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import OpenAI, { APIError, toFile } from 'openai';
 import { PretendUpstream } from './passthrough/upstream.ts';
 import { type Answer, type Gateway, startGateway, until } from './support/gateway.ts';
@@ -27,6 +27,12 @@ const refusal = async (promise: Promise<unknown>) => {
   return error;
 };
 
+const asked = (what: string): boolean => upstream.received.some(({ method, url }) => `${method} ${url}` === what);
+const stateOf = async (batch: string): Promise<string> => {
+  const { rows } = await gateway.pool.query('select state from gatewayctl.batches where id = $1', [batch]);
+  return rows[0]?.state;
+};
+
 const batchOf = (status: string) => ({
   id: 'batch_upstream',
   object: 'batch',
@@ -39,7 +45,7 @@ const batchOf = (status: string) => ({
 
 before(async () => {
   upstream = await new PretendUpstream().listen();
-  gateway = await startGateway({ env: { GATEWAYCTL_NUM_RETRIES: '0' } });
+  gateway = await startGateway({ env: { GATEWAYCTL_NUM_RETRIES: '0', GATEWAYCTL_BATCH_POLL_INTERVAL: '1s' } });
   for (const model_name of ['gpt', 'other', 'openai/*']) {
     await admin('/model/new', {
       model_name,
@@ -91,10 +97,10 @@ test('A batch runs from its file to its output, at the deployment of the model i
   });
   assert.equal(batch.input_file_id, file.id);
   const seen = await client.batches.retrieve(batch.id);
-  assert.equal(upstream.last?.url, '/gpt/batches/batch_upstream');
+  assert.ok(asked('GET /gpt/batches/batch_upstream'));
   assert.equal(seen.id, batch.id);
   const content = await client.files.content(seen.output_file_id ?? '');
-  assert.equal(upstream.last?.url, '/gpt/files/file-output/content');
+  assert.ok(asked('GET /gpt/files/file-output/content'));
   assert.equal(content.headers.get('content-type'), 'application/octet-stream');
   assert.equal(await content.text(), '<b>a</b>\n{"line":2}\n');
   assert.equal((await client.batches.cancel(batch.id)).status, 'cancelling');
@@ -111,6 +117,7 @@ test('A batch runs from its file to its output, at the deployment of the model i
   assert.equal((await client.files.delete(file.id)).id, file.id);
   assert.deepEqual((await client.files.list()).data, []);
 
+  await until(async () => (await stateOf(batch.id)) === 'booked');
   const { body: info } = await gateway.request('GET', '/key/info', { key });
   const hash = info.info.token;
   let rows: Record<string, unknown>[] = [];
@@ -201,4 +208,101 @@ test('A file is no way around what a key may do', async () => {
     }),
   );
   assert.deepEqual([error.status, error.type], [403, 'unpriced_call']);
+});
+
+describe('a batch is paid for', () => {
+  const prices = {
+    input_cost_per_token: 1e-6,
+    output_cost_per_token: 2e-6,
+    input_cost_per_token_batches: 5e-7,
+    output_cost_per_token_batches: 1e-6,
+  };
+  const create = (key: string, input_file_id: string) =>
+    clientFor(key).batches.create({ input_file_id, endpoint: '/v1/chat/completions', completion_window: '24h' });
+  const spentBy = async (key: string): Promise<number> =>
+    (await gateway.request('GET', '/key/info', { key })).body.info.spend;
+  const rowOf = async (key: string) => {
+    const { body } = await gateway.request('GET', '/key/info', { key });
+    const { rows } = await gateway.pool.query(
+      `select * from gatewayctl.spend_logs where api_key = $1 and call_type = 'create_batch' order by created_at`,
+      [body.info.token],
+    );
+    return rows;
+  };
+  const answered = (usage: object | undefined, status_code = 200) =>
+    JSON.stringify({ custom_id: 'a', response: { status_code, body: { usage } }, error: null });
+  let made = 0;
+  let output = '';
+  let status = 'in_progress';
+  before(async () => {
+    await admin('/model/new', {
+      model_name: 'priced',
+      litellm_params: {
+        model: 'openai/priced-upstream',
+        api_base: `${upstream.url}/priced`,
+        api_key: 'sk-provider-secret-1',
+        allow_private_network: true,
+        ...prices,
+      },
+    });
+    upstream.reply = ({ method, url }, response) => {
+      const json = (value: object) =>
+        response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+      if (url.endsWith('/content')) response.writeHead(200).end(output);
+      else if (url.includes('/files')) json({ id: `file-${++made}`, object: 'file', purpose: 'batch' });
+      else if (method === 'POST') json({ ...batchOf('validating'), id: `batch_${++made}` });
+      else json({ ...batchOf(status), id: url.split('/').at(-1) });
+    };
+  });
+
+  test('with its worst case from the start, and with what its output says once it is over', async () => {
+    const key = await aKey({ max_budget: 0.003 });
+    const open = await upload(key, line('priced'));
+    assert.equal((await refusal(create(key, open.id))).type, 'unpriced_call', 'nothing limits what it writes');
+    const text = `${line('priced', { max_tokens: 1_000 })}\n${line('priced', { max_tokens: 500, n: 2 })}\n`;
+    const file = await upload(key, text);
+    const batch = await create(key, file.id);
+    await until(async () => (await spentBy(key)) > 0);
+    const worst = await spentBy(key);
+    assert.ok(
+      worst > 0.002 && worst < 0.0021,
+      `two thousand tokens and the prompts, at the price of batches: ${worst}`,
+    );
+    assert.equal((await rowOf(key))[0]['usage_estimated'], true);
+    assert.equal((await refusal(create(key, file.id))).type, 'budget_exceeded');
+
+    [status, output] = ['completed', ''];
+    const usage = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 };
+    output = [answered(usage), answered(undefined, 400), answered(usage)].join('\n');
+    // Nobody asks for it: the daemon looks by itself.
+    await gateway.pool.query('update gatewayctl.batches set next_look_at = now() where id = $1', [batch.id]);
+    await until(async () => (await stateOf(batch.id)) === 'booked');
+    assert.equal(await spentBy(key), 0.00002);
+    const [row] = await rowOf(key);
+    assert.deepEqual(
+      [row['spend'], row['prompt_tokens'], row['completion_tokens'], row['usage_estimated'], row['service_tier']],
+      ['20000', '20', '10', false, 'batch'],
+    );
+    const verified = await gateway.gatewayctl('spend verify');
+    assert.equal(verified.exit, 0, verified.out);
+
+    // What was held is free again, at once.
+    const second = await create(key, file.id);
+    output = `${answered(usage)}\n{"custom_id":"b","resp`;
+    await clientFor(key).batches.retrieve(second.id);
+    await until(async () => (await stateOf(second.id)) === 'booked');
+    const cut = await rowOf(key);
+    assert.ok(
+      Number(cut[1]['spend']) > 1_000_000 && cut[1]['usage_estimated'],
+      'half a line costs half of the worst case',
+    );
+    const spent = await spentBy(key);
+    await clientFor(key).batches.retrieve(second.id);
+    await gateway.pool.query(`update gatewayctl.batches set state = 'open', next_look_at = now() where id = $1`, [
+      batch.id,
+    ]);
+    output = [answered(usage), answered(usage)].join('\n');
+    await until(async () => (await stateOf(batch.id)) === 'booked');
+    assert.equal(await spentBy(key), spent, 'booking it again books nothing');
+  });
 });

@@ -22,6 +22,7 @@ export const auditObjects = [
   'team_logging',
   'key_logging',
   'spend_log_body',
+  'spend',
   /** Something somebody asked for and was refused. */
   'operation',
 ] as const;

@@ -5,6 +5,7 @@ import { readInput } from './input.ts';
 import type { Caller, LocalCommand, LocalContext } from './local-command.ts';
 import { localParametersOf } from './parameters.ts';
 import { formatOf } from './presentation.ts';
+import type { AnyOperation } from '../kernel/operation.ts';
 import type { Session } from './session.ts';
 import { usage } from './usage.ts';
 import { commandLine } from './shell-words.ts';
@@ -13,13 +14,15 @@ interface Surroundings<Services> {
   readonly session: Session<Services>;
   readonly whole: () => Command;
   readonly operations: readonly Commandable<Services>[];
+  /** With those that are no command. */
+  readonly all: readonly AnyOperation<Services>[];
 }
 
 /** Runs a command that is not an operation. */
 export async function runLocal<Services>(
   local: LocalCommand,
   command: Command,
-  { session, whole, operations }: Surroundings<Services>,
+  { session, whole, operations, all }: Surroundings<Services>,
 ): Promise<number> {
   const parameters = localParametersOf(local);
   const values = local.isRaw ? {} : await readInput(command, parameters, session.sources);
@@ -47,7 +50,7 @@ export async function runLocal<Services>(
     format: formatOf(flags.output, io),
     operations,
     connect: async (options = {}) =>
-      callerOn(await session.connect({ ...options, command: local.path.join(' ') }), operations),
+      callerOn(await session.connect({ ...options, command: local.path.join(' ') }), all),
     daemon: async () => {
       const { daemon } = await session.connect({ needsDaemon: true, command: local.path.join(' ') });
       if (!daemon) throw new Error('only a database was reached, and a daemon was needed');
@@ -57,7 +60,7 @@ export async function runLocal<Services>(
   return (await local.run(context)) ?? 0;
 }
 
-function callerOn<Services>(connection: Connection<Services>, operations: readonly Commandable<Services>[]): Caller {
+function callerOn<Services>(connection: Connection<Services>, operations: readonly AnyOperation<Services>[]): Caller {
   return {
     describe: connection.describe,
     async call(command, input) {

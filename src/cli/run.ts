@@ -59,7 +59,7 @@ export async function run<Services>(argv: readonly string[], io: Io, deps: Deps<
       operation: (operation, command) => execute(operation, command, start(command)),
       local: async (local, command) => {
         const whole = () => createProgram(operations, { ...options, isLazy: false });
-        status = await runLocal(local, command, { session: start(command), whole, operations });
+        status = await runLocal(local, command, { session: start(command), whole, operations, all: deps.operations });
       },
     },
     out: io.out,

@@ -133,6 +133,21 @@ export const callSettings = {
     file: ['gatewayctl.unpriced_models'],
     description: 'What becomes of a call under a budget whose price nobody knows: booked at 0, or refused',
   },
+  unsizedBatches: {
+    type: value.choice(['refuse', 'allow']),
+    default: 'refuse',
+    env: ['GATEWAYCTL_UNSIZED_BATCHES'],
+    file: ['gatewayctl.unsized_batches'],
+    description:
+      'What becomes of a batch under a budget when nothing limits what it can cost: refused, or booked at a guess until it is over',
+  },
+  batchPollInterval: {
+    type: value.time,
+    default: '1m',
+    env: ['GATEWAYCTL_BATCH_POLL_INTERVAL'],
+    file: ['gatewayctl.batch_poll_interval'],
+    description: 'How often upstreams are asked whether batches are over, so that they are booked at what they cost',
+  },
   priceFile: {
     type: value.path,
     default: { rule: 'prices.json in the state directory, if it is there' },

@@ -27,6 +27,7 @@ export const dumpedTables = [
   'pass_through_endpoints',
   'jwt_key_mappings',
   'kept_objects',
+  'batches',
   'owner_callbacks',
   'logging_disabled',
   'audit_keys',

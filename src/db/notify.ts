@@ -9,6 +9,9 @@ const CHANNEL = 'gatewayctl';
 const LEASES = 'gatewayctl_leases';
 
 const text = z.string();
+/** Whose spending daemons count; members go with their teams and organizations. */
+export const changedSpenders = z.enum(['key', 'team', 'user', 'organization', 'customer', 'tag', 'gateway']);
+export type ChangedSpender = z.output<typeof changedSpenders>;
 
 /** Something that daemons hold in memory has changed. Ids only: the payload of a notification ends at 8,000 bytes. */
 const Change = z.discriminatedUnion('entity', [
@@ -28,6 +31,8 @@ const Change = z.discriminatedUnion('entity', [
   // At most 100 names, which fit.
   z.object({ entity: z.literal('response_cache'), names: z.union([z.array(text).readonly(), z.literal('all')]) }),
   z.object({ entity: z.literal('callback') }),
+  // What these have spent was booked anew; nothing else of them is another.
+  z.object({ entity: z.literal('spend'), owners: z.array(z.tuple([changedSpenders, text]).readonly()).readonly() }),
 ]);
 export type Change = Readonly<z.output<typeof Change>>;
 

@@ -4,11 +4,13 @@ import type { Journal } from './journal.ts';
 import type { Price } from './price.ts';
 import type { Admittance, Allowance, RateLimiter } from './rate-limiter.ts';
 import { costOf } from './rates.ts';
-import { finishRow } from './spend-row.ts';
+import { finishRow, nothing } from './spend-row.ts';
 import { unitNames } from './units.ts';
 import { clampTokens, clampUsage } from './usage.ts';
 
 const checkpointEveryMs = 1_000;
+
+const notYetKnown = { ...nothing, estimated: true };
 
 export interface Admission {
   /** Of the service tier that was asked for. */
@@ -18,6 +20,8 @@ export interface Admission {
   /** The service tier that was asked for. */
   readonly tier: string | undefined;
   readonly reservation: Reservation;
+  /** What it may cost, in nano-dollars: booked where nobody says what it did cost. */
+  readonly worst: bigint;
   /** Absent where nothing limits how much is asked for. */
   readonly admittance: Admittance | undefined;
   /** The call's row in the journal. */
@@ -86,7 +90,7 @@ export class AdmittedCall implements Call {
   settle(outcome: CallOutcome): Settlement {
     if (this.#settlement) return this.#settlement;
     const { counters, limiter, journal, now } = this.#desk;
-    const { reservation, admittance, seq, tier } = this.#admission;
+    const { reservation, worst, admittance, seq, tier } = this.#admission;
     const price = this.#priceFor(outcome.serviceTier);
 
     const usage = outcome.usage && clampUsage(outcome.usage);
@@ -94,11 +98,12 @@ export class AdmittedCall implements Call {
     const counted = usage && !isCached ? costOf(price.bands, usage) : 0n;
     // An answer that says nothing of what the price goes by, such as an image without its tokens, is not free for it.
     const isUncounted = !isCached && counted === 0n && unitNames.some((name) => (usage?.units?.[name] ?? 0) > 0);
-    const cost = isUncounted ? reservation.amount : counted;
+    const isProvisional = outcome.isProvisional === true;
+    const cost = isUncounted || isProvisional ? worst : counted;
     const rest = finishRow({
       at: now(),
       outcome,
-      usage: usage && isUncounted && cost > 0n ? { ...usage, estimated: true } : usage,
+      usage: isProvisional ? notYetKnown : usage && isUncounted && cost > 0n ? { ...usage, estimated: true } : usage,
       cost,
       price,
       serviceTier: outcome.serviceTier ?? tier,

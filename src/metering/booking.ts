@@ -13,7 +13,7 @@ const definitions = Object.entries(spendColumns)
   .join(', ');
 
 /** Where in a row the ids of an entity stand. */
-const places = {
+export const places = {
   key: ['key_id'],
   team: ['team_id'],
   user: ['user_id'],

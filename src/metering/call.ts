@@ -1,5 +1,6 @@
 import type { Charge, Principal } from '../access/principal.ts';
 import type { Deployment } from '../models/deployment.ts';
+import type { BatchSize } from './batch.ts';
 import type { Allowance } from './rate-limiter.ts';
 import type { Units } from './units.ts';
 import type { Usage } from './usage.ts';
@@ -59,6 +60,8 @@ export interface CallStart {
   readonly toolUses?: Units | undefined;
   /** As the request names it. */
   readonly serviceTier?: string | undefined;
+  /** Of a batch: what the calls in it can use. It is booked at the worst case until that is known. */
+  readonly batch?: BatchSize | undefined;
   /** The client's `user` field, if any. */
   readonly endUser?: string | undefined;
   /** Which attempt of the client's call this is, counted from 1. One when absent. */
@@ -79,6 +82,8 @@ export interface CallOutcome {
   readonly firstByteAt?: Date | undefined;
   /** Whether no upstream was asked, because the answer was there: it costs nothing. */
   readonly isCached?: boolean | undefined;
+  /** Whether what it costs is known later: until then the worst case is booked. */
+  readonly isProvisional?: boolean | undefined;
   /** Whether the client's call goes on with another attempt: that one is the request which the limits count. */
   readonly goesOn?: boolean | undefined;
 }

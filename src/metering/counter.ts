@@ -29,6 +29,10 @@ export interface Counter extends Counted {
   reserved: bigint;
   /** Whether `spent` is to be read again before it is relied upon. */
   isStale: boolean;
+  /** Calls in flight that may cost more than was reserved for them: one at most. */
+  open: number;
+  /** Somebody waits for that one to end. */
+  openEnded: PromiseWithResolvers<void> | undefined;
   readAtMs: number;
   /** After a failed read, a total that is known serves on until then. */
   retryAtMs: number;
@@ -61,6 +65,8 @@ export function newCounter({ entity, id, model = '', duration = '' }: BudgetLimi
     unflushed: 0n,
     reserved: 0n,
     isStale: false,
+    open: 0,
+    openEnded: undefined,
     readAtMs: 0,
     retryAtMs: 0,
     refreshedAt: 0,

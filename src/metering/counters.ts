@@ -7,6 +7,7 @@ import { believe, type Counted, type Counter } from './counter.ts';
 import { cover, isDenied, NotHeld, type Shortage } from './coverage.ts';
 import { bookOff } from './lease.ts';
 import { Leases } from './leases.ts';
+import { beginOpen, endOpen, OpenCallUnderWay } from './open-call.ts';
 import { checkedRefusalOf, refusalOf, refusalOfDenied, spendUnknown } from './refusal.ts';
 import { loadSpent } from './spent.ts';
 
@@ -18,6 +19,8 @@ export interface Reservation {
   readonly counters: readonly Counter[];
   /** Why it would have been refused, where budgets are only observed. */
   readonly observed: GatewayError | undefined;
+  /** Whether the call may cost more than the amount. */
+  readonly isOpen?: boolean;
 }
 
 /** What one budget has room for, at one moment. */
@@ -126,6 +129,7 @@ export class Counters {
 
   /** Waits until enough is held for a call that was refused with `NotHeld`; undefined for any other refusal. */
   cover(thrown: unknown): Promise<void> | undefined {
+    if (thrown instanceof OpenCallUnderWay) return thrown.ended();
     const leases = this.#leases;
     if (!leases || !(thrown instanceof NotHeld)) return undefined;
     return Promise.all(thrown.shortages.map((shortage) => this.#cover(leases, shortage))).then(() => undefined);
@@ -185,10 +189,39 @@ export class Counters {
   /**
    * Takes the amount from every budget, or from none.
    *
+   * @param most for a call of no known length: taken instead where there is room for it. Where there is not, the amount is,
+   *   and the call may pass a budget; so there is but one such call at a time
+   *
    * @throws GatewayError `budget_exceeded` when one is used up, or could be passed by this call; `NotHeld` when this daemon
-   *   holds too little of one, which `cover` may change. Where budgets are only observed the first is in the answer
+   *   holds too little of one, which `cover` may change; `OpenCallUnderWay`, which it waits for. Where budgets are only
+   *   observed the first is in the answer
    */
-  reserve(limits: readonly BudgetLimit[], amount: bigint): Reservation {
+  reserve(limits: readonly BudgetLimit[], amount: bigint, most?: bigint): Reservation {
+    if (most === undefined || this.#hasRoom(limits, most)) return this.#take(limits, most ?? amount);
+    const reservation = this.#take(limits, amount, { isOpen: true });
+    beginOpen(reservation.counters);
+    return { ...reservation, isOpen: true };
+  }
+
+  /** Whether a call fits into all that this daemon holds now. What is too little to hold it is asked for, for the next one. */
+  #hasRoom(limits: readonly BudgetLimit[], amount: bigint): boolean {
+    let hasRoom = true;
+    const leases = this.#leases;
+    const nowMs = this.#nowMs();
+    for (const limit of limits) {
+      const max = maxAt(limit, nowMs);
+      if (max === null) continue;
+      const counter = this.#accounts.open(limit, nowMs);
+      const { spent } = counter;
+      if (spent === undefined || refusalOf(counter, { spent, max, amount, limit })) return false;
+      if (!leases || leases.covers(counter, amount)) continue;
+      hasRoom = false;
+      if (!isDenied(counter, amount)) void leases.ask(counter, { max, amount }).catch(() => undefined);
+    }
+    return hasRoom;
+  }
+
+  #take(limits: readonly BudgetLimit[], amount: bigint, { isOpen = false } = {}): Reservation {
     const counters: Counter[] = [];
     let shortages: Shortage[] | undefined;
     const leases = this.#leases;
@@ -207,7 +240,8 @@ export class Counters {
           this.#refused(counter, limit);
           if (!isObserved) throw refusal;
           observed ??= refusal;
-        } else if (leases) {
+        } else if (isOpen && counter.open > 0 && !isObserved) throw new OpenCallUnderWay(counter, limit);
+        else if (leases) {
           if (!leases.covers(counter, amount)) (shortages ??= []).push({ counter, limit, max, amount });
           if (counter.lease) counter.lease.idleLooks = 0;
         }
@@ -253,8 +287,9 @@ export class Counters {
   }
 
   /** Gives a reservation back and counts what the call really cost. Answers what its key has spent by now, for good. */
-  settle({ amount, limits, counters }: Reservation, cost: bigint): bigint | undefined {
+  settle({ amount, limits, counters, isOpen }: Reservation, cost: bigint): bigint | undefined {
     let keySpend: bigint | undefined;
+    if (isOpen) endOpen(counters);
     for (const [index, counter] of counters.entries()) {
       counter.reserved -= amount;
       counter.unflushed += cost;
@@ -270,7 +305,8 @@ export class Counters {
   }
 
   /** Takes a reservation again that was given back in the same turn. */
-  retake({ amount, counters }: Reservation): void {
+  retake({ amount, counters, isOpen }: Reservation): void {
+    if (isOpen) beginOpen(counters);
     for (const counter of counters) counter.reserved += amount;
   }
 

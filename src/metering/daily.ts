@@ -47,24 +47,26 @@ const labelled = { key_id: spender.key_id, user_id: spender.user_id, ...called }
 /** A tag counts once for a call, however often a request names it. */
 const tagged = `inserted cross join lateral (select distinct unnest(request_tags) as tag) as tags`;
 
+/** Where the sums of days stand, what makes a row of them, and of which calls: those of `inserted` or of a table like it. */
+export const dayTables = [
+  { table: 'daily_spend', by: { ...spender, ...called }, from: 'inserted' },
+  {
+    table: 'daily_customer_spend',
+    by: { customer_id: 'end_user', ...labelled },
+    from: `(select * from inserted where end_user is not null) as named`,
+  },
+  { table: 'daily_tag_spend', by: { tag: 'tag', ...labelled }, from: tagged },
+] as const satisfies readonly Omit<Daily, 'after'>[];
+
 /**
  * The sums of days, from the rows of `inserted`: what is shown of spend long after the calls themselves are gone.
  *
  * @param after the part of the statement before which nothing of this may happen
  */
 export const addToAllDays = (after: string): string =>
-  [
-    addToDays({ table: 'daily_spend', by: { ...spender, ...called }, from: 'inserted', after }),
-    addToDays({
-      table: 'daily_customer_spend',
-      by: { customer_id: 'end_user', ...labelled },
-      from: `(select * from inserted where end_user is not null) as named`,
-      after: 'daily_spend_booked',
-    }),
-    addToDays({
-      table: 'daily_tag_spend',
-      by: { tag: 'tag', ...labelled },
-      from: tagged,
-      after: 'daily_customer_spend_booked',
-    }),
-  ].join(',');
+  dayTables
+    .map((each, index) => {
+      const before = dayTables[index - 1];
+      return addToDays({ ...each, after: before ? `${before.table}_booked` : after });
+    })
+    .join(',');

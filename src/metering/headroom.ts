@@ -1,10 +1,11 @@
 import type { Charge } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
+import { batchPriceOf, worstOfBatch } from './batch.ts';
 import type { CallStart } from './call.ts';
 import type { BudgetRoom, Counters } from './counters.ts';
 import type { Price } from './price.ts';
 import type { Prices } from './prices.ts';
-import { priceOfTier, worstCaseOfTiers } from './worst-case.ts';
+import { isOpenEnded, longestCompletionTokens, priceOfTier, worstCaseOfTiers } from './worst-case.ts';
 import type { RateLimiter, RateRoom } from './rate-limiter.ts';
 
 /** What a call is measured by before it is admitted. */
@@ -27,6 +28,7 @@ export type Sized = Pick<
   | 'maxCompletionTokens'
   | 'answers'
   | 'serviceTier'
+  | 'batch'
   | 'callType'
   | 'units'
   | 'toolUses'
@@ -46,16 +48,36 @@ export const countedTokens = ({
 }: Pick<Sized, 'promptTokens' | 'maxCompletionTokens' | 'answers'>): number =>
   promptTokens + maxCompletionTokens * answers;
 
+export interface PriceAndWorst {
+  readonly standard: Price;
+  /** Of the tier that is asked for. */
+  readonly price: Price;
+  /** Nano-dollars. */
+  readonly amount: bigint;
+  /** Present where the amount is a guess. */
+  readonly most?: bigint;
+}
+
 /**
- * The price a call is admitted at, and the most it can cost.
+ * The price a call is admitted at, and the most it can cost; where nothing limits that, a guess, and what it would be with
+ * the longest answer there is.
  *
  * @throws GatewayError `invalid_price`; `unsupported_service_tier`
  */
-export function priceAndWorst({ prices }: Pick<Gauge, 'prices'>, sized: Sized) {
-  const { deployment, serviceTier: tier, callType, startedAt: at } = sized;
+export function priceAndWorst({ prices }: Pick<Gauge, 'prices'>, sized: Sized): PriceAndWorst {
+  const { deployment, serviceTier: tier, callType, startedAt: at, batch } = sized;
   const standard = prices.forCall(deployment, sized.upstreamModel, { at, callType });
+  if (batch) {
+    const ofBatch = batchPriceOf(standard);
+    return { standard, price: ofBatch, amount: worstOfBatch(ofBatch.bands, deployment, batch) };
+  }
   const price = priceOfTier(standard, sized.model, tier);
-  return { standard, price, amount: worstCaseOfTiers({ price, tier }, deployment, sized) };
+  const amount = worstCaseOfTiers({ price, tier }, deployment, sized);
+  if (!isOpenEnded(deployment, sized)) return { standard, price, amount };
+  const longest = { ...sized, maxCompletionTokens: longestCompletionTokens };
+  const most = worstCaseOfTiers({ price, tier }, deployment, longest);
+  // What is not paid by what is written has an end all the same.
+  return { standard, price, amount, ...(most > amount && { most }) };
 }
 
 /**

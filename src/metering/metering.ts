@@ -4,6 +4,7 @@ import { GatewayError } from '../kernel/errors.ts';
 import { toDollars } from '../kernel/money.ts';
 import type { Deployment } from '../models/deployment.ts';
 import { AdmittedCall, type Admission, type Desk } from './admitted-call.ts';
+import { lumpSum } from './batch.ts';
 import type { Call, CallStart } from './call.ts';
 import type { BudgetWatch } from './budget-watch.ts';
 import { countedText } from './counter.ts';
@@ -14,7 +15,7 @@ import { Journal, type JournalOptions, type JournalState, type OpenCall } from '
 import { Ledger, type Log } from './ledger.ts';
 import { admittanceOf, ObservedLog } from './observed.ts';
 import { dropExpired, ensurePartitions } from './partitions.ts';
-import { parsePrice, type Price, textFor } from './price.ts';
+import { parsePrice, textFor, textWith } from './price.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { costOf } from './rates.ts';
 import { draftRow, finishRow } from './spend-row.ts';
@@ -189,31 +190,31 @@ export class Metering {
    */
   begin(start: CallStart): Call {
     const admission = this.#admit(start, (draft, price) =>
-      this.#journal.start(draft, textFor(price, start.units), clampTokens(start.promptTokens)),
+      this.#journal.start(draft, price, clampTokens(start.promptTokens)),
     );
     return new AdmittedCall(this.#desk, admission);
   }
 
-  #admit(start: CallStart, keep: (draft: string, price: Price) => number): Admission {
+  #admit(start: CallStart, keep: (draft: string, price: string) => number): Admission {
     const { charge } = start;
     const { observes, watch } = this.#options;
-    const { standard, price, amount } = priceAndWorst(this.gauge, start);
+    const { standard, price, amount, most } = priceAndWorst(this.gauge, start);
     requirePrice(this.gauge, standard, start);
     const { admittance, observed } = admittanceOf(
       () => this.#limiter.find(charge.rates, countedTokens(start), start.startedAt.getTime()),
       observes?.() === true,
     );
-    const reservation = this.#counters.reserve(charge.budgets, amount);
+    const reservation = this.#counters.reserve(charge.budgets, amount, most);
     try {
       const wouldRefuse = observed ?? reservation.observed;
       const watched = watch?.isOn ? watchedText(reservation) : '';
-      const seq = keep(
-        draftRow(start, { counted: countedText(reservation.counters), watched, observed: wouldRefuse }),
-        price,
-      );
+      const counted = countedText(reservation.counters);
+      const text = start.batch ? textWith(price, lumpSum(amount)) : textFor(price, start.units);
+      const seq = keep(draftRow(start, { counted, watched, observed: wouldRefuse }), text);
       if (admittance) this.#limiter.take(admittance);
       if (wouldRefuse) this.#observed.add(wouldRefuse);
-      return { price, standard, tier: start.serviceTier, reservation, admittance, seq };
+      const tier = start.batch && price === standard.batch ? 'batch' : start.serviceTier;
+      return { price, standard, tier, reservation, worst: amount, admittance, seq };
     } catch (error) {
       this.#counters.settle(reservation, 0n);
       throw error;
@@ -228,7 +229,7 @@ export class Metering {
     try {
       return this.#admit(start, (draft, price) => {
         this.#journal.restart(seq, draft, {
-          price: textFor(price, start.units),
+          price,
           promptTokens: clampTokens(start.promptTokens),
         });
         return seq;

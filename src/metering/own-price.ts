@@ -6,6 +6,10 @@ import { ATTO_DIGITS, type Components, parseRate } from './rates.ts';
 
 /** Service tiers with fields of their own: `input_cost_per_token_priority`. */
 const tierNames = ['priority', 'flex'] as const;
+export const ownTierNames: ReadonlySet<string> = new Set(tierNames);
+
+/** How fields of what a batch costs end: `input_cost_per_token_batches`. */
+const ofBatches = 'batches';
 
 /** A model by name, and fields of which some are prices in LiteLLM's spelling; `info` goes before `params`. */
 export type Pricing = Pick<Deployment, 'name' | 'info' | 'params'>;
@@ -13,7 +17,8 @@ export type Pricing = Pick<Deployment, 'name' | 'info' | 'params'>;
 /**
  * The price that an operator has given: a deployment's own, or what the price file says. Undefined when there is none.
  *
- * A tier is priced when its input and its output are; what else it does not price costs what it costs otherwise.
+ * A tier is priced when its input and its output are; what else it does not price costs what it costs otherwise. So are
+ * batches, whose price stands apart: no call can ask for it.
  *
  * @param beside what somebody else says of further parts
  * @throws GatewayError `invalid_price`
@@ -22,14 +27,19 @@ export function ownPrice(pricing: Pricing, origin: Origin, beside: Components = 
   const components = componentsOf(pricing);
   if (!components) return undefined;
   const own = { ...components, ...toolComponents(pricing), ...beside };
+  const ofTier = (tier: string): Price | undefined => {
+    const found = componentsOf(pricing, tier);
+    // What embeds text has no output to be paid.
+    const hasOutput = found?.output?.base !== undefined || !own.output?.base;
+    return found?.input?.base === undefined || !hasOutput ? undefined : toPrice(origin, { ...own, ...found });
+  };
   const tiers = new Map<string, Price>();
   for (const tier of tierNames) {
-    const found = componentsOf(pricing, tier);
-    if (found?.input?.base === undefined || found.output?.base === undefined) continue;
-    tiers.set(tier, toPrice(origin, { ...own, ...found }));
+    const found = ofTier(tier);
+    if (found) tiers.set(tier, found);
   }
-  const price = toPrice(origin, own);
-  return tiers.size > 0 ? { ...price, tiers } : price;
+  const batch = ofTier(ofBatches);
+  return { ...toPrice(origin, own), ...(tiers.size > 0 && { tiers }), ...(batch && { batch }) };
 }
 
 /** @param tier a service tier, whose fields end in its name */

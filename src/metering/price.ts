@@ -16,6 +16,8 @@ export interface Price {
   readonly parts?: ReadonlySet<keyof Rates>;
   /** What the service tiers cost that have a price of their own. */
   readonly tiers?: ReadonlyMap<string, Price>;
+  /** What calls in a batch cost, where that is something else. */
+  readonly batch?: Price;
 }
 
 /** Where a price is from. The version of one that stands with its model is that of its text. */
@@ -49,6 +51,10 @@ export function textFor({ bands, text, ...origin }: Price, units: Units | undefi
   }));
   return textOf({ ...origin, bands: all });
 }
+
+/** The same of other bands. */
+export const textWith = ({ source, version }: Price, bands: readonly Band[]): string =>
+  textOf({ source, version, bands });
 
 type Whole = Pick<Price, 'source' | 'version' | 'bands'>;
 

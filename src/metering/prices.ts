@@ -12,7 +12,7 @@ import { priced } from './units.ts';
 /** Clients choose the upstream model of a wildcard deployment; more names than this are looked up again. */
 const mostNames = 1_000;
 
-interface Resolved {
+export interface Resolved {
   readonly price: Price;
   /** The catalogue has prices by date and by time of day; everything else holds for ever. */
   readonly untilMs: number;
@@ -54,6 +54,12 @@ export class Prices {
     names.set(upstreamModel, resolved);
     if (!known && resolved.price.source === 'unpriced') this.#onUnpriced(deployment.provider, upstreamModel);
     return resolved.price;
+  }
+
+  /** What calls of the past would be booked by today: prices that hold by date or hour are those of that moment. */
+  ofPast(deployment: Deployment, upstreamModel: string, at: Date): Resolved {
+    const known = this.#resolved.get(deployment)?.get(upstreamModel);
+    return known?.untilMs === Number.POSITIVE_INFINITY ? known : this.#resolve(deployment, upstreamModel, at);
   }
 
   /** The same for one kind of call: a price by the image says nothing of what a chat costs. */

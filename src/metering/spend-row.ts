@@ -115,7 +115,7 @@ export function draftRow(start: CallStart, { counted = '', watched = '', observe
   );
 }
 
-const nothing: Usage = {
+export const nothing: Usage = {
   promptTokens: 0,
   completionTokens: 0,
   cacheReadTokens: 0,

@@ -8,6 +8,12 @@ import { clampTokens } from './usage.ts';
 /** Reserved for a call whose length neither the request nor the model limits. It may overshoot, by that one call. */
 export const defaultMaxCompletionTokens = 4_096;
 
+/**
+ * The longest answer that models of today write. It is what a call that nothing limits is taken for as long as its budgets
+ * have room for that.
+ */
+export const longestCompletionTokens = 131_072;
+
 /** What is known beforehand of how long a call can get. */
 export interface Size {
   readonly promptTokens: number;
@@ -20,14 +26,25 @@ export interface Size {
   readonly toolUses?: Units | undefined;
 }
 
+/** The most tokens an answer of a deployment can have, where its operator says so. */
+export function ceilingOf({ info }: Pick<Deployment, 'info'>): number | undefined {
+  const most = info['max_output_tokens'] ?? info['max_tokens'];
+  return typeof most === 'number' && most > 0 ? most : undefined;
+}
+
+/** Whether neither the request nor the model says how long an answer can get: then the worst case is a guess. */
+export const isOpenEnded = (
+  deployment: Deployment,
+  { maxCompletionTokens }: Pick<Size, 'maxCompletionTokens'>,
+): boolean => maxCompletionTokens === undefined && ceilingOf(deployment) === undefined;
+
 /** What to reserve for a call, in nano-dollars. */
 export function worstCase(
   bands: readonly Band[],
-  { info }: Deployment,
+  deployment: Deployment,
   { promptTokens, maxCompletionTokens, answers = 1, units, toolUses }: Size,
 ): bigint {
-  const ofModel = info['max_output_tokens'] ?? info['max_tokens'];
-  const most = typeof ofModel === 'number' && ofModel > 0 ? ofModel : undefined;
+  const most = ceilingOf(deployment);
   const each = Math.min(maxCompletionTokens ?? most ?? defaultMaxCompletionTokens, most ?? Number.POSITIVE_INFINITY);
   return highestCostOf(bands, {
     promptTokens: clampTokens(promptTokens),

@@ -55,7 +55,13 @@ const priceFields = [
   'output_cost_per_second',
   'input_cost_per_query',
 ];
-const priceForms = ['', '_priority', '_flex', ...[128, 200, 256, 272].map((size) => `_above_${size}k_tokens`)];
+const priceForms = [
+  '',
+  '_priority',
+  '_flex',
+  '_batches',
+  ...[128, 200, 256, 272].map((size) => `_above_${size}k_tokens`),
+];
 const prices: object = Object.fromEntries(
   priceFields.flatMap((field) => priceForms.map((form) => [`${field}${form}`, price.nullable()])),
 );

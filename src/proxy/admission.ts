@@ -112,6 +112,7 @@ export function startOf(exchange: Exchange): CallStart {
     answers: asked.answers,
     units: asked.units,
     toolUses: asked.toolUses,
+    ...(endpoint.callType === 'create_batch' && { batch: asked.batch }),
     serviceTier: asked.serviceTier,
     endUser: exchange.customer,
     attempts: exchange.attempts,

@@ -53,6 +53,8 @@ export interface ProxyDeps {
   readonly responseCache?: ResponseCache | undefined;
   /** What their owners have at upstreams; without it there is no list. */
   readonly keptObjects?: KeptObjects | undefined;
+  /** Whether a batch is refused where a budget applies and nothing limits what it costs. */
+  readonly refusesUnsized?: boolean;
   readonly responseIds: Pick<ResponseIds, 'seal' | 'isOwn'>;
   /** Told of each call once it is over and booked; absent where nobody wants to know. */
   readonly onBooked?: ((exchange: Exchange) => void) | undefined;

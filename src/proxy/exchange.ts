@@ -242,7 +242,12 @@ export class Exchange {
   settle(outcome: CallOutcome): void {
     if (this.#settled || !this.#call) return;
     this.#settled = true;
-    this.settlement = this.#call.settle({ ...outcome, serviceTier: this.serviceTier });
+    this.settlement = this.#call.settle({
+      ...outcome,
+      serviceTier: this.serviceTier,
+      // Also where its client left before it had the answer: the upstream may have made the batch.
+      ...(this.endpoint.callType === 'create_batch' && { isProvisional: outcome.status !== 'failure' }),
+    });
     this.booked = { outcome, totalCost: (this.booked?.totalCost ?? 0n) + this.settlement.cost };
   }
 

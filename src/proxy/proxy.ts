@@ -15,9 +15,10 @@ import { cancelResponse, deleteResponse, getResponse, listInputItems } from './e
 import { countTokens, messages } from './endpoints/messages.ts';
 import { responses } from './endpoints/responses.ts';
 import { imageEdits, imageGenerations, imageVariations } from './endpoints/images.ts';
-import { cancelBatch, createBatch, getBatch, refuseBudgeted } from './endpoints/batches.ts';
+import { cancelBatch, createBatch, getBatch, sizeBatch } from './endpoints/batches.ts';
 import { createFile, deleteFile, getFile, getFileContent } from './endpoints/files.ts';
 import { rerank } from './endpoints/rerank.ts';
+import { BatchOutput } from './batch-output.ts';
 import { defaultLimits } from './limits.ts';
 import type { ProxyLimits } from './limits.ts';
 import { listBatches, listFiles, remember } from './kept-list.ts';
@@ -45,7 +46,7 @@ type Routed = Omit<Handler, 'parameter' | 'route' | 'path'>;
 const calls = (endpoint: Endpoint): Routed => ({ name: endpoint.callType, steps: modelCall, endpoint });
 const keeps = (endpoint: Endpoint): Routed => ({
   name: endpoint.callType,
-  steps: stepsOf({ settled: remember, ...(endpoint === createBatch && { admitted: refuseBudgeted }) }),
+  steps: stepsOf({ settled: remember, ...(endpoint === createBatch && { admitted: sizeBatch }) }),
   endpoint,
 });
 const list: Routed = { name: 'list_models', steps: listModels };
@@ -306,6 +307,8 @@ export function createProxy(deps: ProxyDeps) {
   }
 
   return {
+    /** What upstreams say of batches, for whoever books them. */
+    batchOutput: new BatchOutput(shared.providers),
     routes: [...registered, ...(deps.further?.routes ?? [])],
     match: (method: string, path: string) => match(method, path) ?? deps.further?.match(method, path),
     handle,

@@ -4,6 +4,7 @@ import { globalSpendReport } from './global-report.operations.ts';
 import { logOperations } from './logs.operations.ts';
 import { reportSpend } from './report.operations.ts';
 import { spenderListOperations } from './spender-list.operations.ts';
+import { repriceSpend } from './reprice.operations.ts';
 import { verifyLedger } from './verify.operations.ts';
 
 /** What can be asked of the ledger. */
@@ -12,6 +13,7 @@ export const spendOperations = [
   reportSpend,
   calculateSpend,
   verifyLedger,
+  repriceSpend,
   ...spenderListOperations,
   ...globalSpendOperations,
   globalSpendReport,

@@ -302,6 +302,7 @@ export const privileges: Readonly<Record<string, Row>> = {
   'spend list-tags': viewed(),
   'spend list-users': plain(everybody),
   'spend verify': viewed(),
+  'spend reprice': admin({ start_date: '2026-01-01', end_date: '2026-01-02' }),
   'spend logs': plain(everybody),
   'spend report': plain(everybody),
   'user activity': ofUser(each('-nnn', 'ynnn', 'ynnn', 'yynn', 'yyyn', 'yyyy', 'yyyy', '-yyy')),

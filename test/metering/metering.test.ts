@@ -78,6 +78,41 @@ describe('metering', () => {
     await metering[Symbol.asyncDispose]();
   });
 
+  test('admits calls of no known length one at a time where a budget has no room for the longest answers', async () => {
+    const { metering } = await aMetering(database.pool);
+    // Of two dollars for a million tokens: the longest answer is some 0.26 dollars, what is guessed 0.008.
+    const call = (principal: Principal) =>
+      metering.begin(aStart({ principal, promptTokens: 10, maxCompletionTokens: undefined }));
+    const ask = (principal: Principal) => {
+      try {
+        return { call: call(principal) };
+      } catch (thrown) {
+        return { thrown: thrown as GatewayError };
+      }
+    };
+    const tight = await enrolled({ max: 50_000_000n });
+    await metering.prepare(tight);
+    const asked = Array.from({ length: 20 }, () => ask(tight));
+    const [first, ...others] = asked;
+    assert.ok(first?.call, 'one of twenty at once');
+    assert.ok(others.every(({ thrown }) => thrown?.type === 'budget_busy' && thrown.headers['retry-after'] === '1'));
+    assert.ok(metering.begin(aStart({ principal: tight, promptTokens: 1, maxCompletionTokens: 1 })), 'others go on');
+
+    const waiting = metering.cover(others[0]?.thrown);
+    first.call.settle(success({ promptTokens: 10, completionTokens: 1_000 }));
+    await waiting;
+    const second = call(tight);
+    assert.equal(ask(tight).thrown?.type, 'budget_busy');
+    second.settle(success({ promptTokens: 10, completionTokens: 100_000 }));
+    assert.equal(ask(tight).thrown?.type, 'budget_exceeded', 'one request has passed the budget, and no other does');
+
+    const ample = await enrolled({ max: 6_000_000_000n });
+    await metering.prepare(ample);
+    const all = Array.from({ length: 20 }, () => call(ample));
+    for (const each of all) each.settle(success({ promptTokens: 10, completionTokens: 100_000 }));
+    await metering[Symbol.asyncDispose]();
+  });
+
   test('lets a further attempt take the place of one that cost nothing, if there is room for it', async () => {
     const { metering } = await aMetering(database.pool);
     const found = await enrolled({ max: 20_000n });

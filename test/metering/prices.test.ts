@@ -289,3 +289,59 @@ describe('what is paid for by something else than tokens', () => {
     assert.equal(call('speech', { input_cost_per_token: 0 }), 'model_info');
   });
 });
+
+/** The same numbers at every run: xorshift. */
+function randoms(): (below: number) => number {
+  let state = 20_261_127;
+  return (below) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % below;
+  };
+}
+
+describe('the buckets of a usage', () => {
+  const fields = {
+    input_cost_per_token: 'promptTokens',
+    cache_read_input_token_cost: 'cacheReadTokens',
+    cache_creation_input_token_cost: 'cacheWriteTokens',
+    cache_creation_input_token_cost_above_1hr: 'cacheWriteHourTokens',
+    input_cost_per_audio_token: 'audioInputTokens',
+    input_cost_per_image_token: 'imageInputTokens',
+    output_cost_per_token: 'completionTokens',
+    output_cost_per_reasoning_token: 'reasoningTokens',
+    output_cost_per_audio_token: 'audioOutputTokens',
+    output_cost_per_image_token: 'imageOutputTokens',
+  } as const;
+  const names = Object.keys(fields) as (keyof typeof fields)[];
+  const one = Object.fromEntries(names.map((name) => [name, 1e-9]));
+
+  test('are disjoint and add up to what the provider counted, whatever it says of them', () => {
+    const random = randoms();
+    for (let round = 0; round < 1_000; round++) {
+      const usage = Object.fromEntries(Object.values(fields).map((name) => [name, random(10) === 0 ? -1 : random(60)]));
+      const total = Math.max(0, usage['promptTokens'] ?? 0) + Math.max(0, usage['completionTokens'] ?? 0);
+      assert.equal(cost(one, usage), BigInt(total), JSON.stringify(usage));
+      // Each token is in one bucket: what raising the buckets one by one adds is every token once again.
+      const added = names.reduce((sum, name) => sum + cost({ ...one, [name]: 2e-9 }, usage) - BigInt(total), 0n);
+      assert.equal(added, BigInt(total), JSON.stringify(usage));
+    }
+  });
+});
+
+describe('the price of a batch', () => {
+  const standard = { input_cost_per_token: 2e-6, output_cost_per_token: 4e-6 };
+  const batchOf = (info: object) => prices.of(aDeployment({ info: { ...info } }), 'x', at).batch;
+  const usage = aUsage({ promptTokens: 10, cacheReadTokens: 4, completionTokens: 5 });
+
+  test('is its own where one is given, and no call can ask for it', () => {
+    const info = { ...standard, input_cost_per_token_batches: 1e-6, output_cost_per_token_batches: 2e-6 };
+    assert.equal(costOf(batchOf(info)!.bands, usage), 20_000n);
+    assert.equal(prices.of(aDeployment({ info }), 'x', at).tiers, undefined);
+    assert.equal(batchOf({ ...standard, input_cost_per_token_batches: 1e-6 }), undefined, 'half a price is none');
+    assert.equal(batchOf(standard), undefined);
+    const embedding = { input_cost_per_token: 2e-8, input_cost_per_token_batches: 1e-8 };
+    assert.equal(costOf(batchOf(embedding)!.bands, aUsage({ promptTokens: 100 })), 1_000n);
+  });
+});

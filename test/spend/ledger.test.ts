@@ -475,3 +475,87 @@ describe('budget simulate', () => {
     });
   }
 });
+
+describe('calls are booked anew by the prices of today', () => {
+  const spentBy = async (team: string): Promise<number[]> => {
+    const [key, owner] = [await get(`/key/info?key=${keys[team]!.token}`), await get(`/team/info?team_id=${team}`)];
+    return [key.body.info.spend, owner.body.team_info.spend];
+  };
+  const setPrice = async (model: string, input: number) => {
+    const { data } = (await get('/model/info')).body;
+    const { id } = data.find((each: { model_name: string }) => each.model_name === model).model_info;
+    await post('/model/update', { model_info: { id }, litellm_params: { input_cost_per_token: input } });
+  };
+  const near = (found: readonly number[], expected: readonly number[]) =>
+    assert.deepEqual(
+      found.map((each) => each.toFixed(9)),
+      expected.map((each) => each.toFixed(9)),
+    );
+
+  test('once, whoever asks how often, and every sum stays that of its calls', async () => {
+    const [key, team] = await spentBy('red');
+    await setPrice('large', 0.003);
+    const rehearsed = await json('spend reprice --since 1d --dry-run');
+    const large = rehearsed.find((row: { model: string }) => row.model === 'large');
+    assert.deepEqual([large.rows, large.changed, large.skipped], [4, 4, null]);
+    near([large.before, large.after, large.difference], [4 * one, 4 * 0.04, 4 * 0.02]);
+    near(await spentBy('red'), [key!, team!]);
+
+    const [first, second] = await Promise.all([
+      json('spend reprice --since 1d'),
+      run('spend reprice --since 1d', 'embedded'),
+    ]);
+    assert.equal(second.exit, 0, second.err);
+    near(await spentBy('red'), [key! + 0.08, team! + 0.08]);
+    assert.equal((await run('spend verify', 'server')).exit, 0, 'rows, days, totals and windows agree');
+    assert.ok(first.every(({ changed }: { changed: number }) => changed === 0 || changed === 4));
+    assert.ok((await json('spend reprice --since 1d')).every(({ changed }: { changed: number }) => changed === 0));
+    const { rows } = await gateway.pool.query(
+      `select count(*) from gatewayctl.audit_log where object_type = 'spend' and before ->> 'spend' <> after ->> 'spend'`,
+    );
+    assert.equal(rows[0].count, '1', 'one entry of the audit log');
+  });
+
+  test('a page after the other, and a daemon refuses by the new spend at once', async () => {
+    const { rows: first } = await gateway.pool.query(`select sum(spend) as sum from gatewayctl.spend_logs`);
+    await setPrice('large', 10);
+    const body = { start_date: new Date(Date.now() - 86_400_000).toISOString(), limit: 3 };
+    let cursor: string | null = null;
+    let pages = 0;
+    do {
+      const page: { next_cursor: string | null } = await post('/spend/reprice', { ...body, ...(cursor && { cursor }) });
+      cursor = page.next_cursor;
+      pages++;
+    } while (cursor !== null);
+    assert.ok(pages >= 3);
+    const { rows: last } = await gateway.pool.query(`select sum(spend) as sum from gatewayctl.spend_logs`);
+    assert.equal(BigInt(last[0].sum) - BigInt(first[0].sum), 4n * 99_970_000_000n);
+    await until(async () => (await gateway.chat(keys['red']!.key, 'small')).status === 429);
+    await setPrice('large', 0.001);
+    assert.equal((await run('spend reprice --since 1d')).exit, 0);
+    await until(async () => (await gateway.chat(keys['red']!.key, 'small')).status === 200);
+    await until(async () => (await run('spend verify')).exit === 0);
+  });
+
+  test('what nobody reported the usage of, or has no price today, keeps its cost', async () => {
+    await gateway.pool.query(
+      `insert into gatewayctl.spend_logs (request_id, created_at, started_at, call_type, key_id, api_key, model, upstream_model,
+         model_id, provider, stream, status, http_status, prompt_tokens, completion_tokens, cache_read_tokens,
+         cache_write_tokens, reasoning_tokens, usage_estimated, spend, price_source)
+       select name, now(), now(), call_type, 'gone', 'gone', 'old', 'nothing-knows-it', 'gone', 'mock', false, 'success', 200,
+              tokens, 0, 0, 0, 0, estimated, 5, source
+         from (values ('r1', 'chat_completion', 5, true, 'unpriced'), ('r2', 'chat_completion', 5, false, 'model_info'),
+                      ('r3', 'pass_through_endpoint', 5, false, 'model_info'), ('r4', 'chat_completion', 5, false, 'catalogue'))
+              as t (name, call_type, tokens, estimated, source)`,
+    );
+    const [row] = await json('spend reprice --since 1d --model old');
+    assert.equal(row.changed, 0);
+    assert.deepEqual(row.skipped.split(', ').toSorted(), [
+      '1 estimated',
+      '1 no_deployment',
+      '1 per_request',
+      '1 unpriced',
+    ]);
+    await gateway.pool.query(`delete from gatewayctl.spend_logs where key_id = 'gone'`);
+  });
+});

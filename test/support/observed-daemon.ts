@@ -48,6 +48,9 @@ export async function observedDaemon() {
     keptObjects: {
       remember: () => Promise.resolve(),
       forget: () => Promise.resolve(),
+      batchSize: () => Promise.resolve(undefined),
+      openBatch: () => Promise.resolve(),
+      endBatch: () => Promise.resolve(),
       list: ({ owner, kind }) => {
         const [, keyId] = JSON.parse(owner) as [string, string];
         const name = kind === 'file' ? 'files' : 'batches';

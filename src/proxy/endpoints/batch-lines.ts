@@ -1,7 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { isRecord } from '../../kernel/record.ts';
+import type { BatchSize } from '../../metering/batch.ts';
+import { estimatePromptTokens } from '../../metering/estimate.ts';
 import { refuseOverrides } from '../overrides.ts';
-import { invalid } from './json-request.ts';
+import { answersOf } from './chat-completions.ts';
+import { countOf, invalid } from './json-request.ts';
 
 /** As many as OpenAI takes. */
 const mostLines = 50_000;
@@ -14,7 +17,18 @@ export const batchEndpoints: ReadonlySet<string> = new Set([
   '/v1/responses',
 ]);
 
+/** Those of them that write: each answer may be as long as the model can make it. */
+const writing: ReadonlySet<string> = new Set([...batchEndpoints].filter((url) => url !== '/v1/embeddings'));
+
+/** What a file of calls is for, and what they can use at most. */
+export interface BatchLines {
+  readonly model: string;
+  readonly size: BatchSize;
+}
+
 interface Line {
+  /** Bytes of it. */
+  readonly length: number;
   readonly fields: Readonly<Record<string, unknown>>;
   readonly body: Readonly<Record<string, unknown>>;
 }
@@ -26,14 +40,16 @@ interface Line {
 const neverInBatch = ['previous_response_id', 'conversation', 'background'] as const;
 
 /**
- * The model that all calls of a batch are for. Each is looked at, because each goes to the upstream as it stands: a model
+ * The model that all calls of a batch are for, and their size. Each is looked at, because each goes to the upstream as it stands: a model
  * nobody allowed, or an `api_base`, must not get there in a file.
  *
  * @throws GatewayError 400 that names the line
  */
-export function modelOfLines(file: Buffer): string {
+export function readLines(file: Buffer): BatchLines {
   let model: string | undefined;
-  for (const [number, { body }] of linesOf(file)) {
+  const size = { lines: 0, promptTokens: 0, completionTokens: 0, openAnswers: 0 };
+  for (const [number, line] of linesOf(file)) {
+    const { body } = line;
     const named = body['model'];
     if (typeof named !== 'string' || named === '') throw broken(number, 'has no model in its body');
     if (model !== undefined && named !== model) throw broken(number, 'is for another model than those before it');
@@ -41,9 +57,24 @@ export function modelOfLines(file: Buffer): string {
     refuseOverrides(Object.keys(body));
     const kept = neverInBatch.find((name) => body[name] != null && body[name] !== false);
     if (kept !== undefined) throw broken(number, `has ${kept}, which a call in a batch cannot have`);
+    addTo(size, line);
   }
   if (model === undefined) throw invalid('The file has no line', 'file');
-  return model;
+  return { model, size };
+}
+
+/** @throws GatewayError 400 for a limit that is none */
+function addTo(size: { -readonly [Name in keyof BatchSize]: BatchSize[Name] }, { fields, body, length }: Line): void {
+  size.lines++;
+  size.promptTokens += estimatePromptTokens(body, length);
+  const { url } = fields;
+  if (typeof url !== 'string' || !writing.has(url)) return;
+  const answers = answersOf(body);
+  const limits = ['max_completion_tokens', 'max_tokens', 'max_output_tokens'].map((name) => countOf(body, name));
+  const known = limits.filter((limit) => limit !== undefined);
+  // Whichever of several the upstream goes by, it is not more than the largest.
+  if (known.length > 0) size.completionTokens += answers * Math.max(...known);
+  else size.openAnswers += answers;
 }
 
 /** The same calls under the upstream's name of their model. */
@@ -65,11 +96,11 @@ function* linesOf(file: Buffer): Generator<readonly [number: number, line: Line]
     number++;
     if (text === '') continue;
     if (number > mostLines) throw invalid(`The file has more than ${mostLines} lines`, 'file');
-    yield [number, readLine(text, number)];
+    yield [number, { ...readLine(text, number), length: Buffer.byteLength(text) }];
   }
 }
 
-function readLine(text: string, number: number): Line {
+function readLine(text: string, number: number): Omit<Line, 'length'> {
   let fields: unknown;
   try {
     fields = JSON.parse(text);

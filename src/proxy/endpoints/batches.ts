@@ -1,4 +1,5 @@
 import { GatewayError } from '../../kernel/errors.ts';
+import { isBounded, unknownSize } from '../../metering/batch.ts';
 import type { Exchange } from '../exchange.ts';
 import { batchEndpoints } from './batch-lines.ts';
 import type { Endpoint, ModelRequest, RequestSource } from './endpoint.ts';
@@ -47,16 +48,27 @@ function readBatch(source: RequestSource): ModelRequest {
 }
 
 /**
- * What a batch costs is known when it is over, and then nobody waits for it whom a budget could stop. So it is nothing for
- * whoever has one.
+ * Finds out what the calls of a batch can use at most, which is booked until it is over. Where nothing limits that, a
+ * batch is nothing for whoever has a budget: when its cost is known, nobody waits for it whom the budget could stop.
  */
-export function refuseBudgeted({ charge }: Exchange): void {
+export async function sizeBatch(exchange: Exchange): Promise<void> {
+  const { asked, context, routed } = exchange;
+  const size = asked.response && (await context.deps.keptObjects?.batchSize(asked.response.id));
+  exchange.asked = { ...asked, batch: size ?? unknownSize };
+  const isKnown = size && routed?.group.deployments.every((each) => isBounded(size, each));
+  if (!isKnown && context.deps.refusesUnsized) refuseBudgeted(exchange);
+}
+
+function refuseBudgeted({ charge }: Exchange): void {
   const budget = charge.budgets.find(({ max }) => max !== null);
   if (!budget) return;
   throw new GatewayError(
     'forbidden',
     'unpriced_call',
-    `What a batch costs is not known before it is over, and the budget of ${budget.entity} ${budget.label} applies`,
-    { param: 'input_file_id', hint: 'Make the calls one by one, or use a key without a budget.' },
+    `What this batch can cost at most is not known, and the budget of ${budget.entity} ${budget.label} applies`,
+    {
+      param: 'input_file_id',
+      hint: 'Upload the file through this gateway with max_tokens in every line. An operator sets max_output_tokens of the model, or unsized_batches to allow.',
+    },
   );
 }

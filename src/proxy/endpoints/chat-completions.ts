@@ -46,7 +46,7 @@ function readCompletion(source: RequestSource): JsonRequest {
 }
 
 /** `best_of` answers are written, and paid for, of which `n` are sent. Prompts may be several at once. */
-function answersOf(fields: Readonly<Record<string, unknown>>): number {
+export function answersOf(fields: Readonly<Record<string, unknown>>): number {
   const answers = Math.max(countOf(fields, 'n') ?? 1, countOf(fields, 'best_of') ?? 1);
   const { prompt } = fields;
   const isSeveral = Array.isArray(prompt) && typeof prompt[0] !== 'number';

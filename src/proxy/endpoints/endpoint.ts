@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { BatchSize } from '../../metering/batch.ts';
 import type { CallType } from '../../metering/call.ts';
 import type { Units } from '../../metering/units.ts';
 import type { Usage } from '../../metering/usage.ts';
@@ -25,6 +26,8 @@ export interface ModelRequest {
   readonly toolUses?: Units | undefined;
   /** How long a recording is at least, where it is one. */
   readonly secondsAtLeast?: (() => number) | undefined;
+  /** What the calls in a file or in a batch can use at most. */
+  readonly batch?: BatchSize | undefined;
   /** Of the prompt, where the body's length says nothing of it: a recording is no text. */
   readonly promptTokens?: number | undefined;
   readonly serviceTier: string | undefined;

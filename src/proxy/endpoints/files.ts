@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { refuseFormOverrides } from '../overrides.ts';
-import { linesFor, modelOfLines } from './batch-lines.ts';
+import { linesFor, readLines } from './batch-lines.ts';
 import type { Endpoint, ModelRequest, RequestSource } from './endpoint.ts';
 import { invalid } from './json-request.ts';
 import { keptDeed, keptObject, nothingAsked } from './kept-objects.ts';
@@ -32,7 +32,8 @@ function readUpload(source: RequestSource): ModelRequest {
   const texts = textsOf(parts);
   const purpose = texts.get('purpose');
   if (purpose === undefined) throw invalid('purpose is required', 'purpose');
-  const inLines = purpose === 'batch' ? modelOfLines(file.bytes) : undefined;
+  const lines = purpose === 'batch' ? readLines(file.bytes) : undefined;
+  const inLines = lines?.model;
   const named = namedIn(texts, source);
   if (inLines !== undefined && named !== undefined && named !== inLines) {
     throw invalid(`The lines of the file are for ${inLines}, and the file for ${named}`, 'model');
@@ -42,6 +43,7 @@ function readUpload(source: RequestSource): ModelRequest {
   return {
     ...nothingAsked,
     fields: Object.fromEntries(texts),
+    ...(lines && { batch: lines.size }),
     // As a pass-through to the provider is granted: what names no model may be for any of them.
     model: named ?? inLines ?? `${texts.get('custom_llm_provider') ?? 'openai'}/*`,
     contentType: `multipart/form-data; boundary=${boundary}`,

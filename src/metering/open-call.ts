@@ -1,0 +1,48 @@
+import type { BudgetLimit } from '../access/principal.ts';
+import { GatewayError } from '../kernel/errors.ts';
+import type { Counter } from './counter.ts';
+
+/** A wait ends after so long at the latest: whoever waits looks again, and gives up by itself. */
+const waitMs = 500;
+
+/**
+ * A call of no known length must not be admitted beside another one of those: together they could pass a budget by more than one
+ * request. Over in a moment: whoever can wait waits until the other has ended.
+ */
+export class OpenCallUnderWay extends GatewayError {
+  readonly #counter: Counter;
+
+  constructor(counter: Counter, { entity, label }: BudgetLimit) {
+    super(
+      'limited',
+      'budget_busy',
+      `A call of no known length is under way in the budget of ${entity} ${label}, which has no room for the longest answer of another`,
+      {
+        hint: 'Set max_tokens. An operator sets max_output_tokens in the model_info of the model.',
+        headers: { 'retry-after': '1' },
+      },
+    );
+    this.#counter = counter;
+  }
+
+  /** Until the other has ended, or may have. */
+  async ended(): Promise<void> {
+    const { promise, resolve } = (this.#counter.openEnded ??= Promise.withResolvers<void>());
+    const timer = setTimeout(resolve, waitMs);
+    await promise;
+    clearTimeout(timer);
+  }
+}
+
+/** A call that may cost more than was reserved for it begins in a budget, or has ended. */
+export function beginOpen(counters: readonly Counter[]): void {
+  for (const counter of counters) counter.open++;
+}
+
+export function endOpen(counters: readonly Counter[]): void {
+  for (const counter of counters) {
+    counter.open--;
+    counter.openEnded?.resolve();
+    counter.openEnded = undefined;
+  }
+}
