@@ -5,10 +5,10 @@ Access     key           Virtual keys: issue, limit, rotate, block
            team          Teams, their members and limits
            user          People and their roles
            org           Organizations that own teams
-           invitation    Invitations of users, for scripts
-           jwt           Tokens of identity providers
            customer      End users of your applications
+           also          invitation, jwt
 Money      budget        Budgets to share between keys, users and customers
+           alert         What was told of budgets
            tag           Labels of calls, with budgets of their own
            spend         What was spent, by whom and on what
            prices        What models cost, and where that is from
@@ -18,12 +18,13 @@ Routing    model         Models and the deployments behind them
            credential    Providers' credentials
            passthrough   Routes handed on to a provider's own API
 Daemon     callback      Where calls are reported
-           cache         Answers that are kept and given again
-           daemon        Steer a running daemon
+           top           Show who calls now, and what it costs
            crypto        Look after the encryption of credentials
            db            Look after the database
            migrate       Bring the database schema up to date
            serve         Run the daemon
+           tail          Follow calls, refusals and errors as they happen
+           also          cache, daemon
 This tool  completion    Print the completion script of a shell
            version       Print the version, and where the gateway is looked for
            help          Explain a command or a topic
