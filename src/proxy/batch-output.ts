@@ -1,4 +1,3 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../kernel/errors.ts';
 import { isRecord } from '../kernel/record.ts';
 import type { Usage } from '../metering/usage.ts';
@@ -123,7 +122,7 @@ class Reading implements Receiver {
 
   sent(): void {}
 
-  start(status: number, _: IncomingHttpHeaders): void {
+  start(status: number): void {
     this.#isRefused = status !== 200;
     if (!this.#isRefused) return;
     this.fail(new GatewayError('upstream', 'upstream_error', `The upstream answered ${status}`, { status }));
