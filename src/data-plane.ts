@@ -81,6 +81,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       log,
       durability: settings.journalDurability,
       unpriced: settings.unpricedModels,
+      withoutSharedStore: settings.withoutSharedStore,
       priceFile: priceFileOf(settings),
       ...(settings.spendRetention && { retentionDays: toMilliseconds(settings.spendRetention) / DAY_MS }),
     }),

@@ -125,6 +125,14 @@ export const callSettings = {
     file: ['gatewayctl.unpriced_models'],
     description: 'What becomes of a call under a budget whose price nobody knows: booked at 0, or refused',
   },
+  withoutSharedStore: {
+    type: value.choice(['per_instance', 'refuse']),
+    default: 'per_instance',
+    env: ['GATEWAYCTL_LIMITS_WITHOUT_SHARED_STORE'],
+    file: ['gatewayctl.limits.without_shared_store'],
+    description:
+      'While no store answers that daemons count limits in: each admits as much as a limit allows, or calls under one are refused',
+  },
   priceFile: {
     type: value.path,
     default: { rule: 'prices.json in the state directory, if it is there' },

@@ -27,6 +27,7 @@ import { Migration0025KeptObjects } from './migrations/0025-kept-objects.ts';
 import { Migration0027BudgetLeases } from './migrations/0027-budget-leases.ts';
 import { Migration0029Reports } from './migrations/0029-reports.ts';
 import { Migration0030PriceVersions } from './migrations/0030-price-versions.ts';
+import { Migration0031RateWindows } from './migrations/0031-rate-windows.ts';
 import { SCHEMA } from './schema.ts';
 
 type MigrationClass = new (...args: ConstructorParameters<typeof Migration>) => Migration;
@@ -57,6 +58,7 @@ const migrations: readonly { readonly name: string; readonly class: MigrationCla
   { name: '0027-budget-leases', class: Migration0027BudgetLeases },
   { name: '0029-reports', class: Migration0029Reports },
   { name: '0030-price-versions', class: Migration0030PriceVersions },
+  { name: '0031-rate-windows', class: Migration0031RateWindows },
 ];
 
 export interface MigrationStatus {

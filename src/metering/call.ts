@@ -1,6 +1,6 @@
 import type { Charge, Principal } from '../access/principal.ts';
 import type { Deployment } from '../models/deployment.ts';
-import type { Allowance } from './rate-limiter.ts';
+import type { Allowance } from './rate-room.ts';
 import type { Units } from './units.ts';
 import type { Usage } from './usage.ts';
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import type { BudgetEntity, BudgetLimit, Charge } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
@@ -13,7 +14,10 @@ import { Journal, type JournalOptions, type JournalState, type OpenCall } from '
 import { Ledger, type Log } from './ledger.ts';
 import { dropExpired, ensurePartitions } from './partitions.ts';
 import { parsePrice, type Price, textFor } from './price.ts';
+import { RateLeases, type WithoutStore } from './rate-leases.ts';
 import { RateLimiter } from './rate-limiter.ts';
+import type { Admittance } from './rate-room.ts';
+import { PostgresRateStore } from './rate-store-postgres.ts';
 import { costOf } from './rates.ts';
 import { draftRow, finishRow } from './spend-row.ts';
 import { clampTokens } from './usage.ts';
@@ -29,6 +33,8 @@ export interface MeteringOptions {
   readonly retentionDays?: number | undefined;
   /** Calls that a budget applies to and no price: booked at nothing, or refused. */
   readonly unpriced?: 'allow' | 'refuse';
+  /** What becomes of limits while the daemons cannot count together. */
+  readonly withoutSharedStore?: WithoutStore;
   readonly durability?: JournalOptions['durability'];
   /** Calls that may wait for the database before no more are admitted. */
   readonly maxBacklog?: number;
@@ -38,6 +44,12 @@ const flushOnDisposeMs = 10_000;
 const dayMs = 86_400_000;
 /** A changed price holds within a second. */
 const pricesEveryMs = 500;
+
+/** What becomes of limits meanwhile. */
+const meanwhile = {
+  refuse: 'calls that one applies to are refused',
+  per_instance: 'each daemon admits as much as a limit allows',
+} as const satisfies Record<WithoutStore, string>;
 
 /**
  * Money at run time: what a call may cost is taken from its budgets before it goes out, and what it did cost is booked
@@ -49,7 +61,8 @@ const pricesEveryMs = 500;
 export class Metering {
   readonly #options: MeteringOptions;
   readonly #counters: Counters;
-  readonly #limiter = new RateLimiter();
+  readonly #rates: RateLeases;
+  readonly #limiter: RateLimiter;
   /** What calls are measured by, for those who want to know and take nothing. */
   readonly gauge: Gauge;
   readonly #journal: Journal;
@@ -73,6 +86,16 @@ export class Metering {
       daemon: this.#journal.daemon,
       onSoftBudget: (limit, spent) => this.#warn(limit, spent),
     });
+    this.#rates = new RateLeases({
+      store: new PostgresRateStore(pool, { daemon: this.#journal.daemon, epoch: randomUUID() }),
+      withoutStore: options.withoutSharedStore ?? 'per_instance',
+      onAway: (error) =>
+        log('warn', `Limits are not counted together with other daemons: ${meanwhile[this.#rates.withoutStore]}`, {
+          error,
+        }),
+      onBack: () => log('info', 'Limits are counted together with other daemons again'),
+    });
+    this.#limiter = new RateLimiter(this.#rates);
     this.gauge = {
       prices: prices.prices,
       counters: this.#counters,
@@ -126,7 +149,7 @@ export class Metering {
    * there is no more; then try again. Undefined when it was refused for anything else.
    */
   cover(thrown: unknown): Promise<void> | undefined {
-    return this.#counters.cover(thrown);
+    return this.#limiter.cover(thrown) ?? this.#counters.cover(thrown);
   }
 
   /** What another daemon says of the budgets. */
@@ -172,15 +195,17 @@ export class Metering {
     return new AdmittedCall(this.#desk, admission);
   }
 
-  #admit(start: CallStart, keep: (draft: string, price: Price) => number): Admission {
+  /** @param before what the attempt before has taken of the limits */
+  #admit(start: CallStart, keep: (draft: string, price: Price) => number, before?: Admittance): Admission {
     const { charge } = start;
     const { standard, price, amount } = priceAndWorst(this.gauge, start);
     requirePrice(this.gauge, standard, start);
-    const admittance = this.#limiter.find(charge.rates, countedTokens(start), start.startedAt.getTime());
+    const nowMs = start.startedAt.getTime();
+    const admittance = this.#limiter.find(charge.rates, { tokens: countedTokens(start), nowMs, before });
     const reservation = this.#counters.reserve(charge.budgets, amount);
     try {
       const seq = keep(draftRow(start, countedText(reservation.counters)), price);
-      if (admittance) this.#limiter.take(admittance);
+      if (admittance) this.#limiter.take(admittance, before);
       return { price, standard, tier: start.serviceTier, reservation, admittance, seq };
     } catch (error) {
       this.#counters.settle(reservation, 0n);
@@ -192,18 +217,15 @@ export class Metering {
   #exchange(admission: Admission, start: CallStart): Admission {
     const { reservation, admittance, seq } = admission;
     this.#counters.settle(reservation, 0n);
-    if (admittance) this.#limiter.settle(admittance, 0, { isCounted: false });
+    const restart = (draft: string, price: Price): number => {
+      const rest = { price: textFor(price, start.units), promptTokens: clampTokens(start.promptTokens) };
+      this.#journal.restart(seq, draft, rest);
+      return seq;
+    };
     try {
-      return this.#admit(start, (draft, price) => {
-        this.#journal.restart(seq, draft, {
-          price: textFor(price, start.units),
-          promptTokens: clampTokens(start.promptTokens),
-        });
-        return seq;
-      });
+      return this.#admit(start, restart, admittance);
     } catch (error) {
       this.#counters.retake(reservation);
-      if (admittance) this.#limiter.take(admittance);
       throw error;
     }
   }
@@ -228,6 +250,7 @@ export class Metering {
         error,
       });
     });
+    await this.#rates.close();
     this.#journal.close();
   }
 

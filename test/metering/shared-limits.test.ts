@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { RateLimit } from '../../src/access/principal.ts';
+import { GatewayError } from '../../src/kernel/errors.ts';
+import type { Call } from '../../src/metering/call.ts';
+import type { Metering } from '../../src/metering/metering.ts';
+import { aDatabase, aMetering, anId, aPrincipal, aStart, type Database, success, until } from './support.ts';
+
+const aLimit = (given: Partial<RateLimit>): RateLimit => {
+  const id = anId('key');
+  return { entity: 'key', id, label: id, requests: null, tokens: null, parallel: null, ...given };
+};
+
+/** As the pipeline admits a call; undefined for one that is refused. */
+async function admit(metering: Metering, limit: RateLimit, tokens = 1): Promise<Call | undefined> {
+  const principal = aPrincipal({ keyId: limit.id, budgets: [], rates: [limit] });
+  for (let left = 20; ; left--) {
+    try {
+      return metering.begin(aStart({ principal, promptTokens: tokens, maxCompletionTokens: 0 }));
+    } catch (thrown) {
+      const waiting = left > 0 ? metering.cover(thrown) : undefined;
+      if (waiting) await waiting;
+      else if (GatewayError.from(thrown).type === 'throttling_error') return undefined;
+      else throw thrown;
+    }
+  }
+}
+
+describe('limits that several daemons share', () => {
+  let database: Database;
+  let daemons: Metering[] = [];
+  before(async () => {
+    database = await aDatabase();
+    daemons = await Promise.all([0, 1].map(async () => (await aMetering(database.pool)).metering));
+  });
+  after(async () => {
+    for (const metering of daemons) await metering[Symbol.asyncDispose]();
+    await database[Symbol.asyncDispose]();
+  });
+
+  /** Many clients at once, until each of them is refused. */
+  async function flood(limit: RateLimit, callers: readonly Metering[], tokens?: number): Promise<Call[]> {
+    const admitted: Call[] = [];
+    await Promise.all(
+      Array.from({ length: 40 }, async (_, client) => {
+        const metering = callers[client % callers.length] ?? assert.fail();
+        for (let call; (call = await admit(metering, limit, tokens));) admitted.push(call);
+      }),
+    );
+    return admitted;
+  }
+
+  for (const most of [1, 7, 100, 2_000]) {
+    test(`of ${most} requests are kept by two daemons together, and used up by one`, async () => {
+      const both = (await flood(aLimit({ requests: most }), daemons)).length;
+      assert.ok(both <= most && both >= most - 2 * Math.ceil(most / 20), `${both} of ${most}`);
+      assert.equal((await flood(aLimit({ requests: most }), daemons.slice(0, 1))).length, most);
+    });
+  }
+
+  test('of tokens count what is asked for, and give back what was not used', async () => {
+    const limit = aLimit({ tokens: 10_000 });
+    const calls = await flood(limit, daemons, 90);
+    assert.ok(calls.length <= 111 && calls.length >= 105, `${calls.length} calls`);
+    for (const call of calls) call.settle(success({ promptTokens: 9 }));
+    let more = 0;
+    await until(async () => {
+      more += (await flood(limit, daemons, 90)).length;
+      return more >= 95;
+    });
+    assert.ok(calls.length * 9 + more * 90 <= 10_000, `${more} more calls`);
+  });
+
+  test('of calls at once give a place back wherever a call ends', async () => {
+    const limit = aLimit({ parallel: 9 });
+    for (let round = 0; round < 3; round++) {
+      const calls: Call[] = [];
+      await until(async () => {
+        calls.push(...(await flood(limit, daemons)));
+        return calls.length >= 9;
+      });
+      assert.equal(calls.length, 9);
+      for (const call of calls) call.settle(success({}));
+    }
+  });
+});
