@@ -73,6 +73,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
   const { log } = outage;
   await using opened = new AsyncDisposableStack();
 
+  const redis = settings.redisUrl === undefined ? undefined : opened.use(await joinRedis(settings.redisUrl, parts));
   const metering = opened.use(
     await Metering.open({
       journalPath: join(settings.stateDir, 'journal.db'),
@@ -81,12 +82,12 @@ export async function createDataPlane(parts: DataPlaneParts) {
       log,
       durability: settings.journalDurability,
       unpriced: settings.unpricedModels,
+      redis: redis && { ask: redis.ask, secret: parts.sharedSecret },
       withoutSharedStore: settings.withoutSharedStore,
       priceFile: priceFileOf(settings),
       ...(settings.spendRetention && { retentionDays: toMilliseconds(settings.spendRetention) / DAY_MS }),
     }),
   );
-  const redis = settings.redisUrl === undefined ? undefined : opened.use(await joinRedis(settings.redisUrl, parts));
   const cache = new KeyCache({
     ttl: toMilliseconds(settings.authCacheTtl),
     negativeTtl: NEGATIVE_TTL_MS,

@@ -10,9 +10,9 @@ const LATE_AT_MOST = 5;
 const APART_MS = 60_000;
 
 /** Questions to Redis, each with a deadline, and none while it is away. */
-export class RedisQuestions {
+export class RedisQuestions<Connection = Keyv<string>> {
   readonly #drop: (cause: Error) => void;
-  #keyv: Keyv<string> | undefined;
+  #connection: Connection | undefined;
   #late = 0;
 
   /** @param drop gives the connection up */
@@ -20,21 +20,21 @@ export class RedisQuestions {
     this.#drop = drop;
   }
 
-  begin(keyv: Keyv<string>): void {
+  begin(connection: Connection): void {
     this.#late = 0;
-    this.#keyv = keyv;
+    this.#connection = connection;
   }
 
   end(): void {
-    this.#keyv = undefined;
+    this.#connection = undefined;
   }
 
   /** Undefined when Redis is away, late, or answers with an error: it may be full, or hold another type. */
   async ask<T>(
-    action: (keyv: Keyv<string>) => Promise<T>,
+    action: (connection: Connection) => Promise<T>,
     failed: (cause: unknown) => undefined,
   ): Promise<T | undefined> {
-    const current = this.#keyv;
+    const current = this.#connection;
     if (!current) return undefined;
     let timer: NodeJS.Timeout | undefined;
     const tooLate = new Error(`Redis took longer than ${REDIS_DEADLINE_MS} ms, ${LATE_AT_MOST} times in a row`);
@@ -47,8 +47,8 @@ export class RedisQuestions {
       this.#late = 0;
       return result;
     } catch (cause) {
-      if (cause !== tooLate) return current === this.#keyv ? failed(cause) : undefined;
-      if (current === this.#keyv && ++this.#late >= LATE_AT_MOST) this.#drop(tooLate);
+      if (cause !== tooLate) return current === this.#connection ? failed(cause) : undefined;
+      if (current === this.#connection && ++this.#late >= LATE_AT_MOST) this.#drop(tooLate);
       return undefined;
     } finally {
       clearTimeout(timer);
@@ -56,8 +56,8 @@ export class RedisQuestions {
   }
 
   /** The store itself, for what may take its time. */
-  get store(): Keyv<string> | undefined {
-    return this.#keyv;
+  get store(): Connection | undefined {
+    return this.#connection;
   }
 }
 

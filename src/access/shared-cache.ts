@@ -1,7 +1,7 @@
 import { type Change, readChange } from '../db/notify.ts';
 import type { Log } from '../kernel/log.ts';
 import type { SharedCache } from './key-cache.ts';
-import { RedisLink } from './redis-link.ts';
+import { type RedisClient, RedisLink } from './redis-link.ts';
 import { aMinuteApart, keyvOn, RedisQuestions } from './redis-questions.ts';
 import { createTextSigner } from './signed-text.ts';
 import { createSnapshotCodec, snapshotVersion } from './snapshot.ts';
@@ -18,6 +18,8 @@ export interface SharedCacheOptions {
 /** What daemons that share a Redis tell each other through it. */
 export interface Redis extends AsyncDisposable {
   readonly cache: SharedCache;
+  /** Asks within the deadline of every question; undefined when it is away, late, or answers with an error. */
+  ask<T>(action: (client: RedisClient) => Promise<T>): Promise<T | undefined>;
   /** Tells the others of a change that is committed. */
   announce(change: Change): void;
   /** Whoever is told of changes from now on. */
@@ -53,10 +55,17 @@ export async function openRedis({ url, ttl, secret, log }: SharedCacheOptions): 
         if (change) void (async () => onChange?.(change))().catch(failedToFollow);
       },
     },
-    onUp: (client) => questions.begin(keyvOn(client, { namespace, ttl })),
-    onDown: () => questions.end(),
+    onUp: (client) => {
+      questions.begin(keyvOn(client, { namespace, ttl }));
+      plain.begin(client);
+    },
+    onDown: () => {
+      questions.end();
+      plain.end();
+    },
   });
   const questions = new RedisQuestions((cause) => link.drop(cause));
+  const plain = new RedisQuestions<RedisClient>((cause) => link.drop(cause));
 
   const tellStrange = aMinuteApart(log);
   const tellRefusal = aMinuteApart(log);
@@ -88,6 +97,7 @@ export async function openRedis({ url, ttl, secret, log }: SharedCacheOptions): 
         await questions.ask((current) => current.delete([...hashes]), refuses);
       },
     },
+    ask: (action) => plain.ask(action, refuses),
     announce: (change) => link.publish(signer.sign(JSON.stringify(change))),
     follow(handler) {
       onChange = handler;

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import type { BudgetEntity, BudgetLimit, Charge } from '../access/principal.ts';
 import { GatewayError } from '../kernel/errors.ts';
@@ -14,11 +13,10 @@ import { Journal, type JournalOptions, type JournalState, type OpenCall } from '
 import { Ledger, type Log } from './ledger.ts';
 import { dropExpired, ensurePartitions } from './partitions.ts';
 import { parsePrice, type Price, textFor } from './price.ts';
-import { RateLeases, type WithoutStore } from './rate-leases.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import type { Admittance } from './rate-room.ts';
-import { PostgresRateStore } from './rate-store-postgres.ts';
 import { costOf } from './rates.ts';
+import { type LimitsState, SharedRates, type SharedRatesOptions } from './shared-rates.ts';
 import { draftRow, finishRow } from './spend-row.ts';
 import { clampTokens } from './usage.ts';
 
@@ -33,8 +31,8 @@ export interface MeteringOptions {
   readonly retentionDays?: number | undefined;
   /** Calls that a budget applies to and no price: booked at nothing, or refused. */
   readonly unpriced?: 'allow' | 'refuse';
-  /** What becomes of limits while the daemons cannot count together. */
-  readonly withoutSharedStore?: WithoutStore;
+  readonly redis?: SharedRatesOptions['redis'];
+  readonly withoutSharedStore?: SharedRatesOptions['withoutSharedStore'];
   readonly durability?: JournalOptions['durability'];
   /** Calls that may wait for the database before no more are admitted. */
   readonly maxBacklog?: number;
@@ -44,12 +42,6 @@ const flushOnDisposeMs = 10_000;
 const dayMs = 86_400_000;
 /** A changed price holds within a second. */
 const pricesEveryMs = 500;
-
-/** What becomes of limits meanwhile. */
-const meanwhile = {
-  refuse: 'calls that one applies to are refused',
-  per_instance: 'each daemon admits as much as a limit allows',
-} as const satisfies Record<WithoutStore, string>;
 
 /**
  * Money at run time: what a call may cost is taken from its budgets before it goes out, and what it did cost is booked
@@ -61,7 +53,7 @@ const meanwhile = {
 export class Metering {
   readonly #options: MeteringOptions;
   readonly #counters: Counters;
-  readonly #rates: RateLeases;
+  readonly #rates: SharedRates;
   readonly #limiter: RateLimiter;
   /** What calls are measured by, for those who want to know and take nothing. */
   readonly gauge: Gauge;
@@ -86,16 +78,9 @@ export class Metering {
       daemon: this.#journal.daemon,
       onSoftBudget: (limit, spent) => this.#warn(limit, spent),
     });
-    this.#rates = new RateLeases({
-      store: new PostgresRateStore(pool, { daemon: this.#journal.daemon, epoch: randomUUID() }),
-      withoutStore: options.withoutSharedStore ?? 'per_instance',
-      onAway: (error) =>
-        log('warn', `Limits are not counted together with other daemons: ${meanwhile[this.#rates.withoutStore]}`, {
-          error,
-        }),
-      onBack: () => log('info', 'Limits are counted together with other daemons again'),
-    });
-    this.#limiter = new RateLimiter(this.#rates);
+    const { redis, withoutSharedStore = 'per_instance' } = options;
+    this.#rates = new SharedRates({ pool, daemon: this.#journal.daemon, log, redis, withoutSharedStore });
+    this.#limiter = new RateLimiter(this.#rates.leases);
     this.gauge = {
       prices: prices.prices,
       counters: this.#counters,
@@ -152,8 +137,13 @@ export class Metering {
     return this.#limiter.cover(thrown) ?? this.#counters.cover(thrown);
   }
 
-  /** What another daemon says of the budgets. */
+  get limits(): LimitsState {
+    return this.#rates.state;
+  }
+
+  /** What another daemon says of the budgets, and of the limits. */
   heard(payload: string): void {
+    this.#rates.heard(payload);
     this.#counters.heard(payload);
   }
 
@@ -250,7 +240,7 @@ export class Metering {
         error,
       });
     });
-    await this.#rates.close();
+    await this.#rates.leases.close();
     this.#journal.close();
   }
 

@@ -59,6 +59,11 @@ export class RateLeases {
     return this.#isAway && this.#options.withoutStore === 'per_instance';
   }
 
+  /** Whether no store has answered the last time. */
+  get isAway(): boolean {
+    return this.#isAway;
+  }
+
   get withoutStore(): WithoutStore {
     return this.#options.withoutStore;
   }

@@ -3,7 +3,9 @@ import { after, before, describe, test } from 'node:test';
 import type { RateLimit } from '../../src/access/principal.ts';
 import { GatewayError } from '../../src/kernel/errors.ts';
 import type { Call } from '../../src/metering/call.ts';
-import type { Metering } from '../../src/metering/metering.ts';
+import { openRedis } from '../../src/access/shared-cache.ts';
+import type { Metering, MeteringOptions } from '../../src/metering/metering.ts';
+import { skipWithoutRedis, startRedis } from '../support/redis.ts';
 import { aDatabase, aMetering, anId, aPrincipal, aStart, type Database, success, until } from './support.ts';
 
 const aLimit = (given: Partial<RateLimit>): RateLimit => {
@@ -26,61 +28,82 @@ async function admit(metering: Metering, limit: RateLimit, tokens = 1): Promise<
   }
 }
 
-describe('limits that several daemons share', () => {
-  let database: Database;
-  let daemons: Metering[] = [];
-  before(async () => {
-    database = await aDatabase();
-    daemons = await Promise.all([0, 1].map(async () => (await aMetering(database.pool)).metering));
-  });
-  after(async () => {
-    for (const metering of daemons) await metering[Symbol.asyncDispose]();
-    await database[Symbol.asyncDispose]();
-  });
+let database: Database;
+before(async () => void (database = await aDatabase()));
+after(() => database[Symbol.asyncDispose]());
 
-  /** Many clients at once, until each of them is refused. */
-  async function flood(limit: RateLimit, callers: readonly Metering[], tokens?: number): Promise<Call[]> {
-    const admitted: Call[] = [];
-    await Promise.all(
-      Array.from({ length: 40 }, async (_, client) => {
-        const metering = callers[client % callers.length] ?? assert.fail();
-        for (let call; (call = await admit(metering, limit, tokens));) admitted.push(call);
-      }),
-    );
-    return admitted;
-  }
+const openAll = (count: number, options: Partial<MeteringOptions> = {}) =>
+  Promise.all(Array.from({ length: count }, async () => (await aMetering(database.pool, options)).metering));
 
-  for (const most of [1, 7, 100, 2_000]) {
-    test(`of ${most} requests are kept by two daemons together, and used up by one`, async () => {
-      const both = (await flood(aLimit({ requests: most }), daemons)).length;
-      assert.ok(both <= most && both >= most - 2 * Math.ceil(most / 20), `${both} of ${most}`);
-      assert.equal((await flood(aLimit({ requests: most }), daemons.slice(0, 1))).length, most);
+const closeAll = (daemons: readonly Metering[]) =>
+  Promise.all(daemons.map((metering) => metering[Symbol.asyncDispose]()));
+
+const secret = 'what the daemons of one database know';
+const joined = (url: string) => openRedis({ url, ttl: 1_000, secret, log: () => undefined });
+
+/** Many clients at once, until each of them is refused. */
+async function flood(limit: RateLimit, callers: readonly Metering[], tokens?: number): Promise<Call[]> {
+  const admitted: Call[] = [];
+  await Promise.all(
+    Array.from({ length: 40 }, async (_, client) => {
+      const metering = callers[client % callers.length] ?? assert.fail();
+      for (let call; (call = await admit(metering, limit, tokens));) admitted.push(call);
+    }),
+  );
+  return admitted;
+}
+
+for (const store of ['PostgreSQL', 'Redis'] as const) {
+  describe(`limits that daemons share through ${store}`, { skip: store === 'Redis' && skipWithoutRedis }, () => {
+    const opened = new AsyncDisposableStack();
+    let daemons: Metering[] = [];
+    before(async () => {
+      const redis = store === 'Redis' ? opened.use(await startRedis()) : undefined;
+      const link = redis && opened.use(await joined(redis.url));
+      daemons = await openAll(2, { redis: link && { ask: link.ask, secret } });
+      opened.defer(async () => void (await closeAll(daemons)));
     });
-  }
+    after(() => opened.disposeAsync());
 
-  test('of tokens count what is asked for, and give back what was not used', async () => {
-    const limit = aLimit({ tokens: 10_000 });
-    const calls = await flood(limit, daemons, 90);
-    assert.ok(calls.length <= 111 && calls.length >= 105, `${calls.length} calls`);
-    for (const call of calls) call.settle(success({ promptTokens: 9 }));
-    let more = 0;
-    await until(async () => {
-      more += (await flood(limit, daemons, 90)).length;
-      return more >= 95;
-    });
-    assert.ok(calls.length * 9 + more * 90 <= 10_000, `${more} more calls`);
-  });
-
-  test('of calls at once give a place back wherever a call ends', async () => {
-    const limit = aLimit({ parallel: 9 });
-    for (let round = 0; round < 3; round++) {
-      const calls: Call[] = [];
-      await until(async () => {
-        calls.push(...(await flood(limit, daemons)));
-        return calls.length >= 9;
+    for (const most of [1, 7, 100, 2_000]) {
+      test(`of ${most} requests are kept by two daemons together, and used up by one`, async () => {
+        const both = (await flood(aLimit({ requests: most }), daemons)).length;
+        assert.ok(both <= most && both >= most - 2 * Math.ceil(most / 20), `${both} of ${most}`);
+        assert.equal((await flood(aLimit({ requests: most }), daemons.slice(0, 1))).length, most);
       });
-      assert.equal(calls.length, 9);
-      for (const call of calls) call.settle(success({}));
     }
+
+    test('of tokens count what is asked for, and give back what was not used', async () => {
+      const limit = aLimit({ tokens: 10_000 });
+      const calls = await flood(limit, daemons, 90);
+      assert.ok(calls.length <= 111 && calls.length >= 105, `${calls.length} calls`);
+      for (const call of calls) call.settle(success({ promptTokens: 9 }));
+      let more = 0;
+      await until(async () => {
+        more += (await flood(limit, daemons, 90)).length;
+        return more >= 95;
+      });
+      assert.ok(calls.length * 9 + more * 90 <= 10_000, `${more} more calls`);
+    });
+
+    test('of calls at once give a place back wherever a call ends', async () => {
+      const limit = aLimit({ parallel: 9 });
+      for (let round = 0; round < 3; round++) {
+        const calls: Call[] = [];
+        await until(async () => {
+          calls.push(...(await flood(limit, daemons)));
+          return calls.length >= 9;
+        });
+        assert.equal(calls.length, 9);
+        for (const call of calls) call.settle(success({}));
+      }
+    });
+
+    test('are counted there', () => {
+      assert.deepEqual(
+        daemons.map(({ limits }) => limits.countedIn),
+        [store.toLowerCase(), store.toLowerCase()],
+      );
+    });
   });
-});
+}
