@@ -82,7 +82,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       log,
       durability: settings.journalDurability,
       unpriced: settings.unpricedModels,
-      redis: redis && { ask: redis.ask, secret: parts.sharedSecret },
+      redis: redis && { ask: redis.ask, isUp: redis.isUp, secret: parts.sharedSecret },
       withoutSharedStore: settings.withoutSharedStore,
       priceFile: priceFileOf(settings),
       ...(settings.spendRetention && { retentionDays: toMilliseconds(settings.spendRetention) / DAY_MS }),

@@ -18,8 +18,9 @@ export interface SharedCacheOptions {
 /** What daemons that share a Redis tell each other through it. */
 export interface Redis extends AsyncDisposable {
   readonly cache: SharedCache;
+  readonly isUp: () => boolean;
   /** Asks within the deadline of every question; undefined when it is away, late, or answers with an error. */
-  ask<T>(action: (client: RedisClient) => Promise<T>): Promise<T | undefined>;
+  readonly ask: <T>(action: (client: RedisClient) => Promise<T>) => Promise<T | undefined>;
   /** Tells the others of a change that is committed. */
   announce(change: Change): void;
   /** Whoever is told of changes from now on. */
@@ -97,6 +98,7 @@ export async function openRedis({ url, ttl, secret, log }: SharedCacheOptions): 
         await questions.ask((current) => current.delete([...hashes]), refuses);
       },
     },
+    isUp: () => plain.store !== undefined,
     ask: (action) => plain.ask(action, refuses),
     announce: (change) => link.publish(signer.sign(JSON.stringify(change))),
     follow(handler) {

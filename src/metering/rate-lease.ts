@@ -1,5 +1,5 @@
 import type { RateGranted, RateWanted } from './rate-store.ts';
-import type { SlidingCount } from './sliding-count.ts';
+import { type SlidingCount, slotAt } from './sliding-count.ts';
 
 /** What is used is told to the others in pieces of so long. */
 const pieceMs = 200;
@@ -107,13 +107,14 @@ export class RateLease {
 
   /** Whether it is to be in an exchange although nobody asks. */
   isDue(nowMs: number, everyMs: number): boolean {
-    const elapsed = nowMs - this.#exchangedAtMs;
-    return elapsed >= everyMs || (this.#isTight && this.#held > 0);
+    if (this.#held === 0 && this.#inUse === 0 && this.#pieces.size === 0 && !this.#tellsAll) return false;
+    return nowMs - this.#exchangedAtMs >= everyMs || (this.#isTight && this.#held > 0);
   }
 
-  /** Nothing is held, and nothing is to be told. */
-  get isIdle(): boolean {
-    return !this.isAsked && this.#held === 0 && this.#inUse === 0 && this.#pieces.size === 0;
+  /** Nothing is held, nothing is to be told, and nothing was counted that another store might have to be told of. */
+  isIdle(): boolean {
+    if (this.isAsked || this.#held > 0 || this.#inUse > 0 || this.#pieces.size > 0) return false;
+    return (this.#count?.total(slotAt(Date.now())) ?? 0) === 0;
   }
 
   /** @param isLast all is given back */
@@ -185,6 +186,12 @@ export class RateLease {
     this.#sentUse = 0;
   }
 
+  /** Nobody looks after it any more, and whoever counted may have forgotten it. */
+  retire(): void {
+    this.isActive = false;
+    this.#generation = undefined;
+  }
+
   /** It is not asked for after all. */
   dropped(): void {
     this.isAsked = false;
@@ -215,7 +222,7 @@ export class RateLease {
     if (this.#tellsAll) {
       this.#tellsAll = false;
       this.#dropPieces();
-      return this.#count.uses(Date.now());
+      return this.#count.uses(Date.now()).map(([ageMs, amount]) => [nowMs - ageMs, amount]);
     }
     this.#sent = this.#pieces;
     this.#sentUse = this.#fresh;
@@ -223,7 +230,7 @@ export class RateLease {
     this.#fresh = 0;
     this.#refunds = 0;
     // Counted from the end of its piece, or it would be forgotten before its time.
-    return [...this.#sent].map(([piece, amount]) => [Math.max(0, nowMs - (piece + 1) * pieceMs), amount]);
+    return [...this.#sent].map(([piece, amount]) => [(piece + 1) * pieceMs, amount]);
   }
 
   #add(atMs: number, amount: number): void {

@@ -91,6 +91,11 @@ export class RateLeases {
     this.#active.set(lease.name, lease);
   }
 
+  /** What was counted in the last minute is told as soon as it can be. */
+  tellAll(): void {
+    for (const lease of this.#active.values()) this.prepare(lease);
+  }
+
   /** Others wait for what is free of it. */
   giveSoon(lease: RateLease): void {
     this.#freed.add(lease);
@@ -163,6 +168,7 @@ export class RateLeases {
         const each: RateGranted | undefined = granted[index];
         if (!each) throw new Error('A limit was left out of the answer');
         lease.took(each, waited[index] ?? [], { sentMs, lifeMs: rateLifeMs - marginMs });
+        if (each.isStranger && !isLast) this.prepare(lease);
       }
       if (this.#isAway) this.#options.onBack?.();
       this.#isAway = false;
@@ -181,8 +187,8 @@ export class RateLeases {
   #look(): void {
     const nowMs = performance.now();
     for (const lease of this.#active.values()) {
-      if (lease.isIdle) {
-        lease.isActive = false;
+      if (lease.isIdle()) {
+        lease.retire();
         this.#active.delete(lease.name);
       } else if (this.#isAway || lease.isDue(nowMs, renewEveryMs)) this.prepare(lease);
     }

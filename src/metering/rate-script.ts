@@ -37,12 +37,12 @@ if not generation then
 end
 if known ~= '' and known ~= generation then
   redis.call('PEXPIRE', key, 90000)
-  return {generation, 1, 0, 0, 0, 0}
+  return {generation, 1, 0, 0, 0, 0, now}
 end
 
 local reported, told = 0, {}
 for i = 13, #ARGV, 2 do
-  local at, amount = math.floor((now - tonumber(ARGV[i])) / 1000), tonumber(ARGV[i + 1])
+  local at, amount = math.min(tonumber(ARGV[i]), second + 1), tonumber(ARGV[i + 1])
   reported = reported + math.max(0, amount)
   told[at] = (told[at] or 0) + amount
 end
@@ -91,5 +91,5 @@ else gone[#gone + 1] = 'h' .. daemon end
 for i = 1, #gone, 100 do redis.call('HDEL', key, unpack(gone, i, math.min(i + 99, #gone))) end
 redis.call('HSET', key, unpack(set))
 redis.call('PEXPIRE', key, 90000)
-return {generation, 0, held, room - granted, others, wait}
+return {generation, 0, held, room - granted, others, wait, now}
 `;

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { SCHEMA } from '../db/schema.ts';
 import { within } from './deadline.ts';
 import { type RateGranted, rateLifeMs, type RateStore, type RateWanted } from './rate-store.ts';
+import { StoreClock } from './store-clock.ts';
 
 const answerWithinMs = 1_000;
 /** A row that nobody has touched for so long counts nothing. */
@@ -17,6 +18,7 @@ interface Row {
   readonly room: string;
   readonly others: string;
   readonly wait_ms: string;
+  readonly clock_ms: string;
 }
 
 /** One statement for all limits: see the function in migration 0031. */
@@ -25,6 +27,7 @@ export class PostgresRateStore implements RateStore {
   readonly #pool: pg.Pool;
   readonly #daemon: string;
   readonly #epoch: string;
+  readonly #clock = new StoreClock();
   #sweptAtMs = performance.now();
 
   /** @param epoch another for each process of the same daemon: what an earlier one held is used, or in use no more */
@@ -35,18 +38,22 @@ export class PostgresRateStore implements RateStore {
   }
 
   async exchange(wanted: readonly RateWanted[]): Promise<readonly RateGranted[]> {
+    if (!this.#clock.isKnown) await this.#readClock();
     const items = wanted.map(({ isWindow, generation, uses, ...rest }) => ({
       ...rest,
       window: isWindow,
       generation:
         generation === undefined ? null : generation.startsWith(prefix) ? generation.slice(prefix.length) : '0',
-      uses: uses.map(([ageMs, amount]) => [Math.floor(ageMs), amount]),
+      uses: uses.map(([atMs, amount]) => [this.#clock.secondAt(atMs), amount]),
     }));
+    const sentMs = performance.now();
     const rows = await this.#query<Row>({
       name: 'gatewayctl-rates',
       text: `select * from ${SCHEMA}.exchange_rates($1, $2, $3, $4)`,
       values: [this.#daemon, this.#epoch, rateLifeMs, JSON.stringify(items)],
     });
+    const [first] = rows;
+    if (first) this.#clock.learn(sentMs, Number(first.clock_ms));
     const granted: RateGranted[] = [];
     for (const { place, generation, stranger, own, room, others, wait_ms } of rows) {
       granted[Number(place) - 1] = {
@@ -60,6 +67,14 @@ export class PostgresRateStore implements RateStore {
     }
     if (performance.now() - this.#sweptAtMs > sweepEveryMs) await this.#sweep();
     return granted;
+  }
+
+  async #readClock(): Promise<void> {
+    const sentMs = performance.now();
+    const [row] = await this.#query<{ ms: string }>({
+      text: 'select extract(epoch from clock_timestamp()) * 1000 as ms',
+    });
+    this.#clock.learn(sentMs, Number(row?.ms));
   }
 
   async #sweep(): Promise<void> {

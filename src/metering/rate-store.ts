@@ -11,8 +11,8 @@ export interface RateWanted {
   readonly isWindow: boolean;
   /** Who has counted what was said before; absent when nothing was. */
   readonly generation: string | undefined;
-  /** What was used of what is held: how many milliseconds ago, at most, and how much. Less than nothing takes back what was said before. */
-  readonly uses: readonly (readonly [ageMs: number, amount: number])[];
+  /** What was used of what is held: when, on the clock that only goes forward, and how much. Less than nothing takes back what was said before. */
+  readonly uses: readonly (readonly [atMs: number, amount: number])[];
   /** What is given back. */
   readonly gift: number;
   /** What is held for as long as it is in use. */

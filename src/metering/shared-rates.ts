@@ -4,7 +4,7 @@ import type { Log } from './ledger.ts';
 import { RateLeases, type WithoutStore } from './rate-leases.ts';
 import type { RateStore } from './rate-store.ts';
 import { PostgresRateStore } from './rate-store-postgres.ts';
-import { type AskRedis, RedisRateStore } from './rate-store-redis.ts';
+import { type RedisLine, RedisRateStore } from './rate-store-redis.ts';
 import { RateStores } from './rate-stores.ts';
 
 export interface SharedRatesOptions {
@@ -12,7 +12,7 @@ export interface SharedRatesOptions {
   readonly daemon: string;
   readonly log: Log;
   /** A Redis that all daemons of the database count limits in. */
-  readonly redis?: { readonly ask: AskRedis; readonly secret: Buffer | string } | undefined;
+  readonly redis?: (RedisLine & { readonly secret: Buffer | string }) | undefined;
   /** What becomes of limits while the daemons cannot count together. */
   readonly withoutSharedStore: WithoutStore;
 }
@@ -35,15 +35,14 @@ const channel = 'gatewayctl_leases';
 /** Limits as this daemon counts them together with the others of its database. */
 export class SharedRates {
   readonly leases: RateLeases;
-  readonly #daemon: string;
   readonly #stores: RateStores;
 
   constructor({ pool, daemon, log, redis, withoutSharedStore }: SharedRatesOptions) {
-    this.#daemon = daemon;
     const epoch = randomUUID();
     this.#stores = new RateStores({
       redis: redis && new RedisRateStore({ ...redis, daemon, epoch }),
       postgres: new PostgresRateStore(pool, { daemon, epoch }),
+      onSwitch: () => this.leases.tellAll(),
       tellWithoutRedis: async () => void (await pool.query('select pg_notify($1, $2)', [channel, `${word} ${daemon}`])),
     });
     this.leases = new RateLeases({
@@ -62,8 +61,7 @@ export class SharedRates {
 
   /** What another daemon says. Whoever may connect may say it; it only makes us count in PostgreSQL. */
   heard(payload: string): void {
-    const [said, from] = payload.split(' ');
-    if (said === word && from !== this.#daemon) this.#stores.heardWithoutRedis();
+    if (payload.split(' ')[0] === word) this.#stores.heardWithoutRedis();
   }
 }
 

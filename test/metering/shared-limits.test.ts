@@ -60,15 +60,18 @@ for (const store of ['PostgreSQL', 'Redis'] as const) {
     before(async () => {
       const redis = store === 'Redis' ? opened.use(await startRedis()) : undefined;
       const link = redis && opened.use(await joined(redis.url));
-      daemons = await openAll(2, { redis: link && { ask: link.ask, secret } });
+      daemons = await openAll(2, { redis: link && { ...link, secret } });
       opened.defer(async () => void (await closeAll(daemons)));
     });
     after(() => opened.disposeAsync());
 
     for (const most of [1, 7, 100, 2_000]) {
       test(`of ${most} requests are kept by two daemons together, and used up by one`, async () => {
-        const both = (await flood(aLimit({ requests: most }), daemons)).length;
-        assert.ok(both <= most && both >= most - 2 * Math.ceil(most / 20), `${both} of ${most}`);
+        const shared = aLimit({ requests: most });
+        let both = 0;
+        // What one of them holds and does not use is back within a second.
+        await until(async () => (both += (await flood(shared, daemons)).length) >= most * 0.95);
+        assert.ok(both <= most, `${both} of ${most}`);
         assert.equal((await flood(aLimit({ requests: most }), daemons.slice(0, 1))).length, most);
       });
     }

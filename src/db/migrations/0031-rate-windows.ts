@@ -21,7 +21,7 @@ export class Migration0031RateWindows extends Migration {
  */
 const exchange = `
 create function exchange_rates(own_daemon text, own_epoch text, life_ms bigint, items jsonb)
-returns table (place bigint, generation bigint, stranger boolean, own bigint, room bigint, others bigint, wait_ms bigint)
+returns table (place bigint, generation bigint, stranger boolean, own bigint, room bigint, others bigint, wait_ms bigint, clock_ms bigint)
 language plpgsql set search_path = ${SCHEMA} set lock_timeout = '1s' set synchronous_commit = off as $$
 #variable_conflict use_column
 declare
@@ -44,7 +44,7 @@ begin
     now_ms := extract(epoch from clock_timestamp()) * 1000;
     if item.generation <> present.generation then
       place := item.place; generation := present.generation; stranger := true;
-      own := 0; room := 0; others := 0; wait_ms := 0;
+      own := 0; room := 0; others := 0; wait_ms := 0; clock_ms := now_ms;
       return next;
       continue;
     end if;
@@ -62,7 +62,7 @@ begin
     select coalesce(jsonb_object_agg(s.second, s.amount), '{}'), coalesce(sum(s.amount), 0) into counted, used
       from (select u.second, sum(u.amount) as amount
               from (select key::bigint as second, (value #>> '{}')::bigint as amount from jsonb_each(present.uses)
-                    union all select (now_ms - (r->>0)::bigint) / 1000, (r->>1)::bigint from jsonb_array_elements(item.uses) r
+                    union all select least((r->>0)::bigint, now_ms / 1000 + 1), (r->>1)::bigint from jsonb_array_elements(item.uses) r
                     union all select now_ms / 1000, dead where item.is_window and dead > 0) u
              where u.second > now_ms / 1000 - 61 group by u.second having sum(u.amount) > 0) s;
 
@@ -91,7 +91,7 @@ begin
     end if;
     update rate_windows w set uses = counted, holders = kept, touched_at = clock_timestamp() where w.name = item.name;
     place := item.place; generation := present.generation; stranger := false;
-    own := held; room := left_over - granted; others := elsewhere; wait_ms := coalesce(waits, 61000);
+    own := held; room := left_over - granted; others := elsewhere; wait_ms := coalesce(waits, 61000); clock_ms := now_ms;
     return next;
   end loop;
 end $$`;
