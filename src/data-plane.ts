@@ -259,6 +259,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     },
     models: () => deployments.all.length,
     journal: () => metering.journal,
+    limits: () => metering.limits,
     /** What this daemon has changed itself. */
     follow: (change: Change) => {
       if (takesAway(change)) redis?.announce(change);

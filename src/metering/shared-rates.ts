@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
+import { meanwhile } from './limits-line.ts';
 import type { Log } from './ledger.ts';
 import { RateLeases, type WithoutStore } from './rate-leases.ts';
 import type { RateStore } from './rate-store.ts';
@@ -23,12 +24,6 @@ export interface LimitsState {
   readonly countedIn: RateStore['name'] | null;
   readonly withoutSharedStore: WithoutStore;
 }
-
-/** What becomes of limits while nothing answers that daemons count in. */
-export const meanwhile = {
-  refuse: 'calls that a limit applies to are refused',
-  per_instance: 'each daemon admits as much as a limit allows',
-} as const satisfies Record<WithoutStore, string>;
 
 const channel = 'gatewayctl_leases';
 
