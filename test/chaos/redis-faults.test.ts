@@ -278,8 +278,13 @@ describe('with a Redis', { skip: skipWithoutRedis }, () => {
   const ask = (key: string, at: Daemon, model = 'mock-gpt') => at.chat(key, model, {});
 
   test('limits hold on both daemons while Redis is lost, and when it is back', async () => {
-    const key = await made({ rpm_limit: 20 });
+    const [key, wide] = [await made({ rpm_limit: 20 }), await made({ rpm_limit: 10_000 })];
     const counted = async () => (await daemon.request('GET', '/health/readiness', { key: '' })).body.limits.counted_in;
+    // They have left Redis alone since it was last away.
+    await until(async () => {
+      await ask(wide, daemon);
+      return (await counted()) === 'redis';
+    }, 15_000);
     let admitted = 0;
     const call = async (count: number) => {
       for (let index = 0; index < count; index++) {
