@@ -5,8 +5,9 @@ import { GatewayError } from '../../src/kernel/errors.ts';
 import type { Call } from '../../src/metering/call.ts';
 import { openRedis } from '../../src/access/shared-cache.ts';
 import type { Metering, MeteringOptions } from '../../src/metering/metering.ts';
+import { startRelay } from '../support/postgres-relay.ts';
 import { skipWithoutRedis, startRedis } from '../support/redis.ts';
-import { aDatabase, aMetering, anId, aPrincipal, aStart, type Database, success, until } from './support.ts';
+import { aDatabase, aMetering, anId, aPool, aPrincipal, aStart, type Database, success, until } from './support.ts';
 
 const aLimit = (given: Partial<RateLimit>): RateLimit => {
   const id = anId('key');
@@ -110,3 +111,37 @@ for (const store of ['PostgreSQL', 'Redis'] as const) {
     });
   });
 }
+
+describe('without a store that answers', () => {
+  for (const withoutSharedStore of ['per_instance', 'refuse'] as const) {
+    test(`limits go on as ${withoutSharedStore} says, and what was used meanwhile counts when it is back`, async () => {
+      await using relay = await startRelay(database.url);
+      const pool = aPool(relay.url);
+      const { metering, messages } = await aMetering(pool, { withoutSharedStore });
+      const limit = aLimit({ requests: 40 });
+      assert.ok(await admit(metering, limit));
+      relay.cut();
+      let admitted = 1;
+      const countOn = async () => {
+        for (; await admit(metering, limit);) admitted++;
+      };
+      if (withoutSharedStore === 'refuse') {
+        await assert.rejects(countOn, { type: 'limit_unavailable', status: 503 });
+        assert.ok(admitted < 10, `${admitted} calls`);
+      } else {
+        await countOn();
+        assert.equal(admitted, 40);
+      }
+      assert.equal(metering.limits.countedIn, null);
+      assert.equal(messages.filter((line) => line.includes('Limits cannot be counted')).length, 1);
+      relay.mend();
+      await until(() => metering.limits.countedIn === 'postgresql');
+      const [other] = await openAll(1);
+      assert.ok(other);
+      admitted += (await flood(limit, [metering, other])).length;
+      assert.ok(admitted <= 40 && admitted >= 36, `${admitted} of 40`);
+      await closeAll([metering, other]);
+      await pool.end();
+    });
+  }
+});
