@@ -285,18 +285,18 @@ describe('with a Redis', { skip: skipWithoutRedis }, () => {
       await ask(wide, daemon);
       return (await counted()) === 'redis';
     }, 15_000);
-    let admitted = 0;
+    const admitted: Daemon[] = [];
     const call = async (count: number) => {
       for (let index = 0; index < count; index++) {
-        for (const each of [daemon, other]) if ((await ask(key, each)).status === 200) admitted++;
+        for (const each of [daemon, other]) if ((await ask(key, each)).status === 200) admitted.push(each);
       }
     };
     await call(4);
-    assert.equal(admitted, 8);
+    assert.equal(admitted.length, 8);
     assert.equal(await counted(), 'redis');
     await redis.kill();
     await call(3);
-    assert.equal(admitted, 14);
+    assert.equal(admitted.length, 14);
     assert.equal(await counted(), 'postgresql');
     await redis.start();
     await until(async () => {
@@ -304,12 +304,16 @@ describe('with a Redis', { skip: skipWithoutRedis }, () => {
       return (await counted()) === 'redis';
     }, 20_000);
     await call(5);
-    assert.ok(admitted <= 20 && admitted >= 19, `${admitted} of 20`);
+    assert.ok(admitted.length <= 20 && admitted.length >= 19, `${admitted.length} of 20`);
   });
 
   test('calls at once of a daemon that was killed are over for the others', async (t) => {
     const key = await made({ max_parallel_requests: 2 });
-    const hung = [ask(key, daemon, 'slow'), ask(key, daemon, 'slow')].map((each) => each.catch(() => undefined));
+    // The other daemon may have had a place first, and give it back.
+    const hang = async () => {
+      for (let status = 429; status === 429;) ({ status } = await ask(key, daemon, 'slow'));
+    };
+    const hung = [hang(), hang()].map((each) => each.catch(() => undefined));
     await until(async () => (await ask(key, other)).status === 429);
     assert.match((await ask(key, other)).text, /Limit type: max_parallel_requests/);
     await daemon.stop('SIGKILL');
