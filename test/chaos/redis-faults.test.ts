@@ -312,7 +312,7 @@ describe('with a Redis', { skip: skipWithoutRedis }, () => {
     const key = await made({ max_parallel_requests: 2 });
     // The other daemon may have had a place first, and give it back.
     const hang = async () => {
-      for (let status = 429; status === 429;) ({ status } = await ask(key, daemon, 'slow'));
+      for (let answer = 429; answer === 429;) answer = (await ask(key, daemon, 'slow')).status;
     };
     const hung = [hang(), hang()].map((each) => each.catch(() => undefined));
     await until(async () => (await ask(key, other)).status === 429);
