@@ -13,11 +13,13 @@ const APART_MS = 60_000;
 export class RedisQuestions<Connection = Keyv<string>> {
   readonly #drop: (cause: Error) => void;
   #connection: Connection | undefined;
+  readonly #deadlineMs: number;
   #late = 0;
 
   /** @param drop gives the connection up */
-  constructor(drop: (cause: Error) => void) {
+  constructor(drop: (cause: Error) => void, deadlineMs = REDIS_DEADLINE_MS) {
     this.#drop = drop;
+    this.#deadlineMs = deadlineMs;
   }
 
   begin(connection: Connection): void {
@@ -37,11 +39,11 @@ export class RedisQuestions<Connection = Keyv<string>> {
     const current = this.#connection;
     if (!current) return undefined;
     let timer: NodeJS.Timeout | undefined;
-    const tooLate = new Error(`Redis took longer than ${REDIS_DEADLINE_MS} ms, ${LATE_AT_MOST} times in a row`);
+    const tooLate = new Error(`Redis took longer than ${this.#deadlineMs} ms, ${LATE_AT_MOST} times in a row`);
     try {
       const deadline = new Promise<never>((_, reject) => {
         // Timers run before sockets are read: after a pause of our own the answer may lie there already.
-        timer = setTimeout(() => setImmediate(reject, tooLate), REDIS_DEADLINE_MS);
+        timer = setTimeout(() => setImmediate(reject, tooLate), this.#deadlineMs);
       });
       const result = await Promise.race([action(current), deadline]);
       this.#late = 0;

@@ -31,6 +31,9 @@ export interface Redis extends AsyncDisposable {
 const namespace = `gatewayctl:auth:${snapshotVersion}`;
 const channel = 'gatewayctl:changes';
 
+/** To count elsewhere costs more than to wait: all daemons must, and report their last minute. No call asks that has not run out. */
+const COUNT_DEADLINE_MS = 250;
+
 /**
  * The second tier of the key cache, and the second way in which changes are announced. Neither is relied upon: the cache
  * only ever saves a query, and an announcement can only make a daemon forget. It arrives where that of PostgreSQL does
@@ -66,7 +69,7 @@ export async function openRedis({ url, ttl, secret, log }: SharedCacheOptions): 
     },
   });
   const questions = new RedisQuestions((cause) => link.drop(cause));
-  const plain = new RedisQuestions<RedisClient>((cause) => link.drop(cause));
+  const plain = new RedisQuestions<RedisClient>((cause) => link.drop(cause), COUNT_DEADLINE_MS);
 
   const tellStrange = aMinuteApart(log);
   const tellRefusal = aMinuteApart(log);

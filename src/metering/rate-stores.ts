@@ -10,11 +10,14 @@ export interface RateStoresOptions {
   readonly onSwitch: () => void;
 }
 
-/** For so long after a daemon was heard to be without Redis, nobody counts in it. */
-const withoutRedisMs = 10_000;
-const tellEveryMs = 3_000;
+/**
+ * For so long after a daemon was heard to be without Redis, nobody counts in it: longer than a minute, so that what it
+ * knows from before counts no more, and is not counted again.
+ */
+const withoutRedisMs = 65_000;
+const tellEveryMs = 20_000;
 /** All daemons change from one store to the other at the same time; each has told what it knows by then. */
-const settleMs = 150;
+const settleMs = 500;
 
 /**
  * Redis where there is one and every daemon reaches it, else PostgreSQL: those that counted in Redis and those that did
