@@ -29,6 +29,8 @@ const config = JSON.stringify({
 
 export interface BudgetSite extends AsyncDisposable {
   readonly pool: Pool;
+  /** Runs of scripts since Redis started; absent where there is none. */
+  readonly redisScripts: (() => Promise<number>) | undefined;
   /** Those that run; one that was killed gives its place to the next on its state directory. */
   readonly daemons: Daemon[];
   post(path: string, body: object): Promise<Record<string, unknown>>;
@@ -75,6 +77,8 @@ export async function startBudgetSite(
   const kept = opened.move();
   return {
     pool,
+    redisScripts:
+      redis && (async () => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await redis.ask('info commandstats'))?.[1] ?? 0)),
     daemons,
     async post(route, body) {
       const answer = await at(0).request('POST', route, { body });

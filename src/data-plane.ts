@@ -91,6 +91,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
       isEnforced: () => !observes(),
     }),
   );
+  const redis = settings.redisUrl === undefined ? undefined : opened.use(await joinRedis(settings.redisUrl, parts));
   const metering = opened.use(
     await Metering.open({
       journalPath: join(settings.stateDir, 'journal.db'),
@@ -99,13 +100,14 @@ export async function createDataPlane(parts: DataPlaneParts) {
       log,
       durability: settings.journalDurability,
       unpriced: settings.unpricedModels,
+      redis: redis && { ask: redis.ask, isUp: redis.isUp, secret: parts.sharedSecret },
+      withoutSharedStore: settings.withoutSharedStore,
       priceFile: priceFileOf(settings),
       watch: alerts.watch,
       observes,
       ...(settings.spendRetention && { retentionDays: toMilliseconds(settings.spendRetention) / DAY_MS }),
     }),
   );
-  const redis = settings.redisUrl === undefined ? undefined : opened.use(await joinRedis(settings.redisUrl, parts));
   const cache = new KeyCache({
     ttl: toMilliseconds(settings.authCacheTtl),
     negativeTtl: NEGATIVE_TTL_MS,
@@ -284,6 +286,7 @@ export async function createDataPlane(parts: DataPlaneParts) {
     },
     models: () => deployments.all.length,
     journal: () => metering.journal,
+    limits: () => metering.limits,
     /** What this daemon has changed itself. */
     follow: (change: Change) => {
       if (takesAway(change)) redis?.announce(change);

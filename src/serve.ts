@@ -25,6 +25,7 @@ import type { Log, LogLevel } from './kernel/log.ts';
 import { findForRotation, nextRotationDue } from './keys/key.queries.ts';
 import { KeyRotation } from './keys/key.rotation.ts';
 import type { Deployment } from './models/deployment.ts';
+import { limitsLine } from './metering/limits-line.ts';
 import { operations } from './operations.ts';
 import { provision } from './provision.ts';
 import { Reloader } from './reload.ts';
@@ -192,6 +193,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     log: plane.log,
     version,
     isDraining: () => isDraining,
+    limits: plane.limits,
     database: async () => !database.reachability.isAway && answers(database),
   });
 
@@ -329,4 +331,5 @@ function announceStart(
     admin_socket: socketPath,
     models: configured.map(({ name }) => name).join(', ') || 'none configured',
   });
+  log('info', limitsLine(settings));
 }

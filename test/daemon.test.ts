@@ -96,6 +96,7 @@ describe('a daemon', () => {
     const ready = await get('/health/readiness');
     assert.equal(ready.status, 200);
     assert.partialDeepStrictEqual(ready.body, { status: 'connected', db: 'connected' });
+    assert.deepEqual(ready.body.limits, { counted_in: 'postgresql', without_shared_store: 'per_instance' });
     const document = await get('/openapi.json');
     assert.equal(document.status, 200);
     assert.match(document.body.openapi, /^3\.1/);

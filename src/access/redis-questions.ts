@@ -10,45 +10,47 @@ const LATE_AT_MOST = 5;
 const APART_MS = 60_000;
 
 /** Questions to Redis, each with a deadline, and none while it is away. */
-export class RedisQuestions {
+export class RedisQuestions<Connection = Keyv<string>> {
   readonly #drop: (cause: Error) => void;
-  #keyv: Keyv<string> | undefined;
+  #connection: Connection | undefined;
+  readonly #deadlineMs: number;
   #late = 0;
 
   /** @param drop gives the connection up */
-  constructor(drop: (cause: Error) => void) {
+  constructor(drop: (cause: Error) => void, deadlineMs = REDIS_DEADLINE_MS) {
     this.#drop = drop;
+    this.#deadlineMs = deadlineMs;
   }
 
-  begin(keyv: Keyv<string>): void {
+  begin(connection: Connection): void {
     this.#late = 0;
-    this.#keyv = keyv;
+    this.#connection = connection;
   }
 
   end(): void {
-    this.#keyv = undefined;
+    this.#connection = undefined;
   }
 
   /** Undefined when Redis is away, late, or answers with an error: it may be full, or hold another type. */
   async ask<T>(
-    action: (keyv: Keyv<string>) => Promise<T>,
+    action: (connection: Connection) => Promise<T>,
     failed: (cause: unknown) => undefined,
   ): Promise<T | undefined> {
-    const current = this.#keyv;
+    const current = this.#connection;
     if (!current) return undefined;
     let timer: NodeJS.Timeout | undefined;
-    const tooLate = new Error(`Redis took longer than ${REDIS_DEADLINE_MS} ms, ${LATE_AT_MOST} times in a row`);
+    const tooLate = new Error(`Redis took longer than ${this.#deadlineMs} ms, ${LATE_AT_MOST} times in a row`);
     try {
       const deadline = new Promise<never>((_, reject) => {
         // Timers run before sockets are read: after a pause of our own the answer may lie there already.
-        timer = setTimeout(() => setImmediate(reject, tooLate), REDIS_DEADLINE_MS);
+        timer = setTimeout(() => setImmediate(reject, tooLate), this.#deadlineMs);
       });
       const result = await Promise.race([action(current), deadline]);
       this.#late = 0;
       return result;
     } catch (cause) {
-      if (cause !== tooLate) return current === this.#keyv ? failed(cause) : undefined;
-      if (current === this.#keyv && ++this.#late >= LATE_AT_MOST) this.#drop(tooLate);
+      if (cause !== tooLate) return current === this.#connection ? failed(cause) : undefined;
+      if (current === this.#connection && ++this.#late >= LATE_AT_MOST) this.#drop(tooLate);
       return undefined;
     } finally {
       clearTimeout(timer);
@@ -56,8 +58,8 @@ export class RedisQuestions {
   }
 
   /** The store itself, for what may take its time. */
-  get store(): Keyv<string> | undefined {
-    return this.#keyv;
+  get store(): Connection | undefined {
+    return this.#connection;
   }
 }
 

@@ -1,7 +1,7 @@
 import { type Change, readChange } from '../db/notify.ts';
 import type { Log } from '../kernel/log.ts';
 import type { SharedCache } from './key-cache.ts';
-import { RedisLink } from './redis-link.ts';
+import { type RedisClient, RedisLink } from './redis-link.ts';
 import { aMinuteApart, keyvOn, RedisQuestions } from './redis-questions.ts';
 import { createTextSigner } from './signed-text.ts';
 import { createSnapshotCodec, snapshotVersion } from './snapshot.ts';
@@ -18,6 +18,9 @@ export interface SharedCacheOptions {
 /** What daemons that share a Redis tell each other through it. */
 export interface Redis extends AsyncDisposable {
   readonly cache: SharedCache;
+  readonly isUp: () => boolean;
+  /** Asks within the deadline of every question; undefined when it is away, late, or answers with an error. */
+  readonly ask: <T>(action: (client: RedisClient) => Promise<T>) => Promise<T | undefined>;
   /** Tells the others of a change that is committed. */
   announce(change: Change): void;
   /** Whoever is told of changes from now on. */
@@ -27,6 +30,9 @@ export interface Redis extends AsyncDisposable {
 /** With a version, since daemons of two versions may share a Redis. Keyv hands its own down to the store: both are told. */
 const namespace = `gatewayctl:auth:${snapshotVersion}`;
 const channel = 'gatewayctl:changes';
+
+/** To count elsewhere costs more than to wait: all daemons must, and report their last minute. No call asks that has not run out. */
+const COUNT_DEADLINE_MS = 250;
 
 /**
  * The second tier of the key cache, and the second way in which changes are announced. Neither is relied upon: the cache
@@ -53,10 +59,17 @@ export async function openRedis({ url, ttl, secret, log }: SharedCacheOptions): 
         if (change) void (async () => onChange?.(change))().catch(failedToFollow);
       },
     },
-    onUp: (client) => questions.begin(keyvOn(client, { namespace, ttl })),
-    onDown: () => questions.end(),
+    onUp: (client) => {
+      questions.begin(keyvOn(client, { namespace, ttl }));
+      plain.begin(client);
+    },
+    onDown: () => {
+      questions.end();
+      plain.end();
+    },
   });
   const questions = new RedisQuestions((cause) => link.drop(cause));
+  const plain = new RedisQuestions<RedisClient>((cause) => link.drop(cause), COUNT_DEADLINE_MS);
 
   const tellStrange = aMinuteApart(log);
   const tellRefusal = aMinuteApart(log);
@@ -88,6 +101,8 @@ export async function openRedis({ url, ttl, secret, log }: SharedCacheOptions): 
         await questions.ask((current) => current.delete([...hashes]), refuses);
       },
     },
+    isUp: () => plain.store !== undefined,
+    ask: (action) => plain.ask(action, refuses),
     announce: (change) => link.publish(signer.sign(JSON.stringify(change))),
     follow(handler) {
       onChange = handler;

@@ -148,6 +148,14 @@ export const callSettings = {
     file: ['gatewayctl.batch_poll_interval'],
     description: 'How often upstreams are asked whether batches are over, so that they are booked at what they cost',
   },
+  withoutSharedStore: {
+    type: value.choice(['per_instance', 'refuse']),
+    default: 'per_instance',
+    env: ['GATEWAYCTL_LIMITS_WITHOUT_SHARED_STORE'],
+    file: ['gatewayctl.limits.without_shared_store'],
+    description:
+      'While no store answers that daemons count limits in: each admits as much as a limit allows, or calls under one are refused',
+  },
   priceFile: {
     type: value.path,
     default: { rule: 'prices.json in the state directory, if it is there' },

@@ -1,4 +1,5 @@
 import type { Middleware } from 'koa';
+import type { LimitsState } from '../metering/shared-rates.ts';
 import type { State } from './state.ts';
 
 /** HEAD is GET without the body (RFC 9110, 9.3.2); whoever sends the answer leaves it out. */
@@ -11,11 +12,13 @@ export interface Health {
   /** Whether the database answers, within a second. */
   readonly database: () => Promise<boolean>;
   readonly isDraining: () => boolean;
+  /** Where limits are counted, and what becomes of them where nothing answers. */
+  readonly limits: () => LimitsState;
   readonly version: string;
 }
 
 /** LiteLLM's probes, without credentials: alive says that the process answers, ready that it can serve. */
-export function healthRoutes({ database, isDraining, version }: Health): Middleware<State> {
+export function healthRoutes({ database, isDraining, limits, version }: Health): Middleware<State> {
   return async (ctx, next) => {
     if (!isRead(ctx.method)) return next();
     switch (ctx.path) {
@@ -26,12 +29,14 @@ export function healthRoutes({ database, isDraining, version }: Health): Middlew
         return undefined;
       case '/health/readiness': {
         const isConnected = await database();
+        const { countedIn, withoutSharedStore } = limits();
         const isReady = isConnected && !isDraining();
         ctx.status = isReady ? 200 : 503;
         if (!isReady) ctx.set('retry-after', '1');
         ctx.body = {
           status: isDraining() ? 'draining' : isConnected ? 'connected' : 'not connected',
           db: isConnected ? 'connected' : 'Not connected',
+          limits: { counted_in: countedIn, without_shared_store: withoutSharedStore },
           version,
         };
         return undefined;

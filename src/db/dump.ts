@@ -43,10 +43,16 @@ export const dumpedTables = [
 ] as const;
 
 /**
- * Left out: what running daemons hold of budgets; answers that are kept for a day for whoever asks again, and what was asked and answered in calls, which is to
+ * Left out: what running daemons hold of budgets and limits; answers that are kept for a day for whoever asks again, and what was asked and answered in calls, which is to
  * be gone when it is due and not to last in backups.
  */
-export const notDumped = ['idempotency_keys', 'spend_log_bodies', 'budget_leases', 'lease_holders'] as const;
+export const notDumped = [
+  'idempotency_keys',
+  'spend_log_bodies',
+  'budget_leases',
+  'lease_holders',
+  'rate_windows',
+] as const;
 
 const rowsAtOnce = 500;
 

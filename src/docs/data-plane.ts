@@ -192,9 +192,17 @@ const readiness = {
   properties: {
     status: { enum: ['connected', 'not connected', 'draining'] },
     db: { enum: ['connected', 'Not connected'] },
+    limits: {
+      type: 'object',
+      properties: {
+        counted_in: { enum: ['redis', 'postgresql', null] },
+        without_shared_store: { enum: ['per_instance', 'refuse'] },
+      },
+      required: ['counted_in', 'without_shared_store'],
+    },
     version: { type: 'string' },
   },
-  required: ['status', 'db', 'version'],
+  required: ['status', 'db', 'limits', 'version'],
 };
 
 const ready = {

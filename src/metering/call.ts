@@ -1,7 +1,7 @@
 import type { Charge, Principal } from '../access/principal.ts';
 import type { Deployment } from '../models/deployment.ts';
 import type { BatchSize } from './batch.ts';
-import type { Allowance } from './rate-limiter.ts';
+import type { Allowance } from './rate-room.ts';
 import type { Units } from './units.ts';
 import type { Usage } from './usage.ts';
 

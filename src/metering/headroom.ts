@@ -6,7 +6,9 @@ import type { BudgetRoom, Counters } from './counters.ts';
 import type { Price } from './price.ts';
 import type { Prices } from './prices.ts';
 import { isOpenEnded, longestCompletionTokens, priceOfTier, worstCaseOfTiers } from './worst-case.ts';
-import type { RateLimiter, RateRoom } from './rate-limiter.ts';
+
+import type { RateLimiter } from './rate-limiter.ts';
+import type { RateRoom } from './rate-room.ts';
 
 /** What a call is measured by before it is admitted. */
 export interface Gauge {

@@ -17,7 +17,9 @@ import { admittanceOf, ObservedLog } from './observed.ts';
 import { dropExpired, ensurePartitions } from './partitions.ts';
 import { parsePrice, textFor, textWith } from './price.ts';
 import { RateLimiter } from './rate-limiter.ts';
+import type { Admittance } from './rate-room.ts';
 import { costOf } from './rates.ts';
+import { type LimitsState, SharedRates, type SharedRatesOptions } from './shared-rates.ts';
 import { draftRow, finishRow } from './spend-row.ts';
 import { clampTokens } from './usage.ts';
 import { watchedText } from './watched-text.ts';
@@ -35,6 +37,8 @@ export interface MeteringOptions {
   readonly unpriced?: 'allow' | 'refuse';
   /** Whether calls beyond a budget or a limit are let through and marked. */
   readonly observes?: (() => boolean) | undefined;
+  readonly redis?: SharedRatesOptions['redis'];
+  readonly withoutSharedStore?: SharedRatesOptions['withoutSharedStore'];
   readonly durability?: JournalOptions['durability'];
   /** Calls that may wait for the database before no more are admitted. */
   readonly maxBacklog?: number;
@@ -57,7 +61,8 @@ const pricesEveryMs = 500;
 export class Metering {
   readonly #options: MeteringOptions;
   readonly #counters: Counters;
-  readonly #limiter = new RateLimiter();
+  readonly #rates: SharedRates;
+  readonly #limiter: RateLimiter;
   /** What calls are measured by, for those who want to know and take nothing. */
   readonly gauge: Gauge;
   readonly #journal: Journal;
@@ -86,6 +91,9 @@ export class Metering {
       watch: options.watch,
       observes: options.observes,
     });
+    const { redis, withoutSharedStore = 'per_instance' } = options;
+    this.#rates = new SharedRates({ pool, daemon: this.#journal.daemon, log, redis, withoutSharedStore });
+    this.#limiter = new RateLimiter(this.#rates.leases);
     this.gauge = {
       prices: prices.prices,
       counters: this.#counters,
@@ -149,11 +157,16 @@ export class Metering {
    * there is no more; then try again. Undefined when it was refused for anything else.
    */
   cover(thrown: unknown): Promise<void> | undefined {
-    return this.#counters.cover(thrown);
+    return this.#limiter.cover(thrown) ?? this.#counters.cover(thrown);
   }
 
-  /** What another daemon says of the budgets. */
+  get limits(): LimitsState {
+    return this.#rates.state;
+  }
+
+  /** What another daemon says of the budgets, and of the limits. */
   heard(payload: string): void {
+    this.#rates.heard(payload);
     this.#counters.heard(payload);
   }
 
@@ -195,13 +208,15 @@ export class Metering {
     return new AdmittedCall(this.#desk, admission);
   }
 
-  #admit(start: CallStart, keep: (draft: string, price: string) => number): Admission {
+  /** @param before what the attempt before has taken of the limits */
+  #admit(start: CallStart, keep: (draft: string, price: string) => number, before?: Admittance): Admission {
     const { charge } = start;
     const { observes, watch } = this.#options;
     const { standard, price, amount, most } = priceAndWorst(this.gauge, start);
     requirePrice(this.gauge, standard, start);
+    const nowMs = start.startedAt.getTime();
     const { admittance, observed } = admittanceOf(
-      () => this.#limiter.find(charge.rates, countedTokens(start), start.startedAt.getTime()),
+      () => this.#limiter.find(charge.rates, { tokens: countedTokens(start), nowMs, before }),
       observes?.() === true,
     );
     const reservation = this.#counters.reserve(charge.budgets, amount, most);
@@ -211,7 +226,9 @@ export class Metering {
       const counted = countedText(reservation.counters);
       const text = start.batch ? textWith(price, lumpSum(amount)) : textFor(price, start.units);
       const seq = keep(draftRow(start, { counted, watched, observed: wouldRefuse }), text);
-      if (admittance) this.#limiter.take(admittance);
+      if (admittance) this.#limiter.take(admittance, before);
+      // It is let through beside its limits, and gives back what the attempt before had taken of them.
+      else if (before) this.#limiter.settle(before, 0, { isCounted: false });
       if (wouldRefuse) this.#observed.add(wouldRefuse);
       const tier = start.batch && price === standard.batch ? 'batch' : start.serviceTier;
       return { price, standard, tier, reservation, worst: amount, admittance, seq };
@@ -225,18 +242,14 @@ export class Metering {
   #exchange(admission: Admission, start: CallStart): Admission {
     const { reservation, admittance, seq } = admission;
     this.#counters.settle(reservation, 0n);
-    if (admittance) this.#limiter.settle(admittance, 0, { isCounted: false });
+    const restart = (draft: string, price: string): number => {
+      this.#journal.restart(seq, draft, { price, promptTokens: clampTokens(start.promptTokens) });
+      return seq;
+    };
     try {
-      return this.#admit(start, (draft, price) => {
-        this.#journal.restart(seq, draft, {
-          price,
-          promptTokens: clampTokens(start.promptTokens),
-        });
-        return seq;
-      });
+      return this.#admit(start, restart, admittance);
     } catch (error) {
       this.#counters.retake(reservation);
-      if (admittance) this.#limiter.take(admittance);
       throw error;
     }
   }
@@ -261,6 +274,7 @@ export class Metering {
         error,
       });
     });
+    await this.#rates.leases.close();
     this.#journal.close();
   }
 

@@ -1,6 +1,7 @@
 import { GatewayError } from '../kernel/errors.ts';
 import type { Log } from './ledger.ts';
-import type { Admittance } from './rate-limiter.ts';
+import type { Admittance } from './rate-room.ts';
+import { LimitNotHeld } from './rate-shortage.ts';
 
 /**
  * Room in the limits of requests and tokens. Where they are only observed and there is none, the call takes none: as if it
@@ -13,7 +14,9 @@ export function admittanceOf(
   try {
     return { admittance: find(), observed: undefined };
   } catch (thrown) {
-    if (!isObserved || !(thrown instanceof GatewayError) || thrown.type !== 'throttling_error') throw thrown;
+    const isRefusal = thrown instanceof GatewayError && thrown.type === 'throttling_error';
+    // That too little is held is no refusal yet: `cover` finds out.
+    if (!isObserved || !isRefusal || thrown instanceof LimitNotHeld) throw thrown;
     return { admittance: undefined, observed: thrown };
   }
 }

@@ -1,51 +1,30 @@
 import type { RateLimit } from '../access/principal.ts';
-import type { GatewayError } from '../kernel/errors.ts';
-import { rateLimitExceeded } from './rate-limit-exceeded.ts';
+import type { RateLeases } from './rate-leases.ts';
+import {
+  type Admittance,
+  kinds,
+  type Meter,
+  type Part,
+  type RateRoom,
+  roomOf,
+  type Search,
+  search,
+  takenOf,
+  type Wanted,
+} from './rate-room.ts';
+import { LimitNotHeld } from './rate-shortage.ts';
 import { SlidingCount, slotAt } from './sliding-count.ts';
 
-/** What one holder has asked for lately. */
-interface Meter {
-  readonly requests: SlidingCount;
-  readonly tokens: SlidingCount;
-  /** Calls under way. */
-  parallel: number;
-}
-
-interface Left {
-  readonly limit: number;
-  readonly remaining: number;
-}
-
-/** What is left of the tightest limit of each kind. */
-export interface Allowance {
-  readonly requests?: Left | undefined;
-  readonly tokens?: Left | undefined;
-}
-
-/** Room that was found for a call, and what it takes of it. */
-export interface Admittance {
-  readonly meters: readonly Meter[];
-  readonly slot: number;
-  /** As estimated. */
+/** A call that room is looked for. */
+export interface Request {
   readonly tokens: number;
-  readonly allowance: Allowance;
-}
-
-/** What one limit has room for, at one moment. */
-export interface RateRoom {
-  readonly limit: RateLimit;
-  readonly kind: RateKind;
-  readonly most: number;
-  readonly used: number;
-  /** Milliseconds until a call like this one fits; undefined when it fits, or never will. */
-  readonly waitMs: number | undefined;
-  /** Why it does not fit. */
-  readonly refusal: GatewayError | undefined;
+  readonly nowMs: number;
+  readonly before?: Admittance | undefined;
 }
 
 /**
- * Requests, tokens and calls at once, as they are limited for each holder. In this process alone: each daemon keeps count
- * of its own calls.
+ * Requests, tokens and calls at once, as they are limited for each holder. All daemons together admit no more: each
+ * takes a part of a limit in advance, and admits against that. Without `leases`, this process alone is looked at.
  *
  * Synchronous, so that nothing comes between finding room in all limits and taking it in all: a call that is refused by
  * one of them takes nothing of the others.
@@ -53,46 +32,67 @@ export interface RateRoom {
 export class RateLimiter {
   readonly #most: number;
   readonly #meters = new Map<string, Meter>();
+  readonly #leases: RateLeases | undefined;
 
-  /** @param most meters kept; one has some 500 bytes */
-  constructor(most = 50_000) {
+  /** @param most meters kept; one has some 500 bytes, and 500 more for what is held of its limits */
+  constructor(leases?: RateLeases, most = 50_000) {
+    this.#leases = leases;
     this.#most = most;
   }
 
   /**
    * Finds room for a call in all limits, and takes none of it.
    *
-   * @param tokens those of its prompt, and of its answer as far as the request limits that
-   * @throws GatewayError `throttling_error` when one of the limits has none
+   * @param wanted.tokens those of its prompt, and of its answer as far as the request limits that
+   * @param wanted.before what an earlier attempt of the same request has taken: where the same limit applies it is still one request
+   * @throws GatewayError `throttling_error` when one of the limits has none; `LimitNotHeld` when this daemon holds too
+   *   little of one, which `cover` may change
    */
-  find(limits: readonly RateLimit[], tokens: number, nowMs: number): Admittance | undefined {
-    if (limits.length === 0) return undefined;
+  find(limits: readonly RateLimit[], { tokens, nowMs, before }: Request): Admittance | undefined {
+    if (limits.length === 0 && !before) return undefined;
+    const wanted = this.#wanted(tokens, nowMs);
     const slot = slotAt(nowMs);
-    const meters: Meter[] = [];
-    let allowance: Allowance = {};
+    const parts: Part[] = [];
+    const found: Search = { allowance: {}, shortages: undefined };
     for (const limit of limits) {
       const meter = this.#meter(limit, slot);
-      allowance = room(meter, limit, { tokens, nowMs, allowance });
-      meters.push(meter);
+      const part = before?.parts.find((each) => each.meter === meter);
+      search(meter, limit, part ? { ...wanted, taken: before } : wanted, found);
+      parts.push(part ?? { meter, slot, atMs: wanted.atMs });
     }
-    return { meters, slot, tokens, allowance };
+    if (found.shortages) throw new LimitNotHeld(found.shortages);
+    return { parts, tokens, allowance: found.allowance };
+  }
+
+  /** Waits until enough is held for a call, or until it is certain that there is no more. Undefined for any other refusal. */
+  cover(thrown: unknown): Promise<void> | undefined {
+    const leases = this.#leases;
+    if (!leases || !(thrown instanceof LimitNotHeld)) return undefined;
+    return Promise.all(thrown.shortages.map(({ lease, amount }) => leases.ask(lease, amount))).then(() => undefined);
   }
 
   /** What `find` would go by, of each limit. */
   look(limits: readonly RateLimit[], tokens: number, nowMs: number): RateRoom[] {
+    const wanted = this.#wanted(tokens, nowMs);
     return limits.flatMap((limit) => {
       const meter = this.#meter(limit, slotAt(nowMs));
-      return kinds.flatMap((kind) => roomOf(meter, limit, kind, { tokens, nowMs }) ?? []);
+      return kinds.flatMap((kind) => roomOf(meter, limit, kind, wanted) ?? []);
     });
   }
 
-  /** Takes the room that was found. In the same turn, or somebody else has it by then. */
-  take({ meters, slot, tokens }: Admittance): void {
-    for (const meter of meters) {
-      meter.requests.add(slot, 1);
-      meter.tokens.add(slot, tokens);
-      meter.parallel++;
+  /**
+   * Takes the room that was found. In the same turn, or somebody else has it by then.
+   *
+   * @param before as it was found with
+   */
+  take(admittance: Admittance, before?: Admittance): void {
+    const { parts, tokens } = admittance;
+    for (const part of parts) {
+      if (before?.parts.includes(part)) correct(part, tokens - before.tokens);
+      else this.#begin(part, tokens);
     }
+    if (!before) return;
+    for (const part of before.parts) if (!parts.includes(part)) this.#end(part, -before.tokens, false);
   }
 
   /**
@@ -100,12 +100,39 @@ export class RateLimiter {
    *
    * @param options.isCounted false where another attempt stands for the same request
    */
-  settle({ meters, slot, tokens }: Admittance, used: number, { isCounted = true } = {}): void {
-    for (const meter of meters) {
-      meter.tokens.add(slot, used - tokens);
-      if (!isCounted) meter.requests.add(slot, -1);
-      meter.parallel--;
+  settle({ parts, tokens }: Admittance, used: number, { isCounted = true } = {}): void {
+    for (const part of parts) this.#end(part, used - tokens, isCounted);
+  }
+
+  #begin({ meter, slot, atMs }: Part, tokens: number): void {
+    meter.requests.add(slot, 1);
+    meter.tokens.add(slot, tokens);
+    meter.parallel++;
+    const leases = this.#leases;
+    if (!leases) return;
+    for (const kind of kinds) {
+      const lease = meter.leases[kind];
+      if (!lease) continue;
+      if (!lease.isActive) leases.follow(lease);
+      if (lease.take(takenOf(kind, tokens), atMs)) leases.prepare(lease);
     }
+  }
+
+  #end(part: Part, tokens: number, isCounted: boolean): void {
+    const { meter, slot, atMs } = part;
+    correct(part, tokens);
+    meter.parallel--;
+    const { requests, max_parallel_requests: parallel } = meter.leases;
+    if (!isCounted) {
+      meter.requests.add(slot, -1);
+      requests?.correct(atMs, -1);
+    }
+    if (parallel?.end()) this.#leases?.giveSoon(parallel);
+  }
+
+  #wanted(tokens: number, nowMs: number): Wanted {
+    const leases = this.#leases;
+    return { tokens, nowMs, atMs: performance.now(), leases, isAlone: leases?.isAlone ?? true };
   }
 
   #meter({ entity, id, model }: RateLimit, slot: number): Meter {
@@ -113,86 +140,18 @@ export class RateLimiter {
     let meter = this.#meters.get(name);
     if (!meter) {
       if (this.#meters.size >= this.#most) evict(this.#meters, slot);
-      meter = { requests: new SlidingCount(), tokens: new SlidingCount(), parallel: 0 };
+      meter = { name, requests: new SlidingCount(), tokens: new SlidingCount(), parallel: 0, leases: {} };
       this.#meters.set(name, meter);
     }
     return meter;
   }
 }
 
-interface Wanted {
-  readonly tokens: number;
-  readonly nowMs: number;
-}
-
-/** What a limit leaves when a call takes its part, or an error when it does not leave that much. */
-function room(meter: Meter, limit: RateLimit, wanted: Wanted & { readonly allowance: Allowance }): Allowance {
-  const { tokens, nowMs } = wanted;
-  const slot = slotAt(nowMs);
-  let left: Allowance = wanted.allowance;
-  for (const kind of kinds) {
-    const most = limit[of[kind]];
-    if (most === null) continue;
-    const used = usedOf(meter, kind, slot);
-    const takes = takenOf(kind, tokens);
-    if (used + Math.max(1, takes) > most) throw shortage(meter, limit, { kind, most, used, tokens, nowMs });
-    if (kind !== 'max_parallel_requests') left = tightened(left, kind, { limit: most, remaining: most - used - takes });
-  }
-  return left;
-}
-
-const kinds = ['requests', 'tokens', 'max_parallel_requests'] as const;
-type RateKind = (typeof kinds)[number];
-
-/** The member of a limit that each kind is set by. */
-const of = { requests: 'requests', tokens: 'tokens', max_parallel_requests: 'parallel' } as const;
-
-const usedOf = ({ requests, tokens, parallel }: Meter, kind: RateKind, slot: number): number => {
-  if (kind === 'max_parallel_requests') return parallel;
-  return (kind === 'requests' ? requests : tokens).total(slot);
-};
-
-const takenOf = (kind: RateKind, tokens: number): number => (kind === 'tokens' ? tokens : 1);
-
-interface Short extends Wanted {
-  readonly kind: RateKind;
-  readonly most: number;
-  readonly used: number;
-}
-
-/** How long until there is room: when a call in flight will end is not known. */
-function waitOf(meter: Meter, { kind, most, tokens, nowMs }: Short): number {
-  if (kind === 'max_parallel_requests') return 1_000;
-  return meter[kind].waitFor(most - Math.max(1, takenOf(kind, tokens)), nowMs);
-}
-
-function shortage(meter: Meter, limit: RateLimit, short: Short): GatewayError {
-  const { kind, most, used, tokens, nowMs } = short;
-  const left = most - used;
-  const wanted = kind === 'tokens' ? { wanted: tokens } : {};
-  return rateLimitExceeded(limit, { kind, left, ...wanted, waitMs: waitOf(meter, short), nowMs });
-}
-
-function roomOf(meter: Meter, limit: RateLimit, kind: RateKind, { tokens, nowMs }: Wanted): RateRoom | undefined {
-  const most = limit[of[kind]];
-  if (most === null) return undefined;
-  const used = usedOf(meter, kind, slotAt(nowMs));
-  const needed = Math.max(1, takenOf(kind, tokens));
-  const isShort = used + needed > most;
-  const short = { kind, most, used, tokens, nowMs };
-  return {
-    limit,
-    kind,
-    most,
-    used,
-    waitMs: isShort && needed <= most ? waitOf(meter, short) : undefined,
-    refusal: isShort ? shortage(meter, limit, short) : undefined,
-  };
-}
-
-function tightened(allowance: Allowance, kind: keyof Allowance, left: Left): Allowance {
-  const other = allowance[kind];
-  return other && other.remaining <= left.remaining ? allowance : { ...allowance, [kind]: left };
+/** Tokens turned out to be more, or fewer. */
+function correct({ meter, slot, atMs }: Part, tokens: number): void {
+  if (tokens === 0) return;
+  meter.tokens.add(slot, tokens);
+  meter.leases.tokens?.correct(atMs, tokens);
 }
 
 /** Meters an eviction looks at: enough to find an idle one, few enough not to be felt. */

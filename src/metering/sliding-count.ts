@@ -41,6 +41,18 @@ export class SlidingCount {
     return slots * slotMs;
   }
 
+  /** What the minute consists of: how many milliseconds ago each was, at most, and how much. */
+  uses(nowMs: number): (readonly [ageMs: number, amount: number])[] {
+    const now = slotAt(nowMs);
+    this.total(now);
+    const uses: (readonly [number, number])[] = [];
+    for (let slot = now - slots + 1; slot <= now; slot++) {
+      const amount = this.#slots[slot % slots] ?? 0;
+      if (amount > 0) uses.push([Math.max(0, nowMs - (slot + 1) * slotMs), amount]);
+    }
+    return uses;
+  }
+
   #empty(slot: number): void {
     this.#total -= this.#slots[slot % slots] ?? 0;
     this.#slots[slot % slots] = 0;

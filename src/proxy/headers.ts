@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { toDollars } from '../kernel/money.ts';
 import type { Settlement } from '../metering/call.ts';
 import type { Held } from '../access/principal.ts';
-import type { Allowance } from '../metering/rate-limiter.ts';
+import type { Allowance } from '../metering/rate-room.ts';
 import type { Secrets } from './secrets.ts';
 
 /** Headers of an upstream that reach the client, and what they are called there. All others stay behind. */

@@ -38,7 +38,10 @@ describe('with a Redis', { skip: skipWithoutRedis }, () => {
     redis = started.use(await startRedis());
     redisRelay = started.use(await startRedisRelay(redis.url));
     const config = `${directory}/config.yaml`;
-    await writeFile(config, 'model_list:\n  - { model_name: mock-gpt, litellm_params: { model: mock/gpt } }\n');
+    await writeFile(
+      config,
+      'model_list:\n  - { model_name: mock-gpt, litellm_params: { model: mock/gpt } }\n  - { model_name: slow, litellm_params: { model: mock/slow, mock_latency_ms: 60000 } }\n',
+    );
     const masterKey = generateSecret('master');
     const start = async (databaseUrl: string, redisUrl: string) => {
       const made = await startDaemon({
@@ -90,9 +93,9 @@ describe('with a Redis', { skip: skipWithoutRedis }, () => {
   const timesAway = () => said(/Redis does not answer/);
   const timesBack = () => said(/Redis answers again/);
 
-  async function msUntil(holds: () => boolean | Promise<boolean>): Promise<number> {
+  async function msUntil(holds: () => boolean | Promise<boolean>, withinMs = 5_000): Promise<number> {
     const start = performance.now();
-    await until(holds, 5_000);
+    await until(holds, withinMs);
     return performance.now() - start;
   }
 
@@ -259,9 +262,9 @@ describe('with a Redis', { skip: skipWithoutRedis }, () => {
     const work = () =>
       postgresRelay.asked.filter((text) => !/^(select 1$|gatewayctl-book$|begin\b|commit$)/i.test(text));
     const commands = async () =>
-      [...(await redis.ask('info commandstats')).matchAll(/cmdstat_(get|set|del|unlink|publish):calls=(\d+)/g)].map(
-        ([, name, calls]) => `${name} ${calls}`,
-      );
+      [
+        ...(await redis.ask('info commandstats')).matchAll(/cmdstat_(get|set|del|unlink|publish|evalsha):calls=(\d+)/g),
+      ].map(([, name, calls]) => `${name} ${calls}`);
 
     // What the changes above have set off arrives in its own time, and twice.
     await until(async () => {
@@ -269,5 +272,51 @@ describe('with a Redis', { skip: skipWithoutRedis }, () => {
       for (let more = 0; more < 20; more++) assert.equal((await call()).status, 200);
       return isDeepStrictEqual([work().length, ...(await commands())], at);
     });
+  });
+
+  const made = async (body: object): Promise<string> => (await admin('/key/generate', body)).body.key;
+  const ask = (key: string, at: Daemon, model = 'mock-gpt') => at.chat(key, model, {});
+
+  test('limits hold on both daemons while Redis is lost', async () => {
+    const [key, wide] = [await made({ rpm_limit: 20 }), await made({ rpm_limit: 10_000 })];
+    const counted = async () => (await daemon.request('GET', '/health/readiness', { key: '' })).body.limits.counted_in;
+    // They have left Redis alone since it was last away.
+    await until(async () => {
+      await ask(wide, daemon);
+      return (await counted()) === 'redis';
+    }, 80_000);
+    let admitted = 0;
+    const soFar = () => admitted;
+    const call = async (count: number) => {
+      for (let index = 0; index < count; index++) {
+        for (const each of [daemon, other]) if ((await ask(key, each)).status === 200) admitted++;
+      }
+    };
+    await call(4);
+    assert.equal(soFar(), 8);
+    assert.equal(await counted(), 'redis');
+    await redis.kill();
+    await call(3);
+    assert.equal(soFar(), 14);
+    assert.equal(await counted(), 'postgresql');
+    await call(5);
+    assert.ok(soFar() <= 20 && soFar() >= 19, `${soFar()} of 20`);
+    await redis.start();
+  });
+
+  test('calls at once of a daemon that was killed are over for the others', async (t) => {
+    const key = await made({ max_parallel_requests: 2 });
+    // The other daemon may have had a place first, and give it back.
+    const hang = async () => {
+      for (let answer = 429; answer === 429;) answer = (await ask(key, daemon, 'slow')).status;
+    };
+    const hung = [hang(), hang()].map((each) => each.catch(() => undefined));
+    await until(async () => (await ask(key, other)).status === 429);
+    assert.match((await ask(key, other)).text, /Limit type: max_parallel_requests/);
+    await daemon.stop('SIGKILL');
+    await Promise.all(hung);
+    const ms = await msUntil(async () => (await ask(key, other)).status === 200, 20_000);
+    t.diagnostic(`they were over after ${Math.round(ms)} ms`);
+    assert.ok(ms < 17_000, `${ms} ms`);
   });
 });

@@ -87,6 +87,7 @@ export async function observedDaemon() {
     maxConnections: 12_000,
     keepAliveMs: 65_000,
     isDraining: () => false,
+    limits: () => ({ countedIn: 'postgresql', withoutSharedStore: 'refuse' }),
     database: () => Promise.resolve(true),
     log: (level, message, fields) => void (level === 'error' && faults.push([message, fields])),
   });
