@@ -26,7 +26,7 @@ const slow = [
 ];
 
 /** Processes that the other files share. */
-const shares = 1;
+const shares = 9;
 
 const fileMs = 300_000;
 

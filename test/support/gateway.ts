@@ -80,8 +80,8 @@ export async function startDaemon(options: DaemonOptions) {
   return aDaemon(options, await start.url, { child, log, printed, stop });
 }
 
-/** The same in the process of the test. */
-async function startHere(options: DaemonOptions): Promise<Daemon> {
+/** The same in the process of the test, for daemons that nobody looks at from outside. See `serveHere`. */
+export async function startDaemonHere(options: DaemonOptions): Promise<Daemon> {
   const log: string[] = [];
   const start = awaitStart(log);
   const served = serveHere(flagsOf(options), variablesOf(options), (line) => {
@@ -178,7 +178,7 @@ export async function startGateway({ ownProcess = false, ...options }: GatewayOp
   const pool = new Pool({ connectionString: server.url, max: 4 });
   pool.on('error', () => undefined);
   opened.defer(() => pool.end());
-  const daemon = opened.use(await (ownProcess ? startDaemon : startHere)({ stateDir, ...options }));
+  const daemon = opened.use(await (ownProcess ? startDaemon : startDaemonHere)({ stateDir, ...options }));
 
   // As an operator has it: with a password, and therefore in a file.
   const urlFile = join(stateDir, 'database-url');
