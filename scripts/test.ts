@@ -16,13 +16,23 @@ import { globalSetup, globalTeardown } from '../test/support/template.ts';
  */
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** By what they take, the longest first. */
+/** The longest first, those that wait among those that compute. */
 const slow = [
-  'test/access/revocation.test.ts',
-  'test/access/privileges.test.ts',
-  'test/contract/parity.test.ts',
   'test/chaos/kill.test.ts',
+  'test/access/privileges.test.ts',
   'test/access/outage.test.ts',
+  'test/contract/parity.test.ts',
+  'test/access/revocation.test.ts',
+  'test/db/embedded.test.ts',
+  'test/secrets/canaries.test.ts',
+  'test/package.test.ts',
+  'test/daemon.test.ts',
+  'test/crypto.test.ts',
+  'test/proxy/recorded-streams.test.ts',
+  'test/chaos/faults.test.ts',
+  'test/contract/random-commands.test.ts',
+  'test/chaos/redis-faults.test.ts',
+  'test/dry-run.test.ts',
 ];
 
 /** Processes that the other files share. */
@@ -69,7 +79,8 @@ const shared = await Promise.all(
 await globalSetup();
 const stream = run({
   files: [...alone.map((file) => join(root, file)), ...shared.flat()],
-  concurrency: 3,
+  // Two cores stay busy: some of them always wait for a process or a time-out.
+  concurrency: 4,
   timeout: testMs,
 });
 stream.on('test:fail', () => void (process.exitCode = 1));

@@ -6,7 +6,7 @@ import { asDatabaseTrouble } from '../../src/db/errors.ts';
 import { type EmbeddedServer } from '../../src/db/embedded.ts';
 import { GatewayError } from '../../src/kernel/errors.ts';
 import { generateSecret, hashSecret } from '../../src/kernel/secret.ts';
-import { aStateDir, type Daemon, gatewayctl, startDaemonHere, until, words } from '../support/gateway.ts';
+import { aStateDir, type Daemon, gatewayctl, startDaemon, until, words } from '../support/gateway.ts';
 import { startRelay } from '../support/postgres-relay.ts';
 import { openCluster } from '../support/cluster.ts';
 
@@ -29,7 +29,7 @@ after(async () => {
 async function aDaemon(databaseUrl: string, env: Record<string, string> = {}): Promise<Daemon> {
   const stateDir = await aStateDir();
   directories.push(stateDir);
-  return startDaemonHere({
+  return startDaemon({
     stateDir,
     databaseUrl,
     args: ['--config', config],
