@@ -69,7 +69,7 @@ const others = files.filter((_, index) => !isAlone[index]);
 const directory = await mkdtemp(join(tmpdir(), 'gatewayctl-tests-'));
 const shared = await Promise.all(
   Array.from({ length: shares }, async (_, share) => {
-    const mine = others.filter((_, index) => index % shares === share);
+    const mine = others.filter((file) => others.indexOf(file) % shares === share);
     if (mine.length === 0) return [];
     const path = join(directory, `share-${share + 1}.mjs`);
     await writeFile(path, sharing(mine));

@@ -44,10 +44,8 @@ export interface DaemonOptions {
 
 export type Daemon = Awaited<ReturnType<typeof startDaemon>>;
 
-const flagsOf = ({ stateDir, args = [] }: DaemonOptions): string[] => [
-  ...['--port', '0', '--state-dir', stateDir, '--log-format', 'json'],
-  ...args,
-];
+const flagsOf = ({ stateDir, args = [] }: DaemonOptions): string[] =>
+  ['--port', '0', '--state-dir', stateDir, '--log-format', 'json'].concat(args);
 
 const variablesOf = ({ databaseUrl, env }: DaemonOptions): Record<string, string> => ({
   ...(databaseUrl !== undefined && { GATEWAYCTL_DATABASE_URL: databaseUrl }),
@@ -146,7 +144,7 @@ async function aDaemon({ stateDir, env = {} }: DaemonOptions, url: string, serve
         key,
         body: { model, messages: [{ role: 'user', content: 'hello there' }], ...more },
       }),
-    stop: served.stop,
+    stop: (signal?: NodeJS.Signals) => served.stop(signal),
     async [Symbol.asyncDispose]() {
       await served.stop();
     },
