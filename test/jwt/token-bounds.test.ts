@@ -61,7 +61,10 @@ const fields = {
 
 let gateway: Gateway;
 before(async () => {
-  gateway = await startGateway({ args: ['--config', await configured({ ...fields, user_id_upsert: true })] });
+  gateway = await startGateway({
+    ownProcess: true,
+    args: ['--config', await configured({ ...fields, user_id_upsert: true })],
+  });
   for (const organization_id of ['acme', 'other']) {
     await done('/organization/new', { organization_id, organization_alias: `the ${organization_id}`, models: [] });
   }
