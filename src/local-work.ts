@@ -56,6 +56,7 @@ export async function runServe(context: LocalContext, runtime: Runtime): Promise
     level: settings.logLevel,
     format: settings.logFormat,
     journalStream: runtime.env['JOURNAL_STREAM'],
+    ...(runtime.logs && { stream: runtime.logs }),
   });
   for (const secret of settings.secrets) redact(secret);
   try {

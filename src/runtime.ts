@@ -19,6 +19,8 @@ export interface Runtime extends Required<Pick<Surroundings, 'env' | 'home' | 'c
   readonly withUmask: (mask: number, action: () => void) => void;
   /** Ends the process at once: the second signal means it. */
   readonly abort: (status: number) => void;
+  /** Where the daemon's log goes instead of standard error. */
+  readonly logs?: { write(line: string): unknown };
 }
 
 const root = new URL('../', import.meta.url);

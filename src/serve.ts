@@ -176,6 +176,7 @@ export async function serve(parts: ServeParts): Promise<void> {
   const reloader = opened.use(new Reloader({ ...parts, apply, log: plane.log, models: plane.models }, print));
   reloads(reloader.request);
   let isDraining = false;
+  const answers = answering(database);
   const daemon = createDaemon({
     app,
     operations,
@@ -194,7 +195,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     version,
     isDraining: () => isDraining,
     limits: plane.limits,
-    database: async () => !database.reachability.isAway && answers(database),
+    database: async () => !database.reachability.isAway && answers(),
   });
 
   const socketPath = join(settings.stateDir, 'admin.sock');
@@ -297,10 +298,10 @@ async function prepareSchema(database: Database, { migrate: mayMigrate }: Settin
 }
 
 /** Asked at most once a second: a prober must not be able to keep the database busy. */
-const answers = (() => {
+function answering({ pool }: Database): () => Promise<boolean> {
   let asked = 0;
   let answer: Promise<boolean> = Promise.resolve(false);
-  return ({ pool }: Database): Promise<boolean> => {
+  return () => {
     const now = performance.now();
     if (asked === 0 || now - asked > 1_000) {
       asked = now;
@@ -309,7 +310,7 @@ const answers = (() => {
     }
     return answer;
   };
-})();
+}
 
 interface Started {
   readonly server: Server;

@@ -39,7 +39,7 @@ describe('many streams at once', () => {
   const open = new Set<Socket>();
   before(async () => {
     talker = await startTalker();
-    gateway = await startGateway({ env: { GATEWAYCTL_TRUSTED_PROXIES: '127.0.0.1' } });
+    gateway = await startGateway({ ownProcess: true, env: { GATEWAYCTL_TRUSTED_PROXIES: '127.0.0.1' } });
     const litellm_params = { model: 'openai/idle', api_base: talker.url, api_key: 'sk-upstream-0123456789' };
     await gateway.request('POST', '/model/new', {
       body: { model_name: 'idle', litellm_params: { ...litellm_params, allow_private_network: true } },

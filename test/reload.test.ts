@@ -26,6 +26,7 @@ describe('a daemon that is told to read its configuration again', () => {
     await writeFile(path, saying('first'));
     upstream = await startUpstream();
     gateway = await startGateway({
+      ownProcess: true,
       args: ['--config', path],
       env: { GATEWAYCTL_WATCH_CONFIG: 'false', GATEWAYCTL_NUM_RETRIES: '0' },
     });

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { aStateDir, type Gateway, startDaemon, startGateway } from '../support/gateway.ts';
+import { aStateDir, type Gateway, startDaemonHere, startGateway } from '../support/gateway.ts';
 
-type Daemon = Awaited<ReturnType<typeof startDaemon>>;
+type Daemon = Awaited<ReturnType<typeof startDaemonHere>>;
 
 let gateway: Gateway;
 before(async () => {
@@ -28,7 +28,7 @@ const ofOne = () => ({
 async function beside<T>(env: Record<string, string>, use: (daemon: Daemon) => Promise<T>): Promise<T> {
   const stateDir = await aStateDir();
   try {
-    await using daemon = await startDaemon({
+    await using daemon = await startDaemonHere({
       stateDir,
       databaseUrl: gateway.databaseUrl,
       env: { ...ofOne(), ...env },
@@ -136,7 +136,7 @@ test('allowed_ips of the configuration close both planes to others, and not the 
     config,
     'general_settings:\n  allowed_ips: ["192.0.2.7", "10.0.0.0/8"]\ngatewayctl:\n  trusted_proxies: [127.0.0.1]\n',
   );
-  await using daemon = await startDaemon({
+  await using daemon = await startDaemonHere({
     stateDir,
     databaseUrl: gateway.databaseUrl,
     args: ['--config', config],

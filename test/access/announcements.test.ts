@@ -8,7 +8,7 @@ import { join } from 'node:path';
 let gateway: Gateway;
 before(async () => {
   // A cache that lives long, so that nothing but being told can empty it.
-  gateway = await startGateway({ env: { GATEWAYCTL_AUTH_CACHE_TTL: '300s' } });
+  gateway = await startGateway({ ownProcess: true, env: { GATEWAYCTL_AUTH_CACHE_TTL: '300s' } });
 });
 after(() => gateway[Symbol.asyncDispose]());
 

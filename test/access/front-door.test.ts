@@ -8,7 +8,7 @@ let gateway: Gateway;
 let port: number;
 let key: string;
 before(async () => {
-  gateway = await startGateway();
+  gateway = await startGateway({ ownProcess: true });
   port = Number(new URL(gateway.daemon.url).port);
   key = (await gateway.request('POST', '/key/generate', { body: {} })).body.key;
   for (const name of ['acme/small', 'acme/v1/large']) {

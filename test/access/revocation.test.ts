@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { Client } from 'pg';
 import { type EmbeddedServer } from '../../src/db/embedded.ts';
 import { generateSecret, hashSecret } from '../../src/kernel/secret.ts';
-import { aStateDir, type Daemon, gatewayctl, startDaemon, until, words } from '../support/gateway.ts';
+import { aStateDir, type Daemon, gatewayctl, startDaemon, startDaemonHere, until, words } from '../support/gateway.ts';
 import { startRelay } from '../support/postgres-relay.ts';
 import { skipWithoutRedis, startRedis } from '../support/redis.ts';
 import { openCluster } from '../support/cluster.ts';
@@ -33,10 +33,10 @@ after(async () => {
 });
 
 /** Another daemon on the same database. Its cache lives long, so that nothing but being told can empty it. */
-async function aDaemon(databaseUrl = database.url, env: Record<string, string> = {}): Promise<Daemon> {
+async function aDaemon(databaseUrl = database.url, env: Record<string, string> = {}, start = startDaemonHere) {
   const stateDir = await aStateDir();
   directories.push(stateDir);
-  return startDaemon({
+  return start({
     stateDir,
     databaseUrl,
     args: ['--config', configFile],
@@ -70,8 +70,8 @@ async function msUntil(expected: number, key: string, daemons: readonly Daemon[]
 describe('two daemons on one database', () => {
   let daemons: [Daemon, Daemon];
   before(async () => {
-    const first = await aDaemon();
-    daemons = [first, await aDaemon()];
+    const first = await aDaemon(database.url, {}, startDaemon);
+    daemons = [first, await aDaemon(database.url, {}, startDaemon)];
   });
   after(() => Promise.all(daemons.map((daemon) => daemon.stop())));
 

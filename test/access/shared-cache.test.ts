@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { Client } from 'pg';
 import { type EmbeddedServer } from '../../src/db/embedded.ts';
 import { generateSecret, hashSecret } from '../../src/kernel/secret.ts';
-import { aStateDir, type Daemon, startDaemon, until } from '../support/gateway.ts';
+import { aStateDir, type Daemon, startDaemonHere, until } from '../support/gateway.ts';
 import { skipWithoutRedis, startRedis } from '../support/redis.ts';
 import { openCluster } from '../support/cluster.ts';
 
@@ -26,7 +26,7 @@ describe('what stands in Redis', { skip: skipWithoutRedis }, () => {
     redis = await startRedis();
     const config = `${directories[0]}/config.yaml`;
     await writeFile(config, 'model_list:\n  - { model_name: mock-gpt, litellm_params: { model: mock/gpt } }\n');
-    daemon = await startDaemon({
+    daemon = await startDaemonHere({
       stateDir: directories[1]!,
       databaseUrl: database.url,
       args: ['--config', config],

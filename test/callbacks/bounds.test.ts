@@ -53,7 +53,7 @@ describe('callbacks that do not take what they are told', () => {
   - {model_name: mock-gpt, litellm_params: {model: mock/mock-gpt, mock_response: ${canary}-in-an-answer}}
 `,
     );
-    gateway = await startGateway({ args: ['--config', path] });
+    gateway = await startGateway({ ownProcess: true, args: ['--config', path] });
     key = (await gateway.request('POST', '/key/generate', { body: {} })).body.key as string;
   });
   after(async () => {

@@ -190,6 +190,24 @@ async function loadedBy(module: string): Promise<string[]> {
   return JSON.parse(stdout);
 }
 
+/** Read from what never changes, or what keeps names of one process apart. */
+const ofTheProcess = new Set([
+  'cli/version.ts',
+  'keys/key.fields.ts',
+  'metering/estimate.ts',
+  'metering/spend-row.ts',
+  'proxy/request-id.ts',
+]);
+
+test('no module keeps anything of a gateway: two of them in one process know nothing of each other', () => {
+  const keeping = files.filter((file) =>
+    /^(?:export )?(?:let |const \w+ = new (?:Map|Set|WeakRef|EventEmitter)(?:<.*>)?\(\)|const \w+.* = \(\(\) => \{$)/m.test(
+      readFileSync(src + file, 'utf8'),
+    ),
+  );
+  assert.deepEqual(new Set(keeping), ofTheProcess);
+});
+
 test('importing the operations loads neither the ORM nor a web server, Redis or PostgreSQL client', async () => {
   const urls = await loadedBy('operations.ts');
   assert.ok(

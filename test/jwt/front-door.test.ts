@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { mintOf, mintToken } from '../support/forge.ts';
-import { aStateDir, type Daemon, type Gateway, startDaemon, startGateway, until } from '../support/gateway.ts';
+import { aStateDir, type Daemon, type Gateway, startDaemonHere, startGateway, until } from '../support/gateway.ts';
 import { audience, type OpenIdProvider, signingKey, startOpenIdProvider } from '../support/openid-provider.ts';
 
 /** A configuration with a model, and keys that are old after a second. */
@@ -118,7 +118,7 @@ describe('a JWT at the front door', () => {
 
   test('is our trouble in a daemon that has never read a key, until the provider is back', async () => {
     const stateDir = await aStateDir();
-    await using daemon: Daemon = await startDaemon({ stateDir, args: ['--config', config] });
+    await using daemon: Daemon = await startDaemonHere({ stateDir, args: ['--config', config] });
     const answer = await daemon.chat(mint(), 'mock-gpt');
     assert.equal(answer.status, 503);
     assert.equal(answer.body.error.type, 'auth_provider_unavailable');

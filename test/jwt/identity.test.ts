@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { operations } from '../../src/operations.ts';
-import { aStateDir, type Daemon, type Gateway, startDaemon, startGateway, until } from '../support/gateway.ts';
+import { aStateDir, type Daemon, type Gateway, startDaemonHere, startGateway, until } from '../support/gateway.ts';
 import { audience, type OpenIdProvider, startOpenIdProvider } from '../support/openid-provider.ts';
 
 const ciOperations = ['key generate', 'key list', 'key delete', 'team get'] as const;
@@ -171,7 +171,7 @@ describe('a JWT that stands for somebody', () => {
   });
 
   test('of a user who is blocked is refused within a second by every daemon', async () => {
-    await using second: Daemon = await startDaemon({
+    await using second: Daemon = await startDaemonHere({
       stateDir: await aStateDir(),
       databaseUrl: gateway.databaseUrl,
       args: ['--config', config],
@@ -290,7 +290,7 @@ describe('a job of a CI system', () => {
     const wrong = join(await aStateDir(), 'config.yaml');
     await writeFile(wrong, configuration(flagged.issuer, plain.issuer, ci.issuer).replace('key list', 'key lost'));
     const said = /the role deploy of .* names "key lost", and there is no such operation/;
-    await assert.rejects(startDaemon({ stateDir: await aStateDir(), args: ['--config', wrong] }), said);
+    await assert.rejects(startDaemonHere({ stateDir: await aStateDir(), args: ['--config', wrong] }), said);
     const stdin = await ci.token({ with: job });
     const tested = await gateway.gatewayctl(`jwt test --token - --config ${wrong}`, 'database-url', { stdin });
     assert.equal(tested.exit, 78, tested.err);

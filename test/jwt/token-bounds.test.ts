@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Members, mintToken, secretMint } from '../support/forge.ts';
-import { aStateDir, type Daemon, type Gateway, startDaemon, startGateway, until } from '../support/gateway.ts';
+import { aStateDir, type Daemon, type Gateway, startDaemonHere, startGateway, until } from '../support/gateway.ts';
 
 const secret = 'a-shared-secret-of-32-bytes-and-more';
 /** Only the first may make administrators. */
@@ -61,7 +61,10 @@ const fields = {
 
 let gateway: Gateway;
 before(async () => {
-  gateway = await startGateway({ args: ['--config', await configured({ ...fields, user_id_upsert: true })] });
+  gateway = await startGateway({
+    ownProcess: true,
+    args: ['--config', await configured({ ...fields, user_id_upsert: true })],
+  });
   for (const organization_id of ['acme', 'other']) {
     await done('/organization/new', { organization_id, organization_alias: `the ${organization_id}`, models: [] });
   }
@@ -93,7 +96,7 @@ const calls = async (key: string, model = 'small', of: Pick<Daemon, 'chat'> = ga
 const rowsOf = async (sql: string, ...values: string[]) => (await gateway.pool.query(sql, values)).rows;
 /** Another daemon on the same database, with other rules. */
 const daemonWith = async (jwtauth: object): Promise<Daemon> =>
-  startDaemon({
+  startDaemonHere({
     stateDir: await aStateDir(),
     databaseUrl: gateway.databaseUrl,
     args: ['--config', await configured(jwtauth)],

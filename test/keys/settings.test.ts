@@ -3,7 +3,7 @@ import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { load, loadYaml, refusal } from '../config/support.ts';
-import { aStateDir, type Gateway, startDaemon, startGateway, until, ways } from '../support/gateway.ts';
+import { aStateDir, type Gateway, startDaemonHere, startGateway, until, ways } from '../support/gateway.ts';
 
 const config = `
 litellm_settings:
@@ -102,7 +102,7 @@ describe('rotation by the daemon', () => {
   test('leaves each new secret in a file, with a grace for the old one, whoever of several daemons does it', async () => {
     const [first, second] = await Promise.all(
       [1, 2].map(async () =>
-        startDaemon({
+        startDaemonHere({
           stateDir: await aStateDir(),
           databaseUrl: gateway.databaseUrl,
           env: daemonEnv(),
@@ -122,7 +122,7 @@ describe('rotation by the daemon', () => {
     await pending(left.key, left.key_id);
     await pending('sk-nobody-ever-committed-this', left.key_id);
     assert.equal(await second.stop(), 0);
-    await using third = await startDaemon({
+    await using third = await startDaemonHere({
       stateDir: second.stateDir,
       databaseUrl: gateway.databaseUrl,
       env: daemonEnv(),
@@ -156,7 +156,7 @@ describe('rotation by the daemon', () => {
     await mkdir(open, { mode: 0o755 });
     const stateDir = await aStateDir();
     await assert.rejects(
-      startDaemon({
+      startDaemonHere({
         stateDir,
         databaseUrl: gateway.databaseUrl,
         env: { ...daemonEnv(), GATEWAYCTL_ROTATION_SECRETS_DIR: open },

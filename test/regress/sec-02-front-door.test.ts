@@ -15,7 +15,7 @@ let gateway: Gateway;
 let weakKey: string;
 let routes: readonly RegisteredRoute[];
 before(async () => {
-  gateway = await startGateway();
+  gateway = await startGateway({ ownProcess: true });
   const post = async (path: string, body: object) => (await gateway.request('POST', path, { body })).body;
   await post('/user/new', { user_id: 'weak', user_role: 'internal_user_viewer', auto_create_key: false });
   weakKey = (await post('/key/generate', { user_id: 'weak' })).key;

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Members, mintToken, secretMint, seconds } from '../support/forge.ts';
-import { aStateDir, type Daemon, type Gateway, startDaemon, startGateway, until } from '../support/gateway.ts';
+import { aStateDir, type Daemon, type Gateway, startDaemonHere, startGateway, until } from '../support/gateway.ts';
 
 const secret = 'a-shared-secret-of-32-bytes-and-more';
 const main = secretMint('https://main.example', 'here', secret);
@@ -47,7 +47,7 @@ after(() => gateway[Symbol.asyncDispose]());
 
 /** Another daemon on the same database, with other rules. */
 const daemonWith = async (jwtauth: object, general: object = {}): Promise<Daemon> =>
-  startDaemon({
+  startDaemonHere({
     stateDir: await aStateDir(),
     databaseUrl: gateway.databaseUrl,
     args: ['--config', await configured(jwtauth, general)],
@@ -102,7 +102,7 @@ describe('tokens, as they were taken for somebody else elsewhere', () => {
 
   test('SEC-11: serve does not start with an issuer of which no audience is known', async () => {
     const env = { GATEWAYCTL_JWT: 'true', JWT_ISSUER: 'https://idp.example' };
-    await assert.rejects(startDaemon({ stateDir: await aStateDir(), env }), /JWT_AUDIENCE/);
+    await assert.rejects(startDaemonHere({ stateDir: await aStateDir(), env }), /JWT_AUDIENCE/);
   });
 
   test('SEC-12: a second issuer makes no administrator, not even by naming one there is', async () => {

@@ -34,6 +34,7 @@ before(async () => {
   const proxies = ['http_proxy', 'https_proxy', 'all_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'];
   const env = Object.fromEntries(proxies.map((name) => [name, `http://127.0.0.1:${trap.port}`]));
   gateway = await startGateway({
+    ownProcess: true,
     args: ['--config', join(dir, 'config.yaml')],
     env: { ...env, NODE_USE_ENV_PROXY: '1', GATEWAYCTL_NUM_RETRIES: '0', no_proxy: '' },
   });

@@ -1,19 +1,17 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { PassThrough, Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Pool } from 'pg';
-import type { Io } from '../../src/cli/io.ts';
-import { run } from '../../src/cli/run.ts';
-import { commandsFor } from '../../src/commands-for.ts';
-import { connectGateway } from '../../src/connect.ts';
-import type { Runtime } from '../../src/runtime.ts';
 import { openCluster } from './cluster.ts';
+import { cleanEnv, type CommandWorld, gatewayctl, type Outcome, words } from './command-line.ts';
+import { type Served, serveHere } from './serve-here.ts';
+
+export { cleanEnv, type CommandWorld, gatewayctl, type Outcome, words } from './command-line.ts';
 
 export const bin = fileURLToPath(new URL('../../bin/gatewayctl.js', import.meta.url));
 
@@ -21,74 +19,11 @@ export const bin = fileURLToPath(new URL('../../bin/gatewayctl.js', import.meta.
 export const ways = ['server', 'socket', 'database-url', 'embedded'] as const;
 export type Way = (typeof ways)[number];
 
-export interface Outcome {
-  readonly out: string;
-  readonly err: string;
-  readonly exit: number;
-}
-
 /** A directory that an embedded PostgreSQL can use, also when the tests run as root. */
 export async function aStateDir(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'gatewayctl-'));
   await chmod(path, 0o711);
   return path;
-}
-
-/** An environment of which nothing of the developer's own is left. */
-export const cleanEnv = (more: Readonly<Record<string, string>> = {}): Record<string, string> => ({
-  PATH: process.env['PATH'] ?? '',
-  HOME: process.env['HOME'] ?? '/',
-  LANG: 'C.UTF-8',
-  ...more,
-});
-
-/** Splits as a shell does, for lines without anything a shell would expand. */
-export const words = (line: string): string[] =>
-  [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(([, single, double, bare]) => single ?? double ?? bare ?? '');
-
-export interface CommandWorld {
-  readonly env?: Readonly<Record<string, string>>;
-  readonly stdin?: string;
-}
-
-/** Runs a command line in this process, through the same front door as `bin/gatewayctl.js`. */
-export async function gatewayctl(
-  line: string | readonly string[],
-  { env = {}, stdin = '' }: CommandWorld = {},
-): Promise<Outcome> {
-  const written = { out: '', err: '' };
-  const io: Io = {
-    stdin: Readable.from(stdin === '' ? [] : [stdin]),
-    stdinIsTTY: false,
-    out: (text) => void (written.out += text),
-    err: (text) => void (written.err += text),
-    stdoutIsTTY: false,
-    stderrIsTTY: false,
-    stderr: new PassThrough(),
-    columns: 80,
-    env: cleanEnv(env),
-    now: () => new Date(),
-    isPipeClosed: () => false,
-    flushed: () => Promise.resolve(),
-    failure: () => undefined,
-  };
-  const runtime: Runtime = {
-    env: io.env,
-    home: io.env['HOME'] ?? '/',
-    cwd: process.cwd(),
-    uid: process.getuid?.(),
-    checkout: undefined,
-    operator: 'tester@host',
-    onSignal: () => {},
-    onHangup: () => {},
-    onFault: () => {},
-    withUmask: (_, action) => action(),
-    abort: () => {},
-  };
-  const argv = typeof line === 'string' ? words(line) : line;
-  const deps = { ...(await commandsFor(argv, () => runtime)), connect: connectGateway(() => runtime) };
-  const exit = await run(argv, io, deps);
-  return { ...written, exit };
 }
 
 export interface Answer {
@@ -109,20 +44,68 @@ export interface DaemonOptions {
 
 export type Daemon = Awaited<ReturnType<typeof startDaemon>>;
 
+const flagsOf = ({ stateDir, args = [] }: DaemonOptions): string[] =>
+  ['--port', '0', '--state-dir', stateDir, '--log-format', 'json'].concat(args);
+
+const variablesOf = ({ databaseUrl, env }: DaemonOptions): Record<string, string> => ({
+  ...(databaseUrl !== undefined && { GATEWAYCTL_DATABASE_URL: databaseUrl }),
+  ...env,
+});
+
 /** `gatewayctl serve` as a process of its own, on a port of its own. */
-export async function startDaemon({ stateDir, databaseUrl, args = [], env = {} }: DaemonOptions) {
-  const child = spawn(
-    process.execPath,
-    [bin, 'serve', '--port', '0', '--state-dir', stateDir, '--log-format', 'json', ...args],
-    {
-      env: cleanEnv({ ...(databaseUrl !== undefined && { GATEWAYCTL_DATABASE_URL: databaseUrl }), ...env }),
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
+export async function startDaemon(options: DaemonOptions) {
+  const child = spawn(process.execPath, [bin, 'serve', ...flagsOf(options)], {
+    env: cleanEnv(variablesOf(options)),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const log: string[] = [];
   const printed: string[] = [];
   child.stdout.setEncoding('utf8').on('data', (text: string) => printed.push(text));
-  const url = await listening(child, log);
+  const start = awaitStart(log);
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    log.push(line);
+    start.read(line);
+  });
+  child.on('exit', start.end);
+  async function stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    if (child.exitCode === null && child.signalCode === null) {
+      const ended = once(child, 'exit');
+      child.kill(signal);
+      await ended;
+    }
+    return child.exitCode;
+  }
+  return aDaemon(options, await start.url, { child, log, printed, stop });
+}
+
+/** The same in the process of the test, for daemons that nobody looks at from outside. See `serveHere`. */
+export async function startDaemonHere(options: DaemonOptions): Promise<Daemon> {
+  const log: string[] = [];
+  const start = awaitStart(log);
+  const served = serveHere(flagsOf(options), variablesOf(options), (line) => {
+    log.push(line);
+    start.read(line);
+  });
+  void served.ended.then(start.end, start.fail);
+  return aDaemon(options, await start.url, served);
+}
+
+/** The url that a daemon says it listens on. */
+function awaitStart(log: readonly string[]) {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const deadline = setTimeout(() => reject(new Error(`The daemon does not listen:\n${log.join('\n')}`)), 30_000);
+  return {
+    url: promise.finally(() => clearTimeout(deadline)),
+    read(line: string): void {
+      const url = /listens on (http:\/\/[^\s"]+)/.exec(line)?.[1];
+      if (url) resolve(url);
+    },
+    end: (status: number | null) => reject(new Error(`The daemon ended with ${status}:\n${log.join('\n')}`)),
+    fail: reject,
+  };
+}
+
+async function aDaemon({ stateDir, env = {} }: DaemonOptions, url: string, served: Served) {
   const masterKey = env['GATEWAYCTL_MASTER_KEY'] ?? (await readFile(join(stateDir, 'master-key'), 'utf8')).trim();
 
   async function request(
@@ -148,41 +131,24 @@ export async function startDaemon({ stateDir, databaseUrl, args = [], env = {} }
     url,
     masterKey,
     stateDir,
-    child,
-    log,
+    /** Of a daemon with a process of its own. */
+    get child() {
+      return served.child;
+    },
+    log: served.log,
     /** What it wrote to standard output, where nothing belongs. */
-    printed,
+    printed: served.printed,
     request,
     chat: (key: string, model: string, more: object = {}) =>
       request('POST', '/v1/chat/completions', {
         key,
         body: { model, messages: [{ role: 'user', content: 'hello there' }], ...more },
       }),
-    async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-      if (child.exitCode === null && child.signalCode === null) {
-        const ended = once(child, 'exit');
-        child.kill(signal);
-        await ended;
-      }
-      return child.exitCode;
-    },
+    stop: (signal?: NodeJS.Signals) => served.stop(signal),
     async [Symbol.asyncDispose]() {
-      await this.stop();
+      await served.stop();
     },
   };
-}
-
-async function listening(child: ChildProcess, log: string[]): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  if (!child.stderr) throw new Error('The daemon has no output');
-  createInterface({ input: child.stderr }).on('line', (line) => {
-    log.push(line);
-    const url = /listens on (http:\/\/[^\s"]+)/.exec(line)?.[1];
-    if (url) resolve(url);
-  });
-  child.on('exit', (status) => reject(new Error(`The daemon ended with ${status}:\n${log.join('\n')}`)));
-  const deadline = setTimeout(() => reject(new Error(`The daemon does not listen:\n${log.join('\n')}`)), 30_000);
-  return promise.finally(() => clearTimeout(deadline));
 }
 
 function asJson(text: string): unknown {
@@ -195,8 +161,13 @@ function asJson(text: string): unknown {
 
 export type Gateway = Awaited<ReturnType<typeof startGateway>>;
 
+export interface GatewayOptions extends Pick<DaemonOptions, 'args' | 'env'> {
+  /** For a test that looks at the process of the daemon, sends it signals, or gives variables to Node itself. */
+  readonly ownProcess?: boolean;
+}
+
 /** A database and a daemon of their own, and a command line that reaches them in every way. */
-export async function startGateway(options: Pick<DaemonOptions, 'args' | 'env'> = {}) {
+export async function startGateway({ ownProcess = false, ...options }: GatewayOptions = {}) {
   // A gateway that fails to start must take its database with it: a held connection would keep the test file running.
   await using opened = new AsyncDisposableStack();
   const stateDir = await aStateDir();
@@ -205,7 +176,7 @@ export async function startGateway(options: Pick<DaemonOptions, 'args' | 'env'> 
   const pool = new Pool({ connectionString: server.url, max: 4 });
   pool.on('error', () => undefined);
   opened.defer(() => pool.end());
-  const daemon = opened.use(await startDaemon({ stateDir, ...options }));
+  const daemon = opened.use(await (ownProcess ? startDaemon : startDaemonHere)({ stateDir, ...options }));
 
   // As an operator has it: with a password, and therefore in a file.
   const urlFile = join(stateDir, 'database-url');

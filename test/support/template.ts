@@ -3,7 +3,7 @@ import { openEmbedded, throwaway } from '../../src/db/embedded.ts';
 import { templateVariable } from './cluster.ts';
 import { aStateDir, gatewayctl } from './gateway.ts';
 
-/** For `--test-global-setup`: one initdb and one run of the migrations, instead of one for each file. */
+/** For a whole run (`--test-global-setup` of a single one): one initdb and one run of the migrations, instead of one for each file. */
 export async function globalSetup(): Promise<void> {
   const stateDir = await aStateDir();
   await using server = await openEmbedded({ stateDir, settings: throwaway });

@@ -16,7 +16,16 @@ export const plainPath = (path: string): string => path.replaceAll(/:\w+/g, (nam
 
 const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
 
-const patternOf = ({ path }: RegisteredRoute): RegExp =>
+/** Every one of some ten thousand lines is compared with every route. */
+const patterns = new WeakMap<RegisteredRoute, RegExp>();
+
+const patternOf = (route: RegisteredRoute): RegExp => {
+  let pattern = patterns.get(route);
+  if (pattern === undefined) patterns.set(route, (pattern = patternFor(route.path)));
+  return pattern;
+};
+
+const patternFor = (path: string): RegExp =>
   new RegExp(
     `^${path
       .split(/:\w+/)
