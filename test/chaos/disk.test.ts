@@ -22,7 +22,9 @@ test(
     const directory = await aStateDir();
     opened.defer(() => rm(directory, { recursive: true, force: true }));
     await writeFile(`${directory}/config.yaml`, config);
-    const gateway = opened.use(await startGateway({ ownProcess: true, args: ['--config', `${directory}/config.yaml`] }));
+    const gateway = opened.use(
+      await startGateway({ ownProcess: true, args: ['--config', `${directory}/config.yaml`] }),
+    );
     const { daemon, pool } = gateway;
     /** What the daemon writes to files from now on fails where it lies beyond so many bytes, as on a full disk. */
     const limitFiles = (bytes: string) =>
