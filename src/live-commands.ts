@@ -37,12 +37,16 @@ export const liveCommands = (runtime: () => Runtime): readonly LocalCommand[] =>
       { name: 'team', placeholder: 'team', completes: 'team', description: 'Only calls of this team, by id or alias' },
       { name: 'user', placeholder: 'user', completes: 'user', description: 'Only calls of this user' },
       { name: 'model', placeholder: 'model', completes: 'model', description: 'Only calls that asked for this model' },
-      { name: 'status', placeholder: 'status', description: 'Only calls with this HTTP status, such as 429 or 5xx' },
+      {
+        name: 'http-status',
+        placeholder: 'status',
+        description: 'Only calls with this HTTP status, such as 429 or 5xx',
+      },
       { name: 'errors', type: 'boolean', description: 'Only calls that were not answered' },
     ],
     examples: [
       ['Why calls of a key are refused', 'gatewayctl tail --key ci-runner --errors'],
-      ['For another program', 'gatewayctl tail --status 5xx -o json'],
+      ['For another program', 'gatewayctl tail --http-status 5xx -o json'],
     ],
     exits: [[130, 'it was ended with Ctrl-C']],
     run: async (context) => (await import('./tail.ts')).runTail(context, runtime()),

@@ -54,10 +54,12 @@ export async function runTail(context: LocalContext, runtime: Runtime): Promise<
   const say = (text: string) => context.global.quiet || io.err(`${ink.dim(visible(text))}\n`);
   const print = printerFor(context);
   const daemon = await context.daemon();
+  const { 'http-status': httpStatus, ...others } = options;
+  const asked = { ...others, ...(httpStatus !== undefined && { http_status: httpStatus }) };
   let isKnown = false;
   for (let pauseMs = retryMs.first; !stop.signal.aborted; pauseMs = Math.min(retryMs.most, pauseMs * 2)) {
     try {
-      for await (const line of daemon.follow(followCalls, { ...options }, stop.signal)) {
+      for await (const line of daemon.follow(followCalls, asked, stop.signal)) {
         if (line['type'] === 'opened') {
           say(`${isKnown ? 'Connected again to' : 'Following'} ${describe(line['daemon'])}`);
           isKnown = true;

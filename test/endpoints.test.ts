@@ -146,7 +146,7 @@ for (const [index, kind] of kinds.entries()) {
           key,
           model: name,
           route: kind.route,
-          body: { model: name, input: 'x', prompt: 'x', n: 1, documents: ['x'] },
+          body: { model: name, input: 'x', prompt: 'x', n: 1, query: 'x', documents: ['x'] },
         },
       });
       assert.equal(body.allowed, true, JSON.stringify(body));

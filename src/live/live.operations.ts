@@ -54,7 +54,7 @@ export const followCalls = operation({
     team: label.optional().describe('Only calls of this team, by id or alias'),
     user: label.optional().describe('Only calls of this user'),
     model: label.optional().describe('Only calls that asked for this model'),
-    status: z
+    httpStatus: z
       .string()
       .regex(/^[1-5](?:\d\d|xx)$/, 'must be an HTTP status such as 429, or 5xx')
       .optional()
@@ -64,7 +64,7 @@ export const followCalls = operation({
   output: opened,
   follows: liveLine,
   access: 'admin',
-  run: async ({ live, keys, teams }: Needs & Named, { key, team, user, model, status, errors }) => {
+  run: async ({ live, keys, teams }: Needs & Named, { key, team, user, model, httpStatus, errors }) => {
     if (!live) throw noDaemon();
     return {
       type: 'opened' as const,
@@ -73,7 +73,7 @@ export const followCalls = operation({
       teamId: team === undefined ? null : (await teams.get(team)).id,
       userId: user ?? null,
       model: model ?? null,
-      status: status ?? null,
+      status: httpStatus ?? null,
       errors,
     };
   },

@@ -172,7 +172,7 @@ describe('with a Redis', { skip: skipWithoutRedis }, () => {
 
   test('in which something else stands under a name the database is asked, and what is there is replaced', async () => {
     const [key] = await unseen();
-    const name = `gatewayctl:auth:v5:${hashSecret(key)}`;
+    const name = `gatewayctl:auth:v6:${hashSecret(key)}`;
     await assertIsUsed();
     const names = (await redis.ask('keys gatewayctl:auth:*')).replaceAll(/[0-9a-f]{64}/g, hashSecret(key));
     assert.ok(names.includes(name), 'that is how entries are called');

@@ -142,7 +142,7 @@ describe('what goes on in a daemon', () => {
 
   test('is followed line by line, without what was asked or answered, through a restart, until Ctrl-C', async () => {
     const all = follow('-o', 'json');
-    const refused = follow('--errors', '--key', 'ci-runner', '-o', 'json');
+    const refused = follow('--errors', '--key', 'ci-runner', '--http-status', '4xx', '-o', 'json');
     await Promise.all([all.isFollowing, refused.isFollowing]);
     upstream.script({ text: 'an answer of the model' });
     await gateway.chat(key, 'big');
