@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { aStateDir, type Gateway, startGateway, until } from './support/gateway.ts';
+import { aStateDir, type Gateway, startDaemonHere, startGateway, until } from './support/gateway.ts';
 import { startUpstream, type Upstream } from './proxy/upstream.ts';
 
 /** US dollars a token. */
@@ -19,6 +19,8 @@ model_list:
   - {model_name: placed, litellm_params: {model: openai/p, api_base: "${good}", api_key: sk-upstream-0123456789, region_name: us}, model_info: {id: placed-us}}
   - {model_name: mixed, litellm_params: {model: anthropic/m, api_base: "${good}", api_key: sk-upstream-0123456789}, model_info: {id: messages, ${prices(0.002)}}}
   - {model_name: mixed, litellm_params: {model: openai/m, api_base: "${good}", api_key: sk-upstream-0123456789}, model_info: {id: chats, ${prices(0.001)}}}
+  - {model_name: shared, litellm_params: {model: openai/s, api_base: "${good}", api_key: sk-upstream-0123456789, rpm: 5}, model_info: {id: shared-one}}
+  - {model_name: shared, litellm_params: {model: openai/s, api_base: "${good}", api_key: sk-upstream-0123456789, rpm: 7}, model_info: {id: shared-two}}
 router_settings:
   num_retries: 1
   fallbacks: [{flaky: [dear, cheap]}]
@@ -55,6 +57,32 @@ describe('routing', () => {
   const aKey = async (given: object = {}): Promise<string> =>
     (await gateway.request('POST', '/key/generate', { body: given })).body.key as string;
   const modelId = (answer: { headers: Headers }) => answer.headers.get('x-litellm-model-id');
+
+  test('limits of deployments hold for two daemons together, and the calls go where there is room', async () => {
+    await using second = await startDaemonHere({
+      stateDir: await aStateDir(),
+      databaseUrl: gateway.databaseUrl,
+      args: ['--config', join(config, 'config.yaml')],
+      env: { GATEWAYCTL_MASTER_KEY: gateway.daemon.masterKey },
+    });
+    const key = await aKey();
+    const served: Record<string, number> = {};
+    const refused = new Set<string>();
+    const call = async (daemon: Pick<Gateway, 'chat'>) => {
+      const answer = await daemon.chat(key, 'shared');
+      const id = modelId(answer) ?? '';
+      if (answer.status === 200) served[id] = (served[id] ?? 0) + 1;
+      else refused.add(`${answer.status} ${answer.body.error.type}, ${answer.headers.has('retry-after')}`);
+    };
+    // What one of them holds and does not use comes back within a second.
+    await until(async () => {
+      await Promise.all([gateway, second, gateway, second].map(call));
+      return (served['shared-one'] ?? 0) + (served['shared-two'] ?? 0) >= 12;
+    });
+    await Promise.all([gateway, second, gateway, second].map(call));
+    assert.deepEqual(served, { 'shared-one': 5, 'shared-two': 7 });
+    assert.deepEqual([...refused], ['429 no_deployments_available, true']);
+  });
 
   test('a fallback that its budget does not allow is passed over for one that it does', async () => {
     const key = await aKey({ max_budget: 0.01 });

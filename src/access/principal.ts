@@ -44,7 +44,9 @@ export const maxAt = ({ max, increase }: Pick<BudgetLimit, 'max' | 'increase'>, 
   max === null || increase === undefined || nowMs >= increase.untilMs ? max : max + increase.amount;
 
 /** How much may be asked at once. Requests and tokens are per minute; null is no limit, zero refuses everything. */
-export interface RateLimit extends Holder {
+export interface RateLimit extends Omit<Holder, 'entity'> {
+  /** Deployments are limited as those are who call them. */
+  readonly entity: Holder['entity'] | 'deployment';
   readonly requests: number | null;
   readonly tokens: number | null;
   /** Requests under way at the same time. */

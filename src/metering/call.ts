@@ -1,4 +1,4 @@
-import type { Charge, Principal } from '../access/principal.ts';
+import type { Charge, Principal, RateLimit } from '../access/principal.ts';
 import type { Deployment } from '../models/deployment.ts';
 import type { BatchSize } from './batch.ts';
 import type { Allowance } from './rate-room.ts';
@@ -40,6 +40,8 @@ export interface CallStart {
   /** What the call must fit into, and is booked on. */
   readonly charge: Charge;
   readonly deployment: Deployment;
+  /** How much may be asked of the deployment, by all daemons together; absent where nothing limits it. */
+  readonly deploymentLimit?: RateLimit | undefined;
   /** The model the client asked for. */
   readonly model: string;
   /** The name sent upstream. */

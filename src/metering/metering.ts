@@ -212,11 +212,12 @@ export class Metering {
   #admit(start: CallStart, keep: (draft: string, price: string) => number, before?: Admittance): Admission {
     const { charge } = start;
     const { observes, watch } = this.#options;
+    const rates = start.deploymentLimit ? [...charge.rates, start.deploymentLimit] : charge.rates;
     const { standard, price, amount, most } = priceAndWorst(this.gauge, start);
     requirePrice(this.gauge, standard, start);
     const nowMs = start.startedAt.getTime();
     const { admittance, observed } = admittanceOf(
-      () => this.#limiter.find(charge.rates, { tokens: countedTokens(start), nowMs, before }),
+      () => this.#limiter.find(rates, { tokens: countedTokens(start), nowMs, before }),
       observes?.() === true,
     );
     const reservation = this.#counters.reserve(charge.budgets, amount, most);

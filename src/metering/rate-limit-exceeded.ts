@@ -21,7 +21,20 @@ const descriptors: Readonly<Record<RateLimit['entity'], string>> = {
   customer: 'end_user',
   tag: 'tag',
   gateway: 'gateway',
+  deployment: 'deployment',
 };
+
+/** All daemons together have used a deployment up. Another one may have room. */
+export class DeploymentFull extends GatewayError {
+  readonly waitMs: number;
+
+  constructor({ label }: RateLimit, waitMs: number) {
+    const seconds = Math.max(1, Math.ceil(waitMs / 1_000));
+    const message = `No deployments available for selected model ${label}: it is at its limit. Try again in ${seconds} seconds`;
+    super('limited', 'no_deployments_available', message, { headers: { 'retry-after': String(seconds) } });
+    this.waitMs = waitMs;
+  }
+}
 
 /** A limit has no room for a call. In LiteLLM's words, of both of its limiters: its clients and its tests look for them. */
 export function rateLimitExceeded(limit: RateLimit, { kind, left, wanted, waitMs, nowMs }: RateState): GatewayError {

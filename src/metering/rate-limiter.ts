@@ -123,7 +123,7 @@ export class RateLimiter {
     correct(part, tokens);
     meter.parallel--;
     const { requests, max_parallel_requests: parallel } = meter.leases;
-    if (!isCounted) {
+    if (!isCounted && !meter.isOfAttempts) {
       meter.requests.add(slot, -1);
       requests?.correct(atMs, -1);
     }
@@ -140,7 +140,8 @@ export class RateLimiter {
     let meter = this.#meters.get(name);
     if (!meter) {
       if (this.#meters.size >= this.#most) evict(this.#meters, slot);
-      meter = { name, requests: new SlidingCount(), tokens: new SlidingCount(), parallel: 0, leases: {} };
+      const isOfAttempts = entity === 'deployment';
+      meter = { name, requests: new SlidingCount(), tokens: new SlidingCount(), isOfAttempts, parallel: 0, leases: {} };
       this.#meters.set(name, meter);
     }
     return meter;

@@ -1,6 +1,6 @@
 import type { RateLimit } from '../access/principal.ts';
 import type { GatewayError } from '../kernel/errors.ts';
-import { rateLimitExceeded } from './rate-limit-exceeded.ts';
+import { DeploymentFull, rateLimitExceeded } from './rate-limit-exceeded.ts';
 import type { RateLease } from './rate-lease.ts';
 import type { RateLeases } from './rate-leases.ts';
 import type { RateShortage } from './rate-shortage.ts';
@@ -11,6 +11,8 @@ export interface Meter {
   readonly name: string;
   readonly requests: SlidingCount;
   readonly tokens: SlidingCount;
+  /** Whether each attempt is a request: of a deployment, which was called by each of them. */
+  readonly isOfAttempts: boolean;
   /** Calls under way. */
   parallel: number;
   /** Of each kind that is limited. */
@@ -92,7 +94,7 @@ export function search(meter: Meter, limit: RateLimit, wanted: Wanted, found: Se
     if (state.lacking) {
       const { lacking: lease, needed: amount } = state;
       (found.shortages ??= []).push({ lease, amount, limit });
-    } else if (kind !== 'max_parallel_requests') {
+    } else if (kind !== 'max_parallel_requests' && limit.entity !== 'deployment') {
       const remaining = Math.max(0, most - state.used - (wanted.taken ? state.needed : takenOf(kind, wanted.tokens)));
       found.allowance = tightened(found.allowance, kind, { limit: most, remaining });
     }
@@ -154,6 +156,7 @@ const waitOf = (meter: Meter, kind: RateKind, most: number, nowMs: number): numb
 
 function shortage(limit: RateLimit, { kind, most, used, waitMs = 1_000 }: RateState, wanted: Wanted): GatewayError {
   const { tokens, nowMs } = wanted;
+  if (limit.entity === 'deployment') return new DeploymentFull(limit, waitMs);
   return rateLimitExceeded(limit, {
     kind,
     left: most - used,

@@ -184,11 +184,7 @@ export class PassedCallSteps {
   }
 
   #admitWhenHeld(exchange: Exchange): Promise<void> | undefined {
-    return whenHeld(
-      exchange,
-      () => this.#admit(exchange),
-      () => this.#lookAgain(exchange),
-    );
+    return whenHeld(exchange, { take: () => this.#admit(exchange), anew: () => this.#lookAgain(exchange) });
   }
 
   async #admitAfter(exchange: Exchange, waiting: Promise<void>): Promise<void> {

@@ -101,6 +101,7 @@ export function startOf(exchange: Exchange): CallStart {
     principal,
     charge,
     deployment: target.deployment,
+    deploymentLimit: exchange.lease?.state.limit,
     model: exchange.model,
     upstreamModel: target.upstreamModel,
     callType: endpoint.callType,

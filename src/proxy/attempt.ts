@@ -233,7 +233,12 @@ async function readmit(exchange: Exchange): Promise<boolean> {
     await prepare();
     if (exchange.stopped) throw exchange.stopped;
     exchange.attempts = attempts + 1;
-    await whenHeld(exchange, () => admitNext(exchange), prepare);
+    const { routed } = exchange;
+    await whenHeld(exchange, {
+      take: () => admitNext(exchange),
+      anew: prepare,
+      elsewhere: () => exchange.take(routed),
+    });
     await exchange.kept();
     return true;
   } catch (thrown) {

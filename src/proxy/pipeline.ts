@@ -91,6 +91,11 @@ function route(exchange: Exchange): void {
   if (!exchange.routed) throw notThere(exchange, exchange.asked.model);
   exchange.promptTokens = promptTokensOf(exchange);
   exchange.goal = exchange.asked.model;
+  takeDeployment(exchange);
+}
+
+function takeDeployment(exchange: Exchange): void {
+  if (!exchange.routed) throw notThere(exchange, exchange.goal);
   try {
     exchange.take(exchange.routed);
   } catch (thrown) {
@@ -108,11 +113,11 @@ function reserve(exchange: Exchange): Promise<void> | undefined {
 }
 
 const admitWhenHeld = (exchange: Exchange): Promise<void> | undefined =>
-  whenHeld(
-    exchange,
-    () => admit(exchange),
-    () => lookAgain(exchange),
-  );
+  whenHeld(exchange, {
+    take: () => admit(exchange),
+    anew: () => lookAgain(exchange),
+    elsewhere: () => takeDeployment(exchange),
+  });
 
 async function admitAfter(exchange: Exchange, waiting: Promise<void>): Promise<void> {
   await waiting;

@@ -1,46 +1,52 @@
+import { DeploymentFull } from '../metering/rate-limit-exceeded.ts';
 import type { Exchange } from './exchange.ts';
 
 /** Each wait takes some tenths of a second at most; whoever was behind others all the time is told so. */
 const waitsForMs = 2_000;
 
-/**
- * Takes from the budgets, or returns a promise when this daemon must get hold of more of them first.
- *
- * @param take admits the call, or throws
- * @param anew what is done after a wait, and before it is tried again
- */
-export function whenHeld(
-  exchange: Exchange,
-  take: () => void,
-  anew: () => Promise<void> | undefined,
-): Promise<void> | undefined {
+export interface Taking {
+  /** Admits the call, or throws. */
+  readonly take: () => void;
+  /** What is done after a wait, and before it is tried again. */
+  readonly anew: () => Promise<void> | undefined;
+  /** Takes another deployment in the place of one that other daemons have used up, or throws. */
+  readonly elsewhere?: () => void;
+}
+
+/** Takes from budgets and limits, or returns a promise when this daemon must get hold of more of them first. */
+export function whenHeld(exchange: Exchange, taking: Taking): Promise<void> | undefined {
   try {
-    take();
+    taking.take();
     return undefined;
   } catch (thrown) {
-    const waiting = exchange.context.deps.metering.cover(thrown);
-    if (!waiting) throw thrown;
-    return takeLater(exchange, waiting, { take, anew });
+    return takeLater(exchange, waitFor(exchange, thrown, taking), taking);
   }
 }
 
-async function takeLater(
-  exchange: Exchange,
-  first: Promise<void>,
-  { take, anew }: { readonly take: () => void; readonly anew: () => Promise<void> | undefined },
-): Promise<void> {
+/** @throws what was thrown, where no wait helps */
+function waitFor(exchange: Exchange, thrown: unknown, { elsewhere }: Taking): Promise<void> {
+  if (thrown instanceof DeploymentFull && elsewhere) {
+    exchange.lease?.full(thrown.waitMs);
+    elsewhere();
+    return Promise.resolve();
+  }
+  const waiting = exchange.context.deps.metering.cover(thrown);
+  if (!waiting) throw thrown;
+  return waiting;
+}
+
+async function takeLater(exchange: Exchange, first: Promise<void>, taking: Taking): Promise<void> {
   const untilMs = performance.now() + waitsForMs;
-  let waiting: Promise<void> | undefined = first;
-  for (;;) {
+  for (let waiting = first; ;) {
     await waiting;
     if (exchange.stopped) throw exchange.stopped;
-    await anew();
+    await taking.anew();
     try {
-      take();
+      taking.take();
       return;
     } catch (thrown) {
-      waiting = performance.now() < untilMs ? exchange.context.deps.metering.cover(thrown) : undefined;
-      if (!waiting) throw thrown;
+      if (performance.now() >= untilMs) throw thrown;
+      waiting = waitFor(exchange, thrown, taking);
     }
   }
 }

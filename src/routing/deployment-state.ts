@@ -1,3 +1,4 @@
+import type { RateLimit } from '../access/principal.ts';
 import { SlidingCount, slotAt } from '../metering/sliding-count.ts';
 import type { Deployment } from '../models/deployment.ts';
 import { type DeploymentRules, rulesOf } from './deployment-rules.ts';
@@ -8,10 +9,27 @@ const smoothing = 0.2;
 /** What a failure counts as: whoever refuses at once must not be the fastest. */
 const failedMs = 10_000;
 
+/** They may give something back at any time. */
+const longestFullMs = 500;
+
+function limitOf({ id, name }: Deployment, { rpm, tpm, parallel }: DeploymentRules): RateLimit | undefined {
+  if (rpm === undefined && tpm === undefined && parallel === undefined) return undefined;
+  return {
+    entity: 'deployment',
+    id,
+    label: name,
+    requests: rpm ?? null,
+    tokens: tpm ?? null,
+    parallel: parallel ?? null,
+  };
+}
+
 /** What is known of one deployment at run time, in this process. Told what happens, and asked whether it can be called. */
 export class DeploymentState {
   readonly deployment: Deployment;
   readonly rules: DeploymentRules;
+  /** Its own limits, as all daemons together keep them; absent where it has none. */
+  readonly limit: RateLimit | undefined;
   readonly #requests = new SlidingCount();
   readonly #tokens = new SlidingCount();
   readonly #failures = new SlidingCount();
@@ -22,11 +40,13 @@ export class DeploymentState {
   /** Closed: everybody. Open: nobody until the time is over. Half open: one call finds out, the others wait. */
   #circuit: 'closed' | 'open' | 'half-open' = 'closed';
   #openUntilMs = 0;
+  #fullUntilMs = 0;
   #isProbed = false;
 
   constructor(deployment: Deployment) {
     this.deployment = deployment;
     this.rules = rulesOf(deployment);
+    this.limit = limitOf(deployment, this.rules);
   }
 
   get inFlight(): number {
@@ -60,7 +80,7 @@ export class DeploymentState {
   /** Milliseconds until its own limits have room for a call; zero when they have. */
   isFullForMs(tokens: number, nowMs: number): number {
     const { rpm, tpm, parallel } = this.rules;
-    let waitMs = 0;
+    let waitMs = Math.max(0, this.#fullUntilMs - nowMs);
     if (parallel !== undefined && this.#inFlight >= parallel) waitMs = 1_000;
     if (rpm !== undefined) waitMs = Math.max(waitMs, waitOf(this.#requests, rpm, 1, nowMs));
     if (tpm !== undefined) waitMs = Math.max(waitMs, waitOf(this.#tokens, tpm, Math.max(1, tokens), nowMs));
@@ -82,6 +102,13 @@ export class DeploymentState {
     this.#inFlight--;
     if (correction !== 0) this.#tokens.add(slotAt(beganMs), correction);
     if (wasProbe) this.#isProbed = false;
+  }
+
+  /** Other daemons have used it up; a call that was about to be made is not. */
+  fill(forMs: number, { tokens, beganMs, wasProbe }: { tokens: number; beganMs: number; wasProbe: boolean }): void {
+    this.end(-tokens, beganMs, wasProbe);
+    this.#requests.add(slotAt(beganMs), -1);
+    this.#fullUntilMs = beganMs + Math.min(forMs, longestFullMs);
   }
 
   /** A sound answer has begun. */

@@ -49,6 +49,13 @@ export class Lease {
     this.state.end(correction, this.#beganMs, this.#isProbe);
   }
 
+  /** All daemons together have used it up: the call is not made there. */
+  full(forMs: number): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.state.fill(forMs, { tokens: this.#options.tokens, beganMs: this.#beganMs, wasProbe: this.#isProbe });
+  }
+
   /** @returns whether the deployment is left out from now on, for having failed */
   failed(failure: Failure): boolean {
     if (this.#isOver) return false;
