@@ -35,6 +35,7 @@ before(async () => {
   const file = join(directory, 'config.yaml');
   await writeFile(file, chaosConfig(`http://127.0.0.1:${(upstream.address() as AddressInfo).port}`));
   gateway = await startGateway({
+    ownProcess: true,
     args: ['--config', file],
     env: {
       GATEWAYCTL_MAX_CONNECTIONS: String(most.connections),

@@ -80,8 +80,8 @@ describe('no forged token is accepted', () => {
   });
 });
 
-/** Tokens as issuers differ in them. */
-const good: Readonly<Record<string, { header?: Members; claims?: Members }>> = {
+/** Tokens as issuers differ in them. Made when they are shown: a file may be loaded long before it runs. */
+const good = (): Readonly<Record<string, { header?: Members; claims?: Members }>> => ({
   'without a typ': { header: { typ: undefined } },
   'with the typ of any JWT': { header: { typ: 'JWT' } },
   'with the whole media type': { header: { typ: 'application/AT+jwt' } },
@@ -92,14 +92,14 @@ const good: Readonly<Record<string, { header?: Members; claims?: Members }>> = {
   'of an issuer whose clock is ahead': { claims: { iat: seconds(30), nbf: seconds(30), exp: seconds(330) } },
   'of Keycloak': { claims: { typ: 'Bearer', nonce: 'abc' } },
   'with names in texts': { claims: { note: '"iss":"x","iss":', '"quoted":': { iss: 1, exp: [{ iss: 2 }] }, '\\': 1 } },
-};
+});
 
 describe('a token is accepted', () => {
-  for (const [name, wish] of Object.entries(good)) {
+  for (const name of Object.keys(good())) {
     test(name, async () => {
       const issuers = issuersOf({ issuer: 'own', audience, shared_secret: secret });
       await using verifier = new TokenVerifier({ issuers, now, log: () => undefined });
-      assert.equal(await answerTo(verifier, mintToken(secretMint('own', audience, secret), wish)), 'accepted');
+      assert.equal(await answerTo(verifier, mintToken(secretMint('own', audience, secret), good()[name])), 'accepted');
     });
   }
 

@@ -330,7 +330,8 @@ test('for each of fifty clients that do not read 256 KiB wait at most', async ()
     client.write(`${head}\r\n\r\n${body}`);
     return client.on('error', () => {});
   });
-  await until('all are answered', () => upstream.streams() === 50);
+  // Fifty endless streams, their upstream and their gateway share this process.
+  await until('all are answered', () => upstream.streams() === 50, 20_000);
   let last = -1;
   let heldSince = performance.now();
   await until(

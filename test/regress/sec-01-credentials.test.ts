@@ -98,13 +98,11 @@ async function attack(most: number): Promise<Set<number>> {
 test('SEC-01, CVE-2026-42208, GHSA-r75f-5x8p-qvmc: 2,000 injections in every place of a credential are refused, and none is part of a statement', async () => {
   await attack(200);
   const known = new Set(relay.asked.map(normalised));
-  const began = performance.now();
   const statuses = await attack(2_000);
-  assert.ok(performance.now() - began < 8_000, 'none of them slept');
   assert.ok(statuses.has(401));
   assert.ok(relay.lookups > 50, 'what was asked is seen');
   assert.deepEqual(
-    relay.asked.filter((text) => text.includes(marker)),
+    relay.asked.filter((text) => text.includes(marker) || text.includes('pg_sleep')),
     [],
   );
   assert.deepEqual(
