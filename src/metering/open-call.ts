@@ -27,10 +27,13 @@ export class OpenCallUnderWay extends GatewayError {
 
   /** Until the other has ended, or may have. */
   async ended(): Promise<void> {
-    const { promise, resolve } = (this.#counter.openEnded ??= Promise.withResolvers<void>());
-    const timer = setTimeout(resolve, waitMs);
-    await promise;
+    const counter = this.#counter;
+    const waiting = (counter.openEnded ??= Promise.withResolvers<void>());
+    const timer = setTimeout(waiting.resolve, waitMs);
+    await waiting.promise;
     clearTimeout(timer);
+    // Whoever waits again would find it over at once, and so leave no turn of the event loop to anybody else.
+    if (counter.openEnded === waiting) counter.openEnded = undefined;
   }
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Principal } from '../../src/access/principal.ts';
 import type { GatewayError } from '../../src/kernel/errors.ts';
 import { startRelay } from '../support/postgres-relay.ts';
@@ -98,6 +99,11 @@ describe('metering', () => {
     assert.ok(others.every(({ thrown }) => thrown?.type === 'budget_busy' && thrown.headers['retry-after'] === '1'));
     assert.ok(metering.begin(aStart({ principal: tight, promptTokens: 1, maxCompletionTokens: 1 })), 'others go on');
 
+    // Whoever has waited for long in vain waits again: to look at once would leave no turn to anybody else.
+    await metering.cover(others[0]?.thrown);
+    const again = metering.cover(ask(tight).thrown);
+    const lookedAt = await Promise.race([again?.then(() => 'at once'), turn('later')]);
+    assert.equal(lookedAt, 'later');
     const waiting = metering.cover(others[0]?.thrown);
     first.call.settle(success({ promptTokens: 10, completionTokens: 1_000 }));
     await waiting;
