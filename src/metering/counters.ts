@@ -267,7 +267,8 @@ export class Counters {
     for (const shortage of shortages) {
       const refusal = refusalOfDenied(shortage);
       if (!refusal) continue;
-      this.#refused(shortage.counter, shortage.limit);
+      // What a dead daemon holds comes back: nobody is told that the budget is used up.
+      if (refusal.type === 'budget_exceeded') this.#refused(shortage.counter, shortage.limit);
       return refusal;
     }
     return undefined;

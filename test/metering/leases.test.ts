@@ -291,6 +291,35 @@ describe('budgets that several daemons share', () => {
     assert.equal(await spendOf(principal), 94_000n);
   });
 
+  test('are not told to have refused a call where a part of them is held by a daemon that is dead', async () => {
+    const principal = await aKey(100_000n);
+    const dead = await aMetering(database.pool);
+    const running = await admit(dead.metering, principal, 90);
+    const refused: bigint[] = [];
+    const watch = {
+      isOn: true,
+      booked: () => Promise.resolve(() => undefined),
+      refused: ({ spent }: { spent: bigint }) => void refused.push(spent),
+    };
+    const { metering } = await aMetering(database.pool, { watch });
+    await database.pool.query(
+      `update gatewayctl.lease_holders set expires_at = now() + interval '30 s'
+        where daemon in (select daemon from gatewayctl.budget_leases where id = $1 and amount > 0)`,
+      [principal.keyId],
+    );
+    const types = (await Promise.allSettled(Array.from({ length: 3 }, () => admit(metering, principal, 50)))).map(
+      (each) => each.status === 'rejected' && typeOf(each.reason),
+    );
+    assert.deepEqual(types, Array(3).fill('budget_unavailable'));
+    // In the same moment it is not asked again, but taken for found out.
+    assert.throws(() => metering.begin(aStart({ principal, promptTokens: 50, maxCompletionTokens: 1 })), {
+      type: 'budget_unavailable',
+    });
+    assert.deepEqual(refused, []);
+    running.settle(costing(90));
+    for (const each of [dead.metering, metering]) await each[Symbol.asyncDispose]();
+  });
+
   test('are given back by a daemon that ends, and covered for one that is killed until it is there again', async () => {
     const principal = await aKey(100_000n);
     const ending = await aMetering(database.pool);
