@@ -160,7 +160,8 @@ export class Counters {
 
   #hold(leases: Leases, counter: Counter, max: bigint): Promise<void> | undefined {
     if (!counter.lease?.isKnown) return leases.ask(counter, { max, amount: 0n });
-    if (!counter.isStale || Date.now() < counter.retryAtMs) return undefined;
+    const isLess = max < counter.lease.max;
+    if ((!counter.isStale && !isLess) || Date.now() < counter.retryAtMs) return undefined;
     return leases.ask(counter, { max, amount: 0n }).catch(() => void (counter.retryAtMs = Date.now() + retryMs));
   }
 

@@ -7,6 +7,8 @@ export interface Lease {
    * zero after calls that cost more than was reserved for them.
    */
   amount: bigint;
+  /** What the budget was when some of it was last taken: it is less once an increase for a while is over, and nobody says so. */
+  max: bigint;
   /** Whether the database has said so since this process began, or since all was lost. */
   isKnown: boolean;
   /** It is in an exchange whose answer is still to come. */
@@ -35,6 +37,7 @@ export interface Lease {
 
 export const newLease = (): Lease => ({
   amount: 0n,
+  max: 0n,
   isKnown: false,
   isAsked: false,
   isDoubtful: false,

@@ -250,6 +250,7 @@ export class Leases {
       lease.budget = budget;
       this.#byBudget.set(budget, counter);
     }
+    if (max > 0n) lease.max = max;
     // The budget was made smaller, or somebody has spent more than was held.
     const excess = spent + others + lease.amount - max;
     if (max > 0n && excess > 0n) this.#give(counter, lease, smallest(freeOf(counter, lease), excess));

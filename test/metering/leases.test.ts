@@ -212,6 +212,30 @@ describe('budgets that several daemons share', () => {
     await assert.rejects(admit(first, withMax(20_000n), 9), { type: 'budget_exceeded' });
   });
 
+  test('come down when what was added to them for a while is over, wherever it is held', async () => {
+    const { keyId } = await aKey(100_000n);
+    const untilMs = Date.now() + 500;
+    const increase = { amount: 900_000n, untilMs };
+    const principal = aPrincipal({
+      keyId,
+      budgets: [{ entity: 'key', id: keyId, label: keyId, max: 100_000n, increase }],
+    });
+    const [first, second] = [daemons[0]!.metering, daemons[1]!.metering];
+    for (const metering of [first, second]) (await admit(metering, principal, 1)).settle(costing(1));
+    assert.ok((await held(keyId)) > 200_000n, 'they hold more than there is without it');
+    await until(() => Date.now() >= untilMs);
+    const begun = await Promise.allSettled([first, second].map((metering) => admit(metering, principal, 80)));
+    const admitted = begun.filter(({ status }) => status === 'fulfilled');
+    assert.ok(admitted.length <= 1, 'two of these do not fit');
+    for (const each of begun) if (each.status === 'fulfilled') each.value.settle(costing(80));
+    await booked();
+    assert.ok((await spendOf(principal)) <= 100_000n);
+    // Nothing is lost either: what is left can be had.
+    await until(
+      async () => (await admit(second, principal, 1).catch(() => undefined))?.settle(costing(1)) !== undefined,
+    );
+  });
+
   test('are held for each window by itself', async () => {
     let now = new Date('2027-01-31T23:59:59Z');
     const clocked = await Promise.all([0, 1].map(() => aMetering(database.pool, { now: () => now })));
