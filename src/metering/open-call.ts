@@ -37,15 +37,25 @@ export class OpenCallUnderWay extends GatewayError {
   }
 }
 
-/** A call that may cost more than was reserved for it begins in a budget, or has ended. */
-export function beginOpen(counters: readonly Counter[]): void {
-  for (const counter of counters) counter.open++;
+/** Of a call that may cost more than was reserved for it. */
+export interface OpenPart {
+  /** Those that have no room for the most it can cost: it is the only one of its kind there. */
+  readonly tight: readonly Counter[];
+  /** Those that have: what is missing to it is held there as well, so that others need not wait. */
+  readonly ample: readonly Counter[];
+  readonly missing: bigint;
 }
 
-export function endOpen(counters: readonly Counter[]): void {
-  for (const counter of counters) {
+export function beginOpen({ tight, ample, missing }: OpenPart): void {
+  for (const counter of tight) counter.open++;
+  for (const counter of ample) counter.reserved += missing;
+}
+
+export function endOpen({ tight, ample, missing }: OpenPart): void {
+  for (const counter of tight) {
     counter.open--;
     counter.openEnded?.resolve();
     counter.openEnded = undefined;
   }
+  for (const counter of ample) counter.reserved -= missing;
 }
