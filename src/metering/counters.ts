@@ -220,9 +220,7 @@ export class Counters {
       const isFree = spent !== undefined && !refusalOf(counter, { spent, max, amount, limit });
       const isHeld = !leases || leases.covers(counter, amount);
       (isFree && isHeld ? ample : tight).push(counter);
-      if (leases && isFree && !isHeld && !isDenied(counter, amount)) {
-        void leases.ask(counter, { max, amount }).catch(() => undefined);
-      }
+      if (isFree && !isHeld) leases.wish(counter, { max, amount });
     }
     return { ample, tight };
   }

@@ -29,6 +29,8 @@ export interface Lease {
   deniedUntilMs: number;
   deniedAmount: bigint;
   recalledAtMs: number;
+  /** When more was last asked for that no call waits for. */
+  wishedAtMs: number;
   /** Looks at it since it was last used. */
   idleLooks: number;
   /** Somebody waits for others to give some back. */
@@ -50,6 +52,7 @@ export const newLease = (): Lease => ({
   deniedUntilMs: 0,
   deniedAmount: 0n,
   recalledAtMs: Number.NEGATIVE_INFINITY,
+  wishedAtMs: Number.NEGATIVE_INFINITY,
   idleLooks: 0,
   returned: undefined,
 });

@@ -284,6 +284,34 @@ describe('budgets that several daemons share', () => {
     await behind.end();
   });
 
+  test('are not asked for with every call of no known length that another daemon leaves no room for', async () => {
+    const principal = await aKey(600_000_000n);
+    const running = await admit(daemons[0]!.metering, principal, 400_000);
+    const pool = aPool(database.url);
+    const query = pool.query.bind(pool) as (...given: unknown[]) => unknown;
+    let asked = 0;
+    Object.assign(pool, {
+      query: (...given: unknown[]) => {
+        if ((given[0] as { name?: string }).name === 'gatewayctl-leases') asked++;
+        return query(...given);
+      },
+    });
+    const { metering } = await aMetering(pool);
+    (await admit(metering, principal, 5_000)).settle(costing(1));
+    const askedBefore = asked;
+    const untilMs = performance.now() + 200;
+    let calls = 0;
+    for (; performance.now() < untilMs; calls++) {
+      await metering.prepare(principal);
+      metering.begin(aStart({ principal, promptTokens: 1, maxCompletionTokens: undefined })).settle(costing(1));
+      await turn();
+    }
+    assert.ok(asked - askedBefore <= 6, `asked ${asked - askedBefore} times in ${calls} calls`);
+    running.settle(costing(1));
+    await metering[Symbol.asyncDispose]();
+    await pool.end();
+  });
+
   test('are free again when a daemon is dead, which is not answered as used up, and lost to it when it comes back', async () => {
     const principal = await aKey(100_000n);
     const { metering } = await aMetering(database.pool);
