@@ -32,6 +32,7 @@ import { Migration0032TemporaryBudgets } from './migrations/0032-temporary-budge
 import { Migration0033Alerts } from './migrations/0033-alerts.ts';
 import { Migration0035PassthroughRoutes } from './migrations/0035-passthrough-routes.ts';
 import { Migration0040LeaseHalves } from './migrations/0040-lease-halves.ts';
+import { Migration0041BudgetModels } from './migrations/0041-budget-models.ts';
 import { SCHEMA } from './schema.ts';
 
 type MigrationClass = new (...args: ConstructorParameters<typeof Migration>) => Migration;
@@ -67,6 +68,7 @@ const migrations: readonly { readonly name: string; readonly class: MigrationCla
   { name: '0033-alerts', class: Migration0033Alerts },
   { name: '0035-passthrough-routes', class: Migration0035PassthroughRoutes },
   { name: '0040-lease-halves', class: Migration0040LeaseHalves },
+  { name: '0041-budget-models', class: Migration0041BudgetModels },
 ];
 
 export interface MigrationStatus {
