@@ -98,11 +98,13 @@ export class BatchBilling {
   /** Never fails for what is wrong with one batch: the others are looked at all the same. */
   async #look(batch: Batch): Promise<void> {
     try {
-      if (!(await this.#bill(batch))) await this.#later(batch);
+      if (await this.#bill(batch)) return;
+      if (isOld(batch)) return await this.#giveUp(batch, new Error('It is not over, or not in the ledger'));
+      await this.#later(batch);
     } catch (error) {
       if (this.#stopped.signal.aborted) return;
       const isGone = error instanceof GatewayError && error.type === 'upstream_error' && error.status === 404;
-      if (isGone || Date.now() - Date.parse(batch.created_at) > GIVE_UP_MS) return this.#giveUp(batch, error);
+      if (isGone || isOld(batch)) return this.#giveUp(batch, error);
       this.#parts.log('warn', 'A batch could not be looked at; it stays booked at its worst case for now', {
         batch: batch.id,
         error,
@@ -131,7 +133,8 @@ export class BatchBilling {
         id: batch.id,
         requestId: batch.request_id,
         createdAt: at,
-        spend: (worst) => bill.total({ worst, lines: Number(batch.lines) }),
+        // It had a price when it was made: what has none today is not free for it.
+        spend: (worst) => (isOwnPrice ? bill.total({ worst, lines: Number(batch.lines) }) : worst),
         priceSource: price.source,
         priceVersion: price.version,
         tokens: tokensOf(bill, isOwnPrice ? 'batch' : null),
@@ -157,6 +160,8 @@ export class BatchBilling {
     ]);
   }
 }
+
+const isOld = ({ created_at: createdAt }: Batch): boolean => Date.now() - Date.parse(createdAt) > GIVE_UP_MS;
 
 const tokensOf = ({ tokens, uncounted }: BatchBill, serviceTier: string | null) => ({
   prompt: tokens.promptTokens,

@@ -305,4 +305,39 @@ describe('a batch is paid for', () => {
     await until(async () => (await stateOf(batch.id)) === 'booked');
     assert.equal(await spentBy(key), spent, 'booking it again books nothing');
   });
+
+  test('with its worst case where its model has no price any more, or it never ends', async () => {
+    const { model_info: info } = await admin('/model/new', {
+      model_name: 'repriced',
+      litellm_params: {
+        model: 'openai/priced-upstream',
+        api_base: `${upstream.url}/priced`,
+        api_key: 'sk-provider-secret-1',
+        allow_private_network: true,
+        ...prices,
+      },
+    });
+    const key = await aKey();
+    const file = await upload(key, line('repriced', { max_tokens: 1_000 }));
+    const batch = await create(key, file.id);
+    const endless = await create(key, file.id);
+    await until(async () => (await rowOf(key)).length === 2);
+    const worst = (await rowOf(key))[0]['spend'];
+    assert.ok(Number(worst) > 1_000_000, worst);
+
+    const none = Object.fromEntries(Object.keys(prices).map((name) => [name, null]));
+    await admin('/model/update', { model_info: { id: info.id }, litellm_params: none });
+    const look = (id: string, more = '') =>
+      gateway.pool.query(`update gatewayctl.batches set next_look_at = now() ${more} where id = $1`, [id]);
+    [status, output] = ['completed', answered({ prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 })];
+    await look(batch.id);
+    await until(async () => (await stateOf(batch.id)) === 'booked');
+    assert.equal((await rowOf(key))[0]['spend'], worst, 'what has no price is not free');
+
+    status = 'in_progress';
+    await look(endless.id, `, created_at = created_at - interval '31 days'`);
+    await until(async () => (await stateOf(endless.id)) === 'given_up');
+    assert.equal((await rowOf(key))[1]['spend'], worst);
+    assert.ok(gateway.daemon.log.some((each) => each.includes('stays booked at its worst case')));
+  });
 });

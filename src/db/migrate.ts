@@ -27,12 +27,13 @@ import { Migration0025KeptObjects } from './migrations/0025-kept-objects.ts';
 import { Migration0027BudgetLeases } from './migrations/0027-budget-leases.ts';
 import { Migration0029Reports } from './migrations/0029-reports.ts';
 import { Migration0030PriceVersions } from './migrations/0030-price-versions.ts';
-import { Migration0034Batches } from './migrations/0034-batches.ts';
+import { Migration0031RateWindows } from './migrations/0031-rate-windows.ts';
 import { Migration0032TemporaryBudgets } from './migrations/0032-temporary-budgets.ts';
 import { Migration0033Alerts } from './migrations/0033-alerts.ts';
+import { Migration0034Batches } from './migrations/0034-batches.ts';
 import { Migration0035PassthroughRoutes } from './migrations/0035-passthrough-routes.ts';
 import { Migration0040LeaseHalves } from './migrations/0040-lease-halves.ts';
-import { Migration0031RateWindows } from './migrations/0031-rate-windows.ts';
+import { Migration0041BudgetModels } from './migrations/0041-budget-models.ts';
 import { SCHEMA } from './schema.ts';
 
 type MigrationClass = new (...args: ConstructorParameters<typeof Migration>) => Migration;
@@ -63,12 +64,13 @@ const migrations: readonly { readonly name: string; readonly class: MigrationCla
   { name: '0027-budget-leases', class: Migration0027BudgetLeases },
   { name: '0029-reports', class: Migration0029Reports },
   { name: '0030-price-versions', class: Migration0030PriceVersions },
-  { name: '0034-batches', class: Migration0034Batches },
+  { name: '0031-rate-windows', class: Migration0031RateWindows },
   { name: '0032-temporary-budgets', class: Migration0032TemporaryBudgets },
   { name: '0033-alerts', class: Migration0033Alerts },
+  { name: '0034-batches', class: Migration0034Batches },
   { name: '0035-passthrough-routes', class: Migration0035PassthroughRoutes },
   { name: '0040-lease-halves', class: Migration0040LeaseHalves },
-  { name: '0031-rate-windows', class: Migration0031RateWindows },
+  { name: '0041-budget-models', class: Migration0041BudgetModels },
 ];
 
 export interface MigrationStatus {

@@ -10,6 +10,8 @@ export const nobody = '';
 
 const other = 'other';
 const longestReason = 64;
+/** Behind a pattern such as `openai/*` whoever calls makes up names, and each is kept for a minute. */
+const longestModel = 256;
 
 /** How a call ended, and the type of the error it ended with. */
 export interface Verdict {
@@ -97,7 +99,8 @@ export function idOf({ principal, routed, model, asked }: Exchange, kind: Kind):
   if (kind === 'key') return principal.keyId;
   if (kind === 'team') return principal.teamId ?? nobody;
   if (kind === 'user') return principal.userId ?? nobody;
-  return routed ? model || asked.model : nobody;
+  const name = model || asked.model;
+  return routed && name.length <= longestModel ? name : nobody;
 }
 
 /** How a call that was not simply answered ended. */

@@ -1,3 +1,4 @@
+import { redactLooks } from '../kernel/mask.ts';
 import type { Exchange } from '../proxy/exchange.ts';
 import { idOf, type Live, nobody, slotNow } from './live.ts';
 import type { DaemonInfo, Figures, HolderFigures, Kind, LiveUsage, Sorting } from './live.wire.ts';
@@ -89,8 +90,9 @@ function noteUnderWay(underWay: Map<string, UnderWay>, by: Kind, exchange: Excha
 }
 
 const labelsOf = (id: string, name: string | null, team: string | null) => ({
-  id: id === nobody ? null : id,
-  name: name ?? (id === nobody ? '(none)' : id),
+  // People paste keys into names, and into the place of a model.
+  id: id === nobody ? null : redactLooks(id),
+  name: redactLooks(name ?? (id === nobody ? '(none)' : id)),
   teamAlias: team,
 });
 

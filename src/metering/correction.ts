@@ -54,12 +54,12 @@ const given = `
     returning l.*
   ), inserted as materialized (
     select c.request_id, c.created_at, c.key_id, c.team_id, c.user_id, c.organization_id, c.end_user, c.request_tags,
-           c.model, c.provider, ${amounts.map((name) => `c.${name} - found.${name} as ${name}`).join(', ')}
+           c.model, c.provider, c.budget_models, ${amounts.map((name) => `c.${name} - found.${name} as ${name}`).join(', ')}
       from corrected c join found using (request_id, created_at)
   )`;
 
 /** A tag counts once for a call, however often a request names it. */
-const tagged = `(select distinct request_id, created_at, model, spend, unnest(request_tags) as tag from inserted) as tagged`;
+const tagged = `(select distinct request_id, created_at, budget_models, spend, unnest(request_tags) as tag from inserted) as tagged`;
 
 /**
  * Adds what was corrected to the totals of one kind of owner, those of calls since the owner was made: one that was made
@@ -92,7 +92,7 @@ const idOf = (entity: Spender): string => places[entity].map((name) => `i.${name
 const owned = spenderNames
   .map(
     (entity) =>
-      `select '${entity}' as entity, ${idOf(entity)} as id, i.created_at, i.model, i.spend
+      `select '${entity}' as entity, ${idOf(entity)} as id, i.created_at, i.budget_models, i.spend
          from ${entity === 'tag' ? tagged.replace(/ as tagged$/, ' as i') : 'inserted as i'} where i.spend <> 0`,
   )
   .join(' union all ');
@@ -104,12 +104,12 @@ const owned = spenderNames
 const windows = `
   owned as materialized (
     select * from (${owned}
-      union all select 'gateway', 'gateway', created_at, model, spend from inserted where spend <> 0) as all_owned
+      union all select 'gateway', 'gateway', created_at, budget_models, spend from inserted where spend <> 0) as all_owned
      where id is not null
   ), window_amount as materialized (
     select w.entity, w.id, w.model, w.duration, w.started_at, sum(owned.spend)::bigint as amount
       from ${SCHEMA}.budget_windows w join owned on owned.entity = w.entity and owned.id = w.id
-       and owned.created_at >= w.started_at and (w.model = '' or w.model = owned.model)
+       and owned.created_at >= w.started_at and (w.model = '' or w.model = any(owned.budget_models))
      group by 1, 2, 3, 4, 5 having sum(owned.spend) <> 0
   ), window_locked as materialized (
     select w.entity, w.id, w.model, w.duration, a.amount, a.started_at

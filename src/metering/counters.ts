@@ -7,7 +7,7 @@ import { believe, type Counted, type Counter } from './counter.ts';
 import { cover, isDenied, NotHeld, type Shortage } from './coverage.ts';
 import { bookOff } from './lease.ts';
 import { Leases } from './leases.ts';
-import { beginOpen, endOpen, OpenCallUnderWay } from './open-call.ts';
+import { beginOpen, endOpen, OpenCallUnderWay, type OpenPart } from './open-call.ts';
 import { checkedRefusalOf, refusalOf, refusalOfDenied, spendUnknown } from './refusal.ts';
 import { loadSpent } from './spent.ts';
 
@@ -19,8 +19,8 @@ export interface Reservation {
   readonly counters: readonly Counter[];
   /** Why it would have been refused, where budgets are only observed. */
   readonly observed: GatewayError | undefined;
-  /** Whether the call may cost more than the amount. */
-  readonly isOpen?: boolean;
+  /** Present where the call may cost more than the amount. */
+  readonly open?: OpenPart;
 }
 
 /** What one budget has room for, at one moment. */
@@ -160,7 +160,8 @@ export class Counters {
 
   #hold(leases: Leases, counter: Counter, max: bigint): Promise<void> | undefined {
     if (!counter.lease?.isKnown) return leases.ask(counter, { max, amount: 0n });
-    if (!counter.isStale || Date.now() < counter.retryAtMs) return undefined;
+    const isLess = max < counter.lease.max;
+    if ((!counter.isStale && !isLess) || Date.now() < counter.retryAtMs) return undefined;
     return leases.ask(counter, { max, amount: 0n }).catch(() => void (counter.retryAtMs = Date.now() + retryMs));
   }
 
@@ -189,23 +190,26 @@ export class Counters {
   /**
    * Takes the amount from every budget, or from none.
    *
-   * @param most for a call of no known length: taken instead where there is room for it. Where there is not, the amount is,
-   *   and the call may pass a budget; so there is but one such call at a time
+   * @param most for a call of no known length: taken instead from those that have room for it. From the others the amount is,
+   *   and the call may pass them; so there is but one such call at a time in each
    *
    * @throws GatewayError `budget_exceeded` when one is used up, or could be passed by this call; `NotHeld` when this daemon
    *   holds too little of one, which `cover` may change; `OpenCallUnderWay`, which it waits for. Where budgets are only
    *   observed the first is in the answer
    */
   reserve(limits: readonly BudgetLimit[], amount: bigint, most?: bigint): Reservation {
-    if (most === undefined || this.#hasRoom(limits, most)) return this.#take(limits, most ?? amount);
-    const reservation = this.#take(limits, amount, { isOpen: true });
-    beginOpen(reservation.counters);
-    return { ...reservation, isOpen: true };
+    if (most === undefined) return this.#take(limits, amount);
+    const { ample, tight } = this.#roomFor(limits, most);
+    if (tight.length === 0) return this.#take(limits, most);
+    const open = { ample, tight, missing: most - amount };
+    const reservation = this.#take(limits, amount, open);
+    beginOpen(open);
+    return { ...reservation, open };
   }
 
-  /** Whether a call fits into all that this daemon holds now. What is too little to hold it is asked for, for the next one. */
-  #hasRoom(limits: readonly BudgetLimit[], amount: bigint): boolean {
-    let hasRoom = true;
+  /** Which of them have room for a call in what this daemon holds now. Where it holds too little, more is asked for, for the next one. */
+  #roomFor(limits: readonly BudgetLimit[], amount: bigint): Pick<OpenPart, 'ample' | 'tight'> {
+    const [ample, tight]: [Counter[], Counter[]] = [[], []];
     const leases = this.#leases;
     const nowMs = this.#nowMs();
     for (const limit of limits) {
@@ -213,15 +217,15 @@ export class Counters {
       if (max === null) continue;
       const counter = this.#accounts.open(limit, nowMs);
       const { spent } = counter;
-      if (spent === undefined || refusalOf(counter, { spent, max, amount, limit })) return false;
-      if (!leases || leases.covers(counter, amount)) continue;
-      hasRoom = false;
-      if (!isDenied(counter, amount)) void leases.ask(counter, { max, amount }).catch(() => undefined);
+      const isFree = spent !== undefined && !refusalOf(counter, { spent, max, amount, limit });
+      const isHeld = !leases || leases.covers(counter, amount);
+      (isFree && isHeld ? ample : tight).push(counter);
+      if (isFree && !isHeld) leases.wish(counter, { max, amount });
     }
-    return hasRoom;
+    return { ample, tight };
   }
 
-  #take(limits: readonly BudgetLimit[], amount: bigint, { isOpen = false } = {}): Reservation {
+  #take(limits: readonly BudgetLimit[], amount: bigint, open?: Pick<OpenPart, 'tight'>): Reservation {
     const counters: Counter[] = [];
     let shortages: Shortage[] | undefined;
     const leases = this.#leases;
@@ -240,8 +244,9 @@ export class Counters {
           this.#refused(counter, limit);
           if (!isObserved) throw refusal;
           observed ??= refusal;
-        } else if (isOpen && counter.open > 0 && !isObserved) throw new OpenCallUnderWay(counter, limit);
-        else if (leases) {
+        } else if (counter.open > 0 && !isObserved && open?.tight.includes(counter)) {
+          throw new OpenCallUnderWay(counter, limit);
+        } else if (leases) {
           if (!leases.covers(counter, amount)) (shortages ??= []).push({ counter, limit, max, amount });
           if (counter.lease) counter.lease.idleLooks = 0;
         }
@@ -267,7 +272,8 @@ export class Counters {
     for (const shortage of shortages) {
       const refusal = refusalOfDenied(shortage);
       if (!refusal) continue;
-      this.#refused(shortage.counter, shortage.limit);
+      // What a dead daemon holds comes back: nobody is told that the budget is used up.
+      if (refusal.type === 'budget_exceeded') this.#refused(shortage.counter, shortage.limit);
       return refusal;
     }
     return undefined;
@@ -287,9 +293,9 @@ export class Counters {
   }
 
   /** Gives a reservation back and counts what the call really cost. Answers what its key has spent by now, for good. */
-  settle({ amount, limits, counters, isOpen }: Reservation, cost: bigint): bigint | undefined {
+  settle({ amount, limits, counters, open }: Reservation, cost: bigint): bigint | undefined {
     let keySpend: bigint | undefined;
-    if (isOpen) endOpen(counters);
+    if (open) endOpen(open);
     for (const [index, counter] of counters.entries()) {
       counter.reserved -= amount;
       counter.unflushed += cost;
@@ -305,8 +311,8 @@ export class Counters {
   }
 
   /** Takes a reservation again that was given back in the same turn. */
-  retake({ amount, counters, isOpen }: Reservation): void {
-    if (isOpen) beginOpen(counters);
+  retake({ amount, counters, open }: Reservation): void {
+    if (open) beginOpen(open);
     for (const counter of counters) counter.reserved += amount;
   }
 

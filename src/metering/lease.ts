@@ -7,6 +7,8 @@ export interface Lease {
    * zero after calls that cost more than was reserved for them.
    */
   amount: bigint;
+  /** What the budget was when some of it was last taken: it is less once an increase for a while is over, and nobody says so. */
+  max: bigint;
   /** Whether the database has said so since this process began, or since all was lost. */
   isKnown: boolean;
   /** It is in an exchange whose answer is still to come. */
@@ -27,6 +29,8 @@ export interface Lease {
   deniedUntilMs: number;
   deniedAmount: bigint;
   recalledAtMs: number;
+  /** When more was last asked for that no call waits for. */
+  wishedAtMs: number;
   /** Looks at it since it was last used. */
   idleLooks: number;
   /** Somebody waits for others to give some back. */
@@ -35,6 +39,7 @@ export interface Lease {
 
 export const newLease = (): Lease => ({
   amount: 0n,
+  max: 0n,
   isKnown: false,
   isAsked: false,
   isDoubtful: false,
@@ -47,6 +52,7 @@ export const newLease = (): Lease => ({
   deniedUntilMs: 0,
   deniedAmount: 0n,
   recalledAtMs: Number.NEGATIVE_INFINITY,
+  wishedAtMs: Number.NEGATIVE_INFINITY,
   idleLooks: 0,
   returned: undefined,
 });

@@ -95,6 +95,15 @@ export class Leases {
     return item.done.promise;
   }
 
+  /** Asks for what no call waits for; not with every call, for others may leave no room for it as long as they hold the rest. */
+  wish(counter: Counter, { max, amount }: { readonly max: bigint; readonly amount: bigint }): void {
+    const { lease } = counter;
+    const now = performance.now();
+    if (!lease || now - lease.wishedAtMs < recallEveryMs) return;
+    lease.wishedAtMs = now;
+    this.ask(counter, { max, amount }).catch(() => undefined);
+  }
+
   /** A call has ended: what another daemon waits for is put aside at once, before the next call takes it. */
   settled(counter: Counter): void {
     const { lease } = counter;
@@ -250,6 +259,7 @@ export class Leases {
       lease.budget = budget;
       this.#byBudget.set(budget, counter);
     }
+    if (max > 0n) lease.max = max;
     // The budget was made smaller, or somebody has spent more than was held.
     const excess = spent + others + lease.amount - max;
     if (max > 0n && excess > 0n) this.#give(counter, lease, smallest(freeOf(counter, lease), excess));

@@ -27,22 +27,35 @@ export class OpenCallUnderWay extends GatewayError {
 
   /** Until the other has ended, or may have. */
   async ended(): Promise<void> {
-    const { promise, resolve } = (this.#counter.openEnded ??= Promise.withResolvers<void>());
-    const timer = setTimeout(resolve, waitMs);
-    await promise;
+    const counter = this.#counter;
+    const waiting = (counter.openEnded ??= Promise.withResolvers<void>());
+    const timer = setTimeout(waiting.resolve, waitMs);
+    await waiting.promise;
     clearTimeout(timer);
+    // Whoever waits again would find it over at once, and so leave no turn of the event loop to anybody else.
+    if (counter.openEnded === waiting) counter.openEnded = undefined;
   }
 }
 
-/** A call that may cost more than was reserved for it begins in a budget, or has ended. */
-export function beginOpen(counters: readonly Counter[]): void {
-  for (const counter of counters) counter.open++;
+/** Of a call that may cost more than was reserved for it. */
+export interface OpenPart {
+  /** Those that have no room for the most it can cost: it is the only one of its kind there. */
+  readonly tight: readonly Counter[];
+  /** Those that have: what is missing to it is held there as well, so that others need not wait. */
+  readonly ample: readonly Counter[];
+  readonly missing: bigint;
 }
 
-export function endOpen(counters: readonly Counter[]): void {
-  for (const counter of counters) {
+export function beginOpen({ tight, ample, missing }: OpenPart): void {
+  for (const counter of tight) counter.open++;
+  for (const counter of ample) counter.reserved += missing;
+}
+
+export function endOpen({ tight, ample, missing }: OpenPart): void {
+  for (const counter of tight) {
     counter.open--;
     counter.openEnded?.resolve();
     counter.openEnded = undefined;
   }
+  for (const counter of ample) counter.reserved -= missing;
 }

@@ -45,6 +45,7 @@ export const spendColumns = {
   usage_details: 'jsonb',
   cache_hit: 'boolean',
   would_refuse: 'text',
+  budget_models: 'text[]',
 } as const;
 
 /** Names are indexed, and an index entry of PostgreSQL has at most 2,700 bytes: a longer one would block the whole batch. */
@@ -111,8 +112,17 @@ export function draftRow(start: CallStart, { counted = '', watched = '', observe
     `{"request_id":${quote(start.requestId)},"started_at":${time(start.startedAt)},"call_type":"${start.callType}",` +
     `"stream":${start.stream},"model":${quote(start.model)},"upstream_model":${quote(start.upstreamModel)},` +
     `"requester_ip":${quoteOrNull(start.requesterIp)},"end_user":${quoteOrNull(start.endUser)},` +
-    `"request_tags":[${tags.join(',')}],"attempts":${start.attempts ?? 1},${counted === '' ? '' : `"counted":${counted},`}${watched === '' ? '' : `"watched":${watched},`}${observed ? `"would_refuse":${quote(`${observed.type}: ${observed.message}`)},` : ''}${principalFields(start.principal)},${deploymentFields(start.deployment)}`
+    `"request_tags":[${tags.join(',')}],"attempts":${start.attempts ?? 1},${counted === '' ? '' : `"counted":${counted},`}${watched === '' ? '' : `"watched":${watched},`}${budgetModels(start)}${observed ? `"would_refuse":${quote(`${observed.type}: ${observed.message}`)},` : ''}${principalFields(start.principal)},${deploymentFields(start.deployment)}`
   );
+}
+
+/** Not shortened: they are those of the windows that the call counts in. */
+function budgetModels({ charge }: CallStart): string {
+  let list = '';
+  for (const { model } of charge.budgets) {
+    if (model !== undefined) list += `${list === '' ? '' : ','}${JSON.stringify(model)}`;
+  }
+  return list === '' ? '' : `"budget_models":[${list}],`;
 }
 
 export const nothing: Usage = {

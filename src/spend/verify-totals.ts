@@ -121,7 +121,7 @@ export async function verifyTotals(em: EntityManager): Promise<Compared> {
 
 /**
  * What a window has is at most what was spent since it began: a budget that was set in its midst counts from then on. The
- * days tell it where it began with a day, else the calls.
+ * days tell it where it is of all models and began with a day, else the calls.
  */
 function windows(kind: Kind): string {
   const { id, daily, columns, ofCall }: Owner = owners[kind];
@@ -131,13 +131,12 @@ function windows(kind: Kind): string {
     select ${textOf([...id].toReversed(), 'o')} as id, o.window_spend::text as found, o.booked::text as expected,
            o.duration || case when o.window_model = '' then '' else ' ' || o.window_model end as period, ${isSet(kind)} as is_set
       from (
-        select o.*, case when date_trunc('day', o.started_at at time zone 'utc') = o.started_at at time zone 'utc' then (
+        select o.*, case when o.window_model = '' and date_trunc('day', o.started_at at time zone 'utc') = o.started_at at time zone 'utc' then (
             select coalesce(sum(d.spend), 0) from ${SCHEMA}.${daily} d
              where ${isSame} and d.date >= (o.started_at at time zone 'utc')::date
-               and (o.window_model = '' or d.model = o.window_model)
           ) else (
             select coalesce(sum(l.spend), 0) from ${SCHEMA}.spend_logs l
-             where ${ofCall} and l.created_at >= o.started_at and (o.window_model = '' or l.model = o.window_model)
+             where ${ofCall} and l.created_at >= o.started_at and (o.window_model = '' or o.window_model = any(l.budget_models))
           ) end as booked
         from (select ${parts}, w.model as window_model, w.duration, w.started_at, w.spend as window_spend
                 from ${SCHEMA}.budget_windows w where w.entity = '${kind}' and w.started_at >= ?) o

@@ -39,7 +39,10 @@ describe('what goes on in a daemon', () => {
     upstream = await startUpstream();
     const config = join(directory, 'config.yaml');
     const params = `{model: openai/gpt-4o, api_base: "${upstream.url}", api_key: sk-upstream-0123456789abcdef, allow_private_network: true}`;
-    await writeFile(config, `model_list:\n  - {model_name: big, litellm_params: ${params}, model_info: {id: east}}\n`);
+    await writeFile(
+      config,
+      `model_list:\n  - {model_name: big, litellm_params: ${params}, model_info: {id: east}}\n  - {model_name: 'mock/*', litellm_params: {model: 'mock/*'}}\n`,
+    );
     gateway = await startGateway({ args: ['--config', config], env: { GATEWAYCTL_NUM_RETRIES: '0' } });
     const make = async (body: Json) => (await gateway.request('POST', '/key/generate', { body })).body.key as string;
     const { team_id } = (await gateway.request('POST', '/team/new', { body: { team_alias: 'platform' } })).body;
@@ -99,6 +102,15 @@ describe('what goes on in a daemon', () => {
     assert.equal(rowOf(await top('team'), 'platform')?.requests, 2);
     assert.deepEqual(rowOf(await top('model'), 'big')?.refusals, { budget_exceeded: 1 });
     assert.equal(rowOf(await top('user'), '(none)')?.requests, 4);
+  });
+
+  test('has no credential that stands where a model should, and keeps no name that is longer than any', async () => {
+    const secret = 'sk-ant-api03-abcdefghijklmnopqrstuvwxyz0123456789';
+    assert.equal((await gateway.chat(key, `mock/${secret}`)).status, 200);
+    assert.equal((await gateway.chat(key, `mock/${'long'.repeat(10_000)}`)).status, 200);
+    const text = JSON.stringify(await top('model'));
+    assert.ok(!text.includes(secret) && !text.includes('longlong'), text.slice(0, 1_000));
+    assert.match(text, /mock\/sk-/);
   });
 
   test('is known to a daemon alone, and to those who may look at everything', async () => {

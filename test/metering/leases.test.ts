@@ -212,6 +212,30 @@ describe('budgets that several daemons share', () => {
     await assert.rejects(admit(first, withMax(20_000n), 9), { type: 'budget_exceeded' });
   });
 
+  test('come down when what was added to them for a while is over, wherever it is held', async () => {
+    const { keyId } = await aKey(100_000n);
+    const untilMs = Date.now() + 500;
+    const increase = { amount: 900_000n, untilMs };
+    const principal = aPrincipal({
+      keyId,
+      budgets: [{ entity: 'key', id: keyId, label: keyId, max: 100_000n, increase }],
+    });
+    const [first, second] = [daemons[0]!.metering, daemons[1]!.metering];
+    for (const metering of [first, second]) (await admit(metering, principal, 1)).settle(costing(1));
+    assert.ok((await held(keyId)) > 200_000n, 'they hold more than there is without it');
+    await until(() => Date.now() >= untilMs);
+    const begun = await Promise.allSettled([first, second].map((metering) => admit(metering, principal, 80)));
+    const admitted = begun.filter(({ status }) => status === 'fulfilled');
+    assert.ok(admitted.length <= 1, 'two of these do not fit');
+    for (const each of begun) if (each.status === 'fulfilled') each.value.settle(costing(80));
+    await booked();
+    assert.ok((await spendOf(principal)) <= 100_000n);
+    // Nothing is lost either: what is left can be had.
+    await until(
+      async () => (await admit(second, principal, 1).catch(() => undefined))?.settle(costing(1)) !== undefined,
+    );
+  });
+
   test('are held for each window by itself', async () => {
     let now = new Date('2027-01-31T23:59:59Z');
     const clocked = await Promise.all([0, 1].map(() => aMetering(database.pool, { now: () => now })));
@@ -260,6 +284,34 @@ describe('budgets that several daemons share', () => {
     await behind.end();
   });
 
+  test('are not asked for with every call of no known length that another daemon leaves no room for', async () => {
+    const principal = await aKey(600_000_000n);
+    const running = await admit(daemons[0]!.metering, principal, 400_000);
+    const pool = aPool(database.url);
+    const query = pool.query.bind(pool) as (...given: unknown[]) => unknown;
+    let asked = 0;
+    Object.assign(pool, {
+      query: (...given: unknown[]) => {
+        if ((given[0] as { name?: string }).name === 'gatewayctl-leases') asked++;
+        return query(...given);
+      },
+    });
+    const { metering } = await aMetering(pool);
+    (await admit(metering, principal, 5_000)).settle(costing(1));
+    const askedBefore = asked;
+    const untilMs = performance.now() + 200;
+    let calls = 0;
+    for (; performance.now() < untilMs; calls++) {
+      await metering.prepare(principal);
+      metering.begin(aStart({ principal, promptTokens: 1, maxCompletionTokens: undefined })).settle(costing(1));
+      await turn();
+    }
+    assert.ok(asked - askedBefore <= 6, `asked ${asked - askedBefore} times in ${calls} calls`);
+    running.settle(costing(1));
+    await metering[Symbol.asyncDispose]();
+    await pool.end();
+  });
+
   test('are free again when a daemon is dead, which is not answered as used up, and lost to it when it comes back', async () => {
     const principal = await aKey(100_000n);
     const { metering } = await aMetering(database.pool);
@@ -289,6 +341,35 @@ describe('budgets that several daemons share', () => {
     await assert.rejects(admit(metering, principal, 1), { type: 'budget_exceeded' });
     await metering[Symbol.asyncDispose]();
     assert.equal(await spendOf(principal), 94_000n);
+  });
+
+  test('are not told to have refused a call where a part of them is held by a daemon that is dead', async () => {
+    const principal = await aKey(100_000n);
+    const dead = await aMetering(database.pool);
+    const running = await admit(dead.metering, principal, 90);
+    const refused: bigint[] = [];
+    const watch = {
+      isOn: true,
+      booked: () => Promise.resolve(() => undefined),
+      refused: ({ spent }: { spent: bigint }) => void refused.push(spent),
+    };
+    const { metering } = await aMetering(database.pool, { watch });
+    await database.pool.query(
+      `update gatewayctl.lease_holders set expires_at = now() + interval '30 s'
+        where daemon in (select daemon from gatewayctl.budget_leases where id = $1 and amount > 0)`,
+      [principal.keyId],
+    );
+    const types = (await Promise.allSettled(Array.from({ length: 3 }, () => admit(metering, principal, 50)))).map(
+      (each) => each.status === 'rejected' && typeOf(each.reason),
+    );
+    assert.deepEqual(types, Array(3).fill('budget_unavailable'));
+    // In the same moment it is not asked again, but taken for found out.
+    assert.throws(() => metering.begin(aStart({ principal, promptTokens: 50, maxCompletionTokens: 1 })), {
+      type: 'budget_unavailable',
+    });
+    assert.deepEqual(refused, []);
+    running.settle(costing(90));
+    for (const each of [dead.metering, metering]) await each[Symbol.asyncDispose]();
   });
 
   test('are given back by a daemon that ends, and covered for one that is killed until it is there again', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Principal } from '../../src/access/principal.ts';
 import type { GatewayError } from '../../src/kernel/errors.ts';
 import { startRelay } from '../support/postgres-relay.ts';
@@ -98,6 +99,11 @@ describe('metering', () => {
     assert.ok(others.every(({ thrown }) => thrown?.type === 'budget_busy' && thrown.headers['retry-after'] === '1'));
     assert.ok(metering.begin(aStart({ principal: tight, promptTokens: 1, maxCompletionTokens: 1 })), 'others go on');
 
+    // Whoever has waited for long in vain waits again: to look at once would leave no turn to anybody else.
+    await metering.cover(others[0]?.thrown);
+    const again = metering.cover(ask(tight).thrown);
+    const lookedAt = await Promise.race([again?.then(() => 'at once'), turn('later')]);
+    assert.equal(lookedAt, 'later');
     const waiting = metering.cover(others[0]?.thrown);
     first.call.settle(success({ promptTokens: 10, completionTokens: 1_000 }));
     await waiting;
@@ -110,6 +116,25 @@ describe('metering', () => {
     await metering.prepare(ample);
     const all = Array.from({ length: 20 }, () => call(ample));
     for (const each of all) each.settle(success({ promptTokens: 10, completionTokens: 100_000 }));
+
+    // Those whose own budgets are small do not wait for each other where what they share has room for all of them.
+    const teamId = anId('team');
+    const inTeam = async (max: bigint) => {
+      const { keyId, ...member } = await enrolled({ max: 50_000_000n, teamId });
+      const budgets = member.budgets.map((limit) => (limit.entity === 'team' ? { ...limit, max } : limit));
+      return { ...member, keyId, budgets };
+    };
+    const members = await Promise.all(Array.from({ length: 4 }, () => inTeam(600_000_000n)));
+    for (const each of members) await metering.prepare(each);
+    // Of 0.6 dollars two times 0.26 are held: the third could pass it, and the fourth waits for that one.
+    const begun = members.map(ask);
+    assert.deepEqual(
+      begun.map(({ thrown }) => thrown?.type),
+      [undefined, undefined, undefined, 'budget_busy'],
+    );
+    for (const each of begun) each.call?.settle(success({ promptTokens: 10, completionTokens: 100_000 }));
+    await until(() => metering.backlog === 0);
+    await assertSumsAreExact(database.pool);
     await metering[Symbol.asyncDispose]();
   });
 

@@ -537,6 +537,34 @@ describe('calls are booked anew by the prices of today', () => {
     await until(async () => (await run('spend verify')).exit === 0);
   });
 
+  test('in the windows of budgets by model too, of patterns and of what an alias stands for', async () => {
+    const limit = { budget_limit: 100, time_period: '30d' };
+    const { key } = await post('/key/generate', {
+      key_alias: 'by-model',
+      aliases: { mine: 'large' },
+      model_max_budget: { 'lar*': limit, large: limit, small: limit },
+    });
+    assert.equal((await gateway.chat(key, 'mine')).status, 200);
+    const windows = async () => {
+      const { rows } = await gateway.pool.query(
+        `select model, spend from gatewayctl.budget_windows
+          where id = (select id from gatewayctl.keys where alias = 'by-model') order by model`,
+      );
+      return rows;
+    };
+    const having = (spend: string) => ['lar*', 'large'].map((model) => ({ model, spend }));
+    await until(async () => (await windows()).length === 2);
+    assert.deepEqual(await windows(), having('20000000'));
+    assert.equal((await run('spend verify')).exit, 0, 'they count what they mean');
+    await setPrice('large', 0.003);
+    assert.equal((await run('spend reprice --since 1d')).exit, 0);
+    assert.deepEqual(await windows(), having('40000000'));
+    await setPrice('large', 0.001);
+    assert.equal((await run('spend reprice --since 1d')).exit, 0);
+    assert.deepEqual(await windows(), having('20000000'));
+    assert.equal((await run('spend verify')).exit, 0);
+  });
+
   test('what nobody reported the usage of, or has no price today, keeps its cost', async () => {
     await gateway.pool.query(
       `insert into gatewayctl.spend_logs (request_id, created_at, started_at, call_type, key_id, api_key, model, upstream_model,
