@@ -208,7 +208,13 @@ async function pause(exchange: Exchange, waitMs: number): Promise<void> {
   exchange.onStop = undefined;
 }
 
+/** @throws GatewayError why the exchange is to end, when it is */
+function requireGoing({ stopped }: Exchange): void {
+  if (stopped) throw stopped;
+}
+
 function admitNext(exchange: Exchange): void {
+  requireGoing(exchange);
   if (exchange.isUnsettled) exchange.redirect(startOf(exchange));
   else exchange.admit(exchange.context.deps.metering.begin(startOf(exchange)));
 }
@@ -235,6 +241,8 @@ async function readmit(exchange: Exchange): Promise<boolean> {
     exchange.attempts = attempts + 1;
     await whenHeld(exchange, () => admitNext(exchange), prepare);
     await exchange.kept();
+    // Whoever left during one of these waits was hung up on when there was nothing to hang up: nobody would end the attempt.
+    requireGoing(exchange);
     return true;
   } catch (thrown) {
     exchange.lease?.release();
