@@ -124,6 +124,35 @@ describe('a call that an upstream fails', () => {
     assert.deepEqual([outcomes, good.requests.length], [['client_disconnected'], 0]);
   });
 
+  test('is told by the name of its row when no other attempt may be made', async () => {
+    await using slow = await startUpstream({ firstByteMs: 60_000 });
+    await using good = await startUpstream();
+    const rows: string[] = [];
+    const call: Call = {
+      kept: () => undefined,
+      redirect: () => assert.fail('a paid attempt leaves its row to nobody'),
+      reserved: 0n,
+      checkpoint: () => undefined,
+      settle: () => ({ cost: 0n, priceSource: 'catalogue', keySpend: undefined }),
+    };
+    await using gateway = await Gateway.start({
+      deployments: [at('slow', slow, { params: { order: 1 } }), at('good', good, { params: { order: 2 } })],
+      routing: { retries: 1 },
+      limits: { firstByteMs: 150 },
+      metering: {
+        prepare: () => undefined,
+        cover: () => undefined,
+        begin: ({ requestId }) => {
+          if (rows.length > 0) throw new GatewayError('limited', 'budget_exceeded', 'The first attempt took it all');
+          rows.push(requestId);
+          return call;
+        },
+      },
+    });
+    const { status, headers } = await gateway.send(hello);
+    assert.deepEqual([status, headers['x-litellm-call-id']], [504, rows[0]]);
+  });
+
   test('has a row for each attempt that may be billed, and one for the answer', async () => {
     await using slow = await startUpstream({ firstByteMs: 60_000 });
     await using good = await startUpstream();
