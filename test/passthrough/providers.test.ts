@@ -134,6 +134,8 @@ describe('a path', () => {
       '/openai/v1\\..\\x',
       '/openai/%5c%5cevil',
       '/openai/v1/x;a=b',
+      '/openai/v1/..%3b/x',
+      '/openai/v1/x/..%3Ba=b',
       '/openai/%252e%252e/x',
       '/openai/v1/%00',
       '/openai/v1/%0d%0aHost:x',
