@@ -2,8 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../kernel/errors.ts';
 import { limits } from './limits.ts';
 
-/** What two programs could read in two ways: dots and slashes, escaped or not, back-slashes, `;`, `#`. Node's parser has refused control characters. */
-const ambiguous = /\/\/|\/\.\.?(\/|$)|[\\;#]|%(2e|2f|5c|00|0a|0d|25)/i;
+/**
+ * What two programs could read in two ways: dots and slashes, escaped or not, back-slashes, `;`, `#`. Node's parser has
+ * refused control characters. Behind dots an escaped `;` is as good as a plain one: servers of Java leave out what follows.
+ */
+const ambiguous = /\/\/|\/\.\.?(\/|$|%3b)|[\\;#]|%(2e|2f|5c|00|0a|0d|25)/i;
 
 /**
  * Routes with a model's name in their path, which clients escape whole: `openai%2Fgpt-4o`. Nothing there is decided by a

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { GatewayError } from '../kernel/errors.ts';
+import { GatewayError } from '../kernel/errors.ts';
 import { invalidAnswer, UnfitStatus } from '../proxy/failures.ts';
 import type { Intake } from '../proxy/relay.ts';
 import { codingOf, isReadable } from './decoded-copy.ts';
@@ -8,6 +8,10 @@ import { codingOf, isReadable } from './decoded-copy.ts';
 export function refusalOf(status: number, headers: IncomingHttpHeaders): GatewayError | undefined {
   // HTTP has none below 100 and above 599, and clients take one for what it is not.
   if (status < 200 || status > 599) return new UnfitStatus(status);
+  // None of the caller's is sent on: it would take its own key for bad, and be shown the ends of ours.
+  if (status === 401) {
+    return new GatewayError('upstream', 'upstream_auth_error', 'The upstream refused the gateway’s credentials');
+  }
   const coding = codingOf(headers['content-encoding']);
   // Nobody could see what it cost, nor what is in it. It was asked for uncompressed.
   if (coding !== undefined && !isReadable(coding)) return invalidAnswer('is compressed in a way that is not read here');

@@ -25,6 +25,7 @@ export class PassThroughRoutes implements FurtherRoutes {
   readonly #others: readonly (readonly [name: string, target: Target])[];
   #providers: ReadonlyMap<string, Target>;
   #configured: ReadonlyMap<string, { readonly endpoint: PassThroughEndpoint; readonly target: Target }> = new Map();
+  #longest = 0;
 
   constructor({ variable, ...deps }: PassThroughOptions) {
     this.#deps = deps;
@@ -57,12 +58,15 @@ export class PassThroughRoutes implements FurtherRoutes {
     );
     this.#providers = this.#providersWith(kept);
     this.#configured = new Map(found);
+    this.#longest = Math.max(0, ...endpoints.map(({ path }) => path.length));
   }
 
   /** An operator's own way wins over a provider's, and a longer path over a shorter one. */
   match(method: string, path: string): Handler | undefined {
     if (!methods.some((each) => each === method)) return undefined;
-    for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
+    // Strangers choose the path: each of its thousands of beginnings would be hashed.
+    const first = path.length <= this.#longest ? path.length : path.lastIndexOf('/', this.#longest);
+    for (let end = first; end > 0; end = path.lastIndexOf('/', end - 1)) {
       const found = this.#configured.get(path.slice(0, end));
       if (!found) continue;
       const { endpoint, target } = found;

@@ -9,6 +9,8 @@ export const namesCredential = (parameter: string): boolean => credentialNames.t
 const segment = /^(?:[A-Za-z0-9\-._~!$&'()*+,=:@]|%[0-9A-Fa-f]{2})+$/;
 /** A slash, a back-slash, a dot or a percent sign in disguise, or what ends a line. */
 const hidden = /%(?:2f|5c|2e|25|00|0a|0d)/i;
+/** The segments that lead elsewhere, also with a parameter behind them. */
+const dots = /^\.\.?(?:$|;|%3b)/i;
 
 export interface Base {
   readonly origin: string;
@@ -35,8 +37,7 @@ export function pathBelow(base: string, rest: string): string {
   const segments = rest.split('/').slice(1);
   const isPlain = segments.every(
     (each, index) =>
-      (each === '' && index === segments.length - 1) ||
-      (segment.test(each) && !hidden.test(each) && each !== '.' && each !== '..'),
+      (each === '' && index === segments.length - 1) || (segment.test(each) && !hidden.test(each) && !dots.test(each)),
   );
   if (!isPlain || (rest !== '' && !rest.startsWith('/'))) {
     throw ambiguous();

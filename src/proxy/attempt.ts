@@ -190,8 +190,6 @@ async function bookFailed(exchange: Exchange, error: GatewayError, promptTokens:
     exchange.promptTokens = promptTokens;
     await settleAttempt(exchange, error, { reason: error, goesOn: true });
     exchange.promptTokens = ofNext;
-    exchange.callId = `${exchange.id}-${exchange.attempts + 1}`;
-    exchange.startedAt = undefined;
   }
   exchange.forgetAttempt();
 }
@@ -208,7 +206,13 @@ async function pause(exchange: Exchange, waitMs: number): Promise<void> {
   exchange.onStop = undefined;
 }
 
+/** @throws GatewayError why the exchange is to end, when it is */
+function requireGoing({ stopped }: Exchange): void {
+  if (stopped) throw stopped;
+}
+
 function admitNext(exchange: Exchange): void {
+  requireGoing(exchange);
   if (exchange.isUnsettled) exchange.redirect(startOf(exchange));
   else exchange.admit(exchange.context.deps.metering.begin(startOf(exchange)));
 }
@@ -219,7 +223,7 @@ function admitNext(exchange: Exchange): void {
  * @returns false when it is refused; then nothing of it is left
  */
 async function readmit(exchange: Exchange): Promise<boolean> {
-  const { context, startedMs, attempts } = exchange;
+  const { context, startedMs, attempts, callId, startedAt } = exchange;
   const { metering } = context.deps;
   try {
     if (performance.now() - startedMs > context.limits.trustMs) {
@@ -233,6 +237,8 @@ async function readmit(exchange: Exchange): Promise<boolean> {
     await prepare();
     if (exchange.stopped) throw exchange.stopped;
     exchange.attempts = attempts + 1;
+    if (!exchange.isUnsettled)
+      Object.assign(exchange, { callId: `${exchange.id}-${attempts + 1}`, startedAt: undefined });
     const { routed } = exchange;
     await whenHeld(exchange, {
       take: () => admitNext(exchange),
@@ -240,10 +246,12 @@ async function readmit(exchange: Exchange): Promise<boolean> {
       elsewhere: () => exchange.take(routed),
     });
     await exchange.kept();
+    // Whoever left during one of these waits was hung up on when there was nothing to hang up: nobody would end the attempt.
+    requireGoing(exchange);
     return true;
   } catch (thrown) {
     exchange.lease?.release();
-    exchange.attempts = attempts;
+    Object.assign(exchange, { attempts, callId, startedAt });
     if (exchange.stopped) throw exchange.stopped;
     noteRefusal(exchange, exchange.goal, GatewayError.from(thrown));
     return false;

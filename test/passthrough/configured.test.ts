@@ -301,6 +301,22 @@ test('every variable that a provider is set up by may stand in the file', () => 
   assert.deepEqual([...asked].toSorted(), [...providerVariables].toSorted());
 });
 
+test('a path of thousands of segments is as quickly found to lead nowhere as any', async () => {
+  const path = '/a'.repeat(7_500);
+  const tookMs = async (count: number, asked: string) => {
+    const beganMs = performance.now();
+    for (let calls = 0; calls < count; calls++) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other, as they would come
+      assert.equal((await world.gateway.request('GET', asked, { key: '' })).status, 404);
+    }
+    return performance.now() - beganMs;
+  };
+  await tookMs(5, path);
+  // Where it is looked for below each of its segments, one takes as long as hundreds of the others.
+  const [longMs, plainMs] = [await tookMs(5, path), await tookMs(5, '/a')];
+  assert.ok(longMs < 10 * plainMs + 500, `${longMs} ms, and ${plainMs} ms of a short one`);
+});
+
 test('no route of an operation can be taken by an endpoint', () => {
   const paths = operations.flatMap(({ route, alsoAt = [] }) => [route, ...alsoAt].map(([, path]) => path));
   assert.deepEqual(

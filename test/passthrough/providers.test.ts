@@ -117,6 +117,25 @@ describe('the caller’s credential', () => {
   });
 });
 
+test("a provider that refuses the gateway's credential does not make the caller's a bad one, and shows nothing of it", async () => {
+  const key = await world.aKey();
+  const message = `Incorrect API key provided: operators***********6789`;
+  world.upstream.reply = (_, response) => {
+    response.writeHead(401, { 'content-type': 'application/json' }).end(JSON.stringify({ error: { message } }));
+  };
+  for (const path of ['/openai/v1/models', '/anthropic/v1/messages']) {
+    const method = path.endsWith('models') ? 'GET' : 'POST';
+    const answer = await world.gateway.request(method, path, {
+      key,
+      ...(method === 'POST' && { body: { model: 'claude-sonnet-4-5', max_tokens: 5, messages: [] } }),
+    });
+    assert.deepEqual([answer.status, answer.body.error.type], [502, 'upstream_auth_error'], answer.text);
+    assert.doesNotMatch(answer.text, /operators|6789/);
+    const { status, spend } = await world.rowOf(answer);
+    assert.deepEqual([status, Number(spend)], ['failure', 0]);
+  }
+});
+
 describe('a path', () => {
   test('cannot leave the base of its provider', async () => {
     const key = await world.aKey();
@@ -134,6 +153,8 @@ describe('a path', () => {
       '/openai/v1\\..\\x',
       '/openai/%5c%5cevil',
       '/openai/v1/x;a=b',
+      '/openai/v1/..%3b/x',
+      '/openai/v1/x/..%3Ba=b',
       '/openai/%252e%252e/x',
       '/openai/v1/%00',
       '/openai/v1/%0d%0aHost:x',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
+import type { Call } from '../../src/metering/call.ts';
 import type { Deployment } from '../../src/models/deployment.ts';
 import { GatewayError } from '../../src/kernel/errors.ts';
 import { type Answer, Gateway, aDeployment, eventsOf, hello, until } from './gateway.ts';
@@ -80,6 +81,76 @@ describe('a call that an upstream fails', () => {
     // What cost nothing leaves its row to the attempt that answered.
     const { start } = gateway.bookings[0]!;
     assert.deepEqual([gateway.outcome.status, start.deployment.id, start.attempts], ['success', 'good', 2]);
+  });
+
+  test('goes nowhere else once its client has left, whatever it waited for meanwhile', async () => {
+    await using bad = await startUpstream(failing(500));
+    await using good = await startUpstream();
+    const isLeft = Promise.withResolvers<void>();
+    let waits = 0;
+    let redirects = 0;
+    const outcomes: string[] = [];
+    const call: Call = {
+      kept: () => undefined,
+      // The second attempt is refused for a moment.
+      redirect: () => {
+        if (++redirects === 1) throw new GatewayError('unavailable', 'budget_unavailable', 'Held by others');
+      },
+      reserved: 0n,
+      checkpoint: () => undefined,
+      settle: ({ error }) => {
+        outcomes.push(error ?? 'success');
+        return { cost: 0n, priceSource: 'catalogue', keySpend: undefined };
+      },
+    };
+    await using gateway = await Gateway.start({
+      deployments: [at('bad', bad, { params: { order: 1 } }), at('good', good, { params: { order: 2 } })],
+      routing: { retries: 1 },
+      metering: {
+        // Of the first attempt, of the second one, and then of the second one again.
+        prepare: () => (++waits === 3 ? isLeft.promise : undefined),
+        cover: () => (redirects === 1 ? Promise.resolve() : undefined),
+        begin: () => call,
+      },
+    });
+    gateway.open(hello).catch(() => undefined);
+    await until('the second attempt waits', () => waits === 3);
+    gateway.hangUp();
+    await until('the client has left', () => gateway.clients === 0);
+    // By then it is known that there is nothing to hang up on.
+    await new Promise(setImmediate);
+    isLeft.resolve();
+    await until('the call is booked', () => outcomes.length > 0);
+    assert.deepEqual([outcomes, good.requests.length], [['client_disconnected'], 0]);
+  });
+
+  test('is told by the name of its row when no other attempt may be made', async () => {
+    await using slow = await startUpstream({ firstByteMs: 60_000 });
+    await using good = await startUpstream();
+    const rows: string[] = [];
+    const call: Call = {
+      kept: () => undefined,
+      redirect: () => assert.fail('a paid attempt leaves its row to nobody'),
+      reserved: 0n,
+      checkpoint: () => undefined,
+      settle: () => ({ cost: 0n, priceSource: 'catalogue', keySpend: undefined }),
+    };
+    await using gateway = await Gateway.start({
+      deployments: [at('slow', slow, { params: { order: 1 } }), at('good', good, { params: { order: 2 } })],
+      routing: { retries: 1 },
+      limits: { firstByteMs: 150 },
+      metering: {
+        prepare: () => undefined,
+        cover: () => undefined,
+        begin: ({ requestId }) => {
+          if (rows.length > 0) throw new GatewayError('limited', 'budget_exceeded', 'The first attempt took it all');
+          rows.push(requestId);
+          return call;
+        },
+      },
+    });
+    const { status, headers } = await gateway.send(hello);
+    assert.deepEqual([status, headers['x-litellm-call-id']], [504, rows[0]]);
   });
 
   test('has a row for each attempt that may be billed, and one for the answer', async () => {

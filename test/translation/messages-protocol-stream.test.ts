@@ -181,6 +181,19 @@ test('a call whose input is not whole is never told as one to be made', async ()
   assert.match(written(await cut('length')), /"stop_reason":"max_tokens"/);
 });
 
+test('an answer that a server gave up is never told as one that its model has ended', async () => {
+  const ended = async (reason: string) => written(await partsOf(chunks([{ content: 'So' }], finished(reason))));
+  // DeepSeek, vLLM and SGLang, and watsonx in their own words.
+  for (const reason of ['insufficient_system_resource', 'abort', 'aborted', 'cancelled', 'time_limit']) {
+    const events = await ended(reason);
+    assert.match(events, new RegExp(`event: error\\n.*${reason}.*\\n\\n$`), reason);
+    assert.doesNotMatch(events, /stop_reason":"|message_stop/, reason);
+  }
+  // Mistral's, where the context is full.
+  assert.match(await ended('model_length'), /"stop_reason":"max_tokens"/);
+  for (const reason of ['stop', 'eos', 'stop_sequence']) assert.match(await ended(reason), /message_stop/);
+});
+
 test('an error is told as Anthropic tells it, and is the last that is told', () => {
   const error: Part = {
     type: 'error',
