@@ -16,7 +16,7 @@ export interface Reached {
 }
 
 /** Names it among those of a counter, for as long as the budget is the same. */
-export const markName = ({ event, percent, mark, cause }: Reached): string => `${event} ${percent} ${mark} ${cause}`;
+export const markName = ({ event, percent, mark }: Reached): string => `${event} ${percent} ${mark}`;
 
 /** What the spending of a budget has reached. A budget of nothing is reached with the first refusal and not before. */
 export function reachedBySpend(

@@ -142,7 +142,7 @@ export class Counters {
       // That there is no more is for `reserve` to say, which is asked next and lets the call through.
       if (this.#options.observes?.() && isDenied(shortage.counter, shortage.amount)) return;
       if (thrown instanceof GatewayError && thrown.type === 'budget_exceeded') {
-        this.#refused(shortage.counter, shortage.limit);
+        this.#refused(shortage.counter, shortage);
       }
       throw thrown;
     }
@@ -241,7 +241,7 @@ export class Counters {
       if (max !== null) {
         const refusal = checkedRefusalOf(counter, { spent: counter.spent, max, amount, limit });
         if (refusal) {
-          this.#refused(counter, limit);
+          this.#refused(counter, { limit, max, amount });
           if (!isObserved) throw refusal;
           observed ??= refusal;
         } else if (counter.open > 0 && !isObserved && open?.tight.includes(counter)) {
@@ -263,8 +263,10 @@ export class Counters {
     return { amount, limits, counters, observed };
   }
 
-  #refused(counter: Counter, limit: BudgetLimit): void {
+  #refused(counter: Counter, { limit, max, amount }: Pick<Shortage, 'limit' | 'max' | 'amount'>): void {
     const { spent = 0n, unflushed } = counter;
+    // It would not fit into an untouched budget either, and says nothing of what is left of this one.
+    if (amount > max && spent + unflushed < max) return;
     this.#options.watch?.refused(watchedAt(counter, limit, { spent: spent + unflushed, nowMs: this.#nowMs() }));
   }
 
@@ -273,7 +275,7 @@ export class Counters {
       const refusal = refusalOfDenied(shortage);
       if (!refusal) continue;
       // What a dead daemon holds comes back: nobody is told that the budget is used up.
-      if (refusal.type === 'budget_exceeded') this.#refused(shortage.counter, shortage.limit);
+      if (refusal.type === 'budget_exceeded') this.#refused(shortage.counter, shortage);
       return refusal;
     }
     return undefined;

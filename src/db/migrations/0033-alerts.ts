@@ -48,7 +48,7 @@ const statements = [
     rearmed_at timestamptz
   )`,
   // Once for each window and each amount of a budget, whichever daemon sees it first and however often it is seen.
-  `create unique index alerts_once on alerts (entity, holder_id, model, duration, started_at, event, percent, mark, cause)
+  `create unique index alerts_once on alerts (entity, holder_id, model, duration, started_at, event, percent, mark)
     where rearmed_at is null`,
   'create index alerts_created_at on alerts (created_at, id)',
   `create table alert_deliveries (
