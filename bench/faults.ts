@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import Table from 'cli-table3';
 import { aSeed } from '../test/chaos/support.ts';
 import { startFaultSite } from './fault-site.ts';
+import { Goals } from './goals.ts';
 import { withinLimit } from './interruption.ts';
 import { nemesisPart, outagePart, type PartReport, unseenPart } from './fault-parts.ts';
 
@@ -40,8 +40,7 @@ async function bounded(limitMs: number, part: (over: AbortSignal) => Promise<Par
   }
 }
 
-const table = new Table({ head: ['', 'measured', 'goal', ''], style: { head: [], border: [] } });
-let failed = 0;
+const goals = new Goals();
 
 async function run(): Promise<void> {
   process.stdout.write(`Seed ${seed} (--seed ${seed} does the same things in the same order)\n`);
@@ -56,19 +55,8 @@ async function run(): Promise<void> {
   };
   for (const [name, [limitMs, part]] of Object.entries(parts)) {
     if (!flags.only.includes(name)) continue;
-    const { title, lines } = await bounded(limitMs, part);
-    table.push([{ colSpan: 4, content: title }]);
-    for (const { what, measured, goal, holds } of lines) {
-      if (holds === false) failed++;
-      table.push([what, measured, goal ?? '', holds === undefined ? '' : holds ? 'holds' : 'FAILS']);
-    }
+    goals.add(await bounded(limitMs, part));
   }
 }
 
-try {
-  await run();
-} finally {
-  process.stdout.write(`${table.toString()}\n`);
-}
-process.stdout.write(`${failed === 0 ? 'All goals hold' : `${failed} goals fail`}.\n`);
-process.exitCode = failed === 0 ? 0 : 1;
+await goals.after(run);

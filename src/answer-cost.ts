@@ -4,7 +4,7 @@ import { countCompletion, estimatePromptTokens } from './metering/estimate.ts';
 import { type Deployment, splitModel } from './models/deployment.ts';
 import { usageShapes } from './passthrough/usage-readers.ts';
 import { isRecord } from './kernel/record.ts';
-import type { Usage } from './metering/usage.ts';
+import { noTokens, type Usage } from './metering/usage.ts';
 import type { Priced, ToPrice } from './spend/calculate.operations.ts';
 
 /**
@@ -33,16 +33,7 @@ function readUsage({ usage, type }: Readonly<Record<string, unknown>>): Usage | 
 async function countMessages(messages: readonly unknown[]): Promise<Usage> {
   const texts = messages.flatMap((message) => (isRecord(message) ? textsOf(message['content']) : []));
   const frame = estimatePromptTokens({ messages }, 0);
-  return {
-    promptTokens: frame + (await countCompletion(texts.join(' '))),
-    completionTokens: 0,
-    cacheReadTokens: 0,
-    cacheWriteTokens: 0,
-    reasoningTokens: 0,
-    audioInputTokens: 0,
-    audioOutputTokens: 0,
-    estimated: true,
-  };
+  return { ...noTokens, promptTokens: frame + (await countCompletion(texts.join(' '))), estimated: true };
 }
 
 function textsOf(content: unknown): string[] {

@@ -417,7 +417,7 @@ describe('the database', () => {
     () => false,
   );
   test('opens in psql', async (t) => {
-    if (!(await hasPsql)) return t.skip('needs psql on the PATH');
+    if (!(await hasPsql) && process.env['CI'] !== 'true') return t.skip('needs psql on the PATH');
     const { stdout } = await promisify(execFile)(
       process.execPath,
       [bin, 'db', 'psql', '--', '-tAc', 'select count(*) > 0 from gatewayctl.migrations'],

@@ -5,13 +5,13 @@ import type { Price } from './price.ts';
 import type { RateLimiter } from './rate-limiter.ts';
 import type { Admittance, Allowance } from './rate-room.ts';
 import { costOf } from './rates.ts';
-import { finishRow, nothing } from './spend-row.ts';
+import { finishRow } from './spend-row.ts';
 import { unitNames } from './units.ts';
-import { clampTokens, clampUsage } from './usage.ts';
+import { clampTokens, clampUsage, noTokens } from './usage.ts';
 
 const checkpointEveryMs = 1_000;
 
-const notYetKnown = { ...nothing, estimated: true };
+const notYetKnown = { ...noTokens, estimated: true };
 
 export interface Admission {
   /** Of the service tier that was asked for. */

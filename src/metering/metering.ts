@@ -21,7 +21,7 @@ import type { Admittance } from './rate-room.ts';
 import { costOf } from './rates.ts';
 import { type LimitsState, SharedRates, type SharedRatesOptions } from './shared-rates.ts';
 import { draftRow, finishRow } from './spend-row.ts';
-import { clampTokens } from './usage.ts';
+import { clampTokens, noTokens } from './usage.ts';
 import { watchedText } from './watched-text.ts';
 
 export interface MeteringOptions {
@@ -332,16 +332,7 @@ export class Metering {
 /** A call cut by a crash costs what had been delivered by its last checkpoint, at the price it was admitted at. */
 function finishCut({ price, promptTokens, completionTokens }: OpenCall, at: Date): string {
   const { bands, ...origin } = parsePrice(price);
-  const usage = {
-    promptTokens,
-    completionTokens,
-    cacheReadTokens: 0,
-    cacheWriteTokens: 0,
-    reasoningTokens: 0,
-    audioInputTokens: 0,
-    audioOutputTokens: 0,
-    estimated: true,
-  };
+  const usage = { ...noTokens, promptTokens, completionTokens, estimated: true };
   return finishRow({
     at,
     outcome: { status: 'interrupted', httpStatus: 500, error: 'The gateway stopped before the call ended' },

@@ -3,7 +3,7 @@ import type { GatewayError } from '../kernel/errors.ts';
 import type { Deployment } from '../models/deployment.ts';
 import type { CallOutcome, CallStart, Settlement } from './call.ts';
 import type { Price } from './price.ts';
-import type { Usage } from './usage.ts';
+import { noTokens, type Usage } from './usage.ts';
 
 /**
  * A row of spend_logs as JSON text, written in two halves: the draft when the call starts and the rest when it is
@@ -125,17 +125,6 @@ function budgetModels({ charge }: CallStart): string {
   return list === '' ? '' : `"budget_models":[${list}],`;
 }
 
-export const nothing: Usage = {
-  promptTokens: 0,
-  completionTokens: 0,
-  cacheReadTokens: 0,
-  cacheWriteTokens: 0,
-  reasoningTokens: 0,
-  audioInputTokens: 0,
-  audioOutputTokens: 0,
-  estimated: false,
-};
-
 /**
  * Parts of the usage that have no column and that few calls have, so that a call can be priced anew. @returns JSON, or
  * `null` when there is none of them
@@ -173,7 +162,7 @@ export interface Booking extends Pick<Settlement, 'cost'> {
 }
 
 /** The second half. `created_at` is fixed here, so that a row that is sent twice meets itself. */
-export function finishRow({ at, outcome, usage = nothing, cost, price, serviceTier }: Booking): string {
+export function finishRow({ at, outcome, usage = noTokens, cost, price, serviceTier }: Booking): string {
   const { firstByteAt, status, httpStatus, error } = outcome;
   return (
     `,"created_at":${time(at)},"first_byte_at":${firstByteAt ? time(firstByteAt) : 'null'},"status":"${status}",` +

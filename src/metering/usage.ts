@@ -81,3 +81,15 @@ export function clampUsage(usage: Usage): Usage {
     estimated: true,
   };
 }
+
+/** What was used of nothing. */
+export const noTokens: Usage = {
+  promptTokens: 0,
+  completionTokens: 0,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  reasoningTokens: 0,
+  audioInputTokens: 0,
+  audioOutputTokens: 0,
+  estimated: false,
+};

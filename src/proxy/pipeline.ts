@@ -6,7 +6,7 @@ import { failureOf } from './failure-of.ts';
 import { readBody } from './read-body.ts';
 import { usageOf } from './reported-usage.ts';
 import { recall, recalledInstead, replay, keepAnswer, settleRecalled } from './recall.ts';
-import { whenHeld } from './when-held.ts';
+import { type Taking, whenHeld } from './when-held.ts';
 import { readWishes } from './wishes.ts';
 
 export { authenticate };
@@ -112,12 +112,10 @@ function reserve(exchange: Exchange): Promise<void> | undefined {
   return admitWhenHeld(exchange);
 }
 
-const admitWhenHeld = (exchange: Exchange): Promise<void> | undefined =>
-  whenHeld(exchange, {
-    take: () => admit(exchange),
-    anew: () => lookAgain(exchange),
-    elsewhere: () => takeDeployment(exchange),
-  });
+/** One for all calls, since each of them is admitted by it. */
+const admitting: Taking = { take: admit, anew: lookAgain, elsewhere: takeDeployment };
+
+const admitWhenHeld = (exchange: Exchange): Promise<void> | undefined => whenHeld(exchange, admitting);
 
 async function admitAfter(exchange: Exchange, waiting: Promise<void>): Promise<void> {
   await waiting;

@@ -281,7 +281,7 @@ export function createProxy(deps: ProxyDeps) {
     try {
       listener?.(exchange, failure);
     } catch (cause) {
-      deps.log('error', 'Callbacks could not be told of a call', { requestId: exchange.id, cause });
+      deps.log('error', 'Somebody could not be told of the end of a call', { requestId: exchange.id, cause });
     }
   }
 

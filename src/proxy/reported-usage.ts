@@ -1,5 +1,5 @@
 import { type Units, unitNames } from '../metering/units.ts';
-import type { Usage } from '../metering/usage.ts';
+import { noTokens, type Usage } from '../metering/usage.ts';
 import type { Exchange } from './exchange.ts';
 
 /**
@@ -55,14 +55,5 @@ function largerUsage(reported: Usage, estimate: Usage): Usage {
 }
 
 function estimatedUsage(promptTokens: number, completionTokens: number): Usage {
-  return {
-    promptTokens,
-    completionTokens,
-    cacheReadTokens: 0,
-    cacheWriteTokens: 0,
-    reasoningTokens: 0,
-    audioInputTokens: 0,
-    audioOutputTokens: 0,
-    estimated: true,
-  };
+  return { ...noTokens, promptTokens, completionTokens, estimated: true };
 }

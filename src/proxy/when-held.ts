@@ -6,17 +6,17 @@ const waitsForMs = 2_000;
 
 export interface Taking {
   /** Admits the call, or throws. */
-  readonly take: () => void;
+  readonly take: (exchange: Exchange) => void;
   /** What is done after a wait, and before it is tried again. */
-  readonly anew: () => Promise<void> | undefined;
+  readonly anew: (exchange: Exchange) => Promise<void> | undefined;
   /** Takes another deployment in the place of one that other daemons have used up, or throws. */
-  readonly elsewhere?: () => void;
+  readonly elsewhere?: (exchange: Exchange) => void;
 }
 
 /** Takes from budgets and limits, or returns a promise when this daemon must get hold of more of them first. */
 export function whenHeld(exchange: Exchange, taking: Taking): Promise<void> | undefined {
   try {
-    taking.take();
+    taking.take(exchange);
     return undefined;
   } catch (thrown) {
     return takeLater(exchange, waitFor(exchange, thrown, taking), taking);
@@ -27,7 +27,7 @@ export function whenHeld(exchange: Exchange, taking: Taking): Promise<void> | un
 function waitFor(exchange: Exchange, thrown: unknown, { elsewhere }: Taking): Promise<void> {
   if (thrown instanceof DeploymentFull && elsewhere) {
     exchange.lease?.full(thrown.waitMs);
-    elsewhere();
+    elsewhere(exchange);
     return Promise.resolve();
   }
   const waiting = exchange.context.deps.metering.cover(thrown);
@@ -40,9 +40,9 @@ async function takeLater(exchange: Exchange, first: Promise<void>, taking: Takin
   for (let waiting = first; ;) {
     await waiting;
     if (exchange.stopped) throw exchange.stopped;
-    await taking.anew();
+    await taking.anew(exchange);
     try {
-      taking.take();
+      taking.take(exchange);
       return;
     } catch (thrown) {
       if (performance.now() >= untilMs) throw thrown;

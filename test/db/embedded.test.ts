@@ -208,7 +208,7 @@ describe("a server of one's own", () => {
   test('has a url that psql understands', async (t) => {
     await using server = await open(newStateDir());
     const answer = await run('psql', [server.url, '-Atc', 'select current_database()']).catch((error) => error);
-    if (answer.code === 'ENOENT') return t.skip('there is no psql on the PATH');
+    if (answer.code === 'ENOENT' && process.env['CI'] !== 'true') return t.skip('there is no psql on the PATH');
     assert.equal(answer.stdout, 'gatewayctl\n', answer.stderr);
   });
 

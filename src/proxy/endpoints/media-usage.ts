@@ -1,6 +1,6 @@
 import { isRecord } from '../../kernel/record.ts';
 import type { Units } from '../../metering/units.ts';
-import { clampUsage, type Usage } from '../../metering/usage.ts';
+import { clampUsage, noTokens, type Usage } from '../../metering/usage.ts';
 
 const count = (value: unknown): number => (typeof value === 'number' ? value : 0);
 const inside = (usage: Readonly<Record<string, unknown>>, name: string): Readonly<Record<string, unknown>> => {
@@ -10,17 +10,6 @@ const inside = (usage: Readonly<Record<string, unknown>>, name: string): Readonl
 
 /** Usage that is counted in nothing but units. */
 export const unitsOnly = (units: Units): Usage => clampUsage({ ...noTokens, units });
-
-const noTokens = {
-  promptTokens: 0,
-  completionTokens: 0,
-  cacheReadTokens: 0,
-  cacheWriteTokens: 0,
-  reasoningTokens: 0,
-  audioInputTokens: 0,
-  audioOutputTokens: 0,
-  estimated: false,
-};
 
 /** The tokens of OpenAI's images, speech and transcripts: `input_tokens` and `output_tokens`; undefined where there are none. */
 export function readMediaTokens(reported: unknown, made: 'images' | 'sound' | 'text'): Usage | undefined {
